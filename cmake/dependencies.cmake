@@ -23,15 +23,22 @@ if(NOT TARGET yaml-cpp::yaml-cpp)
   target_link_libraries(yaml-cpp::yaml-cpp INTERFACE yaml-cpp)
 endif()
 
-# librdkafka 2.10 or newer: the system's, else the one that `./dev setup` built (FLEETMETER_RDKAFKA_PREFIX).
+# librdkafka 2.10 or newer (older ones lose a producer to a dead transaction coordinator). In this order: the archive
+# that `./dev setup` built, linked statically so that the binary runs without it; the distribution's shared library.
 set(FLEETMETER_RDKAFKA_PREFIX "$ENV{FLEETMETER_RDKAFKA_PREFIX}" CACHE PATH "Where ./dev setup installed librdkafka")
 if(NOT FLEETMETER_RDKAFKA_PREFIX AND EXISTS /opt/librdkafka-2.15.1)
   set(FLEETMETER_RDKAFKA_PREFIX /opt/librdkafka-2.15.1)
 endif()
-if(FLEETMETER_RDKAFKA_PREFIX)
-  set(ENV{PKG_CONFIG_PATH} "${FLEETMETER_RDKAFKA_PREFIX}/lib/pkgconfig:$ENV{PKG_CONFIG_PATH}")
-endif()
-pkg_check_modules(RDKAFKA REQUIRED IMPORTED_TARGET rdkafka>=2.10)
-if(FLEETMETER_RDKAFKA_PREFIX)
-  list(APPEND CMAKE_BUILD_RPATH ${FLEETMETER_RDKAFKA_PREFIX}/lib)
+if(EXISTS ${FLEETMETER_RDKAFKA_PREFIX}/lib/librdkafka.a)
+  add_library(PkgConfig::RDKAFKA STATIC IMPORTED)
+  set_target_properties(PkgConfig::RDKAFKA PROPERTIES
+    IMPORTED_LOCATION ${FLEETMETER_RDKAFKA_PREFIX}/lib/librdkafka.a
+    INTERFACE_INCLUDE_DIRECTORIES ${FLEETMETER_RDKAFKA_PREFIX}/include)
+  target_link_libraries(PkgConfig::RDKAFKA INTERFACE
+    OpenSSL::SSL OpenSSL::Crypto CURL::libcurl PkgConfig::ZSTD ZLIB::ZLIB Threads::Threads ${CMAKE_DL_LIBS} m)
+else()
+  pkg_check_modules(RDKAFKA IMPORTED_TARGET rdkafka>=2.10)
+  if(NOT RDKAFKA_FOUND)
+    message(FATAL_ERROR "librdkafka 2.10 or newer is missing: run ./dev build, or name its prefix in FLEETMETER_RDKAFKA_PREFIX")
+  endif()
 endif()

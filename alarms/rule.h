@@ -7,14 +7,19 @@
 #include <utility>
 #include <vector>
 
+#include "proto/result.h"
+
 namespace fleetmeter::alarms {
 
 /// Rule: Amazon CloudWatch API Reference, PutMetricAlarm "ComparisonOperator". The statistic is the left operand.
 enum class Comparison : std::uint8_t { kGreaterOrEqual, kGreater, kLess, kLessOrEqual };
 [[nodiscard]] bool breaches(Comparison comparison, double value, double threshold) noexcept;
+[[nodiscard]] bool breaches_above(Comparison comparison) noexcept;  ///< ">" and ">=".
+[[nodiscard]] const char* to_string(Comparison comparison) noexcept;  ///< "GreaterThanThreshold" ...
 
 /// Rule: Amazon CloudWatch User Guide, "Configuring how CloudWatch alarms treat missing data".
 enum class MissingData : std::uint8_t { kMissing, kIgnore, kBreaching, kNotBreaching };
+[[nodiscard]] const char* to_string(MissingData missing) noexcept;  ///< As TreatMissingData names it.
 
 enum class AlarmState : std::uint8_t { kInsufficientData, kOk, kAlarm };
 [[nodiscard]] const char* to_string(AlarmState state) noexcept;  ///< "INSUFFICIENT_DATA", "OK", "ALARM".
@@ -99,5 +104,10 @@ struct ScalingRule {
   std::vector<std::string> act;     ///< Receivers of the decision.
   std::vector<std::string> notify;
 };
+
+/// kInvalidArgument with the reason for a rule that AWS would refuse; an Engine must only get rules that pass.
+/// Rules: Amazon CloudWatch API Reference, PutMetricAlarm; EC2 Auto Scaling User Guide, "Step adjustments for step scaling".
+[[nodiscard]] Result<void> validate(const AlarmRule& rule);
+[[nodiscard]] Result<void> validate(const ScalingRule& rule);
 
 }  // namespace fleetmeter::alarms

@@ -1,0 +1,96 @@
+#include "alarms/rule.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+namespace fleetmeter::alarms {
+namespace {
+
+AlarmRule cpu_rule() {
+  AlarmRule rule;
+  rule.name = "cpu";
+  rule.metric = {.metric_namespace = "AWS/EC2", .name = "CPUUtilization", .statistic = "Average", .dimensions = {}, .exact = false};
+  rule.threshold = 80;
+  return rule;
+}
+
+ScalingRule step_rule(std::vector<Step> steps) {
+  ScalingRule rule;
+  rule.group.name = "web";
+  rule.metrics["cpu"] = {};
+  rule.step.push_back({.metric = "cpu", .comparison = Comparison::kGreaterOrEqual, .threshold = 50, .for_s = 60,
+                       .adjustment = Adjustment::kPercent, .min_adjustment_magnitude = 0, .steps = std::move(steps),
+                       .warm_up_s = {}});
+  return rule;
+}
+
+TEST(Breaches, TakesTheStatisticAsLeftOperand) {
+  EXPECT_TRUE(breaches(Comparison::kGreater, 81, 80));
+  EXPECT_FALSE(breaches(Comparison::kGreater, 80, 80));
+  EXPECT_TRUE(breaches(Comparison::kGreaterOrEqual, 80, 80));
+  EXPECT_TRUE(breaches(Comparison::kLess, 79, 80));
+  EXPECT_FALSE(breaches(Comparison::kLess, 80, 80));
+  EXPECT_TRUE(breaches(Comparison::kLessOrEqual, 80, 80));
+}
+
+TEST(Breaches, ZeroIsAValueLikeAnyOther) { EXPECT_TRUE(breaches(Comparison::kLessOrEqual, 0, 0)); }
+
+TEST(ValidateAlarm, TakesWhatCloudWatchTakes) {
+  for (const std::uint32_t period_s : {10U, 20U, 30U, 60U, 300U, 86'400U}) {
+    AlarmRule rule = cpu_rule();
+    rule.period_s = period_s;
+    EXPECT_TRUE(validate(rule)) << period_s;
+  }
+}
+
+TEST(ValidateAlarm, NamesWhatIsWrong) {
+  const auto reason = [](auto change) {
+    AlarmRule rule = cpu_rule();
+    change(rule);
+    const Result<void> result = validate(rule);
+    return result ? std::string() : result.error().message;
+  };
+  EXPECT_NE(reason([](AlarmRule& r) { r.period_s = 45; }).find("period"), std::string::npos);
+  EXPECT_NE(reason([](AlarmRule& r) { r.datapoints_to_alarm = 2; }).find("exceed"), std::string::npos);
+  EXPECT_NE(reason([](AlarmRule& r) { r.datapoints_to_alarm = 0; }).find("at least 1"), std::string::npos);
+  EXPECT_NE(reason([](AlarmRule& r) { r.evaluation_periods = 1441; }).find("over a day"), std::string::npos);
+  EXPECT_NE(reason([](AlarmRule& r) { r.evaluation_periods = 3, r.range_slots = 2; }).find("range"), std::string::npos);
+  EXPECT_NE(reason([](AlarmRule& r) { r.threshold = std::numeric_limits<double>::quiet_NaN(); }).find("finite"), std::string::npos);
+  EXPECT_NE(reason([](AlarmRule& r) { r.name.clear(); }).find("name"), std::string::npos);
+}
+
+TEST(ValidateScaling, TakesThePublishedStepsInAnyOrder) {
+  EXPECT_TRUE(validate(step_rule({{20, {}, 30}, {0, 10, 0}, {10, 20, 10}})));
+  EXPECT_TRUE(validate(step_rule({{-10, 0, 0}, {-20, -10, -10}, {{}, -20, -30}})));
+}
+
+TEST(ValidateScaling, RefusesGapsOverlapsAndBoundsThatLeaveSomethingOut) {
+  const auto reason = [](std::vector<Step> steps) {
+    const Result<void> result = validate(step_rule(std::move(steps)));
+    return result ? std::string() : result.error().message;
+  };
+  EXPECT_NE(reason({}).find("at least one"), std::string::npos);
+  EXPECT_NE(reason({{{}, {}, 1}}).find("lower or an upper"), std::string::npos);
+  EXPECT_NE(reason({{0, 10, 1}, {11, {}, 2}}).find("gap"), std::string::npos);
+  EXPECT_NE(reason({{0, 10, 1}, {9, {}, 2}}).find("overlap"), std::string::npos);
+  EXPECT_NE(reason({{0, {}, 1}, {10, {}, 2}}).find("lack an upper"), std::string::npos);
+  EXPECT_NE(reason({{{}, 0, 1}, {{}, 10, 2}}).find("lack a lower"), std::string::npos);
+  EXPECT_NE(reason({{5, 5, 1}}).find("above its lower"), std::string::npos);
+  EXPECT_NE(reason({{-10, 0, 1}}).find("negative lower"), std::string::npos);
+  EXPECT_NE(reason({{0, 10, 1}}).find("positive upper"), std::string::npos);
+}
+
+TEST(ValidateScaling, RefusesAPolicyOnAnUnknownMetricAndImpossibleSizes) {
+  ScalingRule rule = step_rule({{0, {}, 1}});
+  rule.step[0].metric = "memory";
+  ASSERT_FALSE(validate(rule));
+  EXPECT_NE(validate(rule).error().message.find("memory"), std::string::npos);
+  rule = step_rule({{0, {}, 1}});
+  rule.minimum = 5;
+  rule.maximum = 4;
+  EXPECT_FALSE(validate(rule));
+}
+
+}  // namespace
+}  // namespace fleetmeter::alarms

@@ -1,0 +1,327 @@
+#include "app/evaluation_loop.h"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <thread>
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+namespace fleetmeter::app {
+
+namespace {
+
+constexpr std::size_t kRecordsPerStep = 256;   // Bounds the memory of one step and the size of its transaction.
+constexpr std::size_t kTicksPerStep = 512;     // Missed ticks after a downtime come in batches of this size.
+constexpr std::int64_t kIdleWaitMs = 200;      // How late a tick may be appended when no record arrives.
+constexpr std::int64_t kViewIntervalMs = 500;
+constexpr std::int64_t kRetryMs = 500;         // Between tries while the store cannot take outputs.
+constexpr std::int64_t kPruneIntervalMs = 600'000;
+
+}  // namespace
+
+struct EvaluationLoop::State {
+  State(aggregator::AggregateLog& log_in, cost::UsageStore* usage_in, const Clock& clock_in, Options options_in)
+      : log(log_in), usage(usage_in), clock(clock_in), options(std::move(options_in)) {}
+
+  aggregator::AggregateLog& log;
+  cost::UsageStore* usage;
+  const Clock& clock;
+  Options options;
+
+  Evaluator evaluator;
+  aggregator::Pacemaker pacemaker;
+  aggregator::LogPosition snapshot_position = 0;
+  SteadyTime snapshot_at{}, view_at{}, prune_at{};
+  std::map<std::string, std::uint64_t> events_by_type;
+  std::jthread thread;
+
+  mutable std::mutex mutex;  // Guards the three below.
+  std::shared_ptr<const EvaluationView> view = std::make_shared<EvaluationView>();
+  std::optional<Error> failure;
+  std::string blocked;
+
+  enum class Step : std::uint8_t { kWorked, kIdle };
+  Result<Step> step();
+  Result<void> apply_entry(const aggregator::LogEntry& entry, std::vector<proto::Event>& events);
+  Result<void> commit(std::vector<proto::Event> events, std::vector<proto::LogRecord> append);
+  Result<void> catch_usage_up();
+  Result<void> replay_silently(aggregator::LogPosition until);
+  Result<void> append_versions(const std::string& yaml, const std::string& fingerprint, const aggregator::Inventory* inventory);
+  Result<void> snapshot();
+  void maintain();
+  void publish();
+  void set_blocked(std::string why);
+  void fail(Error error);
+  void run(const std::stop_token& stop);
+  [[nodiscard]] std::int64_t wall_s() const { return clock.wall().time_since_epoch().count() / 1000; }
+};
+
+Result<void> EvaluationLoop::State::apply_entry(const aggregator::LogEntry& entry, std::vector<proto::Event>& events) {
+  pacemaker.apply(entry.record);
+  return evaluator.apply(entry, events);
+}
+
+/// One round: what the log has after our position, its outputs, and the ticks that are due once it is drained.
+Result<EvaluationLoop::State::Step> EvaluationLoop::State::step() {
+  auto entries = log.read(options.partition, evaluator.position(), kRecordsPerStep);
+  if (!entries) return std::move(entries).error();
+  std::vector<proto::Event> events;
+  for (const aggregator::LogEntry& entry : *entries) {
+    if (auto applied = apply_entry(entry, events); !applied) return std::move(applied).error();
+  }
+  // The bill first: its rows carry the position, so a crash before the commit below repeats nothing.
+  if (usage != nullptr && !entries->empty()) {
+    for (;;) {
+      auto applied = usage->apply(options.partition, *entries);
+      if (applied) break;
+      if (applied.error().code != ErrorCode::kUnavailable) return std::move(applied).error();
+      set_blocked("cost.db: " + applied.error().message);
+      std::this_thread::sleep_for(std::chrono::milliseconds(kRetryMs));
+    }
+  }
+  std::vector<proto::LogRecord> append;
+  if (entries->size() < kRecordsPerStep) append = pacemaker.due(wall_s(), kTicksPerStep);
+  if (entries->empty() && append.empty()) return Step::kIdle;
+  if (auto committed = commit(std::move(events), std::move(append)); !committed) return std::move(committed).error();
+  return Step::kWorked;
+}
+
+Result<void> EvaluationLoop::State::commit(std::vector<proto::Event> events, std::vector<proto::LogRecord> append) {
+  aggregator::Outputs outputs;
+  outputs.partition = options.partition;
+  outputs.evaluated = evaluator.position();
+  for (const proto::Event& event : events) {
+    ++events_by_type[event.type()];
+    if (!options.deliver) continue;
+    for (aggregator::OutboxEntry& entry : alarms::outbox_entries(event, options.receivers)) {
+      outputs.outbox.push_back(std::move(entry));
+    }
+  }
+  const bool queued = !outputs.outbox.empty();
+  outputs.events = std::move(events);
+  outputs.append = std::move(append);
+  for (;;) {
+    auto committed = log.commit_outputs(outputs);
+    if (committed) break;
+    if (committed.error().code != ErrorCode::kUnavailable) return committed;
+    set_blocked(committed.error().message);
+    std::this_thread::sleep_for(std::chrono::milliseconds(kRetryMs));
+  }
+  set_blocked({});
+  if (queued && options.on_outbox) options.on_outbox();
+  return {};
+}
+
+/// Applies the log up to `until`, whose outputs are committed already: emits nothing again.
+Result<void> EvaluationLoop::State::replay_silently(aggregator::LogPosition until) {
+  std::vector<proto::Event> discarded;
+  while (evaluator.position() < until) {
+    auto entries = log.read(options.partition, evaluator.position(), kRecordsPerStep);
+    if (!entries) return std::move(entries).error();
+    if (entries->empty()) {
+      return Error{ErrorCode::kDataLoss, "the log ends at " + std::to_string(evaluator.position()) +
+                                             ", before its last evaluated position " + std::to_string(until)};
+    }
+    for (const aggregator::LogEntry& entry : *entries) {
+      if (entry.position > until) return {};
+      if (auto applied = apply_entry(entry, discarded); !applied) return applied;
+      discarded.clear();
+    }
+  }
+  return {};
+}
+
+/// cost.db may be behind the evaluator (a crash between the two, or a lost file): applies what it lacks.
+Result<void> EvaluationLoop::State::catch_usage_up() {
+  if (usage == nullptr) return {};
+  auto applied = usage->applied_position(options.partition);
+  if (!applied) return std::move(applied).error();
+  aggregator::LogPosition position = *applied;
+  while (position < evaluator.position()) {
+    auto entries = log.read(options.partition, position, kRecordsPerStep);
+    if (!entries) return std::move(entries).error();
+    while (!entries->empty() && entries->back().position > evaluator.position()) entries->pop_back();
+    if (entries->empty()) return {};
+    if (auto done = usage->apply(options.partition, *entries); !done) return done;
+    position = entries->back().position;
+  }
+  return {};
+}
+
+Result<void> EvaluationLoop::State::append_versions(const std::string& yaml, const std::string& fingerprint,
+                                                    const aggregator::Inventory* inventory) {
+  aggregator::Commit commit;
+  if (!yaml.empty() && fingerprint != evaluator.config_fingerprint()) {
+    proto::LogRecord record;
+    record.mutable_config()->set_yaml(yaml);
+    record.mutable_config()->set_fingerprint(fingerprint);
+    commit.records.push_back({options.partition, std::move(record)});
+  }
+  if (inventory != nullptr && inventory->version() != evaluator.inventory_version()) {
+    proto::LogRecord record;
+    record.mutable_inventory()->set_version(inventory->version());
+    record.mutable_inventory()->set_inventory(inventory->serialize());
+    commit.records.push_back({options.partition, std::move(record)});
+  }
+  if (commit.records.empty()) return {};
+  auto appended = log.append(std::move(commit));
+  if (!appended) return std::move(appended).error();
+  return {};
+}
+
+Result<void> EvaluationLoop::State::snapshot() {
+  if (evaluator.position() == snapshot_position) return {};
+  aggregator::Snapshot snapshot;
+  snapshot.position = evaluator.position();
+  snapshot.schema = Evaluator::kSnapshotSchema;
+  snapshot.state = evaluator.save();
+  if (auto put = log.put_snapshot(options.partition, snapshot); !put) return put;
+  snapshot_position = snapshot.position;
+  return {};
+}
+
+/// Snapshots and pruning at their intervals; a failure is logged and tried again, it never stops evaluation.
+void EvaluationLoop::State::maintain() {
+  const SteadyTime now = clock.steady();
+  if (now - snapshot_at >= Milliseconds(options.snapshot_interval_ms)) {
+    snapshot_at = now;
+    if (auto done = snapshot(); !done) spdlog::warn("snapshot not written: {}", done.error().message);
+  }
+  if (now - prune_at >= Milliseconds(kPruneIntervalMs)) {
+    prune_at = now;
+    const std::int64_t before_ms = clock.wall().time_since_epoch().count() - std::int64_t{options.log_days} * 86'400'000;
+    auto pruned = log.prune(options.partition, before_ms, options.log_bytes_max);
+    if (!pruned) spdlog::warn("log not pruned: {}", pruned.error().message);
+    if (pruned && *pruned > 0) spdlog::info("pruned {} log records behind the snapshot", *pruned);
+  }
+  if (now - view_at >= Milliseconds(kViewIntervalMs)) publish();
+}
+
+void EvaluationLoop::State::publish() {
+  view_at = clock.steady();
+  auto fresh = std::make_shared<EvaluationView>();
+  fresh->alarms = evaluator.alarms();
+  fresh->groups = evaluator.groups();
+  fresh->shards = evaluator.shards();
+  fresh->lags = pacemaker.lags();
+  fresh->applied = evaluator.position();
+  const auto last = log.last_position(options.partition);
+  fresh->last = last ? *last : fresh->applied;
+  fresh->events_by_type = events_by_type;
+  const std::lock_guard lock(mutex);
+  view = std::move(fresh);
+}
+
+void EvaluationLoop::State::set_blocked(std::string why) {
+  const std::lock_guard lock(mutex);
+  if (blocked == why) return;
+  if (!why.empty()) spdlog::error("evaluation waits: {}", why);
+  if (why.empty()) spdlog::info("evaluation goes on");
+  blocked = std::move(why);
+}
+
+void EvaluationLoop::State::fail(Error error) {
+  spdlog::error("evaluation ended: {}", error.message);
+  const std::lock_guard lock(mutex);
+  failure = std::move(error);
+}
+
+void EvaluationLoop::State::run(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    auto stepped = step();
+    if (!stepped && stepped.error().code == ErrorCode::kUnavailable) {
+      set_blocked(stepped.error().message);
+      std::this_thread::sleep_for(std::chrono::milliseconds(kRetryMs));
+      continue;
+    }
+    if (!stepped) return fail(std::move(stepped).error());
+    maintain();
+    if (*stepped == Step::kIdle) (void)log.wait(options.partition, evaluator.position(), kIdleWaitMs);
+  }
+}
+
+EvaluationLoop::EvaluationLoop(aggregator::AggregateLog& log, cost::UsageStore* usage, const Clock& clock, Options options)
+    : state_(std::make_unique<State>(log, usage, clock, std::move(options))) {}
+
+EvaluationLoop::~EvaluationLoop() { stop(); }
+
+Result<void> EvaluationLoop::recover(const std::string& config_yaml, const std::string& config_fingerprint,
+                                     const aggregator::Inventory* inventory) {
+  State& state = *state_;
+  auto snapshot = state.log.latest_snapshot(state.options.partition);
+  if (!snapshot) return std::move(snapshot).error();
+  if (*snapshot) {
+    if (auto loaded = state.evaluator.load(**snapshot); !loaded) return loaded;
+    state.snapshot_position = (*snapshot)->position;
+    for (const proto::LogRecord& record : state.evaluator.time_records()) state.pacemaker.apply(record);
+  }
+  auto evaluated = state.log.evaluated_position(state.options.partition);
+  if (!evaluated) return std::move(evaluated).error();
+  if (auto replayed = state.replay_silently(*evaluated); !replayed) return replayed;
+  if (auto caught_up = state.catch_usage_up(); !caught_up) return caught_up;
+  // What was appended but not evaluated yet may hold a newer version of both: compare with the end of the log.
+  for (;;) {
+    auto stepped = state.step();
+    if (!stepped) return std::move(stepped).error();
+    if (*stepped == State::Step::kIdle) break;
+  }
+  if (auto appended = state.append_versions(config_yaml, config_fingerprint, inventory); !appended) return appended;
+  state.snapshot_at = state.prune_at = state.clock.steady();
+  state.publish();
+  return {};
+}
+
+void EvaluationLoop::start() {
+  state_->thread = std::jthread([state = state_.get()](const std::stop_token& stop) { state->run(stop); });
+}
+
+void EvaluationLoop::stop() {
+  State& state = *state_;
+  if (!state.thread.joinable()) return;
+  state.thread.request_stop();
+  state.thread.join();
+  if (state.failure) return;
+  // Drain: what was appended before we were asked to stop is evaluated, so that a restart starts from a fresh snapshot.
+  for (int round = 0; round < 1000; ++round) {
+    auto stepped = state.step();
+    if (!stepped || *stepped == State::Step::kIdle) break;
+  }
+  if (auto done = state.snapshot(); !done) spdlog::warn("snapshot not written: {}", done.error().message);
+  state.publish();
+}
+
+Result<void> EvaluationLoop::run_to_end() {
+  State& state = *state_;
+  while (true) {
+    auto stepped = state.step();
+    if (!stepped) return std::move(stepped).error();
+    state.maintain();
+    if (state.options.on_progress) {
+      const auto last = state.log.last_position(state.options.partition);
+      state.options.on_progress(state.evaluator.position(), last ? *last : state.evaluator.position());
+    }
+    if (*stepped == State::Step::kIdle && state.pacemaker.finished()) break;
+  }
+  if (auto done = state.snapshot(); !done) return done;
+  state.publish();
+  return {};
+}
+
+std::shared_ptr<const EvaluationView> EvaluationLoop::view() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->view;
+}
+
+std::optional<Error> EvaluationLoop::failure() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->failure;
+}
+
+std::string EvaluationLoop::blocked() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->blocked;
+}
+
+}  // namespace fleetmeter::app

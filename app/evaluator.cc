@@ -1,0 +1,223 @@
+#include "app/evaluator.h"
+
+#include <utility>
+
+#include "app/config.h"
+#include "app/state_codec.h"
+
+namespace fleetmeter::app {
+
+namespace {
+
+/// One environment: tables and time, and the rules over them.
+struct ShardRuntime {
+  aggregator::Shard shard;
+  alarms::Engine engine;
+};
+
+}  // namespace
+
+struct Evaluator::State {
+  aggregator::LogPosition position = 0;
+  std::string config_yaml;
+  std::string config_fingerprint;
+  std::string inventory_bytes;
+  std::uint64_t inventory_version = 0;
+  Config config;
+  std::shared_ptr<const alarms::RuleSet> rules = std::make_shared<alarms::RuleSet>();
+  std::map<std::string, ShardRuntime> shards;  // Ordered: events of one record come out in environment order.
+  std::vector<aggregator::Change> changes;     // Scratch.
+  // What a shard that appears later must know of the time before it: the last record of each kind.
+  proto::LogRecord progress, tick, input_end;
+  std::map<std::string, proto::LogRecord> stalls;  // By source.
+
+  [[nodiscard]] std::vector<proto::LogRecord> time_records() const;
+  Result<void> set_config(const proto::ConfigVersion& version);
+  ShardRuntime& shard(const std::string& environment);
+  void apply_to(ShardRuntime& runtime, const proto::LogRecord& record, std::vector<proto::Event>& events);
+};
+
+Result<void> Evaluator::State::set_config(const proto::ConfigVersion& version) {
+  std::vector<ConfigWarning> warnings;
+  Result<Config> parsed = parse_config(version.yaml(), "configuration in the log", warnings);
+  if (!parsed) return std::move(parsed).error();
+  config = *std::move(parsed);
+  config_yaml = version.yaml();
+  config_fingerprint = version.fingerprint();
+  rules = std::make_shared<alarms::RuleSet>(config.rules);
+  for (auto& [environment, runtime] : shards) runtime.engine.set_rules(rules, runtime.shard);
+  for (const aggregator::EnvironmentMatch& match : config.environments) shard(match.name);
+  return {};
+}
+
+ShardRuntime& Evaluator::State::shard(const std::string& environment) {
+  if (const auto found = shards.find(environment); found != shards.end()) return found->second;
+  aggregator::ShardOptions options;
+  options.environment = environment;
+  options.settings = config.series;
+  options.capture_interval_s = config.capture_interval_s;
+  ShardRuntime runtime{aggregator::Shard(std::move(options)), alarms::Engine(environment, rules)};
+  ShardRuntime& created = shards.emplace(environment, std::move(runtime)).first->second;
+  std::vector<proto::Event> none;
+  if (!inventory_bytes.empty()) {
+    proto::LogRecord inventory;
+    inventory.mutable_inventory()->set_version(inventory_version);
+    inventory.mutable_inventory()->set_inventory(inventory_bytes);
+    apply_to(created, inventory, none);
+  }
+  for (const proto::LogRecord& record : time_records()) apply_to(created, record, none);
+  return created;
+}
+
+std::vector<proto::LogRecord> Evaluator::State::time_records() const {
+  std::vector<proto::LogRecord> records;
+  if (progress.has_progress()) records.push_back(progress);
+  for (const auto& [source, stall] : stalls) records.push_back(stall);
+  if (input_end.has_input_end()) records.push_back(input_end);
+  if (tick.has_tick()) records.push_back(tick);
+  return records;
+}
+
+void Evaluator::State::apply_to(ShardRuntime& runtime, const proto::LogRecord& record, std::vector<proto::Event>& events) {
+  runtime.shard.apply(record, changes);
+  runtime.engine.apply(record, changes, runtime.shard, events);
+}
+
+Evaluator::Evaluator() : state_(std::make_unique<State>()) {}
+Evaluator::~Evaluator() = default;
+
+Result<void> Evaluator::apply(const aggregator::LogEntry& entry, std::vector<proto::Event>& events) {
+  State& state = *state_;
+  FM_CHECK(entry.position > state.position);
+  state.position = entry.position;
+  const proto::LogRecord& record = entry.record;
+  switch (record.body_case()) {
+    case proto::LogRecord::kConfig:
+      if (auto set = state.set_config(record.config()); !set) return set;
+      break;
+    case proto::LogRecord::kInventory:
+      state.inventory_version = record.inventory().version();
+      state.inventory_bytes = record.inventory().inventory();
+      break;
+    case proto::LogRecord::kBatch:
+      state.shard(record.batch().environment());
+      break;
+    case proto::LogRecord::kProgress:
+      merge_progress(record, state.progress);
+      break;
+    case proto::LogRecord::kTick:
+      state.tick = record;
+      break;
+    case proto::LogRecord::kSourceStall:
+      state.stalls[record.source_stall().source()] = record;
+      break;
+    case proto::LogRecord::kInputEnd:
+      state.input_end = record;
+      break;
+    default:
+      break;
+  }
+  for (auto& [environment, runtime] : state.shards) state.apply_to(runtime, record, events);
+  return {};
+}
+
+std::vector<proto::LogRecord> Evaluator::time_records() const { return state_->time_records(); }
+
+aggregator::LogPosition Evaluator::position() const noexcept { return state_->position; }
+const std::string& Evaluator::config_fingerprint() const noexcept { return state_->config_fingerprint; }
+std::uint64_t Evaluator::inventory_version() const noexcept { return state_->inventory_version; }
+
+std::vector<alarms::AlarmView> Evaluator::alarms() const {
+  std::vector<alarms::AlarmView> views;
+  for (const auto& [environment, runtime] : state_->shards) {
+    for (alarms::AlarmView& view : runtime.engine.alarms(runtime.shard)) views.push_back(std::move(view));
+  }
+  return views;
+}
+
+std::vector<alarms::GroupView> Evaluator::groups() const {
+  std::vector<alarms::GroupView> views;
+  for (const auto& [environment, runtime] : state_->shards) {
+    for (alarms::GroupView& view : runtime.engine.groups(runtime.shard)) views.push_back(std::move(view));
+  }
+  return views;
+}
+
+std::vector<Evaluator::ShardView> Evaluator::shards() const {
+  std::vector<ShardView> views;
+  for (const auto& [environment, runtime] : state_->shards) {
+    const aggregator::Frontier& frontier = runtime.shard.frontier();
+    views.push_back({environment, frontier.tick_s, frontier.watermark_s, runtime.shard.table().size(),
+                     runtime.shard.late_records(), runtime.shard.series_over_limit(), runtime.engine.evaluations_total()});
+  }
+  return views;
+}
+
+std::string Evaluator::save() const {
+  const State& state = *state_;
+  std::string out;
+  put_number(out, static_cast<std::uint64_t>(state.position));
+  put_text(out, state.config_yaml);
+  put_text(out, state.config_fingerprint);
+  put_number(out, state.inventory_version);
+  put_text(out, state.inventory_bytes);
+  put_number(out, static_cast<std::uint64_t>(state.stalls.size()));
+  for (const auto& [source, stall] : state.stalls) put_text(out, stall.SerializeAsString());
+  for (const proto::LogRecord* record : {&state.progress, &state.input_end, &state.tick}) {
+    put_text(out, record->SerializeAsString());
+  }
+  put_number(out, state.shards.size());
+  for (const auto& [environment, runtime] : state.shards) {
+    put_text(out, environment);
+    std::string part;
+    runtime.shard.save(part);
+    runtime.engine.save(part);
+    put_text(out, part);
+  }
+  return out;
+}
+
+Result<void> Evaluator::load(const aggregator::Snapshot& snapshot) {
+  const Error damaged{ErrorCode::kDataLoss, "snapshot at log position " + std::to_string(snapshot.position) + " is damaged"};
+  if (snapshot.schema != kSnapshotSchema) {
+    return Error{ErrorCode::kDataLoss, "snapshot has schema " + std::to_string(snapshot.schema) + ", this release reads " +
+                                           std::to_string(kSnapshotSchema) + ": run the release that wrote it"};
+  }
+  state_ = std::make_unique<State>();
+  State& state = *state_;
+  std::string_view in = snapshot.state;
+  std::uint64_t position = 0, stall_count = 0, shard_count = 0;
+  std::string_view yaml, fingerprint, inventory;
+  if (!take_number(in, position) || !take_text(in, yaml) || !take_text(in, fingerprint) ||
+      !take_number(in, state.inventory_version) || !take_text(in, inventory) || !take_number(in, stall_count)) {
+    return damaged;
+  }
+  state.inventory_bytes = inventory;
+  if (!yaml.empty()) {
+    proto::ConfigVersion version;
+    version.set_yaml(std::string(yaml));
+    version.set_fingerprint(std::string(fingerprint));
+    if (auto set = state.set_config(version); !set) return set;
+  }
+  state.shards.clear();  // set_config made the declared ones; their content follows.
+  for (std::uint64_t i = 0; i < stall_count; ++i) {
+    proto::LogRecord stall;
+    if (!take_record(in, stall)) return damaged;
+    state.stalls[stall.source_stall().source()] = stall;
+  }
+  for (proto::LogRecord* record : {&state.progress, &state.input_end, &state.tick}) {
+    if (!take_record(in, *record)) return damaged;
+  }
+  if (!take_number(in, shard_count)) return damaged;
+  for (std::uint64_t i = 0; i < shard_count; ++i) {
+    std::string_view environment, part;
+    if (!take_text(in, environment) || !take_text(in, part)) return damaged;
+    ShardRuntime& runtime = state.shard(std::string(environment));
+    if (!runtime.shard.load(part) || !runtime.engine.load(part, runtime.shard) || !part.empty()) return damaged;
+  }
+  if (!in.empty() || static_cast<aggregator::LogPosition>(position) != snapshot.position) return damaged;
+  state.position = snapshot.position;
+  return {};
+}
+
+}  // namespace fleetmeter::app

@@ -35,6 +35,8 @@ struct EvaluationLoop::State {
   aggregator::LogPosition snapshot_position = 0;
   SteadyTime snapshot_at{}, view_at{}, prune_at{};
   std::map<std::string, std::uint64_t> events_by_type;
+  std::atomic<aggregator::LogPosition> applied{0};
+  std::atomic<bool> at_end{false};  // Bounded input: everything is applied and every tick was made.
   std::jthread thread;
 
   mutable std::mutex mutex;  // Guards the three below.
@@ -238,6 +240,8 @@ void EvaluationLoop::State::run(const std::stop_token& stop) {
     }
     if (!stepped) return fail(std::move(stepped).error());
     maintain();
+    applied.store(evaluator.position(), std::memory_order_relaxed);
+    at_end.store(*stepped == Step::kIdle && pacemaker.finished(), std::memory_order_release);
     if (*stepped == Step::kIdle) (void)log.wait(options.partition, evaluator.position(), kIdleWaitMs);
   }
 }
@@ -292,20 +296,17 @@ void EvaluationLoop::stop() {
   state.publish();
 }
 
-Result<void> EvaluationLoop::run_to_end() {
+Result<void> EvaluationLoop::wait_to_end() {
   State& state = *state_;
-  while (true) {
-    auto stepped = state.step();
-    if (!stepped) return std::move(stepped).error();
-    state.maintain();
+  while (!state.at_end.load(std::memory_order_acquire)) {
+    if (auto failed = failure()) return *std::move(failed);
     if (state.options.on_progress) {
       const auto last = state.log.last_position(state.options.partition);
-      state.options.on_progress(state.evaluator.position(), last ? *last : state.evaluator.position());
+      const aggregator::LogPosition applied = state.applied.load(std::memory_order_relaxed);
+      state.options.on_progress(applied, last ? *last : applied);
     }
-    if (*stepped == State::Step::kIdle && state.pacemaker.finished()) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  if (auto done = state.snapshot(); !done) return done;
-  state.publish();
   return {};
 }
 

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "aggregator/aggregate_log.h"
@@ -69,6 +70,8 @@ struct SourceSettings {
   std::string account, region;
   std::vector<std::string> environments;  ///< That wait for this source; empty = by what it carries.
   std::int64_t allowed_lateness_s = 600;
+  bool bounded = false;                   ///< The whole run is over bounded input: nothing is late, nothing expires. Said by the
+                                          ///< first record of the first commit, a progress record.
   std::uint32_t commit_interval_ms = 250;
   std::size_t commit_bytes_max = 16u << 20;  ///< Raw bytes a commit at most.
 };
@@ -82,6 +85,8 @@ class Source {
   virtual void stop() = 0;            ///< What was read is committed, then joins. Idempotent.
   /// Bounded sources: true once all is read and committed. Unbounded: false.
   [[nodiscard]] virtual bool finished() const = 0;
+  /// Event times read since start, for the InputEnd record of bounded runs: (least, largest); (0, 0) = none.
+  [[nodiscard]] virtual std::pair<std::int64_t, std::int64_t> event_time_range_s() const = 0;
   /// First error that ended the source for good; nullopt while it works.
   [[nodiscard]] virtual std::optional<Error> failure() const = 0;
   /// For /ready: why it does not take data right now; empty = it does.

@@ -1,0 +1,293 @@
+#include "app/service.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+#include "aggregator/sqlite_log.h"
+
+namespace fleetmeter::app {
+
+namespace {
+
+constexpr std::int64_t kDrainTimeoutMs = 60'000;     // For the outbox of a bounded run.
+constexpr std::int64_t kBacklogReadyRecords = 20'000;  // Log records not yet applied beyond which we are not ready.
+
+}  // namespace
+
+struct Service::State {
+  State(Config config_in, const Clock& clock_in, ServiceOptions options_in)
+      : config(std::move(config_in)), clock(clock_in), options(std::move(options_in)) {}
+
+  Config config;
+  const Clock& clock;
+  ServiceOptions options;
+
+  // In dependency order: destroyed in reverse.
+  std::shared_ptr<const aggregator::Inventory> loaded_inventory;
+  std::vector<aggregator::Inventory::Problem> inventory_warnings;
+  std::unique_ptr<ingest::InventoryHolder> inventory;
+  std::unique_ptr<aggregator::SqliteLog> log;
+  std::unique_ptr<cost::UsageStore> usage;
+  std::map<std::string, alarms::Receiver> receivers;
+  std::unique_ptr<alarms::Deliverer> deliverer;
+  std::unique_ptr<EvaluationLoop> loop;
+  ingest::IngestCounters counters;
+  std::vector<std::unique_ptr<ingest::Source>> sources;
+  std::vector<ingest::FirehoseSource*> firehoses;
+  std::jthread ender;  // Bounded runs that stay up: appends InputEnd when the files are read.
+  mutable std::mutex mutex;  // Guards bytes_read and the failure.
+  std::map<std::size_t, std::pair<std::uint64_t, std::uint64_t>> bytes_read;
+  std::optional<std::string> failure;
+
+  Result<void> open_stores();
+  Result<void> load_inventory();
+  Result<void> make_sources();
+  Result<void> end_input();
+  Result<void> wait_for_sources(const std::stop_token& stop);
+  [[nodiscard]] ingest::SourceContext context(std::size_t index);
+  [[nodiscard]] bool bounded() const;
+  [[nodiscard]] std::string path(const char* name) const { return (std::filesystem::path(config.state) / name).string(); }
+};
+
+bool Service::State::bounded() const {
+  return config.firehose.empty() && config.kafka.empty() &&
+         std::none_of(config.files.begin(), config.files.end(), [](const auto& files) { return files.follow; });
+}
+
+Result<void> Service::State::load_inventory() {
+  auto loaded = config.inventory.empty()
+                    ? Result<std::shared_ptr<const aggregator::Inventory>>(aggregator::Inventory::empty(config.environments))
+                    : aggregator::Inventory::load(config.inventory, config.environments, inventory_warnings);
+  if (!loaded) return std::move(loaded).error();
+  for (const auto& warning : inventory_warnings) spdlog::warn("{}: {}", warning.file, warning.message);
+  loaded_inventory = *std::move(loaded);
+  inventory = std::make_unique<ingest::InventoryHolder>(loaded_inventory);
+  return {};
+}
+
+Result<void> Service::State::open_stores() {
+  std::error_code error;
+  std::filesystem::create_directories(config.state, error);
+  if (error) {
+    return Error{ErrorCode::kInvalidArgument, "state directory " + config.state + ": " + error.message() +
+                                                  "; set `state:` to a directory that can be written"};
+  }
+  aggregator::SqliteLog::Options log_options;
+  log_options.fault = options.fault;
+  auto opened = aggregator::SqliteLog::open(path("log.db"), clock, std::move(log_options));
+  if (!opened) return std::move(opened).error();
+  log = *std::move(opened);
+  auto opened_usage = cost::UsageStore::open(path("cost.db"));
+  if (!opened_usage) return std::move(opened_usage).error();
+  usage = *std::move(opened_usage);
+  return {};
+}
+
+ingest::SourceContext Service::State::context(std::size_t index) {
+  ingest::SourceContext made{*log, clock, *inventory, counters, [](std::string_view) { return aggregator::LogPartition{0}; }, {0},
+                             {}, options.fault};
+  made.on_progress = [this, index](std::uint64_t done, std::uint64_t all) {
+    if (!options.on_read) return;
+    std::uint64_t done_sum = 0, all_sum = 0;
+    {
+      const std::lock_guard lock(mutex);
+      bytes_read[index] = {done, all};
+      for (const auto& [source, bytes] : bytes_read) {
+        done_sum += bytes.first;
+        all_sum += bytes.second;
+      }
+    }
+    options.on_read(done_sum, all_sum);
+  };
+  return made;
+}
+
+Result<void> Service::State::make_sources() {
+  const bool all_bounded = bounded();
+  for (ingest::FilesOptions files : config.files) {
+    files.settings.bounded = all_bounded;
+    if (!options.environment.empty()) files.settings.environment = options.environment;
+    sources.push_back(ingest::make_files_source(context(sources.size()), std::move(files)));
+  }
+  for (const FirehoseConfig& firehose : config.firehose) {
+    ingest::FirehoseOptions made = firehose.options;
+    if (!firehose.access_key.empty()) {
+      auto key = resolve_secret(firehose.access_key);
+      if (!key) return std::move(key).error().with_context("sources: firehose: access_key");
+      made.access_key = *std::move(key);
+    }
+    if (!options.environment.empty()) made.settings.environment = options.environment;
+    auto source = ingest::make_firehose_source(context(sources.size()), std::move(made));
+    firehoses.push_back(source.get());
+    sources.push_back(std::move(source));
+  }
+  for (const KafkaConfig& kafka : config.kafka) {
+    ingest::KafkaSourceOptions made = kafka.options;
+    for (const auto& [property, secret] : kafka.secrets) {
+      auto value = resolve_secret(secret);
+      if (!value) return std::move(value).error().with_context("sources: kafka: " + property);
+      made.connection.properties[property] = *std::move(value);
+    }
+    if (!options.environment.empty()) made.settings.environment = options.environment;
+    sources.push_back(ingest::make_kafka_source(context(sources.size()), std::move(made)));
+  }
+  return {};
+}
+
+Service::Service(Config config, const Clock& clock, ServiceOptions options)
+    : state_(std::make_unique<State>(std::move(config), clock, std::move(options))) {}
+
+Service::~Service() { drain(); }
+
+Result<void> Service::start() {
+  State& state = *state_;
+  if (auto loaded = state.load_inventory(); !loaded) return loaded;
+  if (state.options.deliver) {
+    auto resolved = resolve_receivers(state.config);
+    if (!resolved) return std::move(resolved).error();
+    state.receivers = *std::move(resolved);
+  }
+  if (auto opened = state.open_stores(); !opened) return opened;
+  if (state.options.deliver) {
+    alarms::Deliverer::Options delivery;
+    delivery.fault = state.options.fault;
+    state.deliverer = std::make_unique<alarms::Deliverer>(*state.log, state.receivers, state.clock, std::move(delivery));
+  }
+  EvaluationLoop::Options loop;
+  loop.receivers = state.receivers;
+  loop.deliver = state.options.deliver;
+  loop.log_days = state.config.log_days;
+  loop.log_bytes_max = state.config.log_bytes_max;
+  loop.on_progress = state.options.on_evaluate;
+  if (state.deliverer) loop.on_outbox = [deliverer = state.deliverer.get()] { deliverer->wake(); };
+  state.loop = std::make_unique<EvaluationLoop>(*state.log, state.usage.get(), state.clock, std::move(loop));
+  if (auto recovered = state.loop->recover(state.config.text, state.config.fingerprint(), state.loaded_inventory.get()); !recovered) {
+    return std::move(recovered).error().with_context(state.path("log.db"));
+  }
+  if (auto made = state.make_sources(); !made) return made;
+  state.loop->start();
+  if (state.deliverer) state.deliverer->start();
+  for (const auto& source : state.sources) {
+    if (auto started = source->start(); !started) return started;
+  }
+  if (state.bounded() && !state.options.until_eof) {
+    state.ender = std::jthread([&state](const std::stop_token& stop) {
+      auto ended = state.wait_for_sources(stop);
+      if (ended && !stop.stop_requested()) ended = state.end_input();
+      if (ended) return;
+      const std::lock_guard lock(state.mutex);
+      state.failure = ended.error().message;
+    });
+  }
+  return {};
+}
+
+Result<void> Service::State::wait_for_sources(const std::stop_token& stop) {
+  for (const auto& source : sources) {
+    while (!source->finished() && !stop.stop_requested()) {
+      if (auto failed = source->failure()) return *std::move(failed);
+      if (auto failed = loop->failure()) return *std::move(failed);
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  }
+  return {};
+}
+
+/// Says in the log that bounded input has ended, and which span of event time it covered.
+Result<void> Service::State::end_input() {
+  std::int64_t least = 0, largest = 0;
+  for (const auto& source : sources) {
+    const auto [from, to] = source->event_time_range_s();
+    if (from == 0 && to == 0) continue;
+    least = least == 0 ? from : std::min(least, from);
+    largest = std::max(largest, to);
+  }
+  aggregator::Commit commit;
+  proto::LogRecord record;
+  record.mutable_input_end()->set_event_time_min_s(least);
+  record.mutable_input_end()->set_event_time_max_s(largest);
+  commit.records.push_back({0, std::move(record)});
+  auto appended = log->append(std::move(commit));
+  if (!appended) return std::move(appended).error();
+  return {};
+}
+
+Result<void> Service::run_to_end() {
+  State& state = *state_;
+  if (auto read = state.wait_for_sources({}); !read) return read;
+  if (auto ended = state.end_input(); !ended) return ended;
+  if (auto evaluated = state.loop->wait_to_end(); !evaluated) return evaluated;
+  if (state.deliverer && !state.deliverer->drain(kDrainTimeoutMs)) {
+    const auto why = state.deliverer->last_error();
+    return Error{ErrorCode::kUnavailable, "notifications are left in the outbox: " + why.value_or("receivers are slow") +
+                                              "; they go out when it runs again on " + state.config.state};
+  }
+  return {};
+}
+
+bool Service::bounded() const noexcept { return state_->bounded(); }
+
+void Service::drain() {
+  State& state = *state_;
+  if (state.ender.joinable()) {
+    state.ender.request_stop();
+    state.ender.join();
+  }
+  for (const auto& source : state.sources) source->stop();
+  if (state.loop) state.loop->stop();
+  state.deliverer.reset();
+}
+
+const Config& Service::config() const noexcept { return state_->config; }
+std::shared_ptr<const EvaluationView> Service::view() const { return state_->loop->view(); }
+aggregator::AggregateLog& Service::log() noexcept { return *state_->log; }
+ingest::IngestCounters& Service::counters() noexcept { return state_->counters; }
+const alarms::DeliveryCounters* Service::delivery() const noexcept {
+  return state_->deliverer ? &state_->deliverer->counters() : nullptr;
+}
+std::string Service::cost_db_path() const { return state_->path("cost.db"); }
+std::shared_ptr<const aggregator::Inventory> Service::inventory() const { return state_->inventory->get(); }
+const std::vector<aggregator::Inventory::Problem>& Service::inventory_warnings() const noexcept {
+  return state_->inventory_warnings;
+}
+
+std::vector<std::uint16_t> Service::firehose_ports() const {
+  std::vector<std::uint16_t> ports;
+  for (const ingest::FirehoseSource* firehose : state_->firehoses) ports.push_back(firehose->port());
+  return ports;
+}
+
+std::optional<std::string> Service::failure() const {
+  const State& state = *state_;
+  if (auto failed = state.loop->failure()) return failed->message;
+  for (const auto& source : state.sources) {
+    if (auto failed = source->failure()) return failed->message;
+  }
+  const std::lock_guard lock(state.mutex);
+  return state.failure;
+}
+
+std::vector<std::string> Service::not_ready() const {
+  const State& state = *state_;
+  std::vector<std::string> reasons;
+  if (auto failed = failure()) reasons.push_back(*std::move(failed));
+  if (std::string why = state.loop->blocked(); !why.empty()) reasons.push_back(std::move(why));
+  for (const auto& source : state.sources) {
+    if (std::string why = source->blocked(); !why.empty()) reasons.push_back(std::move(why));
+  }
+  const auto view = state.loop->view();
+  if (view->last - view->applied > kBacklogReadyRecords) {
+    reasons.push_back("backlog: " + std::to_string(view->last - view->applied) + " log records are not evaluated yet");
+  }
+  for (const auto& lag : view->lags) {
+    if (lag.stalled) reasons.push_back("source " + lag.source + " is stalled");
+  }
+  return reasons;
+}
+
+}  // namespace fleetmeter::app

@@ -87,8 +87,9 @@ class SeriesTable {
   void set_own_period(SeriesId id, std::uint32_t period_s);    ///< By configuration; learned spacings then change nothing.
   void set_publication_delay(SeriesId id, std::uint32_t delay_s);
 
-  /// Inserts or replaces; true when the stored value of that start changed. Learns the own period.
-  bool upsert(SeriesId id, const Datapoint& datapoint, std::uint32_t source);
+  /// Inserts or replaces; true when the stored value of that start changed. `period_s` is what the datapoint says of its
+  /// period; 0 = it does not say, then the own period is learned from the spacing of the starts.
+  bool upsert(SeriesId id, const Datapoint& datapoint, std::uint32_t source, std::uint32_t period_s = 0);
 
   /// The span (end_s - period_s, end_s] of slot ends, combined over the own slots in it: Present when any is present and
   /// none pending; Unknown when none is present and any is unknown; else Missing or Nonexistent.
@@ -106,6 +107,12 @@ class SeriesTable {
 
   /// Drops slots that no rule can look at any more.
   void trim(const Frontier& frontier);
+  /// Drops the values of series whose retention is still 0: one record after they came, so that whoever reads the changes
+  /// of a record can still ask for them.
+  void drop_unretained();
+  /// The capture interval of a flow series grew: its datapoints from `reopened_s` on go (their windows are open again),
+  /// the older ones are combined into the new slots.
+  void widen(SeriesId id, std::uint32_t period_s, GridTime reopened_s);
 
   void save(std::string& out) const;                          ///< For snapshots; appends.
   [[nodiscard]] bool load(std::string_view& in);              ///< Consumes its part; false = damaged.

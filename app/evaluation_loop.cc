@@ -36,7 +36,7 @@ struct EvaluationLoop::State {
   SteadyTime snapshot_at{}, view_at{}, prune_at{};
   std::map<std::string, std::uint64_t> events_by_type;
   std::atomic<aggregator::LogPosition> applied{0};
-  std::atomic<bool> at_end{false};  // Bounded input: everything is applied and every tick was made.
+  std::atomic<aggregator::LogPosition> ended_at{0};  // Bounded input: applied to here and every tick was made; 0 = not yet.
   std::jthread thread;
 
   mutable std::mutex mutex;  // Guards the three below.
@@ -241,7 +241,8 @@ void EvaluationLoop::State::run(const std::stop_token& stop) {
     if (!stepped) return fail(std::move(stepped).error());
     maintain();
     applied.store(evaluator.position(), std::memory_order_relaxed);
-    at_end.store(*stepped == Step::kIdle && pacemaker.finished(), std::memory_order_release);
+    const bool ended = *stepped == Step::kIdle && pacemaker.finished();
+    ended_at.store(ended ? evaluator.position() : 0, std::memory_order_release);
     if (*stepped == Step::kIdle) (void)log.wait(options.partition, evaluator.position(), kIdleWaitMs);
   }
 }
@@ -296,9 +297,9 @@ void EvaluationLoop::stop() {
   state.publish();
 }
 
-Result<void> EvaluationLoop::wait_to_end() {
+Result<void> EvaluationLoop::wait_to_end(aggregator::LogPosition input_end) {
   State& state = *state_;
-  while (!state.at_end.load(std::memory_order_acquire)) {
+  while (state.ended_at.load(std::memory_order_acquire) < input_end) {
     if (auto failed = failure()) return *std::move(failed);
     if (state.options.on_progress) {
       const auto last = state.log.last_position(state.options.partition);

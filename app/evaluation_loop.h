@@ -52,8 +52,8 @@ class EvaluationLoop {
                        const aggregator::Inventory* inventory);
   void start();   ///< Own thread until stop().
   void stop();    ///< Applies what is in the log, commits, snapshots, joins. Idempotent.
-  /// Bounded input, after its InputEnd record is in the log: waits until the thread has applied and ticked to the end.
-  Result<void> wait_to_end();
+  /// Bounded input, whose InputEnd record is at `input_end`: waits until the thread has applied and ticked to the end.
+  Result<void> wait_to_end(aggregator::LogPosition input_end);
 
   [[nodiscard]] std::shared_ptr<const EvaluationView> view() const;
   [[nodiscard]] std::optional<Error> failure() const;  ///< Ended for good: fenced, damaged, or a bug.

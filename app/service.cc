@@ -47,7 +47,7 @@ struct Service::State {
   Result<void> open_stores();
   Result<void> load_inventory();
   Result<void> make_sources();
-  Result<void> end_input();
+  Result<aggregator::LogPosition> end_input();
   Result<void> wait_for_sources(const std::stop_token& stop);
   [[nodiscard]] ingest::SourceContext context(std::size_t index);
   [[nodiscard]] bool bounded() const;
@@ -177,11 +177,14 @@ Result<void> Service::start() {
   }
   if (state.bounded() && !state.options.until_eof) {
     state.ender = std::jthread([&state](const std::stop_token& stop) {
-      auto ended = state.wait_for_sources(stop);
-      if (ended && !stop.stop_requested()) ended = state.end_input();
-      if (ended) return;
+      std::optional<Error> failed;
+      if (auto read = state.wait_for_sources(stop); !read) failed = std::move(read).error();
+      if (!failed && !stop.stop_requested()) {
+        if (auto ended = state.end_input(); !ended) failed = std::move(ended).error();
+      }
+      if (!failed) return;
       const std::lock_guard lock(state.mutex);
-      state.failure = ended.error().message;
+      state.failure = failed->message;
     });
   }
   return {};
@@ -199,7 +202,7 @@ Result<void> Service::State::wait_for_sources(const std::stop_token& stop) {
 }
 
 /// Says in the log that bounded input has ended, and which span of event time it covered.
-Result<void> Service::State::end_input() {
+Result<aggregator::LogPosition> Service::State::end_input() {
   std::int64_t least = 0, largest = 0;
   for (const auto& source : sources) {
     const auto [from, to] = source->event_time_range_s();
@@ -214,14 +217,15 @@ Result<void> Service::State::end_input() {
   commit.records.push_back({0, std::move(record)});
   auto appended = log->append(std::move(commit));
   if (!appended) return std::move(appended).error();
-  return {};
+  return appended->at(0);
 }
 
 Result<void> Service::run_to_end() {
   State& state = *state_;
   if (auto read = state.wait_for_sources({}); !read) return read;
-  if (auto ended = state.end_input(); !ended) return ended;
-  if (auto evaluated = state.loop->wait_to_end(); !evaluated) return evaluated;
+  auto ended = state.end_input();
+  if (!ended) return std::move(ended).error();
+  if (auto evaluated = state.loop->wait_to_end(*ended); !evaluated) return evaluated;
   if (state.deliverer && !state.deliverer->drain(kDrainTimeoutMs)) {
     const auto why = state.deliverer->last_error();
     return Error{ErrorCode::kUnavailable, "notifications are left in the outbox: " + why.value_or("receivers are slow") +

@@ -1,0 +1,204 @@
+#include "aggregator/series_points.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <tuple>
+
+namespace fleetmeter::aggregator {
+namespace {
+
+/// A total order of doubles by value where there is one, by bits where there is not (zeros, NaN).
+std::uint64_t ordered_bits(double value) {
+  const auto bits = std::bit_cast<std::uint64_t>(value);
+  constexpr std::uint64_t kSign = 1ull << 63;
+  return (bits & kSign) != 0 ? ~bits : bits | kSign;
+}
+
+bool wins(const Datapoint& challenger, const Datapoint& holder) {
+  const auto rank = [](const Datapoint& d) {
+    return std::tuple(ordered_bits(d.sample_count), ordered_bits(d.sum), ordered_bits(d.minimum),
+                      ordered_bits(d.maximum), d.lower_bound, d.extended.size());
+  };
+  const auto a = rank(challenger);
+  const auto b = rank(holder);
+  if (a != b) return a > b;
+  return std::ranges::lexicographical_compare(
+      holder.extended, challenger.extended, [](const auto& x, const auto& y) {
+        return std::tuple(x.first, ordered_bits(x.second)) < std::tuple(y.first, ordered_bits(y.second));
+      });
+}
+
+}  // namespace
+
+void combine_into(Datapoint& sum, const Datapoint& other) {
+  sum.sample_count += other.sample_count;
+  sum.sum += other.sum;
+  sum.minimum = std::min(sum.minimum, other.minimum);
+  sum.maximum = std::max(sum.maximum, other.maximum);
+  sum.lower_bound = sum.lower_bound || other.lower_bound;
+  sum.extended.clear();
+}
+
+Datapoint SeriesPoints::get(std::size_t index) const {
+  const Point& point = points_[index];
+  Datapoint datapoint{.start_s = point.start_s,
+                      .sample_count = point.sample_count,
+                      .sum = point.sum,
+                      .minimum = point.minimum,
+                      .maximum = point.maximum,
+                      .lower_bound = false,
+                      .extended = {}};
+  if (!extras_) return datapoint;
+  if (const auto extra = extras_->find(point.start_s); extra != extras_->end()) {
+    datapoint.lower_bound = extra->second.lower_bound;
+    datapoint.extended = extra->second.extended;
+  }
+  return datapoint;
+}
+
+std::size_t SeriesPoints::lower_bound(GridTime start_s) const noexcept {
+  if (points_.empty() || points_.back().start_s < start_s) return points_.size();
+  const auto at = std::ranges::lower_bound(points_, start_s, {}, &Point::start_s);
+  return static_cast<std::size_t>(at - points_.begin());
+}
+
+void SeriesPoints::put_extra(const Datapoint& datapoint) {
+  Extra extra{datapoint.lower_bound, datapoint.extended};
+  if (extra.empty()) {
+    if (extras_) extras_->erase(datapoint.start_s);
+    return;
+  }
+  if (!extras_) extras_ = std::make_unique<std::map<GridTime, Extra>>();
+  (*extras_)[datapoint.start_s] = std::move(extra);
+}
+
+bool SeriesPoints::upsert(const Datapoint& datapoint) {
+  const Point point{datapoint.start_s, datapoint.sample_count, datapoint.sum, datapoint.minimum, datapoint.maximum};
+  const std::size_t index = lower_bound(datapoint.start_s);
+  if (index < points_.size() && points_[index].start_s == datapoint.start_s) {
+    if (!wins(datapoint, get(index))) return false;
+    points_[index] = point;
+  } else {
+    // Grow by a quarter: with a million datapoints of backlog, doubling would hold as much again for nothing.
+    if (points_.size() == points_.capacity()) points_.reserve(points_.size() + points_.size() / 4 + 4);
+    points_.insert(points_.begin() + static_cast<std::ptrdiff_t>(index), point);
+  }
+  put_extra(datapoint);
+  return true;
+}
+
+void SeriesPoints::drop_before(GridTime start_s) {
+  points_.erase(points_.begin(), points_.begin() + static_cast<std::ptrdiff_t>(lower_bound(start_s)));
+  if (extras_) extras_->erase(extras_->begin(), extras_->lower_bound(start_s));
+}
+
+void SeriesPoints::drop_from(GridTime start_s) {
+  points_.resize(lower_bound(start_s));
+  if (extras_) extras_->erase(extras_->lower_bound(start_s), extras_->end());
+}
+
+void SeriesPoints::clear() noexcept {
+  points_.clear();
+  points_.shrink_to_fit();
+  extras_.reset();
+}
+
+void SeriesPoints::save(StateWriter& out) const {
+  out.u64(points_.size());
+  for (std::size_t i = 0; i < points_.size(); ++i) {
+    const Datapoint datapoint = get(i);
+    out.i64(datapoint.start_s);
+    out.f64(datapoint.sample_count);
+    out.f64(datapoint.sum);
+    out.f64(datapoint.minimum);
+    out.f64(datapoint.maximum);
+    out.boolean(datapoint.lower_bound);
+    out.u64(datapoint.extended.size());
+    for (const auto& [name, value] : datapoint.extended) {
+      out.text(name);
+      out.f64(value);
+    }
+  }
+}
+
+void SeriesPoints::load(StateReader& in) {
+  clear();
+  const std::uint64_t count = in.count();
+  for (std::uint64_t i = 0; i < count && in.ok(); ++i) {
+    Datapoint datapoint;
+    datapoint.start_s = in.i64();
+    datapoint.sample_count = in.f64();
+    datapoint.sum = in.f64();
+    datapoint.minimum = in.f64();
+    datapoint.maximum = in.f64();
+    datapoint.lower_bound = in.boolean();
+    const std::uint64_t extended = in.count();
+    for (std::uint64_t j = 0; j < extended && in.ok(); ++j) {
+      std::string name = in.text();
+      const double value = in.f64();
+      datapoint.extended.emplace_back(std::move(name), value);
+    }
+    if (in.ok()) upsert(datapoint);
+  }
+}
+
+void PeriodLearner::add(GridTime start_s) {
+  if (newest_s_ == kBeforeAll) {
+    newest_s_ = start_s;
+    return;
+  }
+  std::array<GridTime, kStarts + 1> starts;  // Newest first.
+  std::size_t count = 1;
+  starts[0] = newest_s_;
+  for (std::size_t i = 0; i < spacings_; ++i, ++count) starts[count] = starts[count - 1] - spacing_s_[i];
+  const auto begin = starts.begin();
+  const auto end = begin + static_cast<std::ptrdiff_t>(count);
+  const auto at = std::find_if(begin, end, [&](GridTime t) { return t <= start_s; });
+  if (at != end && *at == start_s) return;
+  std::move_backward(at, end, end + 1);
+  *at = start_s;
+  count = std::min(count + 1, kStarts);
+  // A spacing beyond 136 years cannot be told from one of 136 years; neither is a period.
+  constexpr GridTime kSpacingMax = std::numeric_limits<std::uint32_t>::max();
+  newest_s_ = starts[0];
+  spacings_ = 0;
+  for (std::size_t i = 0; i + 1 < count; ++i) {
+    if (starts[i] - starts[i + 1] > kSpacingMax) break;
+    spacing_s_[i] = static_cast<std::uint32_t>(starts[i] - starts[i + 1]);
+    ++spacings_;
+  }
+  learn();
+}
+
+void PeriodLearner::learn() {
+  std::uint32_t least = std::numeric_limits<std::uint32_t>::max();
+  for (std::size_t i = 0; i < spacings_; ++i) {
+    least = std::min(least, spacing_s_[i]);
+    const bool run = i + 2 < spacings_ && spacing_s_[i] == spacing_s_[i + 1] && spacing_s_[i] == spacing_s_[i + 2];
+    if (!run) continue;
+    learned_s_ = spacing_s_[i] <= least ? spacing_s_[i] : 0;
+    return;
+  }
+  if (least < learned_s_) learned_s_ = 0;
+}
+
+void PeriodLearner::save(StateWriter& out) const {
+  out.i64(newest_s_);
+  out.u8(spacings_);
+  for (std::size_t i = 0; i < spacings_; ++i) out.u32(spacing_s_[i]);
+  out.u32(learned_s_);
+}
+
+void PeriodLearner::load(StateReader& in) {
+  newest_s_ = in.i64();
+  spacings_ = in.u8();
+  if (spacings_ > kStarts - 1) {
+    in.fail();
+    spacings_ = 0;
+  }
+  for (std::size_t i = 0; i < spacings_; ++i) spacing_s_[i] = in.u32();
+  learned_s_ = in.u32();
+}
+
+}  // namespace fleetmeter::aggregator

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "aggregator/metric_family.h"
+#include "aggregator/series_points.h"
+#include "aggregator/series_table.h"
+#include "proto/check.h"
+
+namespace fleetmeter::aggregator {
+
+/// One series of the table.
+struct SeriesState {
+  SeriesInfo info;
+  MetricFamily family;
+  bool flow = false;               ///< Of closed flow windows: due by watermark, not by delay.
+  bool period_configured = false;
+  std::uint32_t retention_s = 0;
+  std::uint32_t carried_period_s = 0;     ///< Period that the newest datapoint with one carried; 0 = none did.
+  GridTime carried_start_s = kBeforeAll;  ///< Start of that datapoint.
+  PeriodLearner learner;
+  SeriesPoints points;
+
+  /// Slot ends [from_s, to_s) are known to be present: a cache that lets due_until walk each slot once. Not saved.
+  struct Run {
+    GridTime from_s = 0, to_s = 0;
+  };
+  mutable Run run;
+
+  /// Own period after a datapoint: configured, else carried by the newest datapoint, else learned, else the family's.
+  void learn_period(GridTime start_s, std::uint32_t carried_s);
+};
+
+/// Slots that ended in (from_s, to_s] were not heard.
+struct DeafSpan {
+  GridTime from_s = 0, to_s = 0;
+};
+struct SourceState {
+  std::vector<DeafSpan> deaf;
+  GridTime stalled_at_s = kNever;  ///< Event time a stalled source has read to; kNever = not stalled.
+};
+
+struct SeriesKeyHash {
+  std::size_t operator()(const SeriesKey& key) const noexcept;
+};
+
+struct SeriesTable::State {
+  std::vector<SeriesState> series;
+  std::unordered_map<SeriesKey, SeriesId, SeriesKeyHash> ids;
+  std::vector<SourceState> sources;
+  std::vector<SeriesId> unretained;  ///< Series without retention that hold values until the next record.
+
+  [[nodiscard]] SeriesState& at(SeriesId id) {
+    FM_CHECK(id < series.size());
+    return series[id];
+  }
+  [[nodiscard]] const SeriesState& at(SeriesId id) const {
+    FM_CHECK(id < series.size());
+    return series[id];
+  }
+  [[nodiscard]] SourceState& source(std::uint32_t index) {
+    if (index >= sources.size()) sources.resize(index + 1);
+    return sources[index];
+  }
+  /// Slots that end at or before this are due without data.
+  [[nodiscard]] GridTime expired_until(const SeriesState& of, const Frontier& frontier) const;
+  /// End of the first own slot that is neither present nor expired.
+  [[nodiscard]] GridTime first_undue_end(const SeriesState& of, const Frontier& frontier) const;
+  /// Whether any of the slot ends first, first + step, ... <= last fell into a deaf span of the source.
+  [[nodiscard]] bool deaf(std::uint32_t source, GridTime first_end_s, GridTime last_end_s, GridTime step_s) const;
+};
+
+}  // namespace fleetmeter::aggregator

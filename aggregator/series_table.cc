@@ -1,0 +1,289 @@
+#include "aggregator/series_table.h"
+
+#include <algorithm>
+
+#include "aggregator/series_state.h"
+#include "aggregator/shard.h"
+#include "proto/check.h"
+
+namespace fleetmeter::aggregator {
+namespace {
+
+/// Own slots are aligned to the newest datapoint: `phase` is its start modulo the own period.
+GridTime floor_mod(GridTime value, GridTime divisor) { return ((value % divisor) + divisor) % divisor; }
+
+/// Saturating: frontiers may be kBeforeAll.
+GridTime minus(GridTime time_s, GridTime seconds) {
+  return time_s < kBeforeAll + seconds ? kBeforeAll : time_s - seconds;
+}
+
+/// Smallest slot end at or after `time_s`.
+GridTime slot_end_at_or_after(const SeriesState& series, GridTime time_s) {
+  const GridTime period = series.info.own_period_s;
+  return time_s + floor_mod(series.info.last_start_s - time_s, period);
+}
+
+GridTime slot_end_of(const SeriesState& series, GridTime start_s) {
+  return slot_end_at_or_after(series, start_s + series.info.own_period_s);
+}
+
+}  // namespace
+
+std::string_view SeriesKey::dimension(std::string_view dimension_name) const noexcept {
+  for (const auto& [name_, value] : dimensions) {
+    if (name_ == dimension_name) return value;
+  }
+  return {};
+}
+
+std::string SeriesKey::display() const {
+  std::string text = metric_namespace + " " + name;
+  for (const auto& [dimension_name, value] : dimensions) text += " " + dimension_name + "=" + value;
+  return text;
+}
+
+SeriesTable::SeriesTable() : state_(new State) {}
+SeriesTable::~SeriesTable() { delete state_; }
+SeriesTable::SeriesTable(SeriesTable&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+SeriesTable& SeriesTable::operator=(SeriesTable&& other) noexcept {
+  std::swap(state_, other.state_);
+  return *this;
+}
+
+SeriesId SeriesTable::intern(const SeriesKey& key, std::string_view unit) {
+  const auto [at, added] = state_->ids.try_emplace(key, static_cast<SeriesId>(state_->series.size()));
+  if (!added) return at->second;
+  SeriesState series;
+  series.info.key = key;
+  series.info.unit = unit;
+  series.family = family_of(key);
+  series.flow = key.metric_namespace == kFlowNamespace;
+  series.info.own_period_s = series.family.own_period_s;
+  series.info.publication_delay_s = series.family.publication_delay_s;
+  state_->series.push_back(std::move(series));
+  return at->second;
+}
+
+std::optional<SeriesId> SeriesTable::find(const SeriesKey& key) const {
+  const auto at = state_->ids.find(key);
+  if (at == state_->ids.end()) return std::nullopt;
+  return at->second;
+}
+
+std::size_t SeriesTable::size() const noexcept { return state_->series.size(); }
+
+const SeriesInfo& SeriesTable::info(SeriesId id) const { return state_->at(id).info; }
+
+void SeriesTable::set_retention(SeriesId id, std::uint32_t retention_s) {
+  SeriesState& series = state_->at(id);
+  series.retention_s = std::max(series.retention_s, retention_s);
+}
+
+void SeriesTable::set_own_period(SeriesId id, std::uint32_t period_s) {
+  FM_CHECK(period_s > 0);
+  SeriesState& series = state_->at(id);
+  series.period_configured = true;
+  series.info.own_period_s = period_s;
+  series.run = {};
+}
+
+void SeriesTable::set_publication_delay(SeriesId id, std::uint32_t delay_s) {
+  state_->at(id).info.publication_delay_s = delay_s;
+}
+
+bool SeriesTable::upsert(SeriesId id, const Datapoint& datapoint, std::uint32_t source, std::uint32_t period_s) {
+  SeriesState& series = state_->at(id);
+  const std::uint32_t old_period_s = series.info.own_period_s;
+  const GridTime old_last_s = series.info.last_start_s;
+  series.info.source = source;
+  series.info.first_start_s = std::min(series.info.first_start_s, datapoint.start_s);
+  series.info.last_start_s = std::max(series.info.last_start_s, datapoint.start_s);
+  series.learn_period(datapoint.start_s, period_s);
+  // The run of present slots is known by its slot ends: another period or phase makes other slots.
+  const bool same_slots = old_last_s != kBeforeAll && old_period_s == series.info.own_period_s &&
+                          floor_mod(series.info.last_start_s - old_last_s, old_period_s) == 0;
+  if (!same_slots) series.run = {};
+
+  const bool changed = series.points.upsert(datapoint);
+  if (series.retention_s == 0 && series.points.size() == 1) state_->unretained.push_back(id);
+  return changed;
+}
+
+GridTime SeriesTable::State::expired_until(const SeriesState& of, const Frontier& frontier) const {
+  if (of.flow) return frontier.watermark_s;
+  const GridTime by_tick = minus(frontier.tick_s, of.info.publication_delay_s);
+  const GridTime by_source = of.info.source < sources.size() ? sources[of.info.source].stalled_at_s : kNever;
+  return std::min(by_tick, by_source);
+}
+
+GridTime SeriesTable::State::first_undue_end(const SeriesState& of, const Frontier& frontier) const {
+  const GridTime expired = expired_until(of, frontier);
+  GridTime end = slot_end_of(of, of.info.first_start_s);
+  if (expired >= end) end = slot_end_at_or_after(of, expired + 1);
+  const GridTime last_end = slot_end_of(of, of.info.last_start_s);
+  SeriesState::Run& run = of.run;
+  if (end >= run.from_s && end <= run.to_s) {
+    end = run.to_s;
+  } else {
+    run = {end, end};
+  }
+  const GridTime period = of.info.own_period_s;
+  for (std::size_t i = of.points.lower_bound(end - 2 * period + 1); end <= last_end && i < of.points.size(); ++i) {
+    const GridTime present = slot_end_of(of, of.points.start(i));
+    if (present > end) break;
+    if (present == end) end += period;
+  }
+  run.to_s = end;
+  return end;
+}
+
+GridTime SeriesTable::due_until(SeriesId id, const Frontier& frontier) const {
+  const SeriesState& series = state_->at(id);
+  if (series.info.first_start_s == kNever) return kBeforeAll;
+  if (frontier.bounded && frontier.tick_s < slot_end_of(series, series.info.first_start_s)) return kBeforeAll;
+  const GridTime undue = state_->first_undue_end(series, frontier);
+  if (frontier.bounded) return std::min(undue - 1, frontier.tick_s);
+  if (undue == slot_end_of(series, series.info.first_start_s)) return kBeforeAll;
+  // The newest slot with data of the unbroken run, where data and not the tick carries it.
+  const GridTime data_end = std::min(undue - series.info.own_period_s, slot_end_of(series, series.info.last_start_s));
+  return std::min(undue - 1, std::max(data_end, frontier.tick_s));
+}
+
+GridTime SeriesTable::next_expiry(SeriesId id, const Frontier& frontier) const {
+  const SeriesState& series = state_->at(id);
+  if (series.info.first_start_s == kNever) return kNever;
+  if (frontier.tick_s == kBeforeAll) return kBeforeAll + 1;  // The first tick, whichever it is.
+  const GridTime undue = state_->first_undue_end(series, frontier);
+  const GridTime due = due_until(id, frontier);
+  if (frontier.bounded && due == kBeforeAll) return slot_end_of(series, series.info.first_start_s);
+  if (due != kBeforeAll && due < undue - 1) return std::max(due, frontier.tick_s) + 1;
+  if (!series.flow) {
+    const bool stalled = series.info.source < state_->sources.size() &&
+                         undue > state_->sources[series.info.source].stalled_at_s;
+    return stalled ? kNever : undue + series.info.publication_delay_s;
+  }
+  if (frontier.watermark_s == kBeforeAll) return kNever;
+  // The watermark runs behind the tick by what it runs behind now; asked again then, if it did not keep up.
+  return std::max(frontier.tick_s + 1, undue + (frontier.tick_s - frontier.watermark_s));
+}
+
+Slot SeriesTable::slot(SeriesId id, GridTime end_s, std::uint32_t period_s, const Frontier& frontier) const {
+  FM_CHECK(period_s > 0);
+  const SeriesState& series = state_->at(id);
+  Slot slot;
+  if (series.info.first_start_s == kNever) {
+    slot.state = SlotState::kNonexistent;
+    return slot;
+  }
+  const GridTime first_end = slot_end_of(series, series.info.first_start_s);
+  if (end_s < first_end) {
+    slot.state = SlotState::kNonexistent;
+    return slot;
+  }
+  const GridTime begin_s = end_s - period_s;
+  // Slots that are not due yet make the whole span pending, even when others in it are present.
+  if (state_->first_undue_end(series, frontier) <= end_s) return slot;
+  if (frontier.bounded && end_s > frontier.tick_s) return slot;
+
+  std::uint32_t present = 0;
+  const GridTime own = series.info.own_period_s;
+  for (std::size_t i = series.points.lower_bound(begin_s - 2 * own + 1); i < series.points.size(); ++i) {
+    const GridTime at = slot_end_of(series, series.points.start(i));
+    if (at > end_s) break;
+    if (at <= begin_s) continue;
+    if (present++ == 0) {
+      slot.value = series.points.get(i);
+    } else {
+      combine_into(slot.value, series.points.get(i));
+    }
+  }
+  if (present > 0) {
+    slot.state = SlotState::kPresent;
+    return slot;
+  }
+  const GridTime from = slot_end_at_or_after(series, std::max(begin_s + 1, first_end));
+  slot.state = state_->deaf(series.info.source, from, end_s, own) ? SlotState::kUnknown : SlotState::kMissing;
+  return slot;
+}
+
+bool SeriesTable::State::deaf(std::uint32_t source, GridTime first_end_s, GridTime last_end_s, GridTime step_s) const {
+  if (source >= sources.size()) return false;
+  for (const DeafSpan& span : sources[source].deaf) {
+    // First slot end inside (from, to].
+    GridTime end = first_end_s;
+    if (span.from_s >= end) end += (span.from_s - end) / step_s * step_s + step_s;
+    if (end <= last_end_s && end <= span.to_s) return true;
+  }
+  return false;
+}
+
+void SeriesTable::add_deaf_span(std::uint32_t source, GridTime from_s, GridTime to_s) {
+  if (to_s <= from_s) return;
+  std::vector<DeafSpan>& spans = state_->source(source).deaf;
+  const auto same = std::ranges::find(spans, from_s, &DeafSpan::from_s);
+  if (same != spans.end()) {
+    same->to_s = to_s;
+  } else {
+    spans.push_back({from_s, to_s});
+  }
+}
+
+void SeriesTable::set_stalled(std::uint32_t source, bool stalled, GridTime read_to_s) {
+  state_->source(source).stalled_at_s = stalled ? read_to_s : kNever;
+}
+
+void SeriesTable::drop_unretained() {
+  for (const SeriesId id : state_->unretained) {
+    SeriesState& series = state_->at(id);
+    if (series.retention_s != 0) continue;
+    series.points.clear();
+    series.run = {};
+  }
+  state_->unretained.clear();
+}
+
+void SeriesTable::widen(SeriesId id, std::uint32_t period_s, GridTime reopened_s) {
+  FM_CHECK(period_s > 0);
+  SeriesState& series = state_->at(id);
+  SeriesPoints folded;
+  series.points.drop_from(reopened_s);
+  Datapoint sum;
+  for (std::size_t i = 0; i < series.points.size(); ++i) {
+    Datapoint datapoint = series.points.get(i);
+    const GridTime start = datapoint.start_s - floor_mod(datapoint.start_s, period_s);
+    datapoint.start_s = start;
+    if (i > 0 && sum.start_s == start) {
+      // One capture interval is one sample: its value is the sum over its windows.
+      sum.sum += datapoint.sum;
+      sum.minimum = sum.maximum = sum.sum;
+      sum.lower_bound = sum.lower_bound || datapoint.lower_bound;
+    } else {
+      if (i > 0) folded.upsert(sum);
+      sum = datapoint;
+    }
+  }
+  if (!series.points.empty()) folded.upsert(sum);
+  series.points = std::move(folded);
+  if (series.info.first_start_s != kNever) series.info.first_start_s -= floor_mod(series.info.first_start_s, period_s);
+  if (series.info.last_start_s != kBeforeAll) series.info.last_start_s -= floor_mod(series.info.last_start_s, period_s);
+  set_own_period(id, period_s);
+}
+
+void SeriesTable::trim(const Frontier& frontier) {
+  if (frontier.tick_s == kBeforeAll) return;
+  // What is postponed is evaluated later in order, over these very slots: nothing behind it may go.
+  GridTime floor_s = frontier.tick_s;
+  if (frontier.watermark_s != kBeforeAll) floor_s = std::min(floor_s, frontier.watermark_s);
+  for (const SourceState& source : state_->sources) floor_s = std::min(floor_s, source.stalled_at_s);
+  std::uint32_t longest_s = 0;
+  for (SeriesState& series : state_->series) {
+    const std::uint32_t kept = series.retention_s + series.info.publication_delay_s + 2 * series.info.own_period_s;
+    longest_s = std::max(longest_s, kept);
+    if (!series.points.empty()) series.points.drop_before(minus(floor_s, kept));
+  }
+  for (SourceState& source : state_->sources) {
+    std::erase_if(source.deaf, [&](const DeafSpan& span) { return span.to_s < minus(floor_s, longest_s); });
+  }
+}
+
+}  // namespace fleetmeter::aggregator

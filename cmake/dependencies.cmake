@@ -25,7 +25,10 @@ endif()
 
 # librdkafka 2.10 or newer (older ones lose a producer to a dead transaction coordinator). In this order: the archive
 # that `./dev setup` built, linked statically so that the binary runs without it; the distribution's shared library.
-set(FLEETMETER_RDKAFKA_PREFIX "$ENV{FLEETMETER_RDKAFKA_PREFIX}" CACHE PATH "Where ./dev setup installed librdkafka")
+set(FLEETMETER_RDKAFKA_PREFIX "" CACHE PATH "Where ./dev setup installed librdkafka")
+if(NOT "$ENV{FLEETMETER_RDKAFKA_PREFIX}" STREQUAL "")  # What ./dev found now beats what an earlier run left here.
+  set_property(CACHE FLEETMETER_RDKAFKA_PREFIX PROPERTY VALUE "$ENV{FLEETMETER_RDKAFKA_PREFIX}")
+endif()
 if(NOT FLEETMETER_RDKAFKA_PREFIX AND EXISTS /opt/librdkafka-2.15.1)
   set(FLEETMETER_RDKAFKA_PREFIX /opt/librdkafka-2.15.1)
 endif()

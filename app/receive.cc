@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>  // Boost 1.74's awaitable.hpp uses std::exchange without it.
+
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -15,7 +17,6 @@
 #include <chrono>
 #include <exception>
 #include <iostream>
-#include <utility>
 
 #include "app/received_deliveries.h"
 

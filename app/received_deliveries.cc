@@ -23,7 +23,7 @@ std::string sha256_of(std::string_view bytes) {
 
 /// A JSON string of any bytes: what is not UTF-8 goes in as its Latin-1 code point, so that no byte is lost silently; the
 /// line's hash is over the raw bytes anyway.
-std::string quoted(std::string_view bytes) {
+std::string json_string(std::string_view bytes) {
   const bool utf8 = simdjson::validate_utf8(bytes.data(), bytes.size());
   std::string text = "\"";
   for (const char c : bytes) {
@@ -133,8 +133,8 @@ ReceiveAnswer ReceivedDeliveries::store(const ReceiveRequest& request, const std
 bool ReceivedDeliveries::write_line(const ReceiveRequest& request, const std::string& id, const Known& known,
                                     const std::string& sha256) {
   if (!file_.is_open()) return true;
-  file_ << fmt::format(R"({{"id":{},"attempt":{},"received_ms":{},"timestamp":{},"sha256":"{}","body":{}}})", quoted(id),
-                       known.attempts, now_ms(), quoted(request.timestamp), sha256, quoted(request.body))
+  file_ << fmt::format(R"({{"id":{},"attempt":{},"received_ms":{},"timestamp":{},"sha256":"{}","body":{}}})", json_string(id),
+                       known.attempts, now_ms(), json_string(request.timestamp), sha256, json_string(request.body))
         << '\n' << std::flush;
   const bool written = static_cast<bool>(file_);
   file_.clear();  // A disk that was full may have room again at the sender's next attempt.

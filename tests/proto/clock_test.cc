@@ -11,7 +11,9 @@ using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace): 
 
 constexpr WallTime kNoon{Milliseconds{1'734'696'000'000}};  // 2024-12-20T12:00:00Z.
 
-WallTime real_now() { return std::chrono::time_point_cast<Milliseconds>(std::chrono::system_clock::now()); }
+WallTime real_now() {
+  return std::chrono::time_point_cast<Milliseconds>(std::chrono::system_clock::now());
+}
 
 TEST(SystemClock, ShowsTheSystemsWallTime) {
   const SystemClock clock;
@@ -44,7 +46,8 @@ TEST(ManualClock, MeasuresWhatItWasAdvancedBy) {
   EXPECT_EQ(clock.steady() - before, 1500ms);
 }
 
-// The test-only clock is given a start and a rate, and goes on across restarts when given the same values.
+// The test-only clock is given a start and a rate, and goes on across restarts when given the same
+// values.
 TEST(RateClock, RunsFromItsStartAtItsRate) {
   const WallTime anchor = real_now() - 2s;
   const RateClock clock{anchor, kNoon, 60.0};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -41,38 +42,38 @@ enum class DeliveryState : std::uint8_t { kPending, kDelivered, kDead, kExpired 
 
 /// One event for one receiver, its body frozen when it was queued. Key: (event_id, receiver).
 struct OutboxEntry {
-  std::string event_id;
-  std::string receiver;        ///< Name under `notify:` in the configuration.
-  std::string body;            ///< Same bytes on every attempt.
-  std::string content_type;
+  std::string event_id = {};
+  std::string receiver = {};   ///< Name under `notify:` in the configuration.
+  std::string body = {};       ///< Same bytes on every attempt.
+  std::string content_type = {};
   std::int64_t event_time_s = 0;
   std::int64_t expires_s = 0;  ///< 0 = never. Append time after it: expired, a delivery result.
   bool action = false;         ///< A scaling action rather than a notification.
   std::uint32_t attempts = 0;
   std::int64_t next_attempt_ms = 0;  ///< Wall clock.
   DeliveryState state = DeliveryState::kPending;
-  std::string last_error;
+  std::string last_error = {};
 };
 
 /// What an evaluator makes durable with its position: all of it or nothing.
 struct Outputs {
   LogPartition partition = 0;
   LogPosition evaluated = 0;           ///< Everything up to here is applied; recovery emits nothing again up to it.
-  std::vector<proto::Event> events;    ///< Stored once by id; a repeated id with the same content is ignored.
-  std::vector<OutboxEntry> outbox;
-  std::vector<proto::LogRecord> append;  ///< Ticks, stalls, observations of the owner, appended to the same partition.
+  std::vector<proto::Event> events = {};    ///< Stored once by id; a repeated id with the same content is ignored.
+  std::vector<OutboxEntry> outbox = {};
+  std::vector<proto::LogRecord> append = {};  ///< Ticks, stalls, observations of the owner, appended to the same partition.
 };
 
 struct Snapshot {
   LogPosition position = 0;   ///< Holds the effect of every record up to here.
   std::uint32_t schema = 0;   ///< Of the state bytes; readers know this and the previous two.
-  std::string state;
+  std::string state = {};
 };
 
 /// Which events to list, newest last.
 struct EventQuery {
-  std::string environment;     ///< Empty = all.
-  std::string type_prefix;     ///< "alarm.", "scaling.", empty = all.
+  std::string environment = {};  ///< Empty = all.
+  std::string type_prefix = {};  ///< "alarm.", "scaling.", empty = all.
   std::int64_t since_s = 0;
   std::size_t limit = 1000;
 };
@@ -116,9 +117,23 @@ class AggregateLog {
   virtual Result<std::vector<proto::Event>> events(const EventQuery& query) = 0;
   /// Pending entries whose next attempt is due at `now_ms`, oldest event first.
   virtual Result<std::vector<OutboxEntry>> due_outbox(std::int64_t now_ms, std::size_t limit) = 0;
+  /// The oldest `limit` pending entries of one receiver in event order, due or not: what delivery in order needs, whatever
+  /// piles up for other receivers. A store with an index answers better than this default, which reads all of them.
+  virtual Result<std::vector<OutboxEntry>> pending_outbox(std::string_view receiver, std::size_t limit);
   /// Records the outcome of an attempt: state, attempts, next_attempt_ms and last_error of (event_id, receiver).
   virtual Result<void> record_delivery(const OutboxEntry& entry) = 0;
   virtual Result<std::map<DeliveryState, std::uint64_t>> outbox_counts() = 0;
 };
+
+inline Result<std::vector<OutboxEntry>> AggregateLog::pending_outbox(std::string_view receiver, std::size_t limit) {
+  for (std::size_t scan = 256;; scan *= 4) {
+    Result<std::vector<OutboxEntry>> all = due_outbox(std::numeric_limits<std::int64_t>::max(), scan);
+    if (!all) return all;
+    const bool whole = all->size() < scan;
+    std::erase_if(*all, [&](const OutboxEntry& entry) { return entry.receiver != receiver; });
+    if (all->size() > limit) all->resize(limit);
+    if (whole || all->size() == limit) return all;
+  }
+}
 
 }  // namespace fleetmeter::aggregator

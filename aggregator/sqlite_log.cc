@@ -1,0 +1,305 @@
+#include "aggregator/sqlite_log.h"
+
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <system_error>
+#include <utility>
+
+#include "aggregator/sqlite_schema.h"
+#include "aggregator/sqlite_tables.h"
+#include "aggregator/sqlite_writer.h"
+
+namespace fleetmeter::aggregator {
+namespace {
+
+constexpr std::size_t kReadersKept = 8;
+// Records that one transaction prunes: appends wait for it.
+constexpr std::size_t kPruneStep = 2000;
+
+Result<void> only_partition_zero(LogPartition partition) {
+  if (partition == 0) return {};
+  return Error{ErrorCode::kInvalidArgument, "the embedded log has partition 0 only, not " + std::to_string(partition)};
+}
+
+}  // namespace
+
+struct SqliteLog::State {
+  std::string path;
+  Options options;
+  std::unique_ptr<StateLock> lock;  // Before the writer: released after it has ended.
+
+  mutable std::mutex mutex;  // Guards `committed` and `readers`.
+  std::condition_variable appended;
+  StoreTotals committed;
+  std::vector<SqliteDatabase> readers;
+  std::unique_ptr<SqliteWriter> writer;
+
+  [[nodiscard]] std::int64_t now_ms() const { return options.clock->wall().time_since_epoch().count(); }
+
+  StoreTotals totals() const {
+    const std::lock_guard guard(mutex);
+    return committed;
+  }
+  void on_commit(const StoreTotals& totals) {
+    {
+      const std::lock_guard guard(mutex);
+      committed = totals;
+    }
+    appended.notify_all();
+  }
+
+  Result<SqliteDatabase> take_reader() {
+    {
+      const std::lock_guard guard(mutex);
+      if (!readers.empty()) {
+        SqliteDatabase reader = std::move(readers.back());
+        readers.pop_back();
+        return reader;
+      }
+    }
+    return SqliteDatabase::open(path, SqliteDatabase::Mode::kReadOnly);
+  }
+  void give_back(SqliteDatabase reader) {
+    const std::lock_guard guard(mutex);
+    if (readers.size() < kReadersKept) readers.push_back(std::move(reader));
+  }
+  /// Runs `read` on a connection of its own; what it returns is a Result.
+  template <typename Read>
+  auto with_reader(Read read) -> decltype(read(std::declval<SqliteDatabase&>())) {
+    auto reader = take_reader();
+    if (!reader) return reader.error();
+    auto result = read(*reader);
+    if (result) give_back(*std::move(reader));  // A connection that failed is closed.
+    return result;
+  }
+
+  std::vector<StoredRecord> encode(std::vector<proto::LogRecord*> records) const {
+    const std::int64_t now = now_ms();
+    std::vector<StoredRecord> stored;
+    stored.reserve(records.size());
+    for (proto::LogRecord* record : records) {
+      if (record->append_time_ms() == 0) record->set_append_time_ms(now);
+      stored.push_back(encode_record(*record, options.compress));
+    }
+    return stored;
+  }
+};
+
+SqliteLog::SqliteLog(std::unique_ptr<State> state) : state_(std::move(state)) {}
+SqliteLog::~SqliteLog() = default;
+
+Result<std::unique_ptr<SqliteLog>> SqliteLog::open(const std::string& path, Options options) {
+  FM_CHECK(options.clock != nullptr);
+  // Before anything is created beside a file that we then refuse.
+  if (auto ours = check_sqlite_file(path, log_identity()); !ours) return ours.error();
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  std::error_code made;
+  if (!folder.empty()) std::filesystem::create_directories(folder, made);
+  if (made) return Error{ErrorCode::kUnavailable, folder.string() + ": cannot create the directory: " + made.message()};
+
+  auto lock = StateLock::take(path);
+  if (!lock) return lock.error();
+  auto database = open_for_writing(path, log_identity());
+  if (!database) return database.error();
+  if (options.file_bytes_max != 0) {
+    const auto page = database->integer("PRAGMA page_size");
+    if (!page) return page.error();
+    const std::uint64_t pages = std::max<std::uint64_t>(1, options.file_bytes_max / static_cast<std::uint64_t>(*page));
+    if (auto set = database->integer("PRAGMA max_page_count = " + std::to_string(pages)); !set) return set.error();
+  }
+  auto totals = read_totals(*database);
+  if (!totals) return totals.error();
+
+  auto state = std::make_unique<State>();
+  state->path = path;
+  state->options = std::move(options);
+  state->lock = *std::move(lock);
+  state->committed = *totals;
+  State* shared = state.get();
+  state->writer = std::make_unique<SqliteWriter>(*std::move(database), *totals, *state->options.clock, state->options.fault,
+                                                 [shared](const StoreTotals& now) { shared->on_commit(now); });
+  return std::unique_ptr<SqliteLog>(new SqliteLog(std::move(state)));
+}
+
+Result<std::map<LogPartition, LogPosition>> SqliteLog::append(Commit commit) {
+  std::vector<proto::LogRecord*> records;
+  for (Commit::Record& record : commit.records) {
+    if (auto fine = only_partition_zero(record.partition); !fine) return fine.error();
+    records.push_back(&record.record);
+  }
+  const std::vector<StoredRecord> stored = state_->encode(std::move(records));
+  std::vector<std::string> digests;
+  for (const std::string& key : commit.once_keys) digests.push_back(once_digest(key));
+  const std::int64_t now = state_->now_ms();
+  const std::uint64_t keys_max = state_->options.once_keys_max;
+
+  LogPosition last = 0;
+  const SqliteWriter::Work work = [&](SqliteDatabase& database, StoreTotals& totals) -> Result<void> {
+    for (const StoredRecord& record : stored) {
+      if (auto done = insert_record(database, totals, record); !done) return done;
+    }
+    last = totals.last_position;
+    for (const auto& [source, position] : commit.positions) {
+      if (auto done = put_position(database, source, position); !done) return done;
+    }
+    if (digests.empty()) return {};
+    if (auto done = put_once_keys(database, totals, digests, now); !done) return done;
+    return expire_once_keys(database, totals, now, keys_max, digests.size());
+  };
+  if (auto done = state_->writer->run("append", work); !done) return done.error();
+  std::map<LogPartition, LogPosition> positions;
+  if (!stored.empty()) positions[0] = last;
+  return positions;
+}
+
+Result<std::optional<std::string>> SqliteLog::source_position(std::string_view source) {
+  return state_->with_reader([&](SqliteDatabase& database) { return get_position(database, source); });
+}
+
+Result<std::vector<std::string>> SqliteLog::seen_keys(const std::vector<std::string>& keys) {
+  const std::int64_t now = state_->now_ms();
+  return state_->with_reader([&](SqliteDatabase& database) -> Result<std::vector<std::string>> {
+    std::vector<std::string> seen;
+    for (const std::string& key : keys) {
+      const auto found = has_once_key(database, once_digest(key), now);
+      if (!found) return found.error();
+      if (*found) seen.push_back(key);
+    }
+    return seen;
+  });
+}
+
+std::vector<LogPartition> SqliteLog::owned_partitions() { return {0}; }
+
+Result<std::vector<LogEntry>> SqliteLog::read(LogPartition partition, LogPosition after, std::size_t records_max) {
+  if (auto fine = only_partition_zero(partition); !fine) return fine.error();
+  auto entries = state_->with_reader([&](SqliteDatabase& database) { return read_records(database, after, records_max); });
+  // Asked afterwards: a prune between the two would else leave a hole unseen.
+  if (const LogPosition pruned = state_->totals().pruned_to; entries && after < pruned) {
+    return Error{ErrorCode::kDataLoss, state_->path + ": records up to position " + std::to_string(pruned) +
+                                           " were pruned; reading after " + std::to_string(after) +
+                                           " needs a snapshot at or behind that position"};
+  }
+  return entries;
+}
+
+bool SqliteLog::wait(LogPartition partition, LogPosition after, std::int64_t timeout_ms) {
+  if (partition != 0) return false;
+  std::unique_lock guard(state_->mutex);
+  return state_->appended.wait_for(guard, std::chrono::milliseconds(timeout_ms),
+                                   [&] { return state_->committed.last_position > after; });
+}
+
+Result<LogPosition> SqliteLog::last_position(LogPartition partition) {
+  if (auto fine = only_partition_zero(partition); !fine) return fine.error();
+  return state_->totals().last_position;
+}
+
+Result<LogPosition> SqliteLog::evaluated_position(LogPartition partition) {
+  if (auto fine = only_partition_zero(partition); !fine) return fine.error();
+  return state_->totals().evaluated;
+}
+
+Result<void> SqliteLog::commit_outputs(Outputs outputs) {
+  if (auto fine = only_partition_zero(outputs.partition); !fine) return fine;
+  std::vector<proto::LogRecord*> records;
+  for (proto::LogRecord& record : outputs.append) records.push_back(&record);
+  const std::vector<StoredRecord> stored = state_->encode(std::move(records));
+  const std::int64_t now = state_->now_ms();
+  const SqliteWriter::Work work = [&](SqliteDatabase& database, StoreTotals& totals) -> Result<void> {
+    if (outputs.evaluated < totals.evaluated) {
+      return Error{ErrorCode::kFenced, "evaluated up to " + std::to_string(outputs.evaluated) +
+                                           ", but another evaluator has committed " + std::to_string(totals.evaluated)};
+    }
+    if (outputs.evaluated > totals.last_position) {
+      return Error{ErrorCode::kInvalidArgument, "evaluated up to " + std::to_string(outputs.evaluated) +
+                                                    ", past the log's end at " + std::to_string(totals.last_position)};
+    }
+    totals.evaluated = outputs.evaluated;
+    for (const proto::Event& event : outputs.events) {
+      if (auto done = insert_event(database, event, now); !done) return done;
+    }
+    for (const OutboxEntry& entry : outputs.outbox) {
+      if (auto done = insert_outbox(database, entry); !done) return done;
+    }
+    for (const StoredRecord& record : stored) {
+      if (auto done = insert_record(database, totals, record); !done) return done;
+    }
+    return {};
+  };
+  return state_->writer->run("outputs", work);
+}
+
+Result<void> SqliteLog::put_snapshot(LogPartition partition, const Snapshot& snapshot) {
+  if (auto fine = only_partition_zero(partition); !fine) return fine;
+  const StoredSnapshot stored = encode_snapshot(snapshot);
+  const SqliteWriter::Work work = [&](SqliteDatabase& database, StoreTotals& totals) -> Result<void> {
+    if (snapshot.position > totals.last_position) {
+      return Error{ErrorCode::kInvalidArgument, "snapshot at " + std::to_string(snapshot.position) +
+                                                    ", past the log's end at " + std::to_string(totals.last_position)};
+    }
+    return put_snapshot_rows(database, snapshot, stored);
+  };
+  return state_->writer->run("snapshot", work);
+}
+
+Result<std::optional<Snapshot>> SqliteLog::latest_snapshot(LogPartition partition) {
+  if (auto fine = only_partition_zero(partition); !fine) return fine.error();
+  return state_->with_reader([](SqliteDatabase& database) { return read_newest_snapshot(database); });
+}
+
+Result<std::uint64_t> SqliteLog::prune(LogPartition partition, std::int64_t before_ms, std::uint64_t bytes_max) {
+  const auto snapshot = latest_snapshot(partition);
+  if (!snapshot) return snapshot.error();
+  const LogPosition to = snapshot->has_value() ? (*snapshot)->position : 0;
+  const std::int64_t events_before_ms = state_->now_ms() - kEventsKeptMs;
+  std::uint64_t pruned = 0;
+  std::uint64_t step = 0;
+  do {  // Step by step, each a transaction, so that appends come in between.
+    const SqliteWriter::Work work = [&](SqliteDatabase& database, StoreTotals& totals) -> Result<void> {
+      const auto gone = prune_records(database, totals, to, before_ms, bytes_max, kPruneStep);
+      if (!gone) return gone.error();
+      step = *gone;
+      return expire_events(database, events_before_ms);
+    };
+    if (auto done = state_->writer->run("prune", work); !done) return done.error();
+    pruned += step;
+  } while (step == kPruneStep);
+  return pruned;
+}
+
+Result<std::vector<proto::Event>> SqliteLog::events(const EventQuery& query) {
+  return state_->with_reader([&](SqliteDatabase& database) { return read_events(database, query); });
+}
+
+Result<std::vector<OutboxEntry>> SqliteLog::due_outbox(std::int64_t now_ms, std::size_t limit) {
+  return state_->with_reader([&](SqliteDatabase& database) { return read_due_outbox(database, now_ms, limit); });
+}
+
+Result<void> SqliteLog::record_delivery(const OutboxEntry& entry) {
+  const SqliteWriter::Work work = [&](SqliteDatabase& database, StoreTotals&) { return update_outbox(database, entry); };
+  return state_->writer->run("delivery", work);
+}
+
+Result<std::map<DeliveryState, std::uint64_t>> SqliteLog::outbox_counts() {
+  return state_->with_reader([](SqliteDatabase& database) { return count_outbox(database); });
+}
+
+SqliteLogStatus SqliteLog::status() const {
+  const StoreHealth health = state_->writer->health();
+  const StoreTotals totals = state_->totals();
+  return {.writable = health.writable,
+          .failed = health.failed,
+          .last_error = health.last_error,
+          .failures = health.failures,
+          .groups = health.groups,
+          .requests = health.requests,
+          .last_position = totals.last_position,
+          .pruned_to = totals.pruned_to,
+          .evaluated = totals.evaluated,
+          .log_bytes = static_cast<std::uint64_t>(totals.log_bytes),
+          .once_keys = static_cast<std::uint64_t>(totals.once_count)};
+}
+
+}  // namespace fleetmeter::aggregator

@@ -1,0 +1,82 @@
+#include <algorithm>
+
+#include "aggregator/sqlite_tables.h"
+
+namespace fleetmeter::aggregator {
+namespace {
+
+// A blob of SQLite ends at 1 GB, and a row is held in memory whole.
+constexpr std::size_t kChunkBytes = std::size_t{4} << 20;
+
+std::string digest_of(const Snapshot& snapshot) {
+  // The row's numbers are part of what is verified.
+  return sha256(std::to_string(snapshot.position) + "/" + std::to_string(snapshot.schema) + "/" + sha256(snapshot.state));
+}
+
+// Damage of any kind yields nullopt: the caller falls back to the snapshot before.
+Result<std::optional<Snapshot>> read_snapshot(SqliteDatabase& database, std::int64_t id) {
+  SqliteQuery head(database, "SELECT position, schema, bytes, sha256 FROM snapshots WHERE id = ?1");
+  head.bind(1, id);
+  if (!head.next()) {
+    if (auto done = head.finish(); !done) return done.error();
+    return std::optional<Snapshot>();
+  }
+  Snapshot snapshot{.position = head.integer(0), .schema = static_cast<std::uint32_t>(head.integer(1)), .state = {}};
+  SqliteQuery chunks(database, "SELECT chunk FROM snapshot_chunks WHERE snapshot = ?1 ORDER BY ordinal");
+  chunks.bind(1, id);
+  std::string plain;
+  while (chunks.next()) {
+    if (!decompress_bytes(chunks.blob(0), plain) || plain.size() > kChunkBytes) return std::optional<Snapshot>();
+    snapshot.state += plain;
+  }
+  if (auto done = chunks.finish(); !done) {
+    if (done.error().code == ErrorCode::kDataLoss) return std::optional<Snapshot>();
+    return done.error();
+  }
+  if (digest_of(snapshot) != head.blob(3)) return std::optional<Snapshot>();
+  return std::optional<Snapshot>(std::move(snapshot));
+}
+
+}  // namespace
+
+StoredSnapshot encode_snapshot(const Snapshot& snapshot) {
+  StoredSnapshot stored{.digest = digest_of(snapshot), .chunks = {}};
+  const std::string_view state = snapshot.state;
+  for (std::size_t at = 0; at < state.size(); at += kChunkBytes) {
+    stored.chunks.push_back(compress_bytes(state.substr(at, kChunkBytes)));
+  }
+  return stored;
+}
+
+Result<void> put_snapshot_rows(SqliteDatabase& database, const Snapshot& snapshot, const StoredSnapshot& stored) {
+  SqliteQuery head(database, "INSERT INTO snapshots (position, schema, bytes, sha256) VALUES (?1, ?2, ?3, ?4)");
+  head.bind(1, snapshot.position).bind(2, snapshot.schema).bind(3, static_cast<std::int64_t>(snapshot.state.size()));
+  if (auto done = head.bind_blob(4, stored.digest).run(); !done) return done;
+  const auto id = database.integer("SELECT max(id) FROM snapshots");
+  if (!id) return id.error();
+  for (std::size_t ordinal = 0; ordinal < stored.chunks.size(); ++ordinal) {
+    SqliteQuery chunk(database, "INSERT INTO snapshot_chunks (snapshot, ordinal, chunk) VALUES (?1, ?2, ?3)");
+    chunk.bind(1, *id).bind(2, static_cast<std::int64_t>(ordinal)).bind_blob(3, stored.chunks[ordinal]);
+    if (auto done = chunk.run(); !done) return done;
+  }
+  SqliteQuery old_heads(database, "DELETE FROM snapshots WHERE id < ?1 - 1");
+  if (auto done = old_heads.bind(1, *id).run(); !done) return done;
+  SqliteQuery old_chunks(database, "DELETE FROM snapshot_chunks WHERE snapshot < ?1 - 1");
+  return old_chunks.bind(1, *id).run();
+}
+
+Result<std::optional<Snapshot>> read_newest_snapshot(SqliteDatabase& database) {
+  std::vector<std::int64_t> ids;
+  {
+    SqliteQuery query(database, "SELECT id FROM snapshots ORDER BY id DESC");
+    while (query.next()) ids.push_back(query.integer(0));
+    if (auto done = query.finish(); !done) return done.error();
+  }
+  for (const std::int64_t id : ids) {
+    auto snapshot = read_snapshot(database, id);
+    if (!snapshot || snapshot->has_value()) return snapshot;
+  }
+  return std::optional<Snapshot>();
+}
+
+}  // namespace fleetmeter::aggregator

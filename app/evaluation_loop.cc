@@ -35,7 +35,7 @@ struct EvaluationLoop::State {
   aggregator::LogPosition snapshot_position = 0;
   SteadyTime snapshot_at{}, view_at{}, prune_at{};
   std::map<std::string, std::uint64_t> events_by_type;
-  std::atomic<aggregator::LogPosition> applied{0};
+  std::atomic<aggregator::LogPosition> applied_position{0};
   std::atomic<aggregator::LogPosition> ended_at{0};  // Bounded input: applied to here and every tick was made; 0 = not yet.
   std::jthread thread;
 
@@ -240,7 +240,7 @@ void EvaluationLoop::State::run(const std::stop_token& stop) {
     }
     if (!stepped) return fail(std::move(stepped).error());
     maintain();
-    applied.store(evaluator.position(), std::memory_order_relaxed);
+    applied_position.store(evaluator.position(), std::memory_order_relaxed);
     const bool ended = *stepped == Step::kIdle && pacemaker.finished();
     ended_at.store(ended ? evaluator.position() : 0, std::memory_order_release);
     if (*stepped == Step::kIdle) (void)log.wait(options.partition, evaluator.position(), kIdleWaitMs);
@@ -303,7 +303,7 @@ Result<void> EvaluationLoop::wait_to_end(aggregator::LogPosition input_end) {
     if (auto failed = failure()) return *std::move(failed);
     if (state.options.on_progress) {
       const auto last = state.log.last_position(state.options.partition);
-      const aggregator::LogPosition applied = state.applied.load(std::memory_order_relaxed);
+      const aggregator::LogPosition applied = state.applied_position.load(std::memory_order_relaxed);
       state.options.on_progress(applied, last ? *last : applied);
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));

@@ -1,0 +1,233 @@
+#include "cost/usage_fold.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace fleetmeter::cost {
+namespace {
+
+constexpr std::int64_t kMinutesPerHour = 60;
+constexpr std::int64_t kLongIntervalMinutes = 10;  // Capture interval of a record that is longer than 120 s.
+
+Error torn(const char* what) {
+  return {ErrorCode::kDataLoss, std::string("an aggregate batch is damaged: ") + what};
+}
+
+std::uint64_t mix(std::uint64_t hash, std::uint64_t value) noexcept {
+  hash ^= value;
+  hash *= 0x9E3779B97F4A7C15ull;
+  return hash ^ (hash >> 29);
+}
+
+/// A metric that is billed: `kind` of the hourly usage and the one dimension that names the resource. The series must
+/// have exactly this dimension, else per-AZ and per-target breakdowns of the same bytes would be added to it.
+struct BilledMetric {
+  std::string_view metric_namespace, metric, dimension, kind;
+  double scale;  // Of the quantity: 1e9 where the unit is no whole number.
+};
+constexpr BilledMetric kBilledMetrics[] = {
+    {"AWS/NATGateway", "BytesInFromSource", "NatGatewayId", "nat_bytes", 1},
+    {"AWS/NATGateway", "BytesInFromDestination", "NatGatewayId", "nat_bytes", 1},
+    {"AWS/ApplicationELB", "ConsumedLCUs", "LoadBalancer", "lcu_hours_e9", 1e9},
+    {"AWS/ApplicationELB", "ProcessedBytes", "LoadBalancer", "lb_bytes", 1},
+    {"AWS/NetworkELB", "ConsumedLCUs", "LoadBalancer", "lcu_hours_e9", 1e9},
+    {"AWS/NetworkELB", "ProcessedBytes", "LoadBalancer", "lb_bytes", 1},
+    {"AWS/Logs", "IncomingBytes", "LogGroupName", "log_bytes", 1},
+    {"AWS/DynamoDB", "ConsumedReadCapacityUnits", "TableName", "dynamodb_read_units_e3", 1e3},
+    {"AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName", "dynamodb_write_units_e3", 1e3},
+};
+
+const BilledMetric* billed(const proto::Series& series) {
+  if (series.dimension_names_size() != 1) return nullptr;
+  for (const BilledMetric& metric : kBilledMetrics) {
+    if (series.namespace_() == metric.metric_namespace && series.metric() == metric.metric &&
+        series.dimension_names(0) == metric.dimension) {
+      return &metric;
+    }
+  }
+  return nullptr;
+}
+
+std::string_view instance_of(const proto::Series& series) {
+  for (int i = 0; i < series.dimension_names_size(); ++i) {
+    if (series.dimension_names(i) == "InstanceId") return series.dimension_values(i);
+  }
+  return {};
+}
+
+/// Rounded to an integer; nullopt for what no meter counts (negative, not a number, beyond 2^62).
+std::optional<std::int64_t> whole(double value) {
+  if (!(value >= 0) || value > 4.6e18) return std::nullopt;
+  return std::llround(value);
+}
+
+}  // namespace
+
+std::size_t FlowFactsHash::operator()(const FlowFacts& facts) const noexcept {
+  std::uint64_t hash = 0;
+  for (const std::uint32_t fact : facts) hash = mix(hash, fact);
+  return hash;
+}
+
+std::size_t FlowHourHash::operator()(const FlowHour& key) const noexcept {
+  return mix(FlowFactsHash{}(key.facts), key.hour);
+}
+
+/// The batch's strings as numbers of the store, looked up once each and only when used.
+struct UsageFold::Strings {
+  const proto::AggregateBatch& batch;
+  TextIds& ids;
+  std::vector<std::optional<TextId>> known;
+
+  Strings(const proto::AggregateBatch& from, TextIds& text_ids)
+      : batch(from), ids(text_ids), known(static_cast<std::size_t>(from.strings_size())) {}
+
+  Result<TextId> at(std::uint32_t index) {
+    if (index >= known.size()) return torn("a string index is out of range");
+    if (!known[index]) {
+      Result<TextId> id = ids.id_of(batch.strings(static_cast<int>(index)));
+      if (!id) return id;
+      known[index] = *id;
+    }
+    return *known[index];
+  }
+};
+
+Result<void> UsageFold::add(const proto::AggregateBatch& batch) {
+  Result<TextId> environment = ids_->id_of(batch.environment());
+  if (!environment) return std::move(environment).error();
+  Strings strings(batch, *ids_);
+  if (auto added = add_flows(batch, *environment, strings); !added) return added;
+  if (auto added = add_volumes(batch, *environment); !added) return added;
+  return add_datapoints(batch, *environment);
+}
+
+Result<void> UsageFold::add_flows(const proto::AggregateBatch& batch, TextId environment, Strings& strings) {
+  const proto::FlowAggregates& flows_in = batch.flows();
+  const int rows = flows_in.window_start_min_size();
+  for (const int size :
+       {flows_in.status_size(), flows_in.action_size(), flows_in.direction_size(), flows_in.path_class_size(),
+        flows_in.nat_leg_size(), flows_in.role_size(), flows_in.interface_size(), flows_in.owner_size(),
+        flows_in.owner_az_size(), flows_in.peer_owner_size(), flows_in.peer_az_size(), flows_in.peer_service_size(),
+        flows_in.peer_region_size(), flows_in.interface_az_size(), flows_in.traffic_path_size(),
+        flows_in.peer_interface_size(), flows_in.peer_role_size(), flows_in.bytes_size(), flows_in.packets_size(),
+        flows_in.records_size(), flows_in.long_records_size()}) {
+    if (size != rows) return torn("flow columns differ in length");
+  }
+  flows.reserve(flows.size() + static_cast<std::size_t>(rows));
+  for (int row = 0; row < rows; ++row) {
+    FlowHour key;
+    key.hour = flows_in.window_start_min(row) / kMinutesPerHour;
+    key.facts[kEnvironment] = environment;
+    key.facts[kStatus] = static_cast<std::uint32_t>(flows_in.status(row));
+    key.facts[kAction] = static_cast<std::uint32_t>(flows_in.action(row));
+    key.facts[kDirection] = static_cast<std::uint32_t>(flows_in.direction(row));
+    key.facts[kPathClass] = static_cast<std::uint32_t>(flows_in.path_class(row));
+    key.facts[kNatLeg] = static_cast<std::uint32_t>(flows_in.nat_leg(row));
+    key.facts[kRole] = static_cast<std::uint32_t>(flows_in.role(row));
+    key.facts[kPeerRole] = static_cast<std::uint32_t>(flows_in.peer_role(row));
+    key.facts[kTrafficPath] = flows_in.traffic_path(row);
+    const std::pair<FlowFact, std::uint32_t> texts[] = {
+        {kInterface, flows_in.interface(row)},      {kInterfaceAz, flows_in.interface_az(row)},
+        {kOwner, flows_in.owner(row)},              {kOwnerAz, flows_in.owner_az(row)},
+        {kPeerOwner, flows_in.peer_owner(row)},     {kPeerAz, flows_in.peer_az(row)},
+        {kPeerService, flows_in.peer_service(row)}, {kPeerRegion, flows_in.peer_region(row)},
+        {kPeerInterface, flows_in.peer_interface(row)}};
+    for (const auto& [fact, index] : texts) {
+      Result<TextId> id = strings.at(index);
+      if (!id) return std::move(id).error();
+      key.facts[fact] = *id;
+    }
+    FlowSums& sums = flows[key];
+    sums.bytes += flows_in.bytes(row);
+    sums.packets += flows_in.packets(row);
+    sums.records += flows_in.records(row);
+    // Traffic of an instance proves that it ran; a record without data or one that was cut short does not.
+    const bool instance = flows_in.status(row) == proto::FLOW_OK &&
+                          batch.strings(static_cast<int>(flows_in.owner(row))).starts_with("i-");
+    if (instance) {
+      see(environment, key.facts[kOwner], flows_in.window_start_min(row),
+          flows_in.long_records(row) > 0 ? kLongIntervalMinutes : 1);
+    }
+  }
+  return {};
+}
+
+Result<void> UsageFold::add_volumes(const proto::AggregateBatch& batch, TextId environment) {
+  for (const proto::Volume& volume : batch.volumes()) {
+    const std::pair<std::string_view, std::uint64_t> parts[] = {{"flow_log_bytes", volume.flow_log_bytes()},
+                                                                {"flow_log_records", volume.flow_log_records()},
+                                                                {"metric_updates", volume.metric_updates()}};
+    for (const auto& [kind, quantity] : parts) {
+      if (quantity == 0) continue;
+      Result<TextId> id = ids_->id_of(kind);
+      if (!id) return std::move(id).error();
+      volumes[{environment, volume.hour(), *id, TextId{0}}] += quantity;
+    }
+  }
+  return {};
+}
+
+Result<void> UsageFold::add_datapoints(const proto::AggregateBatch& batch, TextId environment) {
+  struct Use {
+    std::optional<TextId> instance;
+    const BilledMetric* metric = nullptr;
+    TextId kind = 0, resource = 0, name = 0;
+  };
+  std::vector<Use> uses(static_cast<std::size_t>(batch.series_size()));
+  for (std::size_t i = 0; i < uses.size(); ++i) {
+    const proto::Series& series = batch.series(static_cast<int>(i));
+    if (series.dimension_names_size() != series.dimension_values_size()) return torn("dimensions differ in length");
+    const auto id_of = [this](std::string_view text, TextId& id) -> Result<void> {
+      Result<TextId> found = ids_->id_of(text);
+      if (!found) return std::move(found).error();
+      id = *found;
+      return {};
+    };
+    if (const std::string_view instance = instance_of(series); instance.starts_with("i-")) {
+      uses[i].instance.emplace();
+      if (auto done = id_of(instance, *uses[i].instance); !done) return done;
+    }
+    uses[i].metric = billed(series);
+    if (uses[i].metric == nullptr) continue;
+    if (auto done = id_of(uses[i].metric->kind, uses[i].kind); !done) return done;
+    if (auto done = id_of(series.dimension_values(0), uses[i].resource); !done) return done;
+    if (auto done = id_of(series.metric(), uses[i].name); !done) return done;
+  }
+  const proto::Datapoints& points = batch.datapoints();
+  const int rows = points.series_size();
+  for (const int size :
+       {points.start_s_size(), points.period_s_size(), points.sample_count_size(), points.sum_size()}) {
+    if (size != rows) return torn("datapoint columns differ in length");
+  }
+  for (int row = 0; row < rows; ++row) {
+    if (points.series(row) >= uses.size()) return torn("a series index is out of range");
+    if (points.start_s(row) < 0) continue;
+    const Use& use = uses[points.series(row)];
+    if (use.instance && points.sample_count(row) > 0) {
+      // A period covers its minutes; one that is not told counts as the minute it starts in.
+      see(environment, *use.instance, points.start_s(row) / 60,
+          std::clamp<std::int64_t>(points.period_s(row) / 60, 1, kMinutesPerHour));
+    }
+    if (use.metric == nullptr) continue;
+    const std::optional<std::int64_t> quantity = whole(points.sum(row) * use.metric->scale);
+    const std::optional<std::int64_t> count = whole(points.sample_count(row) * 1e6);
+    if (!quantity || !count) continue;
+    PeriodValue& value = periods[{environment, use.kind, use.resource, use.name, points.start_s(row)}];
+    value = std::max(value, PeriodValue{*count, *quantity});
+  }
+  return {};
+}
+
+void UsageFold::see(TextId environment, TextId instance, std::int64_t first_minute, std::int64_t minutes_count) {
+  for (std::int64_t minute = first_minute; minute < first_minute + minutes_count; ++minute) {
+    const auto hour = static_cast<std::uint32_t>(minute / kMinutesPerHour);
+    minutes[{environment, instance, hour}] |= std::uint64_t{1} << (minute % kMinutesPerHour);
+  }
+}
+
+}  // namespace fleetmeter::cost

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string_view>
+#include <tuple>
+#include <unordered_map>
+
+#include "proto/log.pb.h"
+#include "proto/result.h"
+
+namespace fleetmeter::cost {
+
+/// Number of a string in the store's dictionary; 0 is the empty string.
+using TextId = std::uint32_t;
+
+/// Gives strings their numbers. May write to the store, hence may fail.
+class TextIds {
+ public:
+  virtual ~TextIds() = default;
+  virtual Result<TextId> id_of(std::string_view text) = 0;
+};
+
+/// Facts of a flow as numbers, in the order of the columns of table flow_key.
+enum FlowFact : std::size_t {
+  kEnvironment, kStatus, kAction, kDirection, kPathClass, kNatLeg, kRole, kPeerRole, kInterface, kInterfaceAz, kOwner,
+  kOwnerAz, kPeerOwner, kPeerAz, kPeerService, kPeerRegion, kPeerInterface, kTrafficPath, kFlowFacts,
+};
+using FlowFacts = std::array<std::uint32_t, kFlowFacts>;
+
+struct FlowFactsHash {
+  [[nodiscard]] std::size_t operator()(const FlowFacts& facts) const noexcept;
+};
+struct FlowHour {
+  FlowFacts facts{};
+  std::uint32_t hour = 0;
+  friend bool operator==(const FlowHour&, const FlowHour&) = default;
+};
+struct FlowHourHash {
+  [[nodiscard]] std::size_t operator()(const FlowHour& key) const noexcept;
+};
+struct FlowSums {
+  std::uint64_t bytes = 0, packets = 0, records = 0;
+};
+
+/// Of two values of one metric period the larger sample count wins, then the larger quantity: a maximum, so that order
+/// never matters.
+struct PeriodValue {
+  std::int64_t sample_count_e6 = 0;
+  std::int64_t quantity = 0;
+  friend auto operator<=>(const PeriodValue&, const PeriodValue&) = default;
+};
+
+/// What some records of the log add to the hourly usage, in memory. Sums, maxima and unions only: any order and any
+/// split of the records gives the same content.
+class UsageFold {
+ public:
+  using HourKey = std::tuple<TextId, std::uint32_t, TextId, TextId>;            ///< environment, hour, kind, resource
+  using MinuteKey = std::tuple<TextId, TextId, std::uint32_t>;                  ///< environment, instance, hour
+  using PeriodKey = std::tuple<TextId, TextId, TextId, TextId, std::int64_t>;   ///< environment, kind, resource, metric, start
+
+  explicit UsageFold(TextIds& ids) : ids_(&ids) {}
+
+  /// kDataLoss when the batch's columns do not fit together; what was added before stays.
+  Result<void> add(const proto::AggregateBatch& batch);
+
+  std::unordered_map<FlowHour, FlowSums, FlowHourHash> flows;
+  std::map<HourKey, std::uint64_t> volumes;
+  std::map<MinuteKey, std::uint64_t> minutes;   ///< Bit i = minute i of the hour was seen.
+  std::map<PeriodKey, PeriodValue> periods;
+
+ private:
+  struct Strings;
+  Result<void> add_flows(const proto::AggregateBatch& batch, TextId environment, Strings& strings);
+  Result<void> add_volumes(const proto::AggregateBatch& batch, TextId environment);
+  Result<void> add_datapoints(const proto::AggregateBatch& batch, TextId environment);
+  void see(TextId environment, TextId instance, std::int64_t first_minute, std::int64_t minutes_count);
+
+  TextIds* ids_;
+};
+
+}  // namespace fleetmeter::cost

@@ -1,0 +1,365 @@
+#include "cost/usage_store.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <tuple>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace fleetmeter::cost {
+namespace {
+
+using aggregator::LogEntry;
+using ::testing::HasSubstr;
+
+constexpr std::uint32_t kHour = 500'000;  // 2027-01-15.
+constexpr std::uint32_t kMinute = kHour * 60;
+constexpr std::int64_t kSecond = std::int64_t{kHour} * 3600;
+
+class Path {
+ public:
+  Path() : path_(testing::TempDir() + "/cost_" + std::to_string(getpid()) + "_" + std::to_string(++count_) + ".db") { remove(); }
+  ~Path() { remove(); }
+  operator const std::string&() const { return path_; }  // NOLINT(google-explicit-constructor)
+
+ private:
+  void remove() {
+    for (const char* suffix : {"", "-wal", "-shm", ".lock"}) std::filesystem::remove(path_ + suffix);
+  }
+  inline static int count_ = 0;
+  std::string path_;
+};
+
+struct Batch {
+  proto::AggregateBatch proto;
+  explicit Batch(const std::string& environment = "prod") {
+    proto.set_environment(environment);
+    proto.add_strings("");
+  }
+  std::uint32_t text(const std::string& value) {
+    if (value.empty()) return 0;
+    proto.add_strings(value);
+    return static_cast<std::uint32_t>(proto.strings_size() - 1);
+  }
+  Batch& flow(std::uint32_t minute, const std::string& interface, const std::string& owner, std::uint64_t bytes,
+              bool long_records = false) {
+    proto::FlowAggregates& f = *proto.mutable_flows();
+    f.add_window_start_min(minute);
+    f.add_status(proto::FLOW_OK);
+    f.add_action(proto::ACTION_ACCEPT);
+    f.add_direction(proto::DIRECTION_EGRESS);
+    f.add_path_class(proto::PATH_CROSS_AZ);
+    f.add_nat_leg(proto::NAT_LEG_NONE);
+    f.add_role(proto::ROLE_INSTANCE);
+    f.add_peer_role(proto::ROLE_UNKNOWN);
+    f.add_interface(text(interface));
+    f.add_owner(text(owner));
+    f.add_owner_az(text("use1-az1"));
+    f.add_peer_owner(text("10.0.0.0/16"));
+    f.add_peer_az(0);
+    f.add_peer_service(0);
+    f.add_peer_region(0);
+    f.add_interface_az(text("use1-az1"));
+    f.add_traffic_path(1);
+    f.add_peer_interface(0);
+    f.add_bytes(bytes);
+    f.add_packets(bytes / 100);
+    f.add_records(1);
+    f.add_long_records(long_records ? 1 : 0);
+    return *this;
+  }
+  Batch& metric(const std::string& name_space, const std::string& name, const std::string& dimension,
+                const std::string& value, std::int64_t start_s, double count, double sum, std::uint32_t period_s = 60) {
+    proto::Series& series = *proto.add_series();
+    series.set_namespace_(name_space);
+    series.set_metric(name);
+    series.add_dimension_names(dimension);
+    series.add_dimension_values(value);
+    proto::Datapoints& d = *proto.mutable_datapoints();
+    d.add_series(static_cast<std::uint32_t>(proto.series_size() - 1));
+    d.add_start_s(start_s);
+    d.add_period_s(period_s);
+    d.add_sample_count(count);
+    d.add_sum(sum);
+    d.add_minimum(0);
+    d.add_maximum(0);
+    return *this;
+  }
+  Batch& volume(std::uint32_t hour, std::uint64_t bytes, std::uint64_t updates) {
+    proto::Volume& volume = *proto.add_volumes();
+    volume.set_hour(hour);
+    volume.set_flow_log_bytes(bytes);
+    volume.set_flow_log_records(bytes / 100);
+    volume.set_metric_updates(updates);
+    return *this;
+  }
+};
+
+std::vector<LogEntry> log_of(const std::vector<Batch>& batches, std::int64_t append_ms = kSecond * 1000) {
+  std::vector<LogEntry> entries;
+  for (const Batch& batch : batches) {
+    LogEntry& entry = entries.emplace_back();
+    entry.position = static_cast<aggregator::LogPosition>(entries.size());
+    entry.record.set_append_time_ms(append_ms);
+    *entry.record.mutable_batch() = batch.proto;
+  }
+  return entries;
+}
+
+std::unique_ptr<UsageStore> open(const std::string& path) {
+  Result<std::unique_ptr<UsageStore>> store = UsageStore::open(path);
+  EXPECT_TRUE(store) << (store ? "" : store.error().message);
+  return store ? *std::move(store) : nullptr;
+}
+
+void feed(UsageStore& store, const std::vector<LogEntry>& entries) {
+  Result<void> applied = store.apply(0, entries);
+  ASSERT_TRUE(applied) << applied.error().message;
+}
+
+using Row = std::tuple<std::uint32_t, std::string, std::string, std::string, std::uint64_t>;
+
+std::vector<Row> usage_of(UsageStore& store) {
+  std::vector<Row> rows;
+  Result<std::vector<HourlyUsage>> usage = store.usage(0, UINT32_MAX - 1);
+  EXPECT_TRUE(usage);
+  for (const HourlyUsage& u : *usage) rows.emplace_back(u.hour, u.environment, u.kind, u.resource, u.quantity);
+  return rows;
+}
+
+std::vector<Row> flows_of(UsageStore& store) {
+  std::vector<Row> rows;
+  Result<std::vector<FlowUsage>> flows = store.flows(0, UINT32_MAX - 1);
+  EXPECT_TRUE(flows);
+  for (const FlowUsage& f : *flows) {
+    rows.emplace_back(f.hour, f.environment, f.interface + "|" + f.interface_az + "|" + f.peer_owner, f.owner, f.bytes);
+  }
+  return rows;
+}
+
+std::uint64_t quantity(UsageStore& store, const std::string& kind, const std::string& resource, std::uint32_t hour = kHour) {
+  for (const Row& row : usage_of(store)) {
+    if (std::get<0>(row) == hour && std::get<2>(row) == kind && std::get<3>(row) == resource) return std::get<4>(row);
+  }
+  return 0;
+}
+
+TEST(UsageStore, SumsFlowsPerHourAndKeepsTheirFacts) {
+  Path path;
+  auto store = open(path);
+  feed(*store, log_of({Batch().flow(kMinute, "eni-1", "i-1", 100).flow(kMinute + 59, "eni-1", "i-1", 50)
+                            .flow(kMinute + 60, "eni-1", "i-1", 7)}));
+  Result<std::vector<FlowUsage>> flows = store->flows(kHour, kHour + 1);
+  ASSERT_TRUE(flows);
+  ASSERT_EQ(flows->size(), 1u);
+  EXPECT_EQ((*flows)[0].bytes, 150u);
+  EXPECT_EQ((*flows)[0].records, 2u);
+  EXPECT_EQ((*flows)[0].path_class, proto::PATH_CROSS_AZ);
+  EXPECT_EQ((*flows)[0].peer_owner, "10.0.0.0/16");
+  EXPECT_EQ((*flows)[0].owner_az, "use1-az1");
+  EXPECT_EQ((*flows)[0].traffic_path, 1u);
+  EXPECT_EQ(store->flows(kHour, kHour + 2)->size(), 2u);
+  EXPECT_TRUE(store->flows(kHour, kHour + 2, "staging")->empty());
+}
+
+TEST(UsageStore, OfTwoValuesOfOnePeriodTheLargerSampleCountWins) {
+  Path path;
+  auto store = open(path);
+  const auto nat = [](double count, double sum) {
+    return Batch().metric("AWS/NATGateway", "BytesInFromSource", "NatGatewayId", "nat-1", kSecond, count, sum);
+  };
+  feed(*store, log_of({nat(3, 300), nat(1, 900), nat(3, 301)}));
+  EXPECT_EQ(quantity(*store, "nat_bytes", "nat-1"), 301u);
+}
+
+TEST(UsageStore, NatBytesAreThoseComingInFromBothSides) {
+  Path path;
+  auto store = open(path);
+  Batch batch;
+  for (const char* metric : {"BytesInFromSource", "BytesInFromDestination", "BytesOutToSource", "BytesOutToDestination"}) {
+    batch.metric("AWS/NATGateway", metric, "NatGatewayId", "nat-1", kSecond + 60, 1, 1000);
+  }
+  feed(*store, log_of({batch}));
+  EXPECT_EQ(quantity(*store, "nat_bytes", "nat-1"), 2000u);
+}
+
+TEST(UsageStore, LcuHoursKeepTheirFraction) {
+  Path path;
+  auto store = open(path);
+  feed(*store, log_of({Batch().metric("AWS/ApplicationELB", "ConsumedLCUs", "LoadBalancer", "app/a/1", kSecond, 1, 0.25)
+                            .metric("AWS/ApplicationELB", "ConsumedLCUs", "LoadBalancer", "app/a/1", kSecond + 60, 1, 0.5)}));
+  EXPECT_EQ(quantity(*store, "lcu_hours_e9", "app/a/1"), 750'000'000u);
+}
+
+TEST(UsageStore, InstanceTimeIsASetOfMinutesFromMetricsAndFlows) {
+  Path path;
+  auto store = open(path);
+  Batch batch;
+  batch.metric("CWAgent", "mem_used", "InstanceId", "i-1", kSecond, 1, 5);
+  batch.metric("AWS/EC2", "CPUUtilization", "InstanceId", "i-1", kSecond, 1, 5);    // The same minute again.
+  batch.flow(kMinute, "eni-1", "i-1", 1).flow(kMinute + 1, "eni-1", "i-1", 1);
+  batch.metric("AWS/EC2", "CPUUtilization", "InstanceId", "i-5min", kSecond + 57 * 60, 5, 5, 300);
+  batch.flow(kMinute, "eni-10min", "i-10min", 1, true);
+  feed(*store, log_of({batch}));
+  EXPECT_EQ(quantity(*store, "instance_seconds", "i-1"), 120u);
+  EXPECT_EQ(quantity(*store, "instance_seconds", "i-5min"), 180u) << "the period crosses the hour";
+  EXPECT_EQ(quantity(*store, "instance_seconds", "i-5min", kHour + 1), 120u);
+  EXPECT_EQ(quantity(*store, "instance_seconds", "i-10min"), 600u);
+}
+
+TEST(UsageStore, FillsGapsOfLessThanFiveMinutesOnly) {
+  Path path;
+  auto store = open(path);
+  Batch batch;
+  for (const std::int64_t minute : {0, 5, 10, 16}) {  // 5 apart is one run; 6 apart is two.
+    batch.metric("AWS/EC2", "CPUUtilization", "InstanceId", "i-1", kSecond + minute * 60, 1, 5, 0);
+  }
+  feed(*store, log_of({batch}));
+  EXPECT_EQ(quantity(*store, "instance_seconds", "i-1"), (11 + 1) * 60u);
+}
+
+TEST(UsageStore, SkipsWhatItHasApplied) {
+  Path path;
+  const std::vector<LogEntry> entries = log_of({Batch().volume(kHour, 100, 5), Batch().volume(kHour, 11, 7)});
+  auto store = open(path);
+  feed(*store, {entries[0]});
+  feed(*store, entries);
+  feed(*store, entries);
+  EXPECT_EQ(*store->applied_position(0), 2);
+  EXPECT_EQ(*store->applied_position(1), 0);
+  EXPECT_EQ(quantity(*store, "flow_log_bytes", ""), 111u);
+  EXPECT_EQ(quantity(*store, "metric_updates", ""), 12u);
+}
+
+TEST(UsageStore, PartitionsHaveTheirOwnPositions) {
+  Path path;
+  auto store = open(path);
+  std::vector<LogEntry> entries = log_of({Batch().volume(kHour, 100, 5)});
+  feed(*store, entries);
+  entries[0].partition = 3;
+  Result<void> applied = store->apply(3, entries);
+  ASSERT_TRUE(applied);
+  EXPECT_EQ(quantity(*store, "flow_log_bytes", ""), 200u);
+}
+
+std::vector<Batch> random_batches(std::mt19937& random) {
+  std::vector<Batch> batches;
+  const auto pick = [&random](std::uint32_t n) { return std::uniform_int_distribution<std::uint32_t>(0, n - 1)(random); };
+  for (int i = 0; i < 30; ++i) {
+    Batch batch(pick(2) == 0 ? "prod" : "dev");
+    for (int j = 0; j < 20; ++j) {
+      batch.flow(kMinute + pick(180), "eni-" + std::to_string(pick(4)), "i-" + std::to_string(pick(4)), pick(1000));
+      batch.metric("AWS/NATGateway", pick(2) == 0 ? "BytesInFromSource" : "BytesInFromDestination", "NatGatewayId",
+                   "nat-" + std::to_string(pick(2)), kSecond + 60 * pick(20), pick(3), pick(1000));
+      batch.metric("AWS/EC2", "CPUUtilization", "InstanceId", "i-" + std::to_string(pick(9)), kSecond + 60 * pick(600), 1, 1);
+    }
+    batch.volume(kHour + pick(3), pick(1000), pick(10));
+    batches.push_back(batch);
+  }
+  return batches;
+}
+
+TEST(UsageStore, AnyOrderAndAnySplitOfTheBatchesGiveEqualTables) {
+  for (std::uint32_t seed = 0; seed < 10; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937 random(seed);
+    std::vector<Batch> batches = random_batches(random);
+    Path one, other;
+    auto at_once = open(one);
+    feed(*at_once, log_of(batches));
+
+    std::shuffle(batches.begin(), batches.end(), random);
+    const std::vector<LogEntry> shuffled = log_of(batches);
+    auto in_parts = open(other);
+    for (std::size_t at = 0; at < shuffled.size();) {
+      const std::size_t count = std::min<std::size_t>(1 + random() % 5, shuffled.size() - at);
+      feed(*in_parts, {shuffled.begin() + static_cast<std::ptrdiff_t>(at), shuffled.begin() + static_cast<std::ptrdiff_t>(at + count)});
+      at += count;
+      if (random() % 4 == 0) in_parts.reset(), in_parts = open(other);  // As after a crash between two transactions.
+    }
+    EXPECT_EQ(usage_of(*at_once), usage_of(*in_parts));
+    EXPECT_EQ(flows_of(*at_once), flows_of(*in_parts));
+    EXPECT_FALSE(flows_of(*at_once).empty());
+  }
+}
+
+TEST(UsageStore, ADamagedBatchChangesNothing) {
+  Path path;
+  auto store = open(path);
+  Batch torn;
+  torn.flow(kMinute, "eni-1", "i-1", 100);
+  torn.proto.mutable_flows()->add_bytes(5);
+  Result<void> applied = store->apply(0, log_of({Batch().volume(kHour, 100, 5), torn}));
+  ASSERT_FALSE(applied);
+  EXPECT_EQ(applied.error().code, ErrorCode::kDataLoss);
+  EXPECT_THAT(applied.error().message, HasSubstr("position 2"));
+  EXPECT_TRUE(usage_of(*store).empty());
+  EXPECT_EQ(*store->applied_position(0), 0);
+  feed(*store, log_of({Batch().flow(kMinute, "eni-1", "i-1", 100)}));  // The store is usable afterwards.
+  EXPECT_EQ(flows_of(*store).size(), 1u);
+}
+
+TEST(UsageStore, PeriodsSettleIntoHoursTwoDaysAfterTheirArrival) {
+  Path path;
+  auto store = open(path);
+  std::vector<LogEntry> entries = log_of(
+      {Batch().metric("AWS/Logs", "IncomingBytes", "LogGroupName", "/app", kSecond, 1, 100),
+       Batch().metric("AWS/Logs", "IncomingBytes", "LogGroupName", "/app", kSecond + 60, 1, 10), Batch()});
+  entries[2].record.set_append_time_ms((kSecond + 49 * 3600) * 1000);
+  feed(*store, {entries[0]});
+  feed(*store, {entries[1], entries[2]});
+  EXPECT_EQ(quantity(*store, "log_bytes", "/app"), 110u);
+  // Much later data of the same hour still counts: late is late for decisions, never unbilled.
+  std::vector<LogEntry> late = log_of({Batch(), Batch(), Batch(), Batch().metric("AWS/Logs", "IncomingBytes", "LogGroupName",
+                                                                                 "/app", kSecond + 120, 1, 1000)},
+                                      (kSecond + 50 * 3600) * 1000);
+  feed(*store, late);
+  EXPECT_EQ(quantity(*store, "log_bytes", "/app"), 1110u);
+}
+
+TEST(UsageStore, PrunesWholeHours) {
+  Path path;
+  auto store = open(path);
+  feed(*store, log_of({Batch().flow(kMinute, "eni-old", "i-1", 1).volume(kHour, 5, 0).flow(kMinute + 60, "eni-new", "i-1", 2)}));
+  ASSERT_TRUE(store->prune(kHour + 1));
+  ASSERT_EQ(flows_of(*store).size(), 1u);
+  EXPECT_EQ(std::get<0>(flows_of(*store)[0]), kHour + 1);
+  EXPECT_EQ(usage_of(*store).size(), 1u);
+  std::vector<LogEntry> more = log_of({Batch(), Batch().flow(kMinute + 61, "eni-old", "i-1", 3)});
+  feed(*store, more);
+  EXPECT_EQ(flows_of(*store).size(), 2u);
+}
+
+TEST(UsageStore, RefusesAFileThatIsNotOursAndLeavesItAlone) {
+  Path path;
+  std::ofstream(path) << "not a database, and long enough to be looked at as if it were one of SQLite's own pages, quite";
+  Result<std::unique_ptr<UsageStore>> store = UsageStore::open(path);
+  ASSERT_FALSE(store);
+  EXPECT_EQ(store.error().code, ErrorCode::kDataLoss);
+  EXPECT_FALSE(std::filesystem::exists(static_cast<const std::string&>(path) + "-wal"));
+  Result<std::unique_ptr<UsageStore>> reader = UsageStore::open_read_only(path);
+  EXPECT_FALSE(reader);
+}
+
+TEST(UsageStore, ReadersSeeWhatIsCommittedWhileAWriterHoldsTheFile) {
+  Path path;
+  Result<std::unique_ptr<UsageStore>> early = UsageStore::open_read_only(path);
+  ASSERT_FALSE(early);
+  EXPECT_EQ(early.error().code, ErrorCode::kNotFound);
+  auto writer = open(path);
+  feed(*writer, log_of({Batch().volume(kHour, 100, 5)}));
+  Result<std::unique_ptr<UsageStore>> reader = UsageStore::open_read_only(path);
+  ASSERT_TRUE(reader) << reader.error().message;
+  EXPECT_EQ(quantity(**reader, "flow_log_bytes", ""), 100u);
+  Result<std::unique_ptr<UsageStore>> second = UsageStore::open(path);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, ErrorCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace fleetmeter::cost

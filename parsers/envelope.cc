@@ -1,0 +1,175 @@
+#include "parsers/envelope.h"
+
+#include <simdjson.h>
+
+#include "parsers/byte_buffer.h"
+#include "parsers/decoder.h"
+
+namespace fleetmeter::parsers {
+namespace {
+
+namespace ondemand = simdjson::ondemand;
+
+struct Keys {
+  bool message_type = false;
+  bool log_events = false;
+  bool upper_records = false;  // Kinesis event of Lambda.
+  bool lower_records = false;  // Firehose request, or Firehose event of Lambda.
+  bool awslogs = false;
+  bool message = false;
+  bool raw_data = false;
+};
+
+struct Extent {
+  std::size_t begin;
+  std::size_t count;
+};
+
+}  // namespace
+
+struct EnvelopeParser::State {
+  ondemand::parser parser;
+  std::string decoded;
+  std::vector<Extent> extents;
+
+  /// False when `value` is no JSON object.
+  static bool read_keys(ondemand::object& object, Keys& keys) {
+    for (auto item : object) {
+      ondemand::field field;
+      std::string_view key;
+      if (std::move(item).get(field) != simdjson::SUCCESS) return false;
+      if (field.unescaped_key().get(key) != simdjson::SUCCESS) return false;
+      keys.message_type |= key == "messageType";
+      keys.log_events |= key == "logEvents";
+      keys.upper_records |= key == "Records";
+      keys.lower_records |= key == "records";
+      keys.awslogs |= key == "awslogs";
+      keys.message |= key == "message";
+      keys.raw_data |= key == "rawData";
+    }
+    return true;
+  }
+
+  void take_payload(std::string_view base64, Envelope& out) {
+    if (!decode_base64(base64, decoded)) {
+      ++out.bad_base64;
+      return;
+    }
+    if (decoded.empty()) return;
+    extents.push_back({out.bytes.size(), decoded.size()});
+    out.bytes += decoded;
+  }
+
+  Envelope::Kind take_subscription(ondemand::object& object, MessageSink& sink) {
+    std::string_view type;
+    if (object.find_field_unordered("messageType").get_string().get(type) == simdjson::SUCCESS &&
+        type == "CONTROL_MESSAGE") {
+      return Envelope::Kind::kControl;
+    }
+    ondemand::array events;
+    if (object.find_field_unordered("logEvents").get_array().get(events) != simdjson::SUCCESS) {
+      return Envelope::Kind::kUnknown;
+    }
+    for (auto item : events) {
+      ondemand::object event;
+      if (std::move(item).get_object().get(event) != simdjson::SUCCESS) return Envelope::Kind::kUnknown;
+      take_event(event, sink);
+    }
+    return Envelope::Kind::kLogEvents;
+  }
+
+  /// An event without a message carries nothing, and is handed on as an empty one.
+  static void take_event(ondemand::object& event, MessageSink& sink) {
+    std::string_view id;
+    if (event.find_field_unordered("id").get_string().get(id) != simdjson::SUCCESS) id = {};
+    std::string_view message;
+    if (event.find_field_unordered("message").get_string().get(message) != simdjson::SUCCESS) message = {};
+    sink.on_log_message(message, id);
+  }
+
+  Envelope::Kind take_records(ondemand::object& object, bool kinesis, Envelope& out) {
+    ondemand::array records;
+    if (object.find_field_unordered(kinesis ? "Records" : "records").get_array().get(records) != simdjson::SUCCESS) {
+      return Envelope::Kind::kUnknown;
+    }
+    for (auto item : records) {
+      ondemand::object record;
+      if (std::move(item).get_object().get(record) != simdjson::SUCCESS) return Envelope::Kind::kUnknown;
+      ondemand::object inner;
+      std::string_view data;
+      simdjson::error_code error = simdjson::SUCCESS;
+      if (kinesis) {
+        if (record.find_field_unordered("kinesis").get_object().get(inner) != simdjson::SUCCESS) {
+          return Envelope::Kind::kUnknown;  // An SQS, SNS or S3 event has `Records` too.
+        }
+        error = inner.find_field_unordered("data").get_string().get(data);
+      } else {
+        error = record.find_field_unordered("data").get_string().get(data);
+      }
+      if (error != simdjson::SUCCESS) {
+        ++out.bad_base64;
+      } else {
+        take_payload(data, out);
+      }
+    }
+    return Envelope::Kind::kPayloads;
+  }
+
+  Envelope::Kind take_awslogs(ondemand::object& object, Envelope& out) {
+    ondemand::object inner;
+    std::string_view data;
+    if (object.find_field_unordered("awslogs").get_object().get(inner) != simdjson::SUCCESS ||
+        inner.find_field_unordered("data").get_string().get(data) != simdjson::SUCCESS) {
+      return Envelope::Kind::kUnknown;
+    }
+    take_payload(data, out);
+    return Envelope::Kind::kPayloads;
+  }
+
+  Envelope::Kind take_raw_data(ondemand::object& object, Envelope& out) {
+    std::string_view data;
+    if (object.find_field_unordered("rawData").get_string().get(data) != simdjson::SUCCESS) {
+      return Envelope::Kind::kUnknown;
+    }
+    take_payload(data, out);
+    return Envelope::Kind::kPayloads;
+  }
+
+  Envelope::Kind open(std::string_view value, MessageSink& sink, Envelope& out) {
+    ondemand::document document;
+    ondemand::object object;
+    const simdjson::padded_string_view padded{value.data(), value.size(), value.size() + simdjson::SIMDJSON_PADDING};
+    if (parser.iterate(padded).get(document) != simdjson::SUCCESS) return Envelope::Kind::kNotJson;
+    if (document.get_object().get(object) != simdjson::SUCCESS) return Envelope::Kind::kNotJson;
+    Keys keys;
+    // The whole object is walked once before anything is taken, so that a broken one yields nothing rather than a part.
+    if (!read_keys(object, keys)) return Envelope::Kind::kNotJson;
+    if (document.current_location().error() != simdjson::OUT_OF_BOUNDS) return Envelope::Kind::kNotJson;
+    document.rewind();
+    if (document.get_object().get(object) != simdjson::SUCCESS) return Envelope::Kind::kNotJson;
+    if (keys.log_events || keys.message_type) return take_subscription(object, sink);
+    if (keys.lower_records || keys.upper_records) return take_records(object, keys.upper_records, out);
+    if (keys.awslogs) return take_awslogs(object, out);
+    if (keys.raw_data) return take_raw_data(object, out);
+    if (!keys.message) return Envelope::Kind::kUnknown;
+    take_event(object, sink);
+    return Envelope::Kind::kMessage;
+  }
+};
+
+EnvelopeParser::EnvelopeParser() : state_(std::make_unique<State>()) {}
+EnvelopeParser::~EnvelopeParser() = default;
+
+void EnvelopeParser::open(std::string_view value, MessageSink& sink, Envelope& out) {
+  out.payloads.clear();
+  out.bad_base64 = 0;
+  out.bytes.clear();
+  state_->extents.clear();
+  out.kind = state_->open(value, sink, out);
+  out.bytes.append(ByteBuffer::kPaddingBytes, '\0');
+  for (const Extent& extent : state_->extents) {
+    out.payloads.push_back(std::string_view{out.bytes}.substr(extent.begin, extent.count));
+  }
+}
+
+}  // namespace fleetmeter::parsers

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fleetmeter::parsers {
+
+/// Takes the log messages of an envelope; views die when the call returns.
+class MessageSink {
+ public:
+  virtual ~MessageSink() = default;
+  /// `event_id` is "" where the envelope has none.
+  virtual void on_log_message(std::string_view message, std::string_view event_id) = 0;
+};
+
+/// What an envelope was, and the payloads that it carried as base64.
+struct Envelope {
+  enum class Kind : std::uint8_t {
+    kLogEvents,  ///< CloudWatch Logs subscription, DATA_MESSAGE: its messages went to the sink.
+    kControl,    ///< CONTROL_MESSAGE: nothing to take.
+    kMessage,    ///< {"message"}: vended flow log record, or one log event.
+    kPayloads,   ///< Lambda awslogs event, Kinesis or Firehose event or request, Firehose error object.
+    kUnknown,    ///< JSON of no known kind, or a known kind whose content has another shape.
+    kNotJson,
+  };
+  Kind kind = Kind::kUnknown;
+  std::vector<std::string_view> payloads;  ///< Decoded, views into `bytes`.
+  std::uint32_t bad_base64 = 0;            ///< Payloads dropped.
+  std::string bytes;                       ///< Padded for parsers.
+};
+
+/// Opens one JSON object of the envelopes that AWS and its Lambda events wrap telemetry in. Key order does not matter,
+/// unknown keys are ignored.
+/// Rules: Amazon CloudWatch Logs User Guide, "Real-time processing of log data with subscriptions"; AWS Lambda
+/// Developer Guide, event formats of CloudWatch Logs, Kinesis and Data Firehose; Amazon Data Firehose Developer Guide,
+/// "HTTP endpoint delivery".
+class EnvelopeParser {
+ public:
+  EnvelopeParser();
+  ~EnvelopeParser();
+  /// `value` is one JSON object with ByteBuffer::kPaddingBytes readable behind it.
+  void open(std::string_view value, MessageSink& sink, Envelope& out);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace fleetmeter::parsers

@@ -1,0 +1,441 @@
+#include "parsers/flow_parser.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <optional>
+
+#include "parsers/flow_values.h"
+
+namespace fleetmeter::parsers {
+namespace {
+
+struct Token {
+  const char* begin;
+  std::size_t length;
+  [[nodiscard]] std::string_view view() const noexcept { return {begin, length}; }
+  [[nodiscard]] bool absent() const noexcept { return length == 1 && *begin == '-'; }
+};
+
+struct Line {
+  std::array<Token, FlowLayout::kColumnsMax + 1> tokens;  // One more than legal, so that too many shows.
+  std::size_t count = 0;
+  const char* begin = nullptr;  // Of the record's text, past an export's time.
+  const char* end = nullptr;    // Where its line feed is, or the end of the input.
+  bool is_text = true;
+
+  void add(const char* from, const char* to) noexcept {
+    if (to == from) return;  // Runs of spaces.
+    tokens[count] = {from, static_cast<std::size_t>(to - from)};
+    count += count + 1 < tokens.size() ? 1 : 0;
+  }
+};
+
+/// Splits the line at `begin` into tokens; stops at its line feed or at `limit`.
+void split_line(const char* begin, const char* limit, Line& line) noexcept {
+  line.count = 0;
+  line.begin = begin;
+  line.is_text = true;
+  const char* token = begin;
+  const char* at = begin;
+  for (; limit - at >= 8; at += 8) {
+    for (std::uint64_t blanks = blank_mask(load_word(at)); blanks != 0; blanks &= blanks - 1) {
+      const char* blank = at + (std::countr_zero(blanks) >> 3);
+      line.add(token, blank);
+      token = blank + 1;
+      if (*blank == ' ') continue;
+      if (*blank == '\n') {
+        line.end = blank;
+        return;
+      }
+      if (*blank != '\r') line.is_text = false;
+    }
+  }
+  for (; at < limit; ++at) {
+    if (static_cast<unsigned char>(*at) > ' ') continue;
+    line.add(token, at);
+    token = at + 1;
+    if (*at == '\n') {
+      line.end = at;
+      return;
+    }
+    if (*at != ' ' && *at != '\r') line.is_text = false;
+  }
+  line.add(token, limit);
+  line.end = limit;
+}
+
+bool is_digits(std::string_view text) noexcept {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+bool is_rfc3339(std::string_view text) noexcept {
+  return text.size() >= 20 && text[4] == '-' && text[7] == '-' && text[10] == 'T' && text[13] == ':' &&
+         is_digits(text.substr(0, 4));
+}
+
+/// Takes off what CloudWatch Logs exports put before a message: `2018-09-22T20:28:14.000Z ` (export task) or
+/// `1537648094000,` with the message perhaps in quotes (console CSV).
+void strip_export_time(Line& line) noexcept {
+  Token& first = line.tokens[0];
+  const std::string_view text = first.view();
+  const std::size_t comma = text.find(',');
+  if (comma == std::string_view::npos) {
+    if (!is_rfc3339(text)) return;
+    std::copy(line.tokens.begin() + 1, line.tokens.begin() + static_cast<std::ptrdiff_t>(line.count),
+              line.tokens.begin());
+    --line.count;
+    line.begin = line.count > 0 ? line.tokens[0].begin : line.end;
+    return;
+  }
+  const std::string_view time = text.substr(0, comma);
+  if (!is_rfc3339(time) && !(is_digits(time) && time.size() >= 10)) return;
+  first = {first.begin + comma + 1, first.length - comma - 1};
+  Token& last = line.tokens[line.count - 1];
+  if (first.length > 0 && *first.begin == '"' && last.length > 0 && last.begin[last.length - 1] == '"') {
+    first = {first.begin + 1, first.length - 1};
+    if (last.length > 0) --last.length;
+  }
+  line.begin = first.begin;
+}
+
+bool is_flow_like(const Line& line) noexcept {
+  int addresses = 0;
+  for (std::size_t i = 0; i < line.count; ++i) {
+    const std::string_view token = line.tokens[i].view();
+    if (token == "OK" || token == "NODATA" || token == "SKIPDATA" || token == "ACCEPT" || token == "REJECT") return true;
+    if (token.starts_with("eni-") || token.starts_with("tgw-")) return true;
+    IpAddress address;
+    addresses += token.size() >= 7 && parse_address(token.data(), token.size(), address) ? 1 : 0;
+  }
+  return addresses >= 2;
+}
+
+/// The kernel's view of one call: where records go and what is counted.
+class Kernel {
+ public:
+  Kernel(std::string_view buffer, const FlowParseOptions& options, FlowBinding& binding, FlowColumns& out,
+         FlowCounts& counts)
+      : buffer_(buffer), options_(options), binding_(binding), out_(out), counts_(counts) {}
+
+  FlowParseResult run() {
+    prepare_columns();
+    const char* const begin = buffer_.data();
+    const FlowStop stop = parse_lines(begin, lines_end());
+    trim_columns();
+    return {static_cast<std::size_t>(at_ - begin), stop};
+  }
+
+ private:
+  /// The end of the last whole line.
+  [[nodiscard]] const char* lines_end() const noexcept {
+    const char* const end = buffer_.data() + buffer_.size();
+    if (options_.last || buffer_.empty()) return end;
+    const std::size_t last = buffer_.rfind('\n');
+    return last == std::string_view::npos ? buffer_.data() : buffer_.data() + last + 1;
+  }
+
+  FlowStop parse_lines(const char* begin, const char* limit) {
+    at_ = begin;
+    while (at_ < limit) {
+      if (options_.stop_at_json && starts_json(limit)) return FlowStop::kJson;
+      split_line(at_, limit, line_);
+      if (!take_line()) return FlowStop::kFlush;
+      at_ = line_.end < limit ? line_.end + 1 : limit;
+    }
+    return FlowStop::kNeedMore;
+  }
+
+  [[nodiscard]] bool starts_json(const char* limit) const noexcept {
+    if (static_cast<unsigned char>(*at_) > ' ') return *at_ == '{';
+    const char* first = at_;
+    while (first < limit && (*first == ' ' || *first == '\t' || *first == '\r')) ++first;
+    return first < limit && *first == '{';
+  }
+
+  /// False when the batch has to be taken before this line.
+  bool take_line() {
+    const char* const raw_begin = line_.begin;
+    if (line_.end - raw_begin > static_cast<std::ptrdiff_t>(kFlowLineBytesMax)) return drop(FlowDrop::kLineTooLong);
+    if (line_.count == 0) return line_.is_text || drop(FlowDrop::kNotText);
+    if (!line_.is_text) return drop(FlowDrop::kNotText);
+    const char first = *line_.tokens[0].begin;
+    if (first >= 'a' && first <= 'z') {
+      if (line_.count == 1 && line_.tokens[0].view() == "timestamp,message") return true;
+      if (is_header({raw_begin, static_cast<std::size_t>(line_.end - raw_begin)})) return take_header();
+    } else if (line_.tokens[0].length >= 11) {
+      strip_export_time(line_);
+    }
+    if (line_.count != binding_.columns.size()) {
+      const std::optional<FlowLayout> other = other_default();
+      if (!other) return drop(width_reason());
+      if (out_.size > 0) return false;
+      rebind(*other);
+    }
+    if (out_.size == options_.batch_records) return false;
+    return take_record();
+  }
+
+  bool take_header() {
+    FlowLayout layout = parse_layout({line_.begin, static_cast<std::size_t>(line_.end - line_.begin)});
+    if (layout.names != binding_.layout.names) {
+      if (out_.size > 0) return false;
+      counts_.unknown_fields += layout.unknown_columns;
+      rebind(std::move(layout));
+    } else {
+      binding_.layout.implied = false;
+    }
+    ++counts_.headers;
+    return true;
+  }
+
+  void rebind(FlowLayout layout) {
+    binding_ = FlowBinding(std::move(layout), binding_.asked);
+    prepare_columns();
+  }
+
+  /// The other implied default format, if this line is one of its: the two kinds may share a topic.
+  [[nodiscard]] std::optional<FlowLayout> other_default() const {
+    if (!binding_.layout.implied || line_.count < 2) return std::nullopt;
+    const std::string_view second = line_.tokens[1].view();
+    const bool is_gateway = second == "TransitGateway" || second == "TransitGatewayAttachment";
+    FlowLayout other = is_gateway ? transit_gateway_layout() : default_layout();
+    if (other.columns.size() != line_.count) return std::nullopt;
+    return other;
+  }
+
+  [[nodiscard]] FlowDrop width_reason() const noexcept {
+    if (!binding_.layout.implied || line_.count == 0) return FlowDrop::kFieldCount;
+    // The default format is always version 2: another shape of flow record needs a format that nobody gave.
+    return line_.tokens[0].view() != "2" && is_flow_like(line_) ? FlowDrop::kNoLayout : FlowDrop::kFieldCount;
+  }
+
+  bool drop(FlowDrop reason) noexcept {
+    if (options_.enveloped && !is_flow_like(line_)) reason = FlowDrop::kNotAFlowRecord;
+    ++counts_.dropped[static_cast<std::size_t>(reason)];
+    return true;
+  }
+
+  bool take_record() noexcept {
+    if (out_.size % 64 == 0) start_presence_word();
+    const std::optional<FlowDrop> wrong = decode_record(out_.size);
+    if (wrong) {
+      for (const std::uint8_t field : binding_.present_fields) set_present(field);
+      return drop(*wrong);
+    }
+    out_.line_bytes[out_.size] = static_cast<std::uint32_t>(record_bytes());
+    const LogStatus status = out_.status[out_.size];
+    if (status == LogStatus::kOk) {
+      ++counts_.ok;
+    } else {
+      ++(status == LogStatus::kNoData ? counts_.nodata : counts_.skipdata);
+    }
+    // NODATA and SKIPDATA have no bytes by nature; their start alone places them.
+    const bool windowed = start_present_ && (bytes_present_ || status != LogStatus::kOk);
+    counts_.unwindowed += windowed ? 0 : 1;
+    counts_.absent_optional += absent_optional_;
+    counts_.unknown_values += unknown_values_;
+    ++out_.size;
+    return true;
+  }
+
+  [[nodiscard]] std::ptrdiff_t record_bytes() const noexcept {
+    const char* end = line_.end;
+    if (end > line_.begin && end[-1] == '\r') --end;
+    return end - line_.begin;
+  }
+
+  std::optional<FlowDrop> decode_record(std::uint32_t record) noexcept {
+    out_.status[record] = LogStatus::kOk;
+    out_.action[record] = Action::kNone;
+    out_.direction[record] = Direction::kUnknown;
+    start_present_ = binding_.has_start;
+    bytes_present_ = binding_.has_bytes;
+    absent_optional_ = 0;
+    unknown_values_ = 0;
+    const char* const readable_end = buffer_.data() + buffer_.size();
+    const Token* token = line_.tokens.data();
+    for (const FlowBinding::Column& column : binding_.columns) {
+      const Token value = *token++;
+      using Step = FlowBinding::Step;
+      if (column.step == Step::kSkip) continue;
+      if (value.absent()) {
+        if (column.step == Step::kStatus) return FlowDrop::kBadStatus;
+        make_absent(column.field);
+        continue;
+      }
+      std::uint64_t number = 0;
+      switch (column.step) {
+        case Step::kSkip:
+          break;
+        case Step::kKnownText:
+          unknown_values_ += is_known_text(column.field, value.view()) ? 0 : 1;
+          [[fallthrough]];
+        case Step::kText:
+          texts_[column.field][record] = value.view();
+          break;
+        case Step::kRequiredNumber:
+          if (!parse_number(value.begin, value.length, readable_end, number) || number > column.number_max) {
+            return FlowDrop::kBadNumber;
+          }
+          numbers_[column.field][record] = number;
+          break;
+        case Step::kCheckNumber:
+          if (!parse_number(value.begin, value.length, readable_end, number) || number > column.number_max) {
+            return FlowDrop::kBadNumber;
+          }
+          break;
+        case Step::kNumber:
+          if (parse_number(value.begin, value.length, readable_end, number) && number <= column.number_max) {
+            numbers_[column.field][record] = number;
+          } else {
+            make_bad_absent(column.field);
+          }
+          break;
+        case Step::kRequiredAddress:
+          if (!parse_address(value.begin, value.length, addresses_[column.field][record])) return FlowDrop::kBadAddress;
+          break;
+        case Step::kCheckAddress: {
+          IpAddress unused;
+          if (!parse_address(value.begin, value.length, unused)) return FlowDrop::kBadAddress;
+          break;
+        }
+        case Step::kAddress:
+          if (!parse_address(value.begin, value.length, addresses_[column.field][record])) make_bad_absent(column.field);
+          break;
+        case Step::kStatus:
+          if (!take_status(value.view(), out_.status[record])) return FlowDrop::kBadStatus;
+          break;
+        case Step::kAction:
+          take_action(value.view(), out_.action[record]);
+          break;
+        case Step::kDirection:
+          take_direction(value.view(), out_.direction[record]);
+          break;
+      }
+    }
+    return std::nullopt;
+  }
+
+  static bool take_status(std::string_view value, LogStatus& status) noexcept {
+    if (value == "OK") return true;
+    status = value == "NODATA" ? LogStatus::kNoData : LogStatus::kSkipData;
+    return value == "NODATA" || value == "SKIPDATA";
+  }
+
+  void take_action(std::string_view value, Action& action) noexcept {
+    if (value == "ACCEPT") {
+      action = Action::kAccept;
+    } else if (value == "REJECT") {
+      action = Action::kReject;
+    } else {
+      ++unknown_values_;
+    }
+  }
+
+  void take_direction(std::string_view value, Direction& direction) noexcept {
+    if (value == "ingress") {
+      direction = Direction::kIngress;
+    } else if (value == "egress") {
+      direction = Direction::kEgress;
+    } else {
+      ++unknown_values_;
+    }
+  }
+
+  static bool is_known_text(std::uint8_t field, std::string_view value) noexcept {
+    if (field == static_cast<std::uint8_t>(FlowField::kType)) return value == "IPv4" || value == "IPv6" || value == "EFA";
+    return value == "wavelength" || value == "outpost" || value == "localzone";
+  }
+
+  void make_absent(std::uint8_t field) noexcept {
+    if (field == static_cast<std::uint8_t>(FlowField::kStart)) start_present_ = false;
+    if (field == static_cast<std::uint8_t>(FlowField::kBytes)) bytes_present_ = false;
+    if (!binding_.filled.has(static_cast<FlowField>(field))) return;
+    out_.presence[field][out_.size / 64] &= ~(std::uint64_t{1} << (out_.size % 64));
+    // What an absent entry holds is nobody's business, but the same input shall give the same columns.
+    if (numbers_[field] != nullptr) numbers_[field][out_.size] = 0;
+    if (texts_[field] != nullptr) texts_[field][out_.size] = {};
+    if (addresses_[field] != nullptr) addresses_[field][out_.size] = {};
+  }
+
+  void make_bad_absent(std::uint8_t field) noexcept {
+    make_absent(field);
+    ++absent_optional_;
+  }
+
+  void set_present(std::uint8_t field) noexcept {
+    out_.presence[field][out_.size / 64] |= std::uint64_t{1} << (out_.size % 64);
+  }
+
+  void start_presence_word() noexcept {
+    for (const std::uint8_t field : binding_.present_fields) out_.presence[field][out_.size / 64] = ~std::uint64_t{0};
+  }
+
+  /// Makes room for every record that the buffer can hold: a record takes two bytes a column at least.
+  void prepare_columns() {
+    if (out_.size == 0) out_.fields = binding_.filled;
+    const std::size_t possible = out_.size + buffer_.size() / (2 * binding_.columns.size()) + 1;
+    const std::size_t room = std::min<std::size_t>(possible, options_.batch_records);
+    out_.status.resize(room);
+    out_.action.resize(room);
+    out_.direction.resize(room);
+    out_.line_bytes.resize(room);
+    for (const std::uint8_t field : binding_.present_fields) grow_column(field, room);
+  }
+
+  void grow_column(std::uint8_t field, std::size_t room) {
+    auto grow = [room](auto& column) {
+      if (column.size() < room) column.resize(room);
+      return column.data();
+    };
+    numbers_[field] = nullptr;
+    texts_[field] = nullptr;
+    addresses_[field] = nullptr;
+    if (out_.presence[field].size() < room / 64 + 1) out_.presence[field].resize(room / 64 + 1);
+    switch (info(static_cast<FlowField>(field)).type) {
+      case FieldType::kNumber: numbers_[field] = grow(out_.number_columns[field]); break;
+      case FieldType::kText: texts_[field] = grow(out_.text_columns[field]); break;
+      case FieldType::kAddress: addresses_[field] = grow(out_.address_columns[field]); break;
+      case FieldType::kStatus: case FieldType::kAction: case FieldType::kDirection: break;
+    }
+  }
+
+  void trim_columns() {
+    out_.status.resize(out_.size);
+    out_.action.resize(out_.size);
+    out_.direction.resize(out_.size);
+    out_.line_bytes.resize(out_.size);
+  }
+
+  const std::string_view buffer_;
+  const FlowParseOptions& options_;
+  FlowBinding& binding_;
+  FlowColumns& out_;
+  FlowCounts& counts_;
+  const char* at_ = nullptr;
+  Line line_;
+  bool start_present_ = false;
+  bool bytes_present_ = false;
+  std::uint32_t absent_optional_ = 0;
+  std::uint32_t unknown_values_ = 0;
+  // Raw column pointers: looked up once a call, not once a record.
+  std::array<std::uint64_t*, kFlowFieldCount> numbers_{};
+  std::array<std::string_view*, kFlowFieldCount> texts_{};
+  std::array<IpAddress*, kFlowFieldCount> addresses_{};
+};
+
+}  // namespace
+
+FlowParseResult parse_flow_records(std::string_view buffer, const FlowParseOptions& options, FlowBinding& binding,
+                                   FlowColumns& out, FlowCounts& counts) {
+  return Kernel(buffer, options, binding, out, counts).run();
+}
+
+bool looks_like_flow_record(std::string_view text) noexcept {
+  Line line;
+  split_line(text.data(), text.data() + text.size(), line);
+  return is_flow_like(line);
+}
+
+}  // namespace fleetmeter::parsers

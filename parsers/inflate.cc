@@ -1,0 +1,217 @@
+#include "parsers/inflate.h"
+
+#include <isa-l/igzip_lib.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include <algorithm>
+#include <limits>
+
+namespace fleetmeter::parsers {
+namespace {
+
+constexpr std::size_t kPieceMax = std::numeric_limits<std::uint32_t>::max() / 2;
+
+/// Reads a gzip header byte by byte, so that it may be cut anywhere (ISA-L's own reader forgets its flags between
+/// calls). RFC 1952, section 2.3.
+class GzipHeader {
+ public:
+  enum class Status : std::uint8_t { kMore, kDone, kBad };
+
+  Status take(unsigned char byte) noexcept {
+    crc_ = static_cast<std::uint32_t>(crc32(crc_, &byte, 1));
+    switch (part_) {
+      case Part::kFixed: return take_fixed(byte);
+      case Part::kExtraLength:
+        number_ |= static_cast<std::uint32_t>(byte) << (8 * count_++);
+        if (count_ == 2) start(number_ > 0 ? Part::kExtra : Part::kName, number_);
+        break;
+      case Part::kExtra:
+        if (++count_ == number_) start(Part::kName, 0);
+        break;
+      case Part::kName:
+        if (byte == 0) start(Part::kComment, 0);
+        break;
+      case Part::kComment:
+        if (byte == 0) start(Part::kChecksum, 0);
+        break;
+      case Part::kChecksum:
+        number_ |= static_cast<std::uint32_t>(byte) << (8 * count_++);
+        if (count_ < 2) break;
+        if (number_ != checked_) return Status::kBad;
+        part_ = Part::kDone;
+        break;
+      case Part::kDone: break;
+    }
+    skip_left_out();
+    return part_ == Part::kDone ? Status::kDone : Status::kMore;
+  }
+
+ private:
+  enum class Part : std::uint8_t { kFixed, kExtraLength, kExtra, kName, kComment, kChecksum, kDone };
+  enum : unsigned char { kFlagChecksum = 2, kFlagExtra = 4, kFlagName = 8, kFlagComment = 16, kFlagsReserved = 0xe0 };
+
+  Status take_fixed(unsigned char byte) noexcept {
+    constexpr unsigned char kMagic[3] = {0x1f, 0x8b, 8};  // Deflate is the only method there is.
+    if (count_ < 3 && byte != kMagic[count_]) return Status::kBad;
+    if (count_ == 3) flags_ = byte;
+    if (count_ == 3 && (flags_ & kFlagsReserved) != 0) return Status::kBad;
+    if (++count_ < 10) return Status::kMore;
+    start(Part::kExtraLength, 0);
+    skip_left_out();
+    return part_ == Part::kDone ? Status::kDone : Status::kMore;
+  }
+
+  void start(Part part, std::uint32_t number) noexcept {
+    part_ = part;
+    count_ = 0;
+    number_ = number;
+    if (part == Part::kChecksum) checked_ = crc_ & 0xffff;
+  }
+
+  void skip_left_out() noexcept {
+    if (part_ == Part::kExtraLength && (flags_ & kFlagExtra) == 0) start(Part::kName, 0);
+    if (part_ == Part::kName && (flags_ & kFlagName) == 0) start(Part::kComment, 0);
+    if (part_ == Part::kComment && (flags_ & kFlagComment) == 0) start(Part::kChecksum, 0);
+    if (part_ == Part::kChecksum && (flags_ & kFlagChecksum) == 0) part_ = Part::kDone;
+  }
+
+  Part part_ = Part::kFixed;
+  unsigned char flags_ = 0;
+  std::uint32_t count_ = 0;
+  std::uint32_t number_ = 0;
+  std::uint32_t crc_ = 0;
+  std::uint32_t checked_ = 0;
+};
+
+}  // namespace
+
+struct Inflater::State {
+  explicit State(Compression kind) : compression(kind) {
+    if (kind == Compression::kGzip) gzip = std::make_unique<inflate_state>();
+    if (kind == Compression::kZlib) {
+      zlib = std::make_unique<z_stream>();
+      if (inflateInit(zlib.get()) != Z_OK) zlib.reset();
+    }
+    if (kind == Compression::kZstd) zstd = ZSTD_createDStream();
+  }
+  ~State() {
+    if (zlib) inflateEnd(zlib.get());
+    if (zstd != nullptr) ZSTD_freeDStream(zstd);
+  }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  InflateResult end_member(InflateResult result) noexcept {
+    started = false;
+    result.status = InflateStatus::kMemberEnd;
+    return result;
+  }
+
+  InflateResult fail(InflateResult result) const noexcept {
+    result.status = InflateStatus::kDamaged;
+    return result;
+  }
+
+  InflateResult run_gzip(std::string_view input, char* output, std::size_t room) {
+    InflateResult result{InflateStatus::kNeedInput, 0, 0};
+    if (!started) {
+      header = GzipHeader{};
+      in_header = true;
+      started = true;
+    }
+    while (in_header) {
+      if (result.taken_bytes == input.size()) return result;
+      const auto status = header.take(static_cast<unsigned char>(input[result.taken_bytes++]));
+      if (status == GzipHeader::Status::kBad) return fail(result);
+      if (status == GzipHeader::Status::kMore) continue;
+      in_header = false;
+      isal_inflate_init(gzip.get());
+      gzip->crc_flag = ISAL_GZIP_NO_HDR_VER;  // The trailer's checksum and size are verified.
+    }
+    const std::size_t given = std::min(input.size() - result.taken_bytes, kPieceMax);
+    // ISA-L reads through a non-const pointer and does not write.
+    gzip->next_in = reinterpret_cast<std::uint8_t*>(const_cast<char*>(input.data() + result.taken_bytes));
+    gzip->avail_in = static_cast<std::uint32_t>(given);
+    gzip->next_out = reinterpret_cast<std::uint8_t*>(output);
+    gzip->avail_out = static_cast<std::uint32_t>(std::min(room, kPieceMax));
+    const std::uint32_t room_given = gzip->avail_out;
+    const int status = isal_inflate(gzip.get());
+    result.taken_bytes += given - gzip->avail_in;
+    result.put_bytes = room_given - gzip->avail_out;
+    if (status != ISAL_DECOMP_OK) return fail(result);
+    if (gzip->block_state == ISAL_BLOCK_FINISH) return end_member(result);
+    result.status = gzip->avail_out == 0 ? InflateStatus::kNeedRoom : InflateStatus::kNeedInput;
+    return result;
+  }
+
+  InflateResult run_zlib(std::string_view input, char* output, std::size_t room) {
+    if (!zlib || (!started && inflateReset(zlib.get()) != Z_OK)) return {InflateStatus::kDamaged, 0, 0};
+    started = true;
+    zlib->next_in = reinterpret_cast<Bytef*>(const_cast<char*>(input.data()));
+    zlib->avail_in = static_cast<uInt>(std::min(input.size(), kPieceMax));
+    zlib->next_out = reinterpret_cast<Bytef*>(output);
+    zlib->avail_out = static_cast<uInt>(std::min(room, kPieceMax));
+    const uInt in_given = zlib->avail_in;
+    const uInt room_given = zlib->avail_out;
+    const int status = ::inflate(zlib.get(), Z_NO_FLUSH);
+    InflateResult result{InflateStatus::kNeedInput, in_given - zlib->avail_in, room_given - zlib->avail_out};
+    if (status == Z_STREAM_END) return end_member(result);
+    if (status != Z_OK && status != Z_BUF_ERROR) return fail(result);
+    if (zlib->avail_out == 0) result.status = InflateStatus::kNeedRoom;
+    return result;
+  }
+
+  InflateResult run_zstd(std::string_view input, char* output, std::size_t room) {
+    if (zstd == nullptr) return {InflateStatus::kDamaged, 0, 0};
+    if (!started) ZSTD_initDStream(zstd);
+    started = true;
+    ZSTD_inBuffer in{input.data(), input.size(), 0};
+    ZSTD_outBuffer out{output, room, 0};
+    const std::size_t left = ZSTD_decompressStream(zstd, &out, &in);
+    InflateResult result{InflateStatus::kNeedInput, in.pos, out.pos};
+    if (ZSTD_isError(left) != 0) return fail(result);
+    if (left == 0) return end_member(result);
+    if (out.pos == out.size) result.status = InflateStatus::kNeedRoom;
+    return result;
+  }
+
+  Compression compression;
+  bool started = false;    // Inside a member.
+  bool in_header = false;  // gzip only.
+  GzipHeader header;
+  std::unique_ptr<inflate_state> gzip;
+  std::unique_ptr<z_stream> zlib;
+  ZSTD_DStream* zstd = nullptr;
+};
+
+Compression compression_of(std::string_view bytes) noexcept {
+  const auto at = [&](std::size_t i) { return i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0u; };
+  if (at(0) == 0x1f && at(1) == 0x8b) return Compression::kGzip;
+  if (at(0) == 0x78 && (at(1) == 0x01 || at(1) == 0x5e || at(1) == 0x9c || at(1) == 0xda)) return Compression::kZlib;
+  const bool skippable = at(0) >= 0x50 && at(0) <= 0x5f && at(1) == 0x2a && at(2) == 0x4d && at(3) == 0x18;
+  const bool frame = at(0) == 0x28 && at(1) == 0xb5 && at(2) == 0x2f && at(3) == 0xfd;
+  return skippable || frame ? Compression::kZstd : Compression::kNone;
+}
+
+bool is_zero_padding(std::string_view bytes) noexcept { return bytes.find_first_not_of('\0') == std::string_view::npos; }
+
+Inflater::Inflater(Compression compression) : state_(std::make_unique<State>(compression)) {}
+Inflater::~Inflater() = default;
+Inflater::Inflater(Inflater&&) noexcept = default;
+Inflater& Inflater::operator=(Inflater&&) noexcept = default;
+
+bool Inflater::between_members() const noexcept { return !state_->started; }
+
+InflateResult Inflater::inflate(std::string_view input, char* output, std::size_t output_bytes) {
+  if (input.empty() && !state_->started) return {InflateStatus::kNeedInput, 0, 0};
+  switch (state_->compression) {
+    case Compression::kGzip: return state_->run_gzip(input, output, output_bytes);
+    case Compression::kZlib: return state_->run_zlib(input, output, output_bytes);
+    case Compression::kZstd: return state_->run_zstd(input, output, output_bytes);
+    case Compression::kNone: break;
+  }
+  return {InflateStatus::kDamaged, 0, 0};
+}
+
+}  // namespace fleetmeter::parsers

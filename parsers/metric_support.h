@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "parsers/metric_batch.h"
+
+namespace fleetmeter::parsers {
+
+inline constexpr std::int64_t kTimestampMsMax = 253402300799000;  ///< Year 9999, as for flow records.
+
+/// The CloudWatch name of a unit in OTLP's spelling ("By/s" -> "Bytes/Second"); one that is not in the table is
+/// returned as it came. The result is a constant or `unit` itself.
+/// Rule: Amazon CloudWatch User Guide, "Metric streams: translation of units".
+[[nodiscard]] std::string_view cloudwatch_unit(std::string_view unit) noexcept;
+
+/// Sorts the dimensions of `record` by name (names are unique in CloudWatch; equal ones keep their order).
+void sort_dimensions(MetricBatch& batch, const MetricRecord& record);
+
+/// Text that has to live as long as a batch and lies in no payload: unescaped strings. clear() keeps one block.
+class TextArena {
+ public:
+  [[nodiscard]] std::string_view keep(std::string_view text);
+  void clear() noexcept;
+
+ private:
+  static constexpr std::size_t kBlockBytes = 64 * 1024;
+  std::vector<std::unique_ptr<char[]>> blocks_;
+  std::size_t block_bytes_ = 0;
+  std::size_t used_bytes_ = 0;
+};
+
+/// Names of percentiles from OTLP quantiles: 0.99 -> "p99", 0.999 -> "p99.9". The names live as long as the table.
+/// At most kNamesMax of them are remembered; past that name() returns an empty view.
+class QuantileNames {
+ public:
+  static constexpr std::size_t kNamesMax = 1024;
+  [[nodiscard]] std::string_view name(double quantile);
+
+ private:
+  struct Entry {
+    double quantile;
+    std::string name;
+  };
+  std::deque<Entry> entries_;  // A deque: views of its strings stay valid as it grows.
+};
+
+}  // namespace fleetmeter::parsers

@@ -1,0 +1,441 @@
+#include "parsers/payload_parser.h"
+
+#include <algorithm>
+
+#include "parsers/byte_buffer.h"
+#include "parsers/flow_parser.h"
+#include "parsers/inflate.h"
+
+namespace fleetmeter::parsers {
+namespace {
+
+constexpr std::size_t kMetricBatchRecords = 4096;
+constexpr std::size_t kMessageBufferBytes = 256 * 1024;
+constexpr std::size_t kInflatePieceBytes = 256 * 1024;
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+constexpr std::string_view kBlanks = " \t\r\n";
+
+std::string_view without_trailing_blanks(std::string_view text) noexcept {
+  const std::size_t last = text.find_last_not_of(kBlanks);
+  return last == std::string_view::npos ? std::string_view{} : text.substr(0, last + 1);
+}
+
+bool is_readable(Content content) noexcept {
+  return content != Content::kParquet && content != Content::kJsonArray && content != Content::kUnknown;
+}
+
+/// Inside a stream a record border need not look like a beginning: only OTLP and compressed members are told anew,
+/// everything else is text there.
+std::optional<Content> sniff_resumed(std::string_view bytes, bool last) noexcept {
+  const std::optional<Content> content = sniff(bytes, last);
+  if (content && (!is_readable(*content) || *content == Content::kBase64)) return Content::kLines;
+  return content;
+}
+
+bool has_flow_line(std::string_view message) noexcept {
+  while (!message.empty()) {
+    const std::size_t end = std::min(message.find('\n'), message.size());
+    if (looks_like_flow_record(message.substr(0, end))) return true;
+    message.remove_prefix(std::min(end + 1, message.size()));
+  }
+  return false;
+}
+
+}  // namespace
+
+std::size_t PayloadParser::parse(PayloadState& state, std::string_view bytes, std::size_t padding_bytes, bool last) {
+  const std::size_t taken = parse_items(state, bytes, padding_bytes, last);
+  flush_all();
+  return taken;
+}
+
+std::size_t PayloadParser::parse_items(PayloadState& state, std::string_view bytes, std::size_t padding_bytes,
+                                       bool last) {
+  if (state.dead) return bytes.size();
+  std::size_t mark = 0;
+  if (!state.content) {
+    if (bytes.starts_with(kByteOrderMark)) mark = kByteOrderMark.size();
+    bytes.remove_prefix(mark);
+    state.content = state.is_resumed ? sniff_resumed(bytes, last) : sniff(bytes, last);
+    if (!state.content) return 0;
+  }
+  std::size_t taken = 0;
+  switch (*state.content) {
+    case Content::kLines: taken = parse_lines(state, bytes, padding_bytes, last); break;
+    case Content::kFrames: taken = parse_frames(state, bytes, last); break;
+    case Content::kResources: taken = parse_resources(state, bytes, last); break;
+    // What these two hold is counted when it is plain.
+    case Content::kCompressed: return mark + parse_members(state, bytes, last);
+    case Content::kBase64: return mark + parse_base64(state, bytes, last);
+    case Content::kParquet: drop(PayloadDrop::kParquet); break;
+    case Content::kJsonArray: drop(PayloadDrop::kBadEnvelope); break;
+    case Content::kUnknown: drop(PayloadDrop::kUnknownContent); break;
+  }
+  if (!is_readable(*state.content)) {
+    give_up(state);
+    return mark + bytes.size();
+  }
+  counts.plain_bytes += taken;
+  return mark + taken;
+}
+
+void PayloadParser::give_up(PayloadState& state) noexcept {
+  state.dead = true;
+  state.failed = true;
+}
+
+void PayloadParser::cut_short(PayloadState& state) noexcept {
+  drop(PayloadDrop::kTruncated);
+  give_up(state);
+}
+
+std::size_t PayloadParser::parse_lines(PayloadState& state, std::string_view bytes, std::size_t padding_bytes,
+                                       bool last) {
+  const FlowParseOptions options{options_.batch_records, last, true, state.enveloped};
+  std::size_t at = 0;
+  while (at < bytes.size() && !state.dead) {
+    if (state.skipping_line) {
+      const std::size_t end = bytes.find('\n', at);
+      if (end == std::string_view::npos) {
+        if (last) state.skipping_line = false;
+        return bytes.size();
+      }
+      at = end + 1;
+      state.skipping_line = false;
+      continue;
+    }
+    if (!state.scanner.started()) {
+      at = std::min(bytes.find_first_not_of(kBlanks, at), bytes.size());
+      if (at == bytes.size()) break;
+    }
+    if (state.scanner.started() || bytes[at] == '{') {
+      const std::size_t taken = parse_json(state, bytes.substr(at), padding_bytes, last);
+      if (taken == 0) break;
+      at += taken;
+      continue;
+    }
+    parse_messages();
+    const FlowParseResult result = parse_flow_records(bytes.substr(at), options, *state.binding, flows_, counts.flows);
+    at += result.consumed_bytes;
+    if (result.stop == FlowStop::kFlush) flush_flows();
+    if (result.stop != FlowStop::kNeedMore) continue;
+    if (bytes.size() - at <= kFlowLineBytesMax) break;
+    ++counts.flows.dropped[static_cast<std::size_t>(FlowDrop::kLineTooLong)];
+    state.skipping_line = true;
+  }
+  return at;
+}
+
+/// `bytes` begins with '{'. Returns 0 when the object is not whole yet.
+std::size_t PayloadParser::parse_json(PayloadState& state, std::string_view bytes, std::size_t padding_bytes,
+                                      bool last) {
+  if (metrics_.records.size() >= kMetricBatchRecords) flush_metrics();
+  if (!state.scanner.started()) {
+    // The common case, one object a line, needs no scan of its own: the parser says whether the line was one.
+    const std::size_t end = std::min(bytes.find('\n'), bytes.size());
+    const std::string_view line = without_trailing_blanks(bytes.substr(0, end));
+    const std::size_t readable = bytes.size() + padding_bytes - line.size();
+    if (end < bytes.size() && line.back() == '}' && readable >= ByteBuffer::kPaddingBytes &&
+        metric_json_.parse(line, false, metrics_, counts.metrics) == MetricJsonParser::Result::kTaken) {
+      return end + 1;
+    }
+  }
+  const JsonScanner::Result result = state.scanner.scan(bytes);
+  switch (result.status) {
+    case JsonScanner::Status::kComplete:
+      state.scanner.reset();
+      take_value(state, bytes.substr(0, result.end), bytes.size() - result.end + padding_bytes);
+      return result.end;
+    case JsonScanner::Status::kBroken:
+      state.scanner.reset();
+      ++counts.metrics.dropped[static_cast<std::size_t>(MetricDrop::kBadJson)];
+      state.skipping_line = !(bytes[result.end] == '{' && bytes[result.end - 1] == '\n');
+      return result.end;
+    case JsonScanner::Status::kNeedMore:
+      break;
+  }
+  if (last) {
+    cut_short(state);
+    return bytes.size();
+  }
+  if (bytes.size() <= kValueBytesMax) return 0;
+  drop(PayloadDrop::kTooLarge);
+  give_up(state);
+  return bytes.size();
+}
+
+void PayloadParser::take_value(PayloadState& state, std::string_view value, std::size_t padding_bytes) {
+  const bool copy = padding_bytes < ByteBuffer::kPaddingBytes;
+  if (copy) {
+    flush_metrics();  // Earlier records may point into the copy before.
+    scratch_.reserve(value.size() + ByteBuffer::kPaddingBytes);
+    scratch_.assign(value);
+    scratch_.append(ByteBuffer::kPaddingBytes, '\0');
+    value = std::string_view{scratch_}.substr(0, value.size());
+  }
+  if (metric_json_.parse(value, true, metrics_, counts.metrics) == MetricJsonParser::Result::kOther) {
+    if (state.is_stream) start_allowance();
+    open_envelope(state, value);
+  }
+  if (copy) {
+    flush_metrics();
+    if (scratch_.capacity() > kMessageBufferBytes) std::string{}.swap(scratch_);
+  }
+}
+
+void PayloadParser::open_envelope(PayloadState& state, std::string_view value) {
+  if (messages_binding_ != state.binding) parse_messages();
+  messages_binding_ = state.binding;
+  Envelope envelope;
+  envelope_parser_.open(value, *this, envelope);
+  drop(PayloadDrop::kBadBase64, envelope.bad_base64);
+  if (envelope.kind == Envelope::Kind::kControl) ++counts.control_messages;
+  if (envelope.kind == Envelope::Kind::kUnknown || envelope.kind == Envelope::Kind::kNotJson) {
+    drop(PayloadDrop::kBadEnvelope);
+  }
+  if (envelope.payloads.empty()) return;
+  if (state.depth + 1 > options_.nesting_max) {
+    drop(PayloadDrop::kNestedTooDeep, envelope.payloads.size());
+    return;
+  }
+  for (const std::string_view payload : envelope.payloads) parse_nested(state, payload, ByteBuffer::kPaddingBytes);
+  flush_all();  // The batches point into the envelope.
+}
+
+/// A payload one layer further in, whole in memory. Does not flush: the caller owns the bytes.
+void PayloadParser::parse_nested(const PayloadState& outer, std::string_view bytes, std::size_t padding_bytes) {
+  PayloadState inner;
+  inner.binding = outer.binding;
+  inner.enveloped = true;
+  inner.depth = outer.depth + 1;
+  parse_items(inner, bytes, padding_bytes, true);
+}
+
+std::size_t PayloadParser::parse_frames(PayloadState& state, std::string_view bytes, bool last) {
+  std::size_t at = 0;
+  while (at < bytes.size()) {
+    const FramePrefix prefix = read_frame_prefix(bytes.substr(at));
+    const bool bad = prefix.kind == FramePrefix::Kind::kBad;
+    const bool whole = prefix.kind == FramePrefix::Kind::kComplete &&
+                       prefix.frame_bytes <= bytes.size() - at - prefix.prefix_bytes;
+    if (!bad && !whole && !last) return at;
+    if (!bad && !whole && state.is_stream) {
+      cut_short(state);
+      return bytes.size();
+    }
+    if (!whole) {
+      // The border of the next frame is lost with the length of this one.
+      ++counts.metrics.dropped[static_cast<std::size_t>(MetricDrop::kBadFrame)];
+      give_up(state);
+      return bytes.size();
+    }
+    at += prefix.prefix_bytes;
+    otlp_.decode_request(bytes.substr(at, prefix.frame_bytes), metrics_, counts.metrics);
+    ++counts.metrics.frames;
+    at += prefix.frame_bytes;
+    if (metrics_.records.size() >= kMetricBatchRecords) flush_metrics();
+  }
+  return at;
+}
+
+std::size_t PayloadParser::parse_resources(PayloadState& state, std::string_view bytes, bool last) {
+  constexpr char kResourceMetricsTag = 0x0a;
+  if (!state.request_begun) ++counts.metrics.frames;
+  state.request_begun = true;
+  std::size_t at = 0;
+  while (at < bytes.size()) {
+    const FramePrefix prefix = read_frame_prefix(bytes.substr(at + 1));
+    const bool bad = bytes[at] != kResourceMetricsTag || prefix.kind == FramePrefix::Kind::kBad;
+    const bool whole = !bad && prefix.kind == FramePrefix::Kind::kComplete &&
+                       prefix.frame_bytes <= bytes.size() - at - 1 - prefix.prefix_bytes;
+    if (!bad && !whole && !last) return at;
+    if (!bad && !whole && state.is_stream) {
+      cut_short(state);
+      return bytes.size();
+    }
+    if (!whole) {
+      const MetricDrop reason = bytes[at] != kResourceMetricsTag ? MetricDrop::kBadProtobuf : MetricDrop::kBadFrame;
+      ++counts.metrics.dropped[static_cast<std::size_t>(reason)];
+      give_up(state);
+      return bytes.size();
+    }
+    at += 1 + prefix.prefix_bytes;
+    otlp_.decode_resource_metrics(bytes.substr(at, prefix.frame_bytes), metrics_, counts.metrics);
+    at += prefix.frame_bytes;
+  }
+  return at;
+}
+
+/// Compressed bytes inside plain ones (double gzip). A whole message is inflated in one go; a stream goes member by
+/// member, since a position can only lie between them.
+std::size_t PayloadParser::parse_members(PayloadState& state, std::string_view bytes, bool last) {
+  if (state.depth + 1 > options_.nesting_max) {
+    drop(PayloadDrop::kNestedTooDeep);
+    give_up(state);
+    return bytes.size();
+  }
+  if (!state.is_stream) {
+    if (!inflate_members(state, bytes)) give_up(state);
+    return bytes.size();
+  }
+  if (!last && bytes.size() < state.member_retry_bytes) return 0;
+  std::size_t at = 0;
+  char unused[4096];
+  while (at < bytes.size()) {
+    const std::string_view rest = bytes.substr(at);
+    if (rest.size() < 4 && !last) break;
+    if (is_zero_padding(rest)) return bytes.size();
+    Inflater finder{compression_of(rest)};
+    std::size_t member_bytes = 0;
+    InflateResult result{InflateStatus::kNeedRoom, 0, 0};
+    std::uint64_t inflated = 0;
+    while (result.status == InflateStatus::kNeedRoom && inflated <= options_.inflated_bytes_max) {
+      result = finder.inflate(rest.substr(member_bytes), unused, sizeof unused);
+      member_bytes += result.taken_bytes;
+      inflated += result.put_bytes;
+    }
+    if (result.status == InflateStatus::kNeedInput && !last && rest.size() <= kValueBytesMax) {
+      // Looking again at every byte of a large member would be quadratic.
+      state.member_retry_bytes = rest.size() > kInflatePieceBytes ? rest.size() * 2 : 0;
+      break;
+    }
+    state.member_retry_bytes = 0;
+    start_allowance();
+    const bool whole = inflate_members(state, rest.substr(0, member_bytes));
+    at += member_bytes;
+    if (!whole || result.status != InflateStatus::kMemberEnd) {
+      give_up(state);
+      return bytes.size();
+    }
+  }
+  return at;
+}
+
+/// Inflates all members of `bytes` and parses what comes out as it comes. False when it could not be read to the end.
+bool PayloadParser::inflate_members(PayloadState& outer, std::string_view bytes) {
+  PayloadState inner;
+  inner.binding = outer.binding;
+  inner.enveloped = outer.enveloped;
+  inner.depth = outer.depth + 1;
+  Inflater inflater{compression_of(bytes)};
+  ByteBuffer plain;
+  bool whole = true;
+  while (!bytes.empty()) {
+    char* const room = plain.prepare(kInflatePieceBytes);
+    if (inflater.between_members() && is_zero_padding(bytes)) break;
+    const InflateResult result = inflater.inflate(bytes, room, kInflatePieceBytes);
+    bytes.remove_prefix(result.taken_bytes);
+    if (result.put_bytes > inflated_left_) {
+      drop(PayloadDrop::kTooLarge);
+      flush_all();
+      return false;
+    }
+    inflated_left_ -= result.put_bytes;
+    plain.commit(result.put_bytes);
+    if (result.status == InflateStatus::kDamaged) {
+      drop(PayloadDrop::kBadGzip);
+      whole = false;
+      break;
+    }
+    plain.consume(parse(inner, plain.view(), ByteBuffer::kPaddingBytes, false));
+    if (plain.size() > kValueBytesMax) {
+      drop(PayloadDrop::kTooLarge);
+      return false;
+    }
+  }
+  if (whole && !inflater.between_members()) {
+    drop(PayloadDrop::kTruncated);
+    whole = false;
+  }
+  // The last line of what was cut is no record: only a payload that came whole ends one without a line end.
+  parse(inner, plain.view(), ByteBuffer::kPaddingBytes, whole);
+  return whole && !inner.failed;
+}
+
+std::size_t PayloadParser::parse_base64(PayloadState& state, std::string_view bytes, bool last) {
+  if (!last && bytes.size() <= kValueBytesMax) return 0;
+  if (!last) {
+    drop(PayloadDrop::kTooLarge);
+    give_up(state);
+    return bytes.size();
+  }
+  if (state.depth + 1 > options_.nesting_max) {
+    drop(PayloadDrop::kNestedTooDeep);
+    return bytes.size();
+  }
+  if (state.is_stream) start_allowance();
+  std::string joined;  // One text wrapped over lines, or, where that does not decode, one text a line.
+  std::copy_if(bytes.begin(), bytes.end(), std::back_inserter(joined),
+               [](char c) { return kBlanks.find(c) == std::string_view::npos; });
+  std::string decoded;
+  const auto take = [&] {
+    decoded.append(ByteBuffer::kPaddingBytes, '\0');
+    const std::string_view payload{decoded.data(), decoded.size() - ByteBuffer::kPaddingBytes};
+    parse_nested(state, payload, ByteBuffer::kPaddingBytes);
+    flush_all();
+  };
+  if (decode_base64(joined, decoded)) {
+    take();
+    return bytes.size();
+  }
+  for (std::string_view rest = bytes; !rest.empty();) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    const std::string_view line = without_trailing_blanks(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (line.empty()) continue;
+    if (decode_base64(line, decoded)) {
+      take();
+    } else {
+      drop(PayloadDrop::kBadBase64);
+    }
+  }
+  return bytes.size();
+}
+
+void PayloadParser::on_log_message(std::string_view message, std::string_view event_id) {
+  if (!event_id.empty() && !sink_.keep_log_event(event_id)) {
+    ++counts.duplicate_events;
+    return;
+  }
+  message = without_trailing_blanks(message);
+  // A message of several lines is one of the other logs, unless one of its lines shows that it is several records.
+  if (message.empty() || (message.find('\n') != std::string_view::npos && !has_flow_line(message))) {
+    ++counts.flows.dropped[static_cast<std::size_t>(FlowDrop::kNotAFlowRecord)];
+    return;
+  }
+  messages_ += message;
+  messages_ += '\n';
+  if (messages_.size() > kMessageBufferBytes) parse_messages();
+}
+
+void PayloadParser::parse_messages() {
+  if (messages_.empty()) return;
+  const FlowParseOptions options{options_.batch_records, true, false, true};
+  std::string_view rest = messages_;
+  while (!rest.empty()) {
+    const FlowParseResult result = parse_flow_records(rest, options, *messages_binding_, flows_, counts.flows);
+    rest.remove_prefix(result.consumed_bytes);
+    if (result.stop == FlowStop::kFlush) flush_flows();
+  }
+  flush_flows();
+  messages_.clear();
+}
+
+void PayloadParser::flush_flows() {
+  if (flows_.size > 0) sink_.on_flows(flows_);
+  flows_.clear();
+}
+
+void PayloadParser::flush_metrics() {
+  if (!metrics_.records.empty()) sink_.on_metrics(metrics_);
+  metrics_.clear();
+  metric_json_.clear_text();
+}
+
+void PayloadParser::flush_all() {
+  parse_messages();
+  flush_flows();
+  flush_metrics();
+}
+
+}  // namespace fleetmeter::parsers

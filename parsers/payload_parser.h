@@ -1,0 +1,94 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "parsers/decoder.h"
+#include "parsers/envelope.h"
+#include "parsers/flow_layout.h"
+#include "parsers/json_scan.h"
+#include "parsers/metric_json.h"
+#include "parsers/metric_otlp.h"
+#include "parsers/sniff.h"
+
+namespace fleetmeter::parsers {
+
+/// One value (JSON object, OTLP frame, base64 text, inner gzip member) that a stream may hold back until it is whole.
+inline constexpr std::size_t kValueBytesMax = 64u << 20;
+
+/// How far one payload has been read: what it is and what is half done. A new payload starts with a new one.
+struct PayloadState {
+  FlowBinding* binding = nullptr;  ///< Columns of its flow log lines; headers rebind it.
+  std::optional<Content> content;  ///< Not yet known: sniffed from the first bytes.
+  bool is_stream = false;          ///< More may come later; else the bytes are all there is.
+  bool is_resumed = false;         ///< Begins at a record border inside a payload, not at its beginning.
+  bool enveloped = false;
+  std::uint32_t depth = 0;         ///< Layers of compression and base64 around it.
+  bool skipping_line = false;      ///< Inside a line that is dropped; its end is not in sight.
+  bool request_begun = false;      ///< kResources: the one request has been counted.
+  bool dead = false;               ///< The rest cannot be read; swallow it.
+  bool failed = false;             ///< It could not be read to its end.
+  std::size_t member_retry_bytes = 0;  ///< kCompressed: look at the waiting member again when it is so long.
+  JsonScanner scanner;
+
+  /// All that was taken consists of whole records.
+  [[nodiscard]] bool at_border() const noexcept { return !skipping_line && !dead; }
+};
+
+/// Parses plain payload bytes of any content into one sink, and whatever they wrap. Holds the batches and the buffers
+/// that all payloads of a decoder share.
+class PayloadParser final : private MessageSink {
+ public:
+  PayloadParser(const DecoderOptions& options, PayloadSink& sink) : options_(options), sink_(sink) {}
+
+  /// Takes whole records from the front of `bytes` and returns how many bytes they were; everything taken has reached
+  /// the sink. `padding_bytes` may be read behind the last byte. `last`: nothing follows, so all of it is taken.
+  std::size_t parse(PayloadState& state, std::string_view bytes, std::size_t padding_bytes, bool last);
+
+  void drop(PayloadDrop reason, std::uint64_t count = 1) noexcept {
+    counts.dropped[static_cast<std::size_t>(reason)] += count;
+  }
+  /// Starts the allowance of inflated bytes of one message (or of one value of a stream).
+  void start_allowance() noexcept { inflated_left_ = options_.inflated_bytes_max; }
+
+  DecodeCounts counts;
+
+ private:
+  std::size_t parse_items(PayloadState& state, std::string_view bytes, std::size_t padding_bytes, bool last);
+  std::size_t parse_lines(PayloadState& state, std::string_view bytes, std::size_t padding_bytes, bool last);
+  std::size_t parse_json(PayloadState& state, std::string_view bytes, std::size_t padding_bytes, bool last);
+  std::size_t parse_frames(PayloadState& state, std::string_view bytes, bool last);
+  std::size_t parse_resources(PayloadState& state, std::string_view bytes, bool last);
+  std::size_t parse_members(PayloadState& state, std::string_view bytes, bool last);
+  std::size_t parse_base64(PayloadState& state, std::string_view bytes, bool last);
+
+  void take_value(PayloadState& state, std::string_view value, std::size_t padding_bytes);
+  void open_envelope(PayloadState& state, std::string_view value);
+  void parse_nested(const PayloadState& outer, std::string_view bytes, std::size_t padding_bytes);
+  [[nodiscard]] bool inflate_members(PayloadState& outer, std::string_view bytes);
+  void give_up(PayloadState& state) noexcept;
+  void cut_short(PayloadState& state) noexcept;
+
+  void on_log_message(std::string_view message, std::string_view event_id) override;
+  void parse_messages();
+  void flush_flows();
+  void flush_metrics();
+  void flush_all();
+
+  const DecoderOptions& options_;
+  PayloadSink& sink_;
+  FlowColumns flows_;
+  MetricBatch metrics_;
+  MetricJsonParser metric_json_;
+  OtlpDecoder otlp_;
+  EnvelopeParser envelope_parser_;
+  std::string messages_;  // Log messages of envelopes, a line each, not parsed yet.
+  FlowBinding* messages_binding_ = nullptr;
+  std::string scratch_;   // A padded copy of a JSON value that lies at the end of its buffer.
+  std::uint64_t inflated_left_ = 0;
+};
+
+}  // namespace fleetmeter::parsers

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace fleetmeter::parsers {
+
+/// What plain bytes are, by their beginning.
+enum class Content : std::uint8_t {
+  kLines,       ///< Text: flow log lines and JSON values, mixed at will.
+  kFrames,      ///< OTLP: varint length and a request, again and again.
+  kResources,   ///< One OTLP request without a frame.
+  kCompressed,  ///< gzip, zlib or zstd once more.
+  kBase64,      ///< Nothing but base64.
+  kParquet,
+  kJsonArray,   ///< No AWS source delivers an array of objects.
+  kUnknown,
+};
+
+/// The sniffing table of docs/formats.md, first match wins. nullopt: more bytes are needed to tell (never with `last`,
+/// which says that `bytes` is all there is). OTLP is told by the shape of its first nested fields, so that a frame
+/// that is cut short still shows as one.
+[[nodiscard]] std::optional<Content> sniff(std::string_view bytes, bool last) noexcept;
+
+}  // namespace fleetmeter::parsers

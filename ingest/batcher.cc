@@ -48,10 +48,11 @@ aggregator::PartialAggregatorOptions aggregator_options(const SourceSettings& se
 }  // namespace
 
 struct Batcher::State {
-  State(const SourceContext& context_in, const SourceSettings& settings_in, std::string source_in)
+  State(const SourceContext& context_in, const SourceSettings& settings_in, std::string source_in, bool writes_progress_in)
       : context(context_in),
         settings(settings_in),
         source(std::move(source_in)),
+        writes_progress(writes_progress_in),
         aggregator(context.inventory.get(), aggregator_options(settings, source)),
         sink(context.log, aggregator) {
     progress.set_source(source);
@@ -66,6 +67,7 @@ struct Batcher::State {
   SourceContext context;
   SourceSettings settings;
   std::string source;
+  bool writes_progress;
   aggregator::PartialAggregator aggregator;
   OnceSink sink;
   proto::SourceProgress progress;       // Next to write.
@@ -123,7 +125,7 @@ aggregator::Commit Batcher::State::build(std::map<std::string, std::string> posi
   std::vector<proto::AggregateBatch> batches = aggregator.take();
   if (!progress.caught_up()) advance(event_time_max_s * 1000, false);
   const std::int64_t now_ms = wall_ms();
-  if (turned || !progress_written || now_ms - progress_written_ms >= kProgressIntervalMs) {
+  if (writes_progress && (turned || !progress_written || now_ms - progress_written_ms >= kProgressIntervalMs)) {
     proto::LogRecord record;
     *record.mutable_progress()->add_sources() = progress;
     for (const aggregator::LogPartition partition : context.all_partitions) commit.records.push_back({partition, record});
@@ -141,8 +143,8 @@ aggregator::Commit Batcher::State::build(std::map<std::string, std::string> posi
   return commit;
 }
 
-Batcher::Batcher(const SourceContext& context, const SourceSettings& settings, std::string source)
-    : state_(std::make_unique<State>(context, settings, std::move(source))) {}
+Batcher::Batcher(const SourceContext& context, const SourceSettings& settings, std::string source, bool writes_progress)
+    : state_(std::make_unique<State>(context, settings, std::move(source), writes_progress)) {}
 Batcher::~Batcher() = default;
 
 parsers::PayloadSink& Batcher::sink() noexcept { return state_->sink; }
@@ -174,6 +176,14 @@ void Batcher::push_open(std::int64_t wall_ms) {
   state_->progress.set_push(true);
   if (wall_ms - state_->progress.listening_since_ms() >= kPushSettleMs) return caught_up(wall_ms);
   behind();
+}
+
+void Batcher::note_event_time(std::int64_t event_time_s) noexcept {
+  state_->event_time_max_s = std::max(state_->event_time_max_s, event_time_s);
+}
+
+std::int64_t Batcher::event_time_max_s() const noexcept {
+  return std::max(state_->event_time_max_s, state_->aggregator.event_time_max_s());
 }
 
 bool Batcher::has_records() const noexcept { return !state_->aggregator.empty(); }

@@ -18,8 +18,9 @@ namespace fleetmeter::ingest {
 /// progress and once keys goes to the log. Holds nothing across a commit. One per source thread; not thread safe.
 class Batcher {
  public:
-  /// `source` names the source partition ("files:0", "kafka:flow-logs/3").
-  Batcher(const SourceContext& context, const SourceSettings& settings, std::string source);
+  /// `source` names the source partition ("files:0", "kafka:flow-logs/3"). Where several batchers serve one source
+  /// partition, one alone writes its progress.
+  Batcher(const SourceContext& context, const SourceSettings& settings, std::string source, bool writes_progress = true);
   ~Batcher();
 
   /// Where decoders of this source send what they find.
@@ -32,6 +33,10 @@ class Batcher {
   void caught_up(std::int64_t wall_ms);  ///< The last poll, begun at this wall time, found nothing.
   void behind();                         ///< Read up to the largest event time seen.
   void push_open(std::int64_t wall_ms);  ///< A push source whose listener is open: behind for its first five minutes.
+
+  /// Largest plausible event time read so far; what other batchers of this source partition have read is noted here.
+  void note_event_time(std::int64_t event_time_s) noexcept;
+  [[nodiscard]] std::int64_t event_time_max_s() const noexcept;
 
   [[nodiscard]] bool has_records() const noexcept;
   [[nodiscard]] bool progress_due() const noexcept;

@@ -1,0 +1,282 @@
+#include "ingest/firehose_source.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <set>
+#include <thread>
+
+#include <openssl/crypto.h>
+#include <openssl/sha.h>
+#include <spdlog/spdlog.h>
+
+#include "ingest/batcher.h"
+#include "ingest/gunzip.h"
+#include "ingest/http_server.h"
+#include "parsers/firehose_request.h"
+
+namespace fleetmeter::ingest {
+
+namespace {
+
+/// Equal without telling by its duration how much of it was: hashes of one length are compared.
+bool same_key(std::string_view given, std::string_view wanted) {
+  unsigned char a[SHA256_DIGEST_LENGTH], b[SHA256_DIGEST_LENGTH];
+  SHA256(reinterpret_cast<const unsigned char*>(given.data()), given.size(), a);
+  SHA256(reinterpret_cast<const unsigned char*>(wanted.data()), wanted.size(), b);
+  return CRYPTO_memcmp(a, b, sizeof a) == 0;
+}
+
+std::string json_text(std::string_view text) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string out = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (byte < 0x20 || byte >= 0x7f) {
+      // Request ids are GUIDs; whatever else a caller sends comes back as escapes, so that the answer is always valid JSON.
+      out += "\\u00";
+      out += kHex[byte >> 4];
+      out += kHex[byte & 15];
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+/// Requests being handled: a second one with the same key waits for the outcome of the first (docs/time.md 10).
+class InFlight {
+ public:
+  /// Returns when no other request with `key` is in flight; the caller is then.
+  void enter(const std::string& key) {
+    std::unique_lock lock(mutex_);
+    left_.wait(lock, [&] { return !keys_.contains(key); });
+    keys_.insert(key);
+  }
+  void leave(const std::string& key) {
+    {
+      const std::lock_guard lock(mutex_);
+      keys_.erase(key);
+    }
+    left_.notify_all();
+  }
+
+ private:
+  std::mutex mutex_;  // Guards keys_.
+  std::condition_variable left_;
+  std::set<std::string> keys_;
+};
+
+class InFlightGuard {
+ public:
+  InFlightGuard(InFlight& in_flight, std::string key) : in_flight_(in_flight), key_(std::move(key)) { in_flight_.enter(key_); }
+  InFlightGuard(const InFlightGuard&) = delete;
+  InFlightGuard& operator=(const InFlightGuard&) = delete;
+  ~InFlightGuard() { in_flight_.leave(key_); }
+
+ private:
+  InFlight& in_flight_;
+  std::string key_;
+};
+
+/// What one request needs to become a commit; pooled, since requests come at the same time.
+struct Worker {
+  Worker(const SourceContext& context, const SourceSettings& settings)
+      : batcher(context, settings, settings.name, false), decoder(batcher.decoder_options(), batcher.sink()) {}
+  Batcher batcher;
+  parsers::Decoder decoder;
+  parsers::FirehoseRequestParser parser;
+  parsers::FirehoseRequest request;
+};
+
+class FirehoseEndpoint final : public FirehoseSource {
+ public:
+  FirehoseEndpoint(SourceContext context, FirehoseOptions options)
+      : context_(std::move(context)), options_(std::move(options)), pacer_(context_, options_.settings, options_.settings.name) {}
+  ~FirehoseEndpoint() override { stop(); }
+
+  Result<void> start() override;
+  void stop() override;
+  [[nodiscard]] bool finished() const override { return false; }
+  [[nodiscard]] std::optional<Error> failure() const override {
+    const std::lock_guard lock(mutex_);
+    return failure_;
+  }
+  [[nodiscard]] std::string blocked() const override;
+  [[nodiscard]] std::pair<std::int64_t, std::int64_t> event_time_range_s() const override { return {0, 0}; }
+  [[nodiscard]] std::uint16_t port() const override { return server_ ? server_->port() : std::uint16_t{0}; }
+
+ private:
+  HttpResponse answer(HttpRequest& request);
+  HttpResponse refuse(unsigned status, const std::string& request_id, const std::string& why);
+  HttpResponse reply(unsigned status, const std::string& request_id, const std::string& error_message);
+  HttpResponse take(HttpRequest& request, const std::string& header_id);
+  std::unique_ptr<Worker> borrow();
+  void give_back(std::unique_ptr<Worker> worker);
+  void pace(const std::stop_token& stop);
+  [[nodiscard]] std::int64_t wall_ms() const { return context_.clock.wall().time_since_epoch().count(); }
+
+  SourceContext context_;
+  FirehoseOptions options_;
+  Batcher pacer_;  // Writes progress only; the pacing thread's.
+  InFlight in_flight_;
+  std::unique_ptr<HttpServer> server_;
+  std::jthread thread_;
+  std::atomic<std::int64_t> event_time_max_s_{0};
+  mutable std::mutex mutex_;  // Guards the three below.
+  std::vector<std::unique_ptr<Worker>> idle_workers_;
+  std::optional<Error> failure_;
+  std::string blocked_;
+};
+
+Result<void> FirehoseEndpoint::start() {
+  HttpServerOptions server;
+  server.listen = options_.listen;
+  server.tls_cert = options_.tls_cert;
+  server.tls_key = options_.tls_key;
+  server.body_bytes_max = options_.body_bytes_max;
+  server.read_timeout_ms = options_.read_timeout_ms;
+  server.threads = options_.threads;
+  server_ = std::make_unique<HttpServer>(std::move(server), [this](HttpRequest& request) { return answer(request); });
+  if (auto started = server_->start(); !started) return std::move(started).error().with_context(options_.settings.name);
+  thread_ = std::jthread([this](const std::stop_token& stop) { pace(stop); });
+  return {};
+}
+
+void FirehoseEndpoint::stop() {
+  if (server_) server_->stop();
+  if (thread_.joinable()) {
+    thread_.request_stop();
+    thread_.join();
+  }
+}
+
+/// Progress once a second, also while nobody sends: an idle source must not stop the clock.
+void FirehoseEndpoint::pace(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    if (pacer_.progress_due()) {
+      pacer_.note_event_time(event_time_max_s_.load(std::memory_order_relaxed));
+      pacer_.push_open(wall_ms());
+      auto committed = pacer_.commit({}, {}, stop);
+      if (!committed && committed.error().code != ErrorCode::kUnavailable) {
+        const std::lock_guard lock(mutex_);
+        failure_ = std::move(committed).error();
+        return;
+      }
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
+std::string FirehoseEndpoint::blocked() const {
+  if (std::string why = pacer_.blocked(); !why.empty()) return why;
+  const std::lock_guard lock(mutex_);
+  return blocked_;
+}
+
+std::unique_ptr<Worker> FirehoseEndpoint::borrow() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!idle_workers_.empty()) {
+      auto worker = std::move(idle_workers_.back());
+      idle_workers_.pop_back();
+      return worker;
+    }
+  }
+  return std::make_unique<Worker>(context_, options_.settings);
+}
+
+void FirehoseEndpoint::give_back(std::unique_ptr<Worker> worker) {
+  const std::lock_guard lock(mutex_);
+  idle_workers_.push_back(std::move(worker));
+}
+
+/// The exact contract: requestId echoed, timestamp a number, errorMessage only with errors, no other key.
+HttpResponse FirehoseEndpoint::reply(unsigned status, const std::string& request_id, const std::string& error_message) {
+  HttpResponse response;
+  response.status = status;
+  response.body = "{\"requestId\":" + json_text(request_id) + ",\"timestamp\":" + std::to_string(wall_ms());
+  if (!error_message.empty()) response.body += ",\"errorMessage\":" + json_text(std::string_view(error_message).substr(0, 1024));
+  response.body += '}';
+  return response;
+}
+
+HttpResponse FirehoseEndpoint::refuse(unsigned status, const std::string& request_id, const std::string& why) {
+  ++context_.counters.requests_refused;
+  return reply(status, request_id, why);
+}
+
+HttpResponse FirehoseEndpoint::answer(HttpRequest& request) {
+  // Load balancers in front check health with a GET on any path.
+  if (request.method == "GET" || request.method == "HEAD") return {200, "application/json", "{\"status\":\"healthy\"}", {}};
+  ++context_.counters.requests;
+  const std::string header_id(request.header("x-amz-firehose-request-id"));
+  if (request.method != "POST") return refuse(405, header_id, "only POST and GET are served");
+  if (!options_.access_key.empty() && !same_key(request.header("x-amz-firehose-access-key"), options_.access_key)) {
+    return refuse(401, header_id, "X-Amz-Firehose-Access-Key is missing or wrong");
+  }
+  if (request.header("content-encoding") == "gzip") {
+    std::string plain;
+    switch (gunzip(request.body, plain, options_.body_bytes_max)) {
+      case Gunzip::kDone: request.body = std::move(plain); break;
+      case Gunzip::kTooLarge: return refuse(413, header_id, "body is over the limit after gzip");
+      case Gunzip::kDamaged: return refuse(400, header_id, "body is not whole gzip");
+    }
+  } else if (!request.header("content-encoding").empty()) {
+    return refuse(415, header_id, "Content-Encoding must be gzip or absent");
+  }
+  return take(request, header_id);
+}
+
+HttpResponse FirehoseEndpoint::take(HttpRequest& request, const std::string& header_id) {
+  auto worker = borrow();
+  const parsers::FirehoseError error = worker->parser.parse(request.body, worker->request);
+  const std::string id = worker->request.request_id.empty() ? header_id : worker->request.request_id;
+  if (error != parsers::FirehoseError::kNone) {
+    give_back(std::move(worker));
+    return refuse(400, id, "body: " + std::string(parsers::to_string(error)));
+  }
+  const std::string key = "firehose:" + std::string(request.header("x-amz-firehose-source-arn")) + "/" + id;
+  const InFlightGuard guard(in_flight_, key);
+  const auto seen = context_.log.seen_keys({key});
+  if (!seen) {
+    give_back(std::move(worker));
+    return refuse(503, id, seen.error().message);
+  }
+  if (!seen->empty()) {
+    ++context_.counters.requests_repeated;
+    give_back(std::move(worker));
+    return reply(200, id, {});
+  }
+  for (const std::string_view record : worker->request.records) worker->decoder.message(record);
+  worker->batcher.count(worker->decoder, request.body.size());
+  if (worker->request.bad_base64 > 0) {
+    const std::lock_guard lock(context_.counters.mutex);
+    context_.counters.dropped["bad_base64"] += worker->request.bad_base64;
+  }
+  const std::int64_t event_time_s = worker->batcher.event_time_max_s();
+  if (context_.fault) context_.fault("source.after_read");
+  const auto committed = worker->batcher.try_commit({}, {key});
+  const std::string why = committed ? "" : committed.error().message;
+  {
+    const std::lock_guard lock(mutex_);
+    blocked_ = why.empty() ? "" : options_.settings.name + ": " + why;
+  }
+  if (!committed) return refuse(503, id, why);  // The worker goes: what it read is not durable, the sender retries.
+  std::int64_t seen_s = event_time_max_s_.load(std::memory_order_relaxed);
+  while (seen_s < event_time_s && !event_time_max_s_.compare_exchange_weak(seen_s, event_time_s)) {
+  }
+  give_back(std::move(worker));
+  if (context_.fault) context_.fault("firehose.before_reply");
+  return reply(200, id, {});
+}
+
+}  // namespace
+
+std::unique_ptr<FirehoseSource> make_firehose_source(SourceContext context, FirehoseOptions options) {
+  return std::make_unique<FirehoseEndpoint>(std::move(context), std::move(options));
+}
+
+}  // namespace fleetmeter::ingest

@@ -1,0 +1,209 @@
+#include "cost/network.h"
+
+#include <algorithm>
+#include <map>
+#include <random>
+
+#include <gtest/gtest.h>
+
+#include "cost/network_hours.h"
+
+namespace fleetmeter::cost {
+namespace {
+
+constexpr std::uint64_t kGb = 1ull << 30;
+
+FlowUsage flow(const std::string& interface, const std::string& owner, proto::FlowDirection direction,
+               proto::PathClass path, std::uint64_t bytes) {
+  FlowUsage f;
+  f.environment = "prod";
+  f.hour = 500'000;
+  f.action = proto::ACTION_ACCEPT;
+  f.direction = direction;
+  f.path_class = path;
+  f.role = proto::ROLE_INSTANCE;
+  f.interface = interface;
+  f.owner = owner;
+  f.owner_az = f.interface_az = "use1-az1";
+  f.bytes = bytes;
+  return f;
+}
+
+constexpr auto kIn = proto::DIRECTION_INGRESS;
+constexpr auto kOut = proto::DIRECTION_EGRESS;
+
+FlowUsage nat(proto::NatLeg leg, proto::FlowDirection direction, std::uint64_t bytes) {
+  const bool inside = leg == proto::NAT_LEG_INSIDE;
+  FlowUsage f = flow("eni-nat", inside ? "i-1" : "nat-1", direction, inside ? proto::PATH_CROSS_AZ : proto::PATH_EXTERNAL, bytes);
+  f.role = proto::ROLE_NAT;
+  f.nat_leg = leg;
+  f.interface_az = "use1-az2";
+  if (!inside) f.owner_az = "use1-az2";
+  return f;
+}
+
+std::map<Charge, std::uint64_t> sums(const std::vector<FlowUsage>& flows) {
+  std::map<Charge, std::uint64_t> result;
+  for (const ChargedBytes& c : charge_flows(flows)) result[c.charge] += c.bytes;
+  return result;
+}
+
+/// 100 GB out and 10 GB back: what the instance and both legs of the gateway record of it.
+std::vector<FlowUsage> nat_example() {
+  return {flow("eni-1", "i-1", kOut, proto::PATH_EXTERNAL, 100 * kGb), flow("eni-1", "i-1", kIn, proto::PATH_EXTERNAL, 10 * kGb),
+          nat(proto::NAT_LEG_INSIDE, kIn, 100 * kGb),  nat(proto::NAT_LEG_INSIDE, kOut, 10 * kGb),
+          nat(proto::NAT_LEG_OUTSIDE, kOut, 100 * kGb), nat(proto::NAT_LEG_OUTSIDE, kIn, 10 * kGb)};
+}
+
+TEST(ChargeFlows, PaysEachByteThroughANatGatewayOnceThoughThreeRecordsSawIt) {
+  const std::map<Charge, std::uint64_t> paid = sums(nat_example());
+  EXPECT_EQ(paid.at(Charge::kNatProcessing), 110 * kGb);
+  EXPECT_EQ(paid.at(Charge::kCrossAz), 110 * kGb);
+  EXPECT_EQ(paid.at(Charge::kInternetEgress), 100 * kGb);
+  EXPECT_EQ(paid.at(Charge::kNone), 10 * kGb);
+}
+
+TEST(ChargeFlows, NamesTheInstanceBehindTheGateway) {
+  for (const ChargedBytes& c : charge_flows(nat_example())) {
+    if (c.charge != Charge::kNatProcessing) continue;
+    EXPECT_EQ(c.owner, "i-1");
+    EXPECT_EQ(c.resource, "eni-nat");
+  }
+}
+
+TEST(ChargeFlows, WithoutLegFactsAVpcPeerOfANatInterfaceIsTheInsideLeg) {
+  std::vector<FlowUsage> v2 = nat_example();
+  for (FlowUsage& f : v2) f.nat_leg = proto::NAT_LEG_NONE;
+  EXPECT_EQ(sums(v2), sums(nat_example()));
+}
+
+TEST(ChargeFlows, AnUnloggedNatIsChargedAtTheInstance) {
+  FlowUsage f = flow("eni-1", "i-1", kOut, proto::PATH_CROSS_AZ, 7);
+  f.peer_role = proto::ROLE_NAT;
+  f.peer_interface = "eni-nat";
+  EXPECT_EQ(sums({f}), (std::map<Charge, std::uint64_t>{{Charge::kNatProcessing, 7}, {Charge::kCrossAz, 7}}));
+  EXPECT_EQ(sums({f, nat(proto::NAT_LEG_INSIDE, kIn, 7)}),
+            (std::map<Charge, std::uint64_t>{{Charge::kNatProcessing, 7}, {Charge::kCrossAz, 7}}));
+}
+
+TEST(ChargeFlows, AnInstanceWithItsOwnPublicAddressPaysBesideTheGateway) {
+  std::vector<FlowUsage> flows = nat_example();
+  flows[0].traffic_path = 1;  // Towards the gateway.
+  FlowUsage direct = flow("eni-1", "i-1", kOut, proto::PATH_EXTERNAL, 5 * kGb);
+  direct.traffic_path = 8;
+  flows.push_back(direct);
+  EXPECT_EQ(sums(flows).at(Charge::kInternetEgress), 105 * kGb);
+  EXPECT_EQ(sums({flow("eni-2", "i-2", kOut, proto::PATH_EXTERNAL, 3)}).at(Charge::kInternetEgress), 3u);
+}
+
+TEST(ChargeFlows, ChargesBothHalvesAtTheSenderAndNothingAtTheReceiver) {
+  FlowUsage out = flow("eni-1", "i-1", kOut, proto::PATH_CROSS_AZ, 100);
+  out.peer_interface = "eni-2";
+  FlowUsage in = flow("eni-2", "i-2", kIn, proto::PATH_CROSS_AZ, 100);
+  in.peer_interface = "eni-1";
+  const std::vector<ChargedBytes> both = charge_flows({out, in});
+  ASSERT_EQ(both.size(), 1u);
+  EXPECT_EQ(both[0].owner, "i-1");
+  EXPECT_EQ(both[0].halves, 2u);
+  const std::vector<ChargedBytes> receiver = charge_flows({in});
+  ASSERT_EQ(receiver.size(), 1u);
+  EXPECT_EQ(receiver[0].halves, 1u) << "the sender is not logged: only the receiver's half is known to be due here";
+}
+
+TEST(ChargeFlows, LooksForTheSenderOverAllShardsOfTheHour) {
+  FlowUsage out = flow("eni-1", "i-1", kOut, proto::PATH_CROSS_AZ, 100);
+  out.peer_interface = "eni-2";
+  out.environment = "dev";
+  FlowUsage in = flow("eni-2", "i-2", kIn, proto::PATH_CROSS_AZ, 100);
+  in.peer_interface = "eni-1";
+  ASSERT_EQ(charge_flows({out, in}).size(), 1u);
+  in.hour += 1;  // Another hour, in which eni-1 wrote nothing.
+  EXPECT_EQ(charge_flows({out, in}).size(), 2u);
+}
+
+TEST(ChargeFlows, RejectedCutShortAndEmptyRecordsPayNothing) {
+  FlowUsage rejected = flow("eni-1", "i-1", kOut, proto::PATH_EXTERNAL, 100);
+  rejected.action = proto::ACTION_REJECT;
+  FlowUsage skipped = flow("eni-1", "i-1", kOut, proto::PATH_EXTERNAL, 100);
+  skipped.status = proto::FLOW_SKIPDATA;
+  EXPECT_TRUE(charge_flows({rejected, skipped}).empty());
+}
+
+struct PublicPeer {
+  const char* service;
+  const char* region;
+  std::uint32_t path;
+  Charge charge;
+};
+class PublicEgress : public testing::TestWithParam<PublicPeer> {};
+
+TEST_P(PublicEgress, PaysByWhatThePeerIs) {
+  FlowUsage f = flow("eni-1", "i-1", kOut, proto::PATH_EXTERNAL, 9);
+  f.peer_service = GetParam().service;
+  f.peer_region = GetParam().region;
+  f.traffic_path = GetParam().path;
+  EXPECT_EQ(charge_flows({f})[0].charge, GetParam().charge);
+  f.direction = kIn;
+  EXPECT_EQ(charge_flows({f})[0].charge, Charge::kNone);
+}
+INSTANTIATE_TEST_SUITE_P(
+    Rows, PublicEgress,
+    testing::Values(PublicPeer{"", "", 8, Charge::kInternetEgress}, PublicPeer{"S3", "us-east-1", 7, Charge::kNone},
+                    PublicPeer{"S3", "us-east-1", 2, Charge::kNone}, PublicPeer{"S3", "us-east-1", 0, Charge::kNone},
+                    PublicPeer{"S3", "eu-west-1", 8, Charge::kInterRegion},
+                    PublicPeer{"EC2", "us-east-1", 8, Charge::kRegionalPublic},
+                    PublicPeer{"CLOUDFRONT", "GLOBAL", 8, Charge::kNone}, PublicPeer{"", "", 3, Charge::kVpn},
+                    PublicPeer{"", "", 5, Charge::kInterRegion}));
+
+TEST(ChargeFlows, EndpointsPayBothWaysAtTheClient) {
+  FlowUsage client = flow("eni-1", "i-1", kOut, proto::PATH_CROSS_AZ, 50);
+  client.peer_role = proto::ROLE_ENDPOINT;
+  client.peer_interface = "eni-vpce";
+  client.peer_owner = "vpce-1";
+  FlowUsage endpoint = flow("eni-vpce", "vpce-1", kIn, proto::PATH_CROSS_AZ, 50);
+  endpoint.role = proto::ROLE_ENDPOINT;
+  endpoint.peer_interface = "eni-1";
+  endpoint.peer_owner = "i-1";
+  const std::map<Charge, std::uint64_t> once{{Charge::kInterfaceEndpoint, 50}};
+  EXPECT_EQ(sums({client, endpoint}), once);
+  EXPECT_EQ(sums({client}), once);
+  EXPECT_EQ(sums({endpoint}), once);
+}
+
+TEST(ChargeFlows, LoadBalancerToTargetInAnotherZoneIsFree) {
+  FlowUsage f = flow("eni-alb", "app/web/1", kOut, proto::PATH_CROSS_AZ, 50);
+  f.role = proto::ROLE_ALB;
+  EXPECT_EQ(sums({f}), (std::map<Charge, std::uint64_t>{{Charge::kNone, 50}}));
+  f.role = proto::ROLE_NLB;
+  EXPECT_EQ(sums({f}), (std::map<Charge, std::uint64_t>{{Charge::kCrossAz, 50}}));
+}
+
+TEST(ChargeFlows, WhatTheFactsDoNotSayIsUnclassified) {
+  EXPECT_EQ(sums({flow("eni-1", "i-1", kOut, proto::PATH_VPC_UNKNOWN_AZ, 3)}).at(Charge::kUnclassified), 3u);
+  EXPECT_EQ(sums({flow("eni-1", "i-1", proto::DIRECTION_UNKNOWN, proto::PATH_CROSS_AZ, 3)}).at(Charge::kUnclassified), 3u);
+  EXPECT_EQ(sums({flow("eni-1", "i-1", kOut, proto::PATH_OTHER_PRIVATE, 3)}).at(Charge::kUnclassified), 3u);
+}
+
+TEST(ChargeFlows, OrderOfTheRecordsDoesNotMatter) {
+  std::vector<FlowUsage> flows = nat_example();
+  for (FlowUsage f : nat_example()) f.hour += 1, flows.push_back(f);
+  const auto expected = sums(flows);
+  std::mt19937 random(1);
+  for (int i = 0; i < 20; ++i) {
+    std::shuffle(flows.begin(), flows.end(), random);
+    EXPECT_EQ(sums(flows), expected);
+  }
+}
+
+TEST(RegionOfZone, ReadsNamesAndIds) {
+  EXPECT_EQ(region_of_zone("us-east-1a"), "us-east-1");
+  EXPECT_EQ(region_of_zone("use1-az4"), "us-east-1");
+  EXPECT_EQ(region_of_zone("apse2-az1"), "ap-southeast-2");
+  EXPECT_EQ(region_of_zone("euw1-az3"), "eu-west-1");
+  EXPECT_EQ(region_of_zone(""), "");
+  EXPECT_EQ(region_of_zone("a"), "");
+  EXPECT_EQ(region_of_zone("az-az1"), "");
+}
+
+}  // namespace
+}  // namespace fleetmeter::cost

@@ -1,0 +1,110 @@
+#include "app/command.h"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <ctime>
+#include <iostream>
+#include <sstream>
+
+namespace fleetmeter::app {
+
+namespace po = boost::program_options;
+
+Command::Command(std::string usage, std::string summary, std::vector<std::string> examples)
+    : usage_(std::move(usage)), summary_(std::move(summary)), examples_(std::move(examples)) {
+  options_.add_options()("help,h", "print this help");
+}
+
+void Command::positional(const char* name) {
+  positional_ = name;
+  hidden_.add_options()(name, po::value<std::vector<std::string>>());
+}
+
+std::optional<po::variables_map> Command::parse(const CommandLine& line, int& exit_code) {
+  po::options_description all;
+  all.add(options_).add(hidden_);
+  po::positional_options_description positions;
+  if (!positional_.empty()) positions.add(positional_.c_str(), -1);
+  po::variables_map values;
+  try {
+    // No guessing: an abbreviated option would change its meaning when a release adds another.
+    const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
+    po::store(po::command_line_parser(line.arguments).options(all).positional(positions).style(style).run(), values);
+    if (values.count("help") == 0) po::notify(values);
+  } catch (const po::error& problem) {
+    exit_code = fail(kExitUsage, std::string(problem.what()) + "; see `" + usage_.substr(0, usage_.find(" [")) + " --help`");
+    return std::nullopt;
+  }
+  if (values.count("help") > 0) {
+    print_help();
+    exit_code = kExitDone;
+    return std::nullopt;
+  }
+  return values;
+}
+
+void Command::print_help() const {
+  std::cout << "Usage: " << usage_ << "\n\n" << summary_ << "\n\n" << options_;
+  if (!examples_.empty()) std::cout << "\nExamples:\n";
+  for (const std::string& example : examples_) std::cout << "  " << example << '\n';
+}
+
+std::optional<OutputFormat> parse_format(const std::string& name) {
+  static constexpr std::pair<std::string_view, OutputFormat> kFormats[] = {{"table", OutputFormat::kTable}, {"json", OutputFormat::kJson},
+                                                                           {"csv", OutputFormat::kCsv}, {"markdown", OutputFormat::kMarkdown},
+                                                                           {"html", OutputFormat::kHtml}};
+  for (const auto& [known, format] : kFormats) {
+    if (name == known) return format;
+  }
+  fail(kExitUsage, "--format: `" + name + "` is none of table, json, csv, markdown, html");
+  return std::nullopt;
+}
+
+int fail(int code, const std::string& message) {
+  std::fprintf(stderr, "fleetmeter: %s\n", message.c_str());
+  return code;
+}
+
+int fail(const Error& error) {
+  const bool theirs = error.code == ErrorCode::kInvalidArgument || error.code == ErrorCode::kNotFound ||
+                      error.code == ErrorCode::kDataLoss || error.code == ErrorCode::kUnavailable;
+  return fail(theirs ? kExitUsage : kExitPartly, error.message);
+}
+
+bool stdout_is_terminal() noexcept { return isatty(STDOUT_FILENO) != 0; }
+bool stderr_is_terminal() noexcept { return isatty(STDERR_FILENO) != 0; }
+
+StopSignals::StopSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+void StopSignals::wait() {
+  while (!wait_for(3'600'000)) {
+  }
+}
+
+bool StopSignals::wait_for(std::int64_t timeout_ms) {
+  if (arrived_) return true;
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  const timespec timeout{static_cast<std::time_t>(timeout_ms / 1000), static_cast<long>(timeout_ms % 1000) * 1'000'000L};
+  const int signal = sigtimedwait(&set, nullptr, &timeout);
+  if (signal > 0) arrived_ = signal;
+  return arrived_.has_value();
+}
+
+StopSignals& stop_signals() {
+  static StopSignals signals;
+  return signals;
+}
+
+}  // namespace fleetmeter::app

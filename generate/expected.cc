@@ -18,7 +18,8 @@ constexpr std::array<ExpectedRule, 7> kRules = {{
     {"disk-warn", "CWAgent", "disk_used_percent", "Maximum", "InstanceId", "ignore", 80, 5},
     {"memory-warn", "CWAgent", "mem_used_percent", "Maximum", "InstanceId", "ignore", 90, 5},
     {"status-check", "AWS/EC2", "StatusCheckFailed", "Maximum", "InstanceId", "breaching", 0, 2},
-    {"nat-drops", "AWS/NATGateway", "PacketsDropCount", "Sum", "NatGatewayId", "notBreaching", 0, 1},
+    {"nat-drops", "AWS/NATGateway", "PacketsDropCount", "Sum", "NatGatewayId", "notBreaching", 0,
+     1},
     {"reject-scan", "Fleetmeter/VPC", "RejectedRecords", "Sum", "InterfaceId", "ignore", 200, 3},
 }};
 constexpr std::int32_t kCooldownMin = 5;
@@ -28,7 +29,8 @@ constexpr double kOutAbove = 70;
 constexpr double kInBelow = 30;
 
 const ExpectedRule& rule(std::string_view name) noexcept {
-  const auto found = std::find_if(kRules.begin(), kRules.end(), [name](const ExpectedRule& r) { return r.name == name; });
+  const auto found = std::find_if(kRules.begin(), kRules.end(),
+                                  [name](const ExpectedRule& r) { return r.name == name; });
   FM_CHECK(found != kRules.end());
   return *found;
 }
@@ -38,15 +40,18 @@ class Builder {
   Builder(const FleetOptions& options, const Topology& fleet) : options_(options), fleet_(fleet) {}
 
   /// The condition of `name` on `series` holds in minutes [from, to).
-  void alarm(const ExpectedRule& r, const std::string& environment, const std::string& series, std::int32_t from,
-             std::int32_t to) {
+  void alarm(const ExpectedRule& r, const std::string& environment, const std::string& series,
+             std::int32_t from, std::int32_t to) {
     if (to - from < r.periods) return;
     change(r, environment, series, from + r.periods, to + 1);
   }
 
-  void machine_alarm(std::string_view name, std::uint32_t machine, double value, std::int32_t from, std::int32_t to) {
+  void machine_alarm(std::string_view name, std::uint32_t machine, double value, std::int32_t from,
+                     std::int32_t to) {
     const ExpectedRule& r = rule(name);
-    if (value > r.above) alarm(r, environment(machine), "InstanceId=" + fleet_.machines[machine].at.instance_id, from, to);
+    if (value > r.above)
+      alarm(r, environment(machine), "InstanceId=" + fleet_.machines[machine].at.instance_id, from,
+            to);
   }
 
   void incident(const Incident& i) {
@@ -58,14 +63,19 @@ class Builder {
           machine_alarm("cpu-critical", m, i.value, i.start_min, end);
         }
         return;
-      case IncidentKind::kMemory: return machine_alarm("memory-warn", i.target, i.value, i.start_min, end);
-      case IncidentKind::kDisk: return disk(i, end);
-      case IncidentKind::kStatusCheck: return machine_alarm("status-check", i.target, i.value, i.start_min, end);
+      case IncidentKind::kMemory:
+        return machine_alarm("memory-warn", i.target, i.value, i.start_min, end);
+      case IncidentKind::kDisk:
+        return disk(i, end);
+      case IncidentKind::kStatusCheck:
+        return machine_alarm("status-check", i.target, i.value, i.start_min, end);
       case IncidentKind::kNatDrops:
-        return alarm(rule("nat-drops"), options_.groups[0].environment, "NatGatewayId=" + fleet_.gateways[i.target].id,
-                     i.start_min, end);
-      case IncidentKind::kScan: return scan(i, end);
-      case IncidentKind::kAzLoss: return zone_loss(i, end);
+        return alarm(rule("nat-drops"), options_.groups[0].environment,
+                     "NatGatewayId=" + fleet_.gateways[i.target].id, i.start_min, end);
+      case IncidentKind::kScan:
+        return scan(i, end);
+      case IncidentKind::kAzLoss:
+        return zone_loss(i, end);
     }
   }
 
@@ -77,10 +87,13 @@ class Builder {
   Expected take() {
     const auto order = [](const auto& t) { return std::tie(t.time_s, t.rule, t.series); };
     std::sort(out_.alarms.begin(), out_.alarms.end(),
-              [&order](const AlarmTransition& a, const AlarmTransition& b) { return order(a) < order(b); });
-    std::sort(out_.scaling.begin(), out_.scaling.end(), [](const ScalingDecision& a, const ScalingDecision& b) {
-      return std::tie(a.time_s, a.group) < std::tie(b.time_s, b.group);
-    });
+              [&order](const AlarmTransition& a, const AlarmTransition& b) {
+                return order(a) < order(b);
+              });
+    std::sort(out_.scaling.begin(), out_.scaling.end(),
+              [](const ScalingDecision& a, const ScalingDecision& b) {
+                return std::tie(a.time_s, a.group) < std::tie(b.time_s, b.group);
+              });
     return std::move(out_);
   }
 
@@ -91,9 +104,10 @@ class Builder {
   }
 
  private:
-  void change(const ExpectedRule& r, const std::string& environment, const std::string& series, std::int32_t alarm_min,
-              std::int32_t ok_min) {
-    out_.alarms.push_back({time(alarm_min), environment, std::string(r.name), series, "OK", "ALARM"});
+  void change(const ExpectedRule& r, const std::string& environment, const std::string& series,
+              std::int32_t alarm_min, std::int32_t ok_min) {
+    out_.alarms.push_back(
+        {time(alarm_min), environment, std::string(r.name), series, "OK", "ALARM"});
     if (ok_min > options_.duration_min) return;
     out_.alarms.push_back({time(ok_min), environment, std::string(r.name), series, "ALARM", "OK"});
   }
@@ -109,16 +123,16 @@ class Builder {
   void scan(const Incident& i, std::int32_t end) {
     const double rejects = i.value + Traffic::rejects_at_rest(fleet_.machines[i.target]);
     if (rejects <= rule("reject-scan").above) return;
-    alarm(rule("reject-scan"), environment(i.target), "InterfaceId=" + fleet_.machines[i.target].at.interface_id, i.start_min,
-          end);
+    alarm(rule("reject-scan"), environment(i.target),
+          "InterfaceId=" + fleet_.machines[i.target].at.interface_id, i.start_min, end);
   }
 
   void zone_loss(const Incident& i, std::int32_t end) {
     const ExpectedRule& r = rule("status-check");
     if (i.length_min < r.periods + kExtraRangePeriods) return;
     for (const std::uint32_t m : fleet_.zones[i.target].machines) {
-      change(r, environment(m), "InstanceId=" + fleet_.machines[m].at.instance_id, i.start_min + r.periods + kExtraRangePeriods,
-             end + 1);
+      change(r, environment(m), "InstanceId=" + fleet_.machines[m].at.instance_id,
+             i.start_min + r.periods + kExtraRangePeriods, end + 1);
     }
   }
 
@@ -126,11 +140,13 @@ class Builder {
     auto& desired = out_.desired[i.target];
     const auto least = std::int64_t{options_.groups[i.target].minimum};
     const auto most = std::int64_t{group_maximum(options_, fleet_, i.target)};
-    for (std::int32_t at = i.start_min + after; at <= i.start_min + i.length_min; at += kCooldownMin) {
+    for (std::int32_t at = i.start_min + after; at <= i.start_min + i.length_min;
+         at += kCooldownMin) {
       const std::uint32_t current = desired.back().second;
       const std::int64_t wanted = std::clamp(std::int64_t{current} + add, least, most);
       if (wanted == current) return;
-      out_.scaling.push_back({time(at), options_.groups[i.target].environment, options_.groups[i.target].name, current,
+      out_.scaling.push_back({time(at), options_.groups[i.target].environment,
+                              options_.groups[i.target].name, current,
                               static_cast<std::uint32_t>(wanted)});
       desired.emplace_back(at, static_cast<std::uint32_t>(wanted));
     }
@@ -139,7 +155,9 @@ class Builder {
   [[nodiscard]] const std::string& environment(std::uint32_t machine) const {
     return options_.groups[fleet_.machines[machine].group].environment;
   }
-  [[nodiscard]] std::int64_t time(std::int32_t minute) const { return options_.start_s + std::int64_t{minute} * 60; }
+  [[nodiscard]] std::int64_t time(std::int32_t minute) const {
+    return options_.start_s + std::int64_t{minute} * 60;
+  }
 
   const FleetOptions& options_;
   const Topology& fleet_;
@@ -150,14 +168,18 @@ class Builder {
 
 std::span<const ExpectedRule> expected_rules() noexcept { return kRules; }
 
-std::uint32_t group_maximum(const FleetOptions& options, const Topology& fleet, std::size_t group) noexcept {
+std::uint32_t group_maximum(const FleetOptions& options, const Topology& fleet,
+                            std::size_t group) noexcept {
   const std::uint32_t maximum = options.groups[group].maximum;
-  return maximum != 0 ? maximum : static_cast<std::uint32_t>(fleet.group_machines[group].size()) + 10;
+  return maximum != 0 ? maximum
+                      : static_cast<std::uint32_t>(fleet.group_machines[group].size()) + 10;
 }
 
-Expected expect(std::span<const Incident> script, const FleetOptions& options, const Topology& fleet) {
+Expected expect(std::span<const Incident> script, const FleetOptions& options,
+                const Topology& fleet) {
   std::vector<Incident> in_order(script.begin(), script.end());
-  std::sort(in_order.begin(), in_order.end(), [](const Incident& a, const Incident& b) { return a.start_min < b.start_min; });
+  std::sort(in_order.begin(), in_order.end(),
+            [](const Incident& a, const Incident& b) { return a.start_min < b.start_min; });
   Builder builder(options, fleet);
   builder.start();
   for (const Incident& incident : in_order) {

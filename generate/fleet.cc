@@ -41,19 +41,25 @@ std::string hex(std::uint64_t value, int digits) {
 /// AWS's key and file name of the object that holds the records ending in these 5 minutes.
 fs::path flow_path(const FleetOptions& options, const Topology& fleet, std::int64_t span_s) {
   const std::string minute = stamp("%04d%02d%02dT%02d%02dZ", span_s);
-  if (options.flow_delivery == FlowDelivery::kCloudWatch) return fs::path("flow-logs") / (minute + ".log");
-  const std::string hash = hex(Random(options.seed, 0x73336f, static_cast<std::uint64_t>(span_s)).next(), 8);
-  return fs::path("AWSLogs") / options.account / "vpcflowlogs" / options.region / stamp("%04d/%02d/%02d", span_s) /
-         (options.account + "_vpcflowlogs_" + options.region + "_" + fleet.flow_log_id + "_" + minute + "_" + hash + ".log.gz");
+  if (options.flow_delivery == FlowDelivery::kCloudWatch)
+    return fs::path("flow-logs") / (minute + ".log");
+  const std::string hash =
+      hex(Random(options.seed, 0x73336f, static_cast<std::uint64_t>(span_s)).next(), 8);
+  return fs::path("AWSLogs") / options.account / "vpcflowlogs" / options.region /
+         stamp("%04d/%02d/%02d", span_s) /
+         (options.account + "_vpcflowlogs_" + options.region + "_" + fleet.flow_log_id + "_" +
+          minute + "_" + hash + ".log.gz");
 }
 
 /// Firehose's key: [prefix]YYYY/MM/dd/HH/STREAM-VERSION-YYYY-MM-dd-HH-MM-SS-RANDOM
 fs::path metric_path(const FleetOptions& options, const Topology& fleet, std::int64_t span_s) {
   Random random(options.seed, 0x66697265, static_cast<std::uint64_t>(span_s));
   const std::string r = hex(random.next(), 16), s = hex(random.next(), 16);
-  const std::string uuid = r.substr(0, 8) + "-" + r.substr(8, 4) + "-4" + r.substr(13, 3) + "-a" + s.substr(1, 3) + "-" + s.substr(4);
+  const std::string uuid = r.substr(0, 8) + "-" + r.substr(8, 4) + "-4" + r.substr(13, 3) + "-a" +
+                           s.substr(1, 3) + "-" + s.substr(4);
   return fs::path("metrics") / stamp("%04d/%02d/%02d/%02d", span_s) /
-         (fleet.stream_name + "-1-" + stamp("%04d-%02d-%02d-%02d-%02d-%02d", span_s) + "-" + uuid + (options.metric_gzip ? ".gz" : ""));
+         (fleet.stream_name + "-1-" + stamp("%04d-%02d-%02d-%02d-%02d-%02d", span_s) + "-" + uuid +
+          (options.metric_gzip ? ".gz" : ""));
 }
 
 Result<void> write_whole(const fs::path& path, std::string_view text) {
@@ -77,7 +83,9 @@ Result<void> prepare(const fs::path& directory, bool replace) {
     fs::remove(directory / kTruth, error);
   }
   if (fs::exists(directory / "telemetry", error) || fs::exists(directory / kTruth, error)) {
-    return Error{ErrorCode::kInvalidArgument, directory.string() + ": holds telemetry already; remove it or choose another directory"};
+    return Error{
+        ErrorCode::kInvalidArgument,
+        directory.string() + ": holds telemetry already; remove it or choose another directory"};
   }
   return {};
 }
@@ -89,10 +97,12 @@ class Files {
       : options_(options), fleet_(fleet), root_(std::move(root)) {}
 
   Result<void> open(std::int64_t span_s, const FlowText& flows) {
-    auto flow = OutputFile::create(root_ / flow_path(options_, fleet_, span_s), options_.flow_delivery == FlowDelivery::kS3);
+    auto flow = OutputFile::create(root_ / flow_path(options_, fleet_, span_s),
+                                   options_.flow_delivery == FlowDelivery::kS3);
     if (!flow) return std::move(flow.error());
     flow_ = *std::move(flow);
-    auto metric = OutputFile::create(root_ / metric_path(options_, fleet_, span_s), options_.metric_gzip);
+    auto metric =
+        OutputFile::create(root_ / metric_path(options_, fleet_, span_s), options_.metric_gzip);
     if (!metric) return std::move(metric.error());
     metric_ = *std::move(metric);
     if (options_.flow_delivery == FlowDelivery::kS3) return flow_->write(flows.header());
@@ -134,7 +144,8 @@ Result<Plan> make_plan(const FleetOptions& options) {
   auto flows = FlowText::create(options.flow_format, options, *fleet);
   if (!flows) return std::move(flows.error());
   std::vector<Incident> script = options.script;
-  if (script.empty() && options.with_script) script = default_script(options.duration_min, options.machines, options.zones);
+  if (script.empty() && options.with_script)
+    script = default_script(options.duration_min, options.machines, options.zones);
   if (auto good = check_script(script, options, *fleet); !good) return std::move(good.error());
   Expected expected = expect(script, options, *fleet);
   return Plan{*std::move(fleet), *std::move(flows), std::move(script), std::move(expected)};
@@ -142,13 +153,15 @@ Result<Plan> make_plan(const FleetOptions& options) {
 
 }  // namespace
 
-Result<Summary> generate(const FleetOptions& options, const fs::path& directory, const Progress& progress) {
+Result<Summary> generate(const FleetOptions& options, const fs::path& directory,
+                         const Progress& progress) {
   auto made = make_plan(options);
   if (!made) return std::move(made.error());
   const Plan& plan = *made;
   if (auto ready = prepare(directory, options.replace); !ready) return std::move(ready.error());
 
-  MetricText metric_text(options.metric_format, plan.fleet.stream_name, options.account, options.region);
+  MetricText metric_text(options.metric_format, plan.fleet.stream_name, options.account,
+                         options.region);
   FleetMetrics metrics(options, plan.fleet, plan.expected, metric_text);
   const Traffic traffic(options, plan.fleet);
   FlowTotals totals(plan.fleet);
@@ -161,7 +174,8 @@ Result<Summary> generate(const FleetOptions& options, const fs::path& directory,
     const std::int64_t minute_s = options.start_s + std::int64_t{minute} * 60;
     if (minute == 0 || minute_s % kFileSpan == 0) {
       if (auto done = files.close(summary); !done) return std::move(done.error());
-      if (auto done = files.open(minute_s - minute_s % kFileSpan, plan.flows); !done) return std::move(done.error());
+      if (auto done = files.open(minute_s - minute_s % kFileSpan, plan.flows); !done)
+        return std::move(done.error());
       if (progress) progress(static_cast<double>(minute) / options.duration_min);
     }
     script.at(minute);
@@ -177,10 +191,12 @@ Result<Summary> generate(const FleetOptions& options, const fs::path& directory,
   if (auto done = files.close(summary); !done) return std::move(done.error());
 
   for (const auto& [name, text] : inventory_files(options, plan.fleet)) {
-    if (auto done = write_whole(directory / "inventory" / name, text); !done) return std::move(done.error());
+    if (auto done = write_whole(directory / "inventory" / name, text); !done)
+      return std::move(done.error());
   }
   // Last, so that a directory with a truth is a whole one.
-  const std::string truth = truth_json(options, plan.fleet, plan.script, plan.expected, totals, metrics.datapoints());
+  const std::string truth =
+      truth_json(options, plan.fleet, plan.script, plan.expected, totals, metrics.datapoints());
   if (auto done = write_whole(directory / kTruth, truth); !done) return std::move(done.error());
   summary.flow_lines = totals.ok + totals.nodata + totals.skipdata;
   for (const auto& [name, count] : metrics.datapoints()) summary.datapoints += count;

@@ -11,13 +11,17 @@
 
 namespace fleetmeter::generate {
 
-/// What happens to the fleet, from minute `start_min` (counted from the start of the telemetry) for `length_min` minutes.
+/// What happens to the fleet, from minute `start_min` (counted from the start of the telemetry) for
+/// `length_min` minutes.
 enum class IncidentKind : std::uint8_t {
-  kCpu,          ///< "cpu": every machine of group `target` shows exactly `value` percent CPU.
-  kMemory,       ///< "memory": machine `target` shows `value` percent memory used.
-  kDisk,         ///< "disk": disk of machine `target` fills from 55 % by `value` percent a minute, at most 99 %, then is cleaned.
-  kScan,         ///< "scan": `value` REJECT records a minute hit machine `target`, with one SKIPDATA record a minute.
-  kAzLoss,       ///< "az_loss": machines and gateways of zone `target` send no metric; their interfaces log NODATA.
+  kCpu,     ///< "cpu": every machine of group `target` shows exactly `value` percent CPU.
+  kMemory,  ///< "memory": machine `target` shows `value` percent memory used.
+  kDisk,  ///< "disk": disk of machine `target` fills from 55 % by `value` percent a minute, at most
+          ///< 99 %, then is cleaned.
+  kScan,  ///< "scan": `value` REJECT records a minute hit machine `target`, with one SKIPDATA
+          ///< record a minute.
+  kAzLoss,  ///< "az_loss": machines and gateways of zone `target` send no metric; their interfaces
+            ///< log NODATA.
   kStatusCheck,  ///< "status_check": StatusCheckFailed of machine `target` is 1.
   kNatDrops,     ///< "nat_drops": gateway `target` drops `value` packets a minute.
 };
@@ -29,12 +33,15 @@ struct Incident {
   double value = 0;          ///< A multiple of 0.25, so that every sum of doubles is exact.
 };
 
-/// Text form KIND@START+LENGTH[:TARGET[:VALUE]], minutes: "cpu@65+18:0:92.5". Left out: target 0 and the kind's usual value.
+/// Text form KIND@START+LENGTH[:TARGET[:VALUE]], minutes: "cpu@65+18:0:92.5". Left out: target 0
+/// and the kind's usual value.
 Result<Incident> parse_incident(std::string_view text);
 
-/// The script of a day (Hyperion's bad day): two CPU surges, two quiet spells, and one of each other kind. Made for 360
-/// minutes and stretched to longer days; of shorter ones only what fits, with 20 minutes to spare.
-std::vector<Incident> default_script(std::int32_t duration_min, std::uint32_t machines, std::uint32_t zones);
+/// The script of a day (Hyperion's bad day): two CPU surges, two quiet spells, and one of each
+/// other kind. Made for 360 minutes and stretched to longer days; of shorter ones only what fits,
+/// with 20 minutes to spare.
+std::vector<Incident> default_script(std::int32_t duration_min, std::uint32_t machines,
+                                     std::uint32_t zones);
 
 struct GroupOptions {
   std::string name = "hyperion-windows-fleet-asg";
@@ -53,11 +60,13 @@ enum class FlowDelivery : std::uint8_t {
 /// A synthetic fleet. Equal options give equal bytes before compression, everywhere.
 struct FleetOptions {
   std::uint64_t seed = 1;
-  std::int64_t start_s = 1'772'409'600;  ///< Whole minute, Unix seconds; default 2026-03-02T00:00:00Z.
-  std::int32_t duration_min = 1440;      ///< 1 to 44,640.
-  std::uint32_t machines = 100;          ///< At least two a zone; as many /24 subnets of 10.0.0.0/16 as needed.
-  std::uint32_t zones = 2;               ///< 1 to 6 availability zones.
-  std::uint32_t gateways = 0;            ///< NAT gateways; 0 = one a zone, else 1 to `zones`.
+  std::int64_t start_s =
+      1'772'409'600;                 ///< Whole minute, Unix seconds; default 2026-03-02T00:00:00Z.
+  std::int32_t duration_min = 1440;  ///< 1 to 44,640.
+  std::uint32_t machines =
+      100;                  ///< At least two a zone; as many /24 subnets of 10.0.0.0/16 as needed.
+  std::uint32_t zones = 2;  ///< 1 to 6 availability zones.
+  std::uint32_t gateways = 0;  ///< NAT gateways; 0 = one a zone, else 1 to `zones`.
   std::vector<GroupOptions> groups = {GroupOptions{}};  ///< Machines are shared out evenly.
   std::string account = "123456789012";
   std::string region = "us-east-1";
@@ -65,9 +74,10 @@ struct FleetOptions {
   FlowDelivery flow_delivery = FlowDelivery::kS3;
   MetricFormat metric_format = MetricFormat::kJson;
   bool metric_gzip = true;
-  bool with_script = true;          ///< Take default_script() when `script` is empty.
-  std::vector<Incident> script;     ///< See check_script() in script.h for what must hold.
-  bool replace = false;             ///< Remove what an earlier run left in the directory (known by its truth.json).
+  bool with_script = true;       ///< Take default_script() when `script` is empty.
+  std::vector<Incident> script;  ///< See check_script() in script.h for what must hold.
+  bool replace =
+      false;  ///< Remove what an earlier run left in the directory (known by its truth.json).
 };
 
 struct Summary {
@@ -79,9 +89,11 @@ struct Summary {
 /// Called after every simulated 5 minutes with the fraction done, 0 to 1.
 using Progress = std::function<void(double)>;
 
-/// Writes DIR/telemetry/{AWSLogs/...,metrics/...}, DIR/inventory/describe-*.json (as the AWS CLI prints them) and
-/// DIR/truth.json (truth.h). Files hold whole 5-minute spans in time order. Bad options are kInvalidArgument and name the
-/// option; a directory with other contents is refused; nothing is written then.
-Result<Summary> generate(const FleetOptions& options, const std::filesystem::path& directory, const Progress& progress = {});
+/// Writes DIR/telemetry/{AWSLogs/...,metrics/...}, DIR/inventory/describe-*.json (as the AWS CLI
+/// prints them) and DIR/truth.json (truth.h). Files hold whole 5-minute spans in time order. Bad
+/// options are kInvalidArgument and name the option; a directory with other contents is refused;
+/// nothing is written then.
+Result<Summary> generate(const FleetOptions& options, const std::filesystem::path& directory,
+                         const Progress& progress = {});
 
 }  // namespace fleetmeter::generate

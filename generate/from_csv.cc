@@ -32,7 +32,8 @@ std::string_view trim(std::string_view text) noexcept {
 std::optional<double> to_double(std::string_view text) noexcept {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
+  if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(value))
+    return std::nullopt;
   return value;
 }
 
@@ -44,13 +45,15 @@ std::optional<std::int64_t> to_time(std::string_view text) noexcept {
     const auto [end, error] = std::from_chars(text.data() + at, text.data() + at + digits, value);
     return error == std::errc{} && end == text.data() + at + digits;
   };
-  const bool read = part(0, 4, t.year) && part(5, 2, t.month) && part(8, 2, t.day) && part(11, 2, t.hour) &&
-                    part(14, 2, t.minute) && part(17, 2, t.second);
-  if (!read || text[4] != '-' || text[7] != '-' || (text[10] != ' ' && text[10] != 'T') || text[13] != ':' || text[16] != ':') {
+  const bool read = part(0, 4, t.year) && part(5, 2, t.month) && part(8, 2, t.day) &&
+                    part(11, 2, t.hour) && part(14, 2, t.minute) && part(17, 2, t.second);
+  if (!read || text[4] != '-' || text[7] != '-' || (text[10] != ' ' && text[10] != 'T') ||
+      text[13] != ':' || text[16] != ':') {
     return std::nullopt;
   }
   if (text.size() > 19 && text[19] != '.' && text[19] != 'Z') return std::nullopt;
-  if (t.year < 1970 || t.month < 1 || t.month > 12 || t.day < 1 || t.day > 31 || t.hour > 23 || t.minute > 59 || t.second > 59) {
+  if (t.year < 1970 || t.month < 1 || t.month > 12 || t.day < 1 || t.day > 31 || t.hour > 23 ||
+      t.minute > 59 || t.second > 59) {
     return std::nullopt;
   }
   return unix_time(t);
@@ -90,8 +93,9 @@ class Spacing {
     last_ = time_s;
   }
   [[nodiscard]] std::uint32_t period_s() const {
-    const auto most = std::max_element(counts_.begin(), counts_.end(),
-                                       [](const auto& a, const auto& b) { return a.second < b.second; });
+    const auto most =
+        std::max_element(counts_.begin(), counts_.end(),
+                         [](const auto& a, const auto& b) { return a.second < b.second; });
     return most == counts_.end() ? 0 : static_cast<std::uint32_t>(most->first);
   }
 
@@ -123,18 +127,25 @@ SeriesSpec nab_series(const std::string& name) {
   };
   for (const Family& f : kFamilies) {
     if (!name.starts_with(f.prefix) || name.size() == f.prefix.size()) continue;
-    return {std::string(f.metric_namespace), std::string(f.metric), std::string(f.unit),
-            {{std::string(f.dimension), std::string(f.value_prefix) + name.substr(f.prefix.size())}}};
+    return {
+        std::string(f.metric_namespace),
+        std::string(f.metric),
+        std::string(f.unit),
+        {{std::string(f.dimension), std::string(f.value_prefix) + name.substr(f.prefix.size())}}};
   }
   constexpr std::string_view kNetworkIn = "_NetworkIn";
   const std::size_t id = name.rfind("_i-");
   if (name.ends_with(kNetworkIn) && id != std::string::npos) {
-    return {"AWS/EC2", "NetworkIn", "Bytes", {{"InstanceId", name.substr(id + 1, name.size() - kNetworkIn.size() - id - 1)}}};
+    return {"AWS/EC2",
+            "NetworkIn",
+            "Bytes",
+            {{"InstanceId", name.substr(id + 1, name.size() - kNetworkIn.size() - id - 1)}}};
   }
   return {"NAB", "Value", "None", {{"Series", name}}};
 }
 
-Result<CsvSummary> convert_nab(std::string_view file_name, std::string_view text, MetricText& metrics, std::string& out) {
+Result<CsvSummary> convert_nab(std::string_view file_name, std::string_view text,
+                               MetricText& metrics, std::string& out) {
   Rows rows(text, ',');
   std::vector<std::string_view> cells;
   if (!rows.next(cells) || cells.size() != 2 || cells[0] != "timestamp" || cells[1] != "value") {
@@ -170,12 +181,14 @@ constexpr BitbrainsColumn kBitbrains[] = {
     {"Disk write throughput [KB/s]", "AWS/EC2", "DiskWriteBytes", "Bytes", kRateToBytes},
     {"Network received throughput [KB/s]", "AWS/EC2", "NetworkIn", "Bytes", kRateToBytes},
     {"Network transmitted throughput [KB/s]", "AWS/EC2", "NetworkOut", "Bytes", kRateToBytes},
-    {"Memory usage [KB]", "CWAgent", "mem_used_percent", "Percent", 100},  // Over the provisioned size.
+    {"Memory usage [KB]", "CWAgent", "mem_used_percent", "Percent",
+     100},  // Over the provisioned size.
 };
 constexpr std::size_t kBitbrainsCount = std::size(kBitbrains);
 constexpr std::size_t kMemory = kBitbrainsCount - 1;
 
-Result<CsvSummary> convert_bitbrains(std::string_view file_name, std::string_view text, MetricText& metrics, std::string& out) {
+Result<CsvSummary> convert_bitbrains(std::string_view file_name, std::string_view text,
+                                     MetricText& metrics, std::string& out) {
   Rows rows(text, ';');
   std::vector<std::string_view> cells;
   if (!rows.next(cells)) return bad(file_name, "is empty");
@@ -192,12 +205,15 @@ Result<CsvSummary> convert_bitbrains(std::string_view file_name, std::string_vie
   const std::size_t provisioned_column = column("Memory capacity provisioned [KB]");
   std::size_t columns[kBitbrainsCount];
   for (std::size_t c = 0; c < kBitbrainsCount; ++c) columns[c] = column(kBitbrains[c].title);
-  if (!missing.empty()) return bad(file_name, "no Bitbrains trace: column '" + missing + "' is missing");
+  if (!missing.empty())
+    return bad(file_name, "no Bitbrains trace: column '" + missing + "' is missing");
 
   std::uint32_t series[kBitbrainsCount];
   for (std::size_t c = 0; c < kBitbrainsCount; ++c) {
-    series[c] = metrics.add_series({std::string(kBitbrains[c].metric_namespace), std::string(kBitbrains[c].metric),
-                                    std::string(kBitbrains[c].unit), {{"InstanceId", "bitbrains-" + stem(file_name)}}});
+    series[c] = metrics.add_series({std::string(kBitbrains[c].metric_namespace),
+                                    std::string(kBitbrains[c].metric),
+                                    std::string(kBitbrains[c].unit),
+                                    {{"InstanceId", "bitbrains-" + stem(file_name)}}});
   }
   CsvSummary summary;
   Spacing spacing;
@@ -218,7 +234,8 @@ Result<CsvSummary> convert_bitbrains(std::string_view file_name, std::string_vie
       ++summary.bad_rows;
       continue;
     }
-    const auto time_s = static_cast<std::int64_t>(*time >= kMillisecondsFrom ? *time / 1000 : *time);
+    const auto time_s =
+        static_cast<std::int64_t>(*time >= kMillisecondsFrom ? *time / 1000 : *time);
     spacing.add(time_s);
     for (std::size_t c = 0; c < kBitbrainsCount; ++c) {
       if (c == kMemory && *provisioned <= 0) {
@@ -236,13 +253,15 @@ Result<CsvSummary> convert_bitbrains(std::string_view file_name, std::string_vie
 
 }  // namespace
 
-Result<CsvSummary> convert_csv(CsvKind kind, std::string_view file_name, std::string_view text, const CsvOptions& options,
-                               std::string& out) {
+Result<CsvSummary> convert_csv(CsvKind kind, std::string_view file_name, std::string_view text,
+                               const CsvOptions& options, std::string& out) {
   MetricText metrics(MetricFormat::kJson, options.stream, options.account, options.region);
-  return kind == CsvKind::kNab ? convert_nab(file_name, text, metrics, out) : convert_bitbrains(file_name, text, metrics, out);
+  return kind == CsvKind::kNab ? convert_nab(file_name, text, metrics, out)
+                               : convert_bitbrains(file_name, text, metrics, out);
 }
 
-Result<CsvSummary> from_csv(CsvKind kind, const std::vector<std::string>& files, const CsvOptions& options,
+Result<CsvSummary> from_csv(CsvKind kind, const std::vector<std::string>& files,
+                            const CsvOptions& options,
                             const std::function<Result<void>(std::string_view)>& write) {
   CsvSummary all;
   std::string out;
@@ -265,7 +284,8 @@ Result<CsvSummary> from_csv(CsvKind kind, const std::vector<std::string>& files,
 Result<CsvKind> parse_csv_kind(std::string_view name) {
   if (name == "nab") return CsvKind::kNab;
   if (name == "bitbrains") return CsvKind::kBitbrains;
-  return Error{ErrorCode::kInvalidArgument, "--from-csv: '" + std::string(name) + "' is no known kind: use nab or bitbrains"};
+  return Error{ErrorCode::kInvalidArgument,
+               "--from-csv: '" + std::string(name) + "' is no known kind: use nab or bitbrains"};
 }
 
 }  // namespace fleetmeter::generate

@@ -9,10 +9,12 @@
 
 namespace fleetmeter::generate {
 
-/// The fleet as `aws ec2 describe-instances | describe-network-interfaces | describe-subnets | describe-nat-gateways` and
-/// `aws autoscaling describe-auto-scaling-groups` print it: pairs of file name and text. Launched 30 days before the start.
-/// Tags: Name, Environment, Project, Department, and aws:autoscaling:groupName on machines. Desired capacity is that of the
-/// start of the telemetry.
-std::vector<std::pair<std::string, std::string>> inventory_files(const FleetOptions& options, const Topology& fleet);
+/// The fleet as `aws ec2 describe-instances | describe-network-interfaces | describe-subnets |
+/// describe-nat-gateways` and `aws autoscaling describe-auto-scaling-groups` print it: pairs of
+/// file name and text. Launched 30 days before the start. Tags: Name, Environment, Project,
+/// Department, and aws:autoscaling:groupName on machines. Desired capacity is that of the start of
+/// the telemetry.
+std::vector<std::pair<std::string, std::string>> inventory_files(const FleetOptions& options,
+                                                                 const Topology& fleet);
 
 }  // namespace fleetmeter::generate

@@ -18,7 +18,8 @@ void append_json_string(std::string_view text, std::string& out) {
       out += c;
     } else if (static_cast<unsigned char>(c) < 0x20) {
       char buffer[8];
-      std::snprintf(buffer, sizeof buffer, "\\u%04x", static_cast<unsigned>(static_cast<unsigned char>(c)));
+      std::snprintf(buffer, sizeof buffer, "\\u%04x",
+                    static_cast<unsigned>(static_cast<unsigned char>(c)));
       out += buffer;
     } else {
       out += c;
@@ -34,7 +35,8 @@ void append_number(std::uint64_t value, std::string& out) {
 
 void append_json_double(double value, std::string& out) {
   FM_CHECK(std::isfinite(value));
-  // Nearly every generated value is a small whole number of quarters: far cheaper than the general conversion.
+  // Nearly every generated value is a small whole number of quarters: far cheaper than the general
+  // conversion.
   const double quarters = value * 4;
   if (quarters >= 0 && quarters < 4e15 && quarters == std::floor(quarters)) {
     static constexpr std::string_view kFractions[] = {".0", ".25", ".5", ".75"};
@@ -127,19 +129,25 @@ CivilTime civil_time(std::int64_t time_s) noexcept {
   const auto day = std::chrono::floor<std::chrono::days>(at);
   const std::chrono::year_month_day date{day};
   const auto second = static_cast<int>((at - day).count());
-  return {static_cast<int>(date.year()), static_cast<int>(static_cast<unsigned>(date.month())),
-          static_cast<int>(static_cast<unsigned>(date.day())), second / 3600, second / 60 % 60, second % 60};
+  return {static_cast<int>(date.year()),
+          static_cast<int>(static_cast<unsigned>(date.month())),
+          static_cast<int>(static_cast<unsigned>(date.day())),
+          second / 3600,
+          second / 60 % 60,
+          second % 60};
 }
 
 std::int64_t unix_time(const CivilTime& time) noexcept {
   const std::chrono::sys_days day = std::chrono::year{time.year} / time.month / time.day;
-  return std::chrono::sys_seconds{day}.time_since_epoch().count() + time.hour * 3600 + time.minute * 60 + time.second;
+  return std::chrono::sys_seconds{day}.time_since_epoch().count() + time.hour * 3600 +
+         time.minute * 60 + time.second;
 }
 
 std::string rfc3339(std::int64_t time_s) {
   const CivilTime t = civil_time(time_s);
   char buffer[96];
-  std::snprintf(buffer, sizeof buffer, "%04d-%02d-%02dT%02d:%02d:%02dZ", t.year, t.month, t.day, t.hour, t.minute, t.second);
+  std::snprintf(buffer, sizeof buffer, "%04d-%02d-%02dT%02d:%02d:%02dZ", t.year, t.month, t.day,
+                t.hour, t.minute, t.second);
   return buffer;
 }
 

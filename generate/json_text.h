@@ -8,12 +8,14 @@ namespace fleetmeter::generate {
 
 /// Appends `text` quoted and escaped as JSON.
 void append_json_string(std::string_view text, std::string& out);
-/// Appends a finite number with a fraction ("2.0"), shortest form that reads back equal, as metric streams print it.
+/// Appends a finite number with a fraction ("2.0"), shortest form that reads back equal, as metric
+/// streams print it.
 void append_json_double(double value, std::string& out);
 /// Appends an unsigned decimal.
 void append_number(std::uint64_t value, std::string& out);
 
-/// Writes one JSON document, indented by 4 as the AWS CLI does. Calls must nest rightly; keys only inside objects.
+/// Writes one JSON document, indented by 4 as the AWS CLI does. Calls must nest rightly; keys only
+/// inside objects.
 class JsonWriter {
  public:
   JsonWriter& open(char bracket);   ///< '{' or '['.

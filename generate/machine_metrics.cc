@@ -21,7 +21,8 @@ using Dimensions = std::vector<std::pair<std::string, std::string>>;
 
 void add_machine_series(const std::string& id, MetricText& text) {
   const Dimensions self = {{"InstanceId", id}};
-  const Dimensions disk = {{"InstanceId", id}, {"device", "C:"}, {"fstype", "NTFS"}, {"path", "C:"}};
+  const Dimensions disk = {
+      {"InstanceId", id}, {"device", "C:"}, {"fstype", "NTFS"}, {"path", "C:"}};
   const Dimensions adapter = {{"InstanceId", id}, {"interface", "Ethernet"}};
   text.add_series({kEc2, "CPUUtilization", "Percent", self});
   text.add_series({kEc2, "NetworkIn", "Bytes", self});
@@ -39,21 +40,28 @@ double number(std::uint64_t value) noexcept { return static_cast<double>(value);
 
 }  // namespace
 
-FleetMetrics::FleetMetrics(const FleetOptions& options, const Topology& fleet, const Expected& expected, MetricText& text)
-    : options_(options), fleet_(fleet), expected_(expected), text_(text), machine_traffic_(fleet.machines.size()),
+FleetMetrics::FleetMetrics(const FleetOptions& options, const Topology& fleet,
+                           const Expected& expected, MetricText& text)
+    : options_(options),
+      fleet_(fleet),
+      expected_(expected),
+      text_(text),
+      machine_traffic_(fleet.machines.size()),
       gateway_traffic_(fleet.gateways.size()) {
   for (const Machine& machine : fleet.machines) add_machine_series(machine.at.instance_id, text);
   first_gateway_series_ = kPerMachine * static_cast<std::uint32_t>(fleet.machines.size());
   for (const Gateway& gateway : fleet.gateways) {
-    for (const char* name : {"BytesInFromSource", "BytesOutToDestination", "BytesInFromDestination", "BytesOutToSource"}) {
+    for (const char* name : {"BytesInFromSource", "BytesOutToDestination", "BytesInFromDestination",
+                             "BytesOutToSource"}) {
       text.add_series({kNat, name, "Bytes", {{"NatGatewayId", gateway.id}}});
     }
     text.add_series({kNat, "PacketsDropCount", "Count", {{"NatGatewayId", gateway.id}}});
   }
-  first_group_series_ = first_gateway_series_ + kPerGateway * static_cast<std::uint32_t>(fleet.gateways.size());
+  first_group_series_ =
+      first_gateway_series_ + kPerGateway * static_cast<std::uint32_t>(fleet.gateways.size());
   for (const GroupOptions& group : options.groups) {
-    for (const char* name :
-         {"GroupMinSize", "GroupMaxSize", "GroupDesiredCapacity", "GroupInServiceInstances", "GroupTotalInstances"}) {
+    for (const char* name : {"GroupMinSize", "GroupMaxSize", "GroupDesiredCapacity",
+                             "GroupInServiceInstances", "GroupTotalInstances"}) {
       text.add_series({kAutoScaling, name, "None", {{"AutoScalingGroupName", group.name}}});
     }
   }
@@ -73,7 +81,8 @@ void FleetMetrics::sum(const std::vector<FlowLine>& lines) {
   }
 }
 
-void FleetMetrics::minute(const ScriptMinute& script, const std::vector<FlowLine>& lines, std::string& out) {
+void FleetMetrics::minute(const ScriptMinute& script, const std::vector<FlowLine>& lines,
+                          std::string& out) {
   minute_s_ = options_.start_s + std::int64_t{script.minute()} * 60;
   sum(lines);
   for (std::uint32_t m = 0; m < fleet_.machines.size(); ++m) {
@@ -94,14 +103,18 @@ void FleetMetrics::minute(const ScriptMinute& script, const std::vector<FlowLine
 
 void FleetMetrics::machine(const ScriptMinute& script, std::uint32_t index, std::string& out) {
   const Machine& machine = fleet_.machines[index];
-  Random random(options_.seed, 0x6d65747269ull + (std::uint64_t{index} << 24), static_cast<std::uint64_t>(script.minute()));
+  Random random(options_.seed, 0x6d65747269ull + (std::uint64_t{index} << 24),
+                static_cast<std::uint64_t>(script.minute()));
   const std::uint32_t load = daily_load(minute_s_);
   std::uint32_t series = index * kPerMachine;
-  const auto put = [&](const StatisticSet& set) { text_.append(series++, minute_s_, kPeriod, set, out); };
+  const auto put = [&](const StatisticSet& set) {
+    text_.append(series++, minute_s_, kPeriod, set, out);
+  };
   const auto one = [&put](double value) { put(StatisticSet::one(value)); };
 
   // 40 to 60 % by the time of day, at most 4 % off by machine and minute: clear of every threshold.
-  const std::int32_t cpu_quarters = 160 + static_cast<std::int32_t>(load - 96) / 2 + machine.cpu_offset_quarters +
+  const std::int32_t cpu_quarters = 160 + static_cast<std::int32_t>(load - 96) / 2 +
+                                    machine.cpu_offset_quarters +
                                     static_cast<std::int32_t>(random.below(9)) - 4;
   const double surge = script.value(IncidentKind::kCpu, machine.group);
   one(surge >= 0 ? surge : cpu_quarters / 4.0);
@@ -116,7 +129,8 @@ void FleetMetrics::machine(const ScriptMinute& script, std::uint32_t index, std:
   const std::uint32_t requests = 2 * load + random.below(64);
   const std::uint32_t fastest = 4 + random.below(8), slowest = 150 + random.below(400);
   one(requests);
-  put({number(requests), number(std::uint64_t{requests} * 40 + random.below(1000)), number(fastest), number(slowest)});
+  put({number(requests), number(std::uint64_t{requests} * 40 + random.below(1000)), number(fastest),
+       number(slowest)});
   one(random.below(16) == 0 ? 1 : 0);
   datapoints_[kEc2] += 4;
   datapoints_[kAgent] += 3;
@@ -125,15 +139,18 @@ void FleetMetrics::machine(const ScriptMinute& script, std::uint32_t index, std:
 
 void FleetMetrics::group(const ScriptMinute& script, std::size_t index, std::string& out) {
   const auto& timeline = expected_.desired[index];
-  const auto after = std::upper_bound(timeline.begin(), timeline.end(), script.minute(),
-                                      [](std::int32_t minute, const auto& entry) { return minute < entry.first; });
+  const auto after =
+      std::upper_bound(timeline.begin(), timeline.end(), script.minute(),
+                       [](std::int32_t minute, const auto& entry) { return minute < entry.first; });
   FM_CHECK(after != timeline.begin());
   const std::uint32_t desired = std::prev(after)->second;
   std::uint32_t lost = 0;
-  for (const std::uint32_t m : fleet_.group_machines[index]) lost += script.zone_lost(fleet_.machines[m].at.zone) ? 1 : 0;
+  for (const std::uint32_t m : fleet_.group_machines[index])
+    lost += script.zone_lost(fleet_.machines[m].at.zone) ? 1 : 0;
   std::uint32_t series = first_group_series_ + static_cast<std::uint32_t>(index) * kPerGroup;
-  for (const std::uint32_t gauge : {options_.groups[index].minimum, group_maximum(options_, fleet_, index), desired,
-                                    desired - std::min(desired, lost), desired}) {
+  for (const std::uint32_t gauge :
+       {options_.groups[index].minimum, group_maximum(options_, fleet_, index), desired,
+        desired - std::min(desired, lost), desired}) {
     text_.append(series++, minute_s_, kPeriod, StatisticSet::one(gauge), out);
   }
   datapoints_[kAutoScaling] += kPerGroup;

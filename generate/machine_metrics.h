@@ -13,18 +13,25 @@
 namespace fleetmeter::generate {
 
 /// The fleet's metrics, one datapoint a minute and series:
-///   10 a machine: AWS/EC2 CPUUtilization, NetworkIn, NetworkOut, StatusCheckFailed; CWAgent disk_used_percent,
+///   10 a machine: AWS/EC2 CPUUtilization, NetworkIn, NetworkOut, StatusCheckFailed; CWAgent
+///   disk_used_percent,
 ///      mem_used_percent, net_err_in; Hyperion/App RequestCount, ResponseTime, ErrorCount
-///    5 a NAT gateway: AWS/NATGateway Bytes{InFromSource,OutToDestination,InFromDestination,OutToSource}, PacketsDropCount
-///    5 a group: AWS/AutoScaling Group{MinSize,MaxSize,DesiredCapacity,InServiceInstances,TotalInstances}
-/// Network and NAT bytes are the sums of the minute's flow records. Machines and gateways of a lost zone send nothing; every
-/// value is a multiple of 0.25, so that sums of doubles are exact in any order.
+///    5 a NAT gateway: AWS/NATGateway
+///    Bytes{InFromSource,OutToDestination,InFromDestination,OutToSource}, PacketsDropCount 5 a
+///    group: AWS/AutoScaling
+///    Group{MinSize,MaxSize,DesiredCapacity,InServiceInstances,TotalInstances}
+/// Network and NAT bytes are the sums of the minute's flow records. Machines and gateways of a lost
+/// zone send nothing; every value is a multiple of 0.25, so that sums of doubles are exact in any
+/// order.
 class FleetMetrics {
  public:
-  FleetMetrics(const FleetOptions& options, const Topology& fleet, const Expected& expected, MetricText& text);
+  FleetMetrics(const FleetOptions& options, const Topology& fleet, const Expected& expected,
+               MetricText& text);
 
   void minute(const ScriptMinute& script, const std::vector<FlowLine>& lines, std::string& out);
-  [[nodiscard]] const std::map<std::string, std::uint64_t>& datapoints() const noexcept { return datapoints_; }
+  [[nodiscard]] const std::map<std::string, std::uint64_t>& datapoints() const noexcept {
+    return datapoints_;
+  }
 
  private:
   struct Traffic {

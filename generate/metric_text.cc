@@ -11,9 +11,12 @@ namespace {
 
 constexpr std::uint32_t kFramePointsMax = 100;
 
-// Wire format tags, (field << 3) | type; names of the fields are in opentelemetry/proto/metrics/v1/metrics.proto.
-constexpr char kField1 = 0x0a, kField2 = 0x12, kField3 = 0x1a, kField6 = 0x32, kField7 = 0x3a, kSummary = 0x5a;
-constexpr char kStartTime = 0x11, kTime = 0x19, kCount = 0x21, kSum = 0x29, kQuantile = 0x09, kQuantileValue = 0x11;
+// Wire format tags, (field << 3) | type; names of the fields are in
+// opentelemetry/proto/metrics/v1/metrics.proto.
+constexpr char kField1 = 0x0a, kField2 = 0x12, kField3 = 0x1a, kField6 = 0x32, kField7 = 0x3a,
+               kSummary = 0x5a;
+constexpr char kStartTime = 0x11, kTime = 0x19, kCount = 0x21, kSum = 0x29, kQuantile = 0x09,
+               kQuantileValue = 0x11;
 
 std::size_t varint_bytes(std::uint64_t value) noexcept {
   return static_cast<std::size_t>(std::bit_width(value | 1) + 6) / 7;
@@ -36,7 +39,9 @@ void append_fixed64(char tag, std::uint64_t value, std::string& out) {
   std::memcpy(buffer + 1, &value, sizeof value);
   out.append(buffer, sizeof buffer);
 }
-void append_double(char tag, double value, std::string& out) { append_fixed64(tag, std::bit_cast<std::uint64_t>(value), out); }
+void append_double(char tag, double value, std::string& out) {
+  append_fixed64(tag, std::bit_cast<std::uint64_t>(value), out);
+}
 
 /// AnyValue{string_value}
 std::string any_string(std::string_view text) {
@@ -67,7 +72,8 @@ std::string labels_07(const SeriesSpec& spec) {
 /// 1.0.0: KeyValue entries in field 7, dimensions as one kvlist.
 std::string labels_10(const SeriesSpec& spec) {
   std::string list, any, out;
-  for (const auto& [key, value] : spec.dimensions) append_length_field(kField1, key_value(key, any_string(value)), list);
+  for (const auto& [key, value] : spec.dimensions)
+    append_length_field(kField1, key_value(key, any_string(value)), list);
   append_length_field(kField6, list, any);
   append_length_field(kField7, key_value("Namespace", any_string(spec.metric_namespace)), out);
   append_length_field(kField7, key_value("MetricName", any_string(spec.name)), out);
@@ -88,7 +94,9 @@ std::string_view ucum(std::string_view unit) noexcept {
 }
 
 /// ValueAtQuantile without its proto3 zeros.
-std::size_t quantile_bytes(double quantile, double value) noexcept { return (quantile != 0 ? 9u : 0u) + (value != 0 ? 9u : 0u); }
+std::size_t quantile_bytes(double quantile, double value) noexcept {
+  return (quantile != 0 ? 9u : 0u) + (value != 0 ? 9u : 0u);
+}
 void append_quantile(double quantile, double value, std::string& out) {
   out += kField6;
   append_varint(quantile_bytes(quantile, value), out);
@@ -98,14 +106,17 @@ void append_quantile(double quantile, double value, std::string& out) {
 
 }  // namespace
 
-MetricText::MetricText(MetricFormat format, std::string_view stream, std::string_view account, std::string_view region)
+MetricText::MetricText(MetricFormat format, std::string_view stream, std::string_view account,
+                       std::string_view region)
     : format_(format), stream_(stream), account_(account), region_(region) {
-  const std::string arn = "arn:aws:cloudwatch:" + region_ + ":" + account_ + ":metric-stream/" + stream_;
+  const std::string arn =
+      "arn:aws:cloudwatch:" + region_ + ":" + account_ + ":metric-stream/" + stream_;
   std::string attributes;
-  for (const auto& [key, value] : {std::pair<std::string_view, std::string_view>{"cloud.provider", "aws"},
-                                   {"cloud.account.id", account_},
-                                   {"cloud.region", region_},
-                                   {"aws.exporter.arn", arn}}) {
+  for (const auto& [key, value] :
+       {std::pair<std::string_view, std::string_view>{"cloud.provider", "aws"},
+        {"cloud.account.id", account_},
+        {"cloud.region", region_},
+        {"aws.exporter.arn", arn}}) {
     append_length_field(kField1, key_value(key, any_string(value)), attributes);
   }
   append_length_field(kField1, attributes, resource_);
@@ -134,7 +145,8 @@ std::uint32_t MetricText::add_series(const SeriesSpec& spec) {
     append_json_string(spec.unit, series.tail);
     series.tail += "}\n";
   } else {
-    append_length_field(kField1, "amazonaws.com/" + spec.metric_namespace + "/" + spec.name, series.head);
+    append_length_field(kField1, "amazonaws.com/" + spec.metric_namespace + "/" + spec.name,
+                        series.head);
     append_length_field(kField3, ucum(spec.unit), series.head);
     series.labels = format_ == MetricFormat::kOtlp07 ? labels_07(spec) : labels_10(spec);
   }
@@ -142,15 +154,16 @@ std::uint32_t MetricText::add_series(const SeriesSpec& spec) {
   return static_cast<std::uint32_t>(series_.size() - 1);
 }
 
-void MetricText::append(std::uint32_t series, std::int64_t start_s, std::uint32_t period_s, const StatisticSet& set,
-                        std::string& out) {
+void MetricText::append(std::uint32_t series, std::int64_t start_s, std::uint32_t period_s,
+                        const StatisticSet& set, std::string& out) {
   FM_CHECK(series < series_.size());
   if (format_ == MetricFormat::kJson) return append_json(series_[series], start_s, set, out);
   append_point(series_[series], start_s, period_s, set);
   if (++frame_points_ == kFramePointsMax) end_frame(out);
 }
 
-void MetricText::append_json(const Series& series, std::int64_t start_s, const StatisticSet& set, std::string& out) const {
+void MetricText::append_json(const Series& series, std::int64_t start_s, const StatisticSet& set,
+                             std::string& out) const {
   out += series.head;
   append_number(static_cast<std::uint64_t>(start_s) * 1000, out);
   out += ",\"value\":{\"max\":";
@@ -164,9 +177,10 @@ void MetricText::append_json(const Series& series, std::int64_t start_s, const S
   out += series.tail;
 }
 
-void MetricText::append_point(const Series& series, std::int64_t start_s, std::uint32_t period_s, const StatisticSet& set) {
-  const std::size_t point = series.labels.size() + 3 * 9 + (set.sum != 0 ? 9u : 0u) + 2 + quantile_bytes(0, set.minimum) + 2 +
-                            quantile_bytes(1, set.maximum);
+void MetricText::append_point(const Series& series, std::int64_t start_s, std::uint32_t period_s,
+                              const StatisticSet& set) {
+  const std::size_t point = series.labels.size() + 3 * 9 + (set.sum != 0 ? 9u : 0u) + 2 +
+                            quantile_bytes(0, set.minimum) + 2 + quantile_bytes(1, set.maximum);
   const std::size_t summary = 1 + varint_bytes(point) + point;
   const std::size_t metric = series.head.size() + 1 + varint_bytes(summary) + summary;
   metrics_ += kField2;

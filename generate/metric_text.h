@@ -22,16 +22,20 @@ struct StatisticSet {
   [[nodiscard]] static StatisticSet one(double value) noexcept { return {1, value, value, value}; }
 };
 
-/// Prints metric stream records: JSON lines, or OTLP frames (varint length + ExportMetricsServiceRequest of one resource, one
-/// data point a metric), written by hand so that no decoder's schema is trusted to check itself.
-/// Rule: Amazon CloudWatch User Guide, "Metric streams: output formats" (JSON, OpenTelemetry 0.7.0 and 1.0.0).
+/// Prints metric stream records: JSON lines, or OTLP frames (varint length +
+/// ExportMetricsServiceRequest of one resource, one data point a metric), written by hand so that
+/// no decoder's schema is trusted to check itself. Rule: Amazon CloudWatch User Guide, "Metric
+/// streams: output formats" (JSON, OpenTelemetry 0.7.0 and 1.0.0).
 class MetricText {
  public:
-  MetricText(MetricFormat format, std::string_view stream, std::string_view account, std::string_view region);
+  MetricText(MetricFormat format, std::string_view stream, std::string_view account,
+             std::string_view region);
 
   std::uint32_t add_series(const SeriesSpec& spec);
-  /// Start and period in seconds. OTLP points gather into a frame of at most 100; JSON says no period.
-  void append(std::uint32_t series, std::int64_t start_s, std::uint32_t period_s, const StatisticSet& set, std::string& out);
+  /// Start and period in seconds. OTLP points gather into a frame of at most 100; JSON says no
+  /// period.
+  void append(std::uint32_t series, std::int64_t start_s, std::uint32_t period_s,
+              const StatisticSet& set, std::string& out);
   void end_frame(std::string& out);  ///< Writes what an OTLP frame has gathered.
 
  private:
@@ -40,8 +44,10 @@ class MetricText {
     std::string labels;  ///< OTLP: the data point's label or attribute fields.
     std::string tail;    ///< JSON: from the end of the values.
   };
-  void append_json(const Series& series, std::int64_t start_s, const StatisticSet& set, std::string& out) const;
-  void append_point(const Series& series, std::int64_t start_s, std::uint32_t period_s, const StatisticSet& set);
+  void append_json(const Series& series, std::int64_t start_s, const StatisticSet& set,
+                   std::string& out) const;
+  void append_point(const Series& series, std::int64_t start_s, std::uint32_t period_s,
+                    const StatisticSet& set);
 
   MetricFormat format_;
   std::string stream_, account_, region_;

@@ -17,7 +17,8 @@ namespace {
 constexpr std::size_t kOutBytes = 256 * 1024;
 
 Error failed(const std::filesystem::path& path, std::string_view what) {
-  return {ErrorCode::kUnavailable, path.string() + ": " + std::string(what) + ": " + std::strerror(errno)};
+  return {ErrorCode::kUnavailable,
+          path.string() + ": " + std::string(what) + ": " + std::strerror(errno)};
 }
 
 struct CloseFile {
@@ -61,11 +62,13 @@ struct OutputFile::State {
 OutputFile::OutputFile(std::unique_ptr<State> state) : state_(std::move(state)) {}
 OutputFile::~OutputFile() = default;
 
-Result<std::unique_ptr<OutputFile>> OutputFile::create(const std::filesystem::path& path, bool gzip) {
+Result<std::unique_ptr<OutputFile>> OutputFile::create(const std::filesystem::path& path,
+                                                       bool gzip) {
   std::error_code error;
   std::filesystem::create_directories(path.parent_path(), error);
   if (error) {
-    return Error{ErrorCode::kUnavailable, path.parent_path().string() + ": cannot make the directory: " + error.message()};
+    return Error{ErrorCode::kUnavailable,
+                 path.parent_path().string() + ": cannot make the directory: " + error.message()};
   }
   auto state = std::make_unique<State>();
   state->path = path;
@@ -108,9 +111,11 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t byt
     void operator()(gzFile_s* file) const noexcept { gzclose(file); }
   };
   if (std::filesystem::is_directory(path)) {
-    return Error{ErrorCode::kInvalidArgument, path.string() + ": is a directory; name the files in it"};
+    return Error{ErrorCode::kInvalidArgument,
+                 path.string() + ": is a directory; name the files in it"};
   }
-  std::unique_ptr<gzFile_s, CloseGzip> file(gzopen(path.c_str(), "rbe"));  // Reads plain files as they are.
+  std::unique_ptr<gzFile_s, CloseGzip> file(
+      gzopen(path.c_str(), "rbe"));  // Reads plain files as they are.
   if (!file) return failed(path, "cannot open");
   std::string text;
   std::array<char, 128 * 1024> chunk;
@@ -119,7 +124,8 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t byt
     int code = Z_OK;
     const char* message = gzerror(file.get(), &code);
     if (got < 0 || (got == 0 && code == Z_BUF_ERROR)) {
-      return Error{ErrorCode::kDataLoss, path.string() + ": gzip is truncated or damaged: " + message};
+      return Error{ErrorCode::kDataLoss,
+                   path.string() + ": gzip is truncated or damaged: " + message};
     }
     if (got == 0) return text;
     if (text.size() + static_cast<std::size_t>(got) > bytes_max) {

@@ -10,8 +10,9 @@
 
 namespace fleetmeter::generate {
 
-/// One output file, plain or gzip (one member, level 1, no time stamp in it). Makes missing directories. Equal writes give
-/// equal bytes on one machine; another CPU may compress the same text otherwise.
+/// One output file, plain or gzip (one member, level 1, no time stamp in it). Makes missing
+/// directories. Equal writes give equal bytes on one machine; another CPU may compress the same
+/// text otherwise.
 class OutputFile {
  public:
   static Result<std::unique_ptr<OutputFile>> create(const std::filesystem::path& path, bool gzip);
@@ -29,8 +30,8 @@ class OutputFile {
   std::unique_ptr<State> state_;
 };
 
-/// The whole of a file, inflated when it is gzip (all members). A truncated or damaged member is kDataLoss, a file that
-/// inflates past `bytes_max` kInvalidArgument.
+/// The whole of a file, inflated when it is gzip (all members). A truncated or damaged member is
+/// kDataLoss, a file that inflates past `bytes_max` kInvalidArgument.
 Result<std::string> read_file(const std::filesystem::path& path, std::size_t bytes_max);
 
 }  // namespace fleetmeter::generate

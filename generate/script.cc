@@ -22,30 +22,42 @@ constexpr std::array<KindInfo, 7> kKinds = {{{"cpu", 92.5, 0, 100},
                                              {"nat_drops", 12, 1, 1e6}}};
 constexpr std::int32_t kApartMin = 15;
 
-const KindInfo& info_of(IncidentKind kind) noexcept { return kKinds[static_cast<std::size_t>(kind)]; }
+const KindInfo& info_of(IncidentKind kind) noexcept {
+  return kKinds[static_cast<std::size_t>(kind)];
+}
 
 Error bad(const Incident& i, const std::string& message) {
-  return {ErrorCode::kInvalidArgument, "script: " + std::string(to_string(i.kind)) + "@" + std::to_string(i.start_min) + "+" +
+  return {ErrorCode::kInvalidArgument, "script: " + std::string(to_string(i.kind)) + "@" +
+                                           std::to_string(i.start_min) + "+" +
                                            std::to_string(i.length_min) + ": " + message};
 }
 
 std::size_t target_count(IncidentKind kind, const Topology& fleet) noexcept {
   switch (kind) {
-    case IncidentKind::kCpu: return fleet.group_machines.size();
-    case IncidentKind::kAzLoss: return fleet.zones.size();
-    case IncidentKind::kNatDrops: return fleet.gateways.size();
-    default: return fleet.machines.size();
+    case IncidentKind::kCpu:
+      return fleet.group_machines.size();
+    case IncidentKind::kAzLoss:
+      return fleet.zones.size();
+    case IncidentKind::kNatDrops:
+      return fleet.gateways.size();
+    default:
+      return fleet.machines.size();
   }
 }
 
 Result<void> check_one(const Incident& i, const FleetOptions& options, const Topology& fleet) {
-  if (i.start_min < kApartMin) return bad(i, "must start at minute 15 or later, when every rule has its first state");
-  if (i.length_min < 1 || i.start_min > options.duration_min - i.length_min) return bad(i, "must end within the telemetry");
+  if (i.start_min < kApartMin)
+    return bad(i, "must start at minute 15 or later, when every rule has its first state");
+  if (i.length_min < 1 || i.start_min > options.duration_min - i.length_min)
+    return bad(i, "must end within the telemetry");
   const std::size_t targets = target_count(i.kind, fleet);
-  if (i.target >= targets) return bad(i, "target " + std::to_string(i.target) + " is not below " + std::to_string(targets));
+  if (i.target >= targets)
+    return bad(i,
+               "target " + std::to_string(i.target) + " is not below " + std::to_string(targets));
   const KindInfo& kind = info_of(i.kind);
   if (!(i.value >= kind.least && i.value <= kind.most)) {
-    return bad(i, "value must be " + std::to_string(kind.least) + " to " + std::to_string(kind.most));
+    return bad(i,
+               "value must be " + std::to_string(kind.least) + " to " + std::to_string(kind.most));
   }
   if (i.value * 4 != std::floor(i.value * 4)) return bad(i, "value must be a multiple of 0.25");
   const bool counts = i.kind == IncidentKind::kScan || i.kind == IncidentKind::kNatDrops;
@@ -54,7 +66,8 @@ Result<void> check_one(const Incident& i, const FleetOptions& options, const Top
 }
 
 bool close(const Incident& a, const Incident& b) noexcept {
-  return a.start_min < b.start_min + b.length_min + kApartMin && b.start_min < a.start_min + a.length_min + kApartMin;
+  return a.start_min < b.start_min + b.length_min + kApartMin &&
+         b.start_min < a.start_min + a.length_min + kApartMin;
 }
 
 template <typename T>
@@ -81,11 +94,13 @@ bool holds(const Incident& incident, std::int32_t minute) noexcept {
 
 Result<Incident> parse_incident(std::string_view text) {
   const auto refuse = [text](const std::string& why) {
-    return Error{ErrorCode::kInvalidArgument, "incident '" + std::string(text) + "': " + why +
-                                                  "; expected KIND@START+LENGTH[:TARGET[:VALUE]], e.g. cpu@65+18:0:92.5"};
+    return Error{ErrorCode::kInvalidArgument,
+                 "incident '" + std::string(text) + "': " + why +
+                     "; expected KIND@START+LENGTH[:TARGET[:VALUE]], e.g. cpu@65+18:0:92.5"};
   };
   const std::string_view name = text.substr(0, text.find('@'));
-  const auto kind = std::find_if(kKinds.begin(), kKinds.end(), [name](const KindInfo& k) { return k.name == name; });
+  const auto kind = std::find_if(kKinds.begin(), kKinds.end(),
+                                 [name](const KindInfo& k) { return k.name == name; });
   if (kind == kKinds.end()) {
     return refuse("kind must be one of cpu, memory, disk, scan, az_loss, status_check, nat_drops");
   }
@@ -93,15 +108,20 @@ Result<Incident> parse_incident(std::string_view text) {
   incident.kind = static_cast<IncidentKind>(kind - kKinds.begin());
   incident.value = kind->usual;
   std::string_view rest = text.substr(name.size());
-  if (!take_char(rest, '@') || !take_number(rest, incident.start_min)) return refuse("no start minute");
-  if (!take_char(rest, '+') || !take_number(rest, incident.length_min)) return refuse("no length in minutes");
-  if (take_char(rest, ':') && !take_number(rest, incident.target)) return refuse("target is no index");
-  if (take_char(rest, ':') && !take_number(rest, incident.value)) return refuse("value is no number");
+  if (!take_char(rest, '@') || !take_number(rest, incident.start_min))
+    return refuse("no start minute");
+  if (!take_char(rest, '+') || !take_number(rest, incident.length_min))
+    return refuse("no length in minutes");
+  if (take_char(rest, ':') && !take_number(rest, incident.target))
+    return refuse("target is no index");
+  if (take_char(rest, ':') && !take_number(rest, incident.value))
+    return refuse("value is no number");
   if (!rest.empty()) return refuse("'" + std::string(rest) + "' is left over");
   return incident;
 }
 
-std::vector<Incident> default_script(std::int32_t duration_min, std::uint32_t machines, std::uint32_t zones) {
+std::vector<Incident> default_script(std::int32_t duration_min, std::uint32_t machines,
+                                     std::uint32_t zones) {
   const auto machine = [machines](std::uint32_t part) { return machines * part / 16; };
   const Incident day[] = {
       {IncidentKind::kCpu, 20, 23, 0, 20},
@@ -120,21 +140,26 @@ std::vector<Incident> default_script(std::int32_t duration_min, std::uint32_t ma
   std::vector<Incident> script;
   for (Incident incident : day) {
     if (duration_min > kDayMin) {
-      incident.start_min = static_cast<std::int32_t>(std::int64_t{incident.start_min} * duration_min / kDayMin);
+      incident.start_min =
+          static_cast<std::int32_t>(std::int64_t{incident.start_min} * duration_min / kDayMin);
     }
-    if (incident.start_min + incident.length_min + kSpareMin <= duration_min) script.push_back(incident);
+    if (incident.start_min + incident.length_min + kSpareMin <= duration_min)
+      script.push_back(incident);
   }
   return script;
 }
 
-Result<void> check_script(std::span<const Incident> script, const FleetOptions& options, const Topology& fleet) {
+Result<void> check_script(std::span<const Incident> script, const FleetOptions& options,
+                          const Topology& fleet) {
   for (std::size_t a = 0; a < script.size(); ++a) {
     if (auto good = check_one(script[a], options, fleet); !good) return good;
     for (std::size_t b = 0; b < a; ++b) {
       const bool same = script[a].kind == script[b].kind && script[a].target == script[b].target;
-      const bool loss = script[a].kind == IncidentKind::kAzLoss || script[b].kind == IncidentKind::kAzLoss;
+      const bool loss =
+          script[a].kind == IncidentKind::kAzLoss || script[b].kind == IncidentKind::kAzLoss;
       if ((same || loss) && close(script[a], script[b])) {
-        return bad(script[a], "is less than 15 minutes from " + std::string(to_string(script[b].kind)) + "@" +
+        return bad(script[a], "is less than 15 minutes from " +
+                                  std::string(to_string(script[b].kind)) + "@" +
                                   std::to_string(script[b].start_min));
       }
     }

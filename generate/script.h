@@ -17,15 +17,19 @@ inline constexpr double kDiskFillTo = 99;
 /// True in the incident's minutes [start_min, start_min + length_min).
 [[nodiscard]] bool holds(const Incident& incident, std::int32_t minute) noexcept;
 
-/// Refuses scripts whose outcome is not plain: an unknown target, a value out of range or no multiple of 0.25, a start
-/// before minute 15, an end past the telemetry, two incidents of one kind and target less than 15 minutes apart, and a zone
-/// loss less than 15 minutes from any other incident.
-Result<void> check_script(std::span<const Incident> script, const FleetOptions& options, const Topology& fleet);
+/// Refuses scripts whose outcome is not plain: an unknown target, a value out of range or no
+/// multiple of 0.25, a start before minute 15, an end past the telemetry, two incidents of one kind
+/// and target less than 15 minutes apart, and a zone loss less than 15 minutes from any other
+/// incident.
+Result<void> check_script(std::span<const Incident> script, const FleetOptions& options,
+                          const Topology& fleet);
 
-/// What the script says about one minute, answered per machine without search: call `at` once a minute.
+/// What the script says about one minute, answered per machine without search: call `at` once a
+/// minute.
 class ScriptMinute {
  public:
-  explicit ScriptMinute(std::span<const Incident> script) : script_(script) {}  ///< Views the script.
+  explicit ScriptMinute(std::span<const Incident> script)
+      : script_(script) {}  ///< Views the script.
   void at(std::int32_t minute);
 
   [[nodiscard]] bool zone_lost(std::uint32_t zone) const noexcept { return lost_ >> zone & 1; }

@@ -11,13 +11,23 @@ namespace {
 constexpr std::uint32_t kHostsPerSubnet = 240;  // .10 to .249
 constexpr std::uint32_t kZonesMax = 6;
 
-enum class IdKind : std::uint64_t { kInstance = 1, kInterface, kGateway, kSubnet, kVpc, kFlowLog, kAllocation };
+enum class IdKind : std::uint64_t {
+  kInstance = 1,
+  kInterface,
+  kGateway,
+  kSubnet,
+  kVpc,
+  kFlowLog,
+  kAllocation
+};
 
-/// "i-0" and 16 hex digits. Distinct indexes give distinct ids of one kind: every step is a bijection of the index.
+/// "i-0" and 16 hex digits. Distinct indexes give distinct ids of one kind: every step is a
+/// bijection of the index.
 std::string make_id(const char* prefix, std::uint64_t seed, IdKind kind, std::uint64_t index) {
   const std::uint64_t base = Random::mix(seed ^ (static_cast<std::uint64_t>(kind) << 56));
   char buffer[40];
-  std::snprintf(buffer, sizeof buffer, "%s-0%016llx", prefix, static_cast<unsigned long long>(Random::mix(base + index)));
+  std::snprintf(buffer, sizeof buffer, "%s-0%016llx", prefix,
+                static_cast<unsigned long long>(Random::mix(base + index)));
   return buffer;
 }
 
@@ -25,7 +35,9 @@ std::string address(std::uint32_t third, std::uint32_t fourth) {
   return "10.0." + std::to_string(third) + "." + std::to_string(fourth);
 }
 
-Error bad(const std::string& message) { return {ErrorCode::kInvalidArgument, "generate: " + message}; }
+Error bad(const std::string& message) {
+  return {ErrorCode::kInvalidArgument, "generate: " + message};
+}
 
 /// "use1" of "us-east-1": the short region name in zone ids.
 std::string zone_id_prefix(const std::string& region) {
@@ -44,7 +56,8 @@ Result<void> check(const FleetOptions& o) {
   if (o.start_s < 0 || o.start_s % 60 != 0 || o.start_s > 4'102'444'800) {
     return bad("start must be a whole minute between 1970 and 2100");
   }
-  if (o.duration_min < 1 || o.duration_min > 44'640) return bad("duration must be 1 to 44640 minutes");
+  if (o.duration_min < 1 || o.duration_min > 44'640)
+    return bad("duration must be 1 to 44640 minutes");
   if (o.zones < 1 || o.zones > kZonesMax) return bad("zones must be 1 to 6");
   if (o.gateways > o.zones) return bad("gateways must be at most one a zone");
   if (o.groups.empty()) return bad("at least one group is needed");
@@ -53,12 +66,14 @@ Result<void> check(const FleetOptions& o) {
   }
   std::set<std::string> names;
   for (const GroupOptions& group : o.groups) {
-    if (group.name.empty() || !names.insert(group.name).second) return bad("group names must differ and not be empty");
+    if (group.name.empty() || !names.insert(group.name).second)
+      return bad("group names must differ and not be empty");
   }
   if (o.account.size() != 12 || o.account.find_first_not_of("0123456789") != std::string::npos) {
     return bad("account must be 12 digits");
   }
-  if (o.region.empty() || o.region.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != std::string::npos) {
+  if (o.region.empty() ||
+      o.region.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != std::string::npos) {
     return bad("region must be a name like us-east-1");
   }
   return {};
@@ -72,15 +87,16 @@ void add_zones(const FleetOptions& options, Topology& fleet) {
     zone.id = zone_id_prefix(options.region) + "-az" + std::to_string(z + 1);
     zone.gateway = z % gateways;
     fleet.zones.push_back(std::move(zone));
-    fleet.subnets.push_back({make_id("subnet", options.seed, IdKind::kSubnet, fleet.subnets.size()), address(z + 1, 0) + "/24",
-                             "public-" + fleet.zones[z].name, z, true});
+    fleet.subnets.push_back({make_id("subnet", options.seed, IdKind::kSubnet, fleet.subnets.size()),
+                             address(z + 1, 0) + "/24", "public-" + fleet.zones[z].name, z, true});
   }
   for (std::uint32_t g = 0; g < gateways; ++g) {
     Gateway gateway;
     gateway.id = make_id("nat", options.seed, IdKind::kGateway, g);
     gateway.allocation_id = make_id("eipalloc", options.seed, IdKind::kAllocation, g);
     gateway.public_address = "192.0.2." + std::to_string(10 + g);
-    gateway.at = {make_id("eni", options.seed, IdKind::kInterface, g), address(g + 1, 220), "", fleet.subnets[g].id, g};
+    gateway.at = {make_id("eni", options.seed, IdKind::kInterface, g), address(g + 1, 220), "",
+                  fleet.subnets[g].id, g};
     fleet.gateways.push_back(std::move(gateway));
   }
 }
@@ -91,8 +107,10 @@ void add_machines(const FleetOptions& options, std::uint32_t subnets_per_zone, T
   for (std::uint32_t z = 0; z < options.zones; ++z) {
     for (std::uint32_t s = 0; s < subnets_per_zone; ++s) {
       const std::string suffix = s == 0 ? "" : "-" + std::to_string(s + 1);
-      fleet.subnets.push_back({make_id("subnet", options.seed, IdKind::kSubnet, fleet.subnets.size()),
-                               address(10 + z * stride + s, 0) + "/24", "private-" + fleet.zones[z].name + suffix, z, false});
+      fleet.subnets.push_back(
+          {make_id("subnet", options.seed, IdKind::kSubnet, fleet.subnets.size()),
+           address(10 + z * stride + s, 0) + "/24", "private-" + fleet.zones[z].name + suffix, z,
+           false});
     }
   }
   fleet.group_machines.resize(options.groups.size());
@@ -101,7 +119,8 @@ void add_machines(const FleetOptions& options, std::uint32_t subnets_per_zone, T
     const std::uint32_t z = m % options.zones;
     Machine machine;
     machine.place = m / options.zones;
-    machine.group = static_cast<std::uint32_t>(std::uint64_t{m} * options.groups.size() / options.machines);
+    machine.group =
+        static_cast<std::uint32_t>(std::uint64_t{m} * options.groups.size() / options.machines);
     const std::uint32_t s = machine.place / kHostsPerSubnet;
     machine.at = {make_id("eni", options.seed, IdKind::kInterface, kZonesMax + m),
                   address(10 + z * stride + s, 10 + machine.place % kHostsPerSubnet),
@@ -128,8 +147,8 @@ Result<Topology> lay_out(const FleetOptions& options) {
   const std::uint32_t per_zone = (options.machines + options.zones - 1) / options.zones;
   const std::uint32_t subnets_per_zone = (per_zone + kHostsPerSubnet - 1) / kHostsPerSubnet;
   if (10 + options.zones * std::max(10u, subnets_per_zone) > 256) {
-    return bad("machines: " + std::to_string(options.machines) + " do not fit into 10.0.0.0/16 with " +
-               std::to_string(options.zones) + " zones");
+    return bad("machines: " + std::to_string(options.machines) +
+               " do not fit into 10.0.0.0/16 with " + std::to_string(options.zones) + " zones");
   }
   Topology fleet;
   fleet.vpc_id = make_id("vpc", options.seed, IdKind::kVpc, 0);

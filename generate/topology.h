@@ -19,8 +19,9 @@ struct Endpoint {
 struct Machine {
   Endpoint at;
   std::uint32_t group = 0;
-  std::uint32_t place = 0;           ///< Position in its zone.
-  std::uint32_t traffic_weight = 1;  ///< Multiplies its bytes; three machines talk far more than the rest.
+  std::uint32_t place = 0;  ///< Position in its zone.
+  std::uint32_t traffic_weight =
+      1;  ///< Multiplies its bytes; three machines talk far more than the rest.
   std::int32_t cpu_offset_quarters = 0;
   std::uint32_t memory_percent = 0, disk_percent = 0;  ///< At rest.
 };
@@ -49,23 +50,29 @@ struct Topology {
   std::vector<std::vector<std::uint32_t>> group_machines;
 };
 
-/// Lays the fleet out: gateways in public 10.0.1.0/24 and on, one a zone; machines in private 10.0.10.0/24 and on,
-/// 240 a subnet, zones alternating. kInvalidArgument names the option that does not work.
+/// Lays the fleet out: gateways in public 10.0.1.0/24 and on, one a zone; machines in
+/// private 10.0.10.0/24 and on, 240 a subnet, zones alternating. kInvalidArgument names the option
+/// that does not work.
 Result<Topology> lay_out(const FleetOptions& options);
 
-/// Addresses outside the VPC: internet hosts (documentation ranges, so nobody's), and the company's network behind a VPN.
+/// Addresses outside the VPC: internet hosts (documentation ranges, so nobody's), and the company's
+/// network behind a VPN.
 inline constexpr std::array<const char*, 16> kInternetHosts = {
-    "203.0.113.10",  "203.0.113.27",  "203.0.113.41",  "203.0.113.58",  "203.0.113.76",  "203.0.113.93",
-    "203.0.113.119", "203.0.113.204", "198.51.100.8",  "198.51.100.23", "198.51.100.47", "198.51.100.66",
+    "203.0.113.10",  "203.0.113.27",   "203.0.113.41",   "203.0.113.58",
+    "203.0.113.76",  "203.0.113.93",   "203.0.113.119",  "203.0.113.204",
+    "198.51.100.8",  "198.51.100.23",  "198.51.100.47",  "198.51.100.66",
     "198.51.100.90", "198.51.100.133", "198.51.100.171", "198.51.100.240"};
-inline constexpr std::array<const char*, 4> kCorporateHosts = {"172.16.5.10", "172.16.5.11", "172.16.9.20", "172.16.9.31"};
+inline constexpr std::array<const char*, 4> kCorporateHosts = {"172.16.5.10", "172.16.5.11",
+                                                               "172.16.9.20", "172.16.9.31"};
 inline constexpr const char* kScanner = "172.31.66.6";
 
-/// Stateless random numbers: a stream is fixed by what it is for, so no draw depends on the order of others.
+/// Stateless random numbers: a stream is fixed by what it is for, so no draw depends on the order
+/// of others.
 class Random {
  public:
   Random(std::uint64_t seed, std::uint64_t a, std::uint64_t b = 0) noexcept
-      : state_(mix(seed * 0x9e3779b97f4a7c15ull + mix(a * 0xbf58476d1ce4e5b9ull + mix(b + 0x632be59bd9b4e019ull)))) {}
+      : state_(mix(seed * 0x9e3779b97f4a7c15ull +
+                   mix(a * 0xbf58476d1ce4e5b9ull + mix(b + 0x632be59bd9b4e019ull)))) {}
   /// SplitMix64's finalizer: a bijection, so distinct inputs stay distinct.
   [[nodiscard]] static std::uint64_t mix(std::uint64_t x) noexcept {
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;

@@ -13,11 +13,16 @@ constexpr std::uint8_t kSyn = 2, kSynFin = 3, kSynAckFin = 19;
 /// What one machine does in one minute.
 class MachineMinute {
  public:
-  MachineMinute(const FleetOptions& options, const Topology& fleet, const ScriptMinute& script, std::uint32_t machine,
-                std::vector<FlowLine>& lines)
-      : fleet_(fleet), script_(script), self_(fleet.machines[machine]), index_(machine), lines_(lines),
+  MachineMinute(const FleetOptions& options, const Topology& fleet, const ScriptMinute& script,
+                std::uint32_t machine, std::vector<FlowLine>& lines)
+      : fleet_(fleet),
+        script_(script),
+        self_(fleet.machines[machine]),
+        index_(machine),
+        lines_(lines),
         minute_s_(options.start_s + std::int64_t{script.minute()} * 60),
-        random_(options.seed, 0x666c6f77ull + (std::uint64_t{machine} << 24), static_cast<std::uint64_t>(script.minute())),
+        random_(options.seed, 0x666c6f77ull + (std::uint64_t{machine} << 24),
+                static_cast<std::uint64_t>(script.minute())),
         load_(daily_load(minute_s_)) {}
 
   void add() {
@@ -38,7 +43,8 @@ class MachineMinute {
     return {start, start + 5 + random_.below(30)};  // At most second 58.
   }
   std::uint64_t sized(std::uint32_t usual) {
-    return 40 + std::uint64_t{usual} * self_.traffic_weight * load_ / 256 + random_.below(usual / 8);
+    return 40 + std::uint64_t{usual} * self_.traffic_weight * load_ / 256 +
+           random_.below(usual / 8);
   }
   std::uint16_t client_port() { return static_cast<std::uint16_t>(32'768 + random_.below(28'000)); }
 
@@ -55,7 +61,8 @@ class MachineMinute {
     return far[random_.below(static_cast<std::uint32_t>(far.size()))];
   }
 
-  FlowLine line(const Endpoint& at, std::string_view source, std::string_view destination, const Span& when) const {
+  FlowLine line(const Endpoint& at, std::string_view source, std::string_view destination,
+                const Span& when) const {
     FlowLine out;
     out.at = &at;
     out.source = out.packet_source = source;
@@ -92,7 +99,8 @@ class MachineMinute {
     lines_.push_back(out);
   }
 
-  void inside_vpc(std::uint32_t peer, std::uint16_t service, std::uint32_t request, std::uint32_t reply) {
+  void inside_vpc(std::uint32_t peer, std::uint16_t service, std::uint32_t request,
+                  std::uint32_t reply) {
     const Span when = span();
     const std::uint16_t port = client_port();
     const std::uint64_t out_bytes = sized(request), back_bytes = sized(reply);
@@ -137,7 +145,8 @@ class MachineMinute {
     out.traffic_path = kPathSameVpc;  // As AWS logs it: the next hop is the gateway's interface.
     lines_.push_back(out);
 
-    const auto at_nat = [&](FlowLine record, std::string_view source, std::string_view destination, PathClass path, NatFlow flow) {
+    const auto at_nat = [&](FlowLine record, std::string_view source, std::string_view destination,
+                            PathClass path, NatFlow flow) {
       record.at = &nat;
       record.gateway = gateway;
       record.source = source;
@@ -145,7 +154,9 @@ class MachineMinute {
       record.path = path;
       record.nat = flow;
       record.egress = flow == NatFlow::kToDestination || flow == NatFlow::kToSource;
-      record.traffic_path = flow == NatFlow::kToDestination ? kPathInternet : flow == NatFlow::kToSource ? kPathSameVpc : 0;
+      record.traffic_path = flow == NatFlow::kToDestination ? kPathInternet
+                            : flow == NatFlow::kToSource    ? kPathSameVpc
+                                                            : 0;
       return record;
     };
     lines_.push_back(at_nat(ask, own, inside, leg, NatFlow::kFromSource));
@@ -187,7 +198,8 @@ class MachineMinute {
   void log_datagram() {
     const Span when = span();
     const std::uint32_t collector = same_zone_peer();
-    FlowLine datagram = line(self_.at, self_.at.address, fleet_.machines[collector].at.address, when);
+    FlowLine datagram =
+        line(self_.at, self_.at.address, fleet_.machines[collector].at.address, when);
     ports(datagram, client_port(), 514);
     datagram.protocol = kUdp;
     carry(datagram, sized(800));
@@ -195,7 +207,8 @@ class MachineMinute {
   }
 
   void rejected() {
-    FlowLine probe = line(self_.at, kCorporateHosts[random_.below(kCorporateHosts.size())], self_.at.address, span());
+    FlowLine probe = line(self_.at, kCorporateHosts[random_.below(kCorporateHosts.size())],
+                          self_.at.address, span());
     reject(probe, 3389, PathClass::kOtherPrivate);
     std::string_view host = kInternetHosts[random_.below(kInternetHosts.size())];
     const std::uint32_t gateway = fleet_.zones[self_.at.zone].gateway;
@@ -240,8 +253,8 @@ FlowLine silent(const Endpoint& at, LineStatus status, std::int64_t minute_s) {
   return out;
 }
 
-void scan(const FleetOptions& options, const Machine& target, std::uint32_t index, const ScriptMinute& script,
-          std::uint32_t count, std::vector<FlowLine>& lines) {
+void scan(const FleetOptions& options, const Machine& target, std::uint32_t index,
+          const ScriptMinute& script, std::uint32_t count, std::vector<FlowLine>& lines) {
   const std::int64_t minute_s = options.start_s + std::int64_t{script.minute()} * 60;
   Random random(options.seed, 0x7363616e, static_cast<std::uint64_t>(script.minute()));
   for (std::uint32_t n = 0; n < count; ++n) {

@@ -6,7 +6,8 @@
 namespace fleetmeter::generate {
 namespace {
 
-/// Transitions as "rule minute from>to" of one machine, gateway or interface each, counted per line.
+/// Transitions as "rule minute from>to" of one machine, gateway or interface each, counted per
+/// line.
 class ExpectedTest : public ::testing::Test {
  protected:
   ExpectedTest() {
@@ -21,14 +22,16 @@ class ExpectedTest : public ::testing::Test {
   [[nodiscard]] std::map<std::string, int> alarms() const {
     std::map<std::string, int> out;
     for (const AlarmTransition& a : expected_.alarms) {
-      ++out[a.rule + " " + std::to_string((a.time_s - options_.start_s) / 60) + " " + a.from + ">" + a.to];
+      ++out[a.rule + " " + std::to_string((a.time_s - options_.start_s) / 60) + " " + a.from + ">" +
+            a.to];
     }
     return out;
   }
   [[nodiscard]] std::vector<std::string> scaling() const {
     std::vector<std::string> out;
     for (const ScalingDecision& s : expected_.scaling) {
-      out.push_back(std::to_string((s.time_s - options_.start_s) / 60) + " " + std::to_string(s.from) + ">" + std::to_string(s.to));
+      out.push_back(std::to_string((s.time_s - options_.start_s) / 60) + " " +
+                    std::to_string(s.from) + ">" + std::to_string(s.to));
     }
     return out;
   }
@@ -77,7 +80,8 @@ TEST_F(ExpectedTest, ScalesOutEveryFiveMinutesWhileTheSurgeLastsUpToTheMaximum) 
   run({{IncidentKind::kCpu, 20, 18, 0, 92.5}});
   EXPECT_THAT(scaling(), ElementsAre("25 4>5", "30 5>6", "35 6>7"));
   run({{IncidentKind::kCpu, 20, 20, 0, 92.5}});
-  EXPECT_EQ(scaling().back(), "40 7>8") << "the alarm still holds at the end of the last breaching minute";
+  EXPECT_EQ(scaling().back(), "40 7>8")
+      << "the alarm still holds at the end of the last breaching minute";
   EXPECT_EQ(expected_.desired[0].back(), (std::pair<std::int32_t, std::uint32_t>{40, 8}));
 }
 
@@ -88,7 +92,8 @@ TEST_F(ExpectedTest, ScalesInAfterTenQuietMinutesDownToTheMinimum) {
 }
 
 TEST_F(ExpectedTest, ADiskAlarmsFiveMinutesAfterItPassesEighty) {
-  run({{IncidentKind::kDisk, 20, 120, 1, 0.5}});  // 55 + 0.5 x 51 = 80.5 in minute 71; cleaned in minute 140.
+  run({{IncidentKind::kDisk, 20, 120, 1,
+        0.5}});  // 55 + 0.5 x 51 = 80.5 in minute 71; cleaned in minute 140.
   EXPECT_EQ(alarms(), (Counts{{"disk-warn 76 OK>ALARM", 1}, {"disk-warn 141 ALARM>OK", 1}}));
   EXPECT_EQ(expected_.alarms[0].series, "InstanceId=" + fleet_.machines[1].at.instance_id);
   run({{IncidentKind::kDisk, 20, 51, 1, 0.5}});  // Ends at exactly 80.

@@ -26,10 +26,12 @@ struct Sum {
   friend bool operator==(const Sum&, const Sum&) = default;
 };
 
-/// Generates into a directory of its own and reads back with code that shares nothing with the generator.
+/// Generates into a directory of its own and reads back with code that shares nothing with the
+/// generator.
 class FleetTest : public ::testing::Test {
  protected:
-  FleetTest() : root_(fs::path(::testing::TempDir()) / ("fleetmeter_fleet_" + std::to_string(::getpid()))) {
+  FleetTest()
+      : root_(fs::path(::testing::TempDir()) / ("fleetmeter_fleet_" + std::to_string(::getpid()))) {
     fs::remove_all(root_);
     options_.machines = 8;
     options_.duration_min = 60;
@@ -50,7 +52,8 @@ class FleetTest : public ::testing::Test {
   [[nodiscard]] std::vector<std::string> flow_lines() const {
     std::vector<std::string> lines;
     const bool s3 = options_.flow_delivery == FlowDelivery::kS3;
-    for (const auto& file : testing::files_below(root_ / "telemetry" / (s3 ? "AWSLogs" : "flow-logs"))) {
+    for (const auto& file :
+         testing::files_below(root_ / "telemetry" / (s3 ? "AWSLogs" : "flow-logs"))) {
       auto some = testing::lines_of(testing::read_plain(file));
       if (s3) {
         EXPECT_TRUE(some.at(0).starts_with("version account-id"));
@@ -66,7 +69,8 @@ class FleetTest : public ::testing::Test {
       const std::string text = testing::read_plain(file);
       const auto some = options_.metric_format == MetricFormat::kJson
                             ? testing::read_json_points(text)
-                            : testing::read_otlp_points(text, options_.metric_format == MetricFormat::kOtlp07 ? 7 : 10);
+                            : testing::read_otlp_points(
+                                  text, options_.metric_format == MetricFormat::kOtlp07 ? 7 : 10);
       all.insert(all.end(), some.begin(), some.end());
     }
     return all;
@@ -80,7 +84,8 @@ class FleetTest : public ::testing::Test {
     return 0;
   }
   static std::string path_class(const std::string& a, const std::string& b) {
-    if (zone_of(a) != 0 && zone_of(b) != 0) return zone_of(a) == zone_of(b) ? "same_az" : "cross_az";
+    if (zone_of(a) != 0 && zone_of(b) != 0)
+      return zone_of(a) == zone_of(b) ? "same_az" : "cross_az";
     return a.starts_with("172.") || b.starts_with("172.") ? "other_private" : "external";
   }
 
@@ -116,7 +121,8 @@ TEST_F(FleetTest, TruthEqualsARecountOfTheFlowRecords) {
   std::map<std::string, Sum> actions, paths, interfaces;
   std::map<std::string, std::uint64_t> nat_by_address;
   std::set<std::string> gateways;
-  for (const auto gateway : simdjson::dom::array(truth_["nat_gateways"])) gateways.emplace(std::string_view(gateway["interface"]));
+  for (const auto gateway : simdjson::dom::array(truth_["nat_gateways"]))
+    gateways.emplace(std::string_view(gateway["interface"]));
   std::uint64_t internet = 0, cross = 0, nat = 0;
   std::uint64_t lines = 0;
   for (const std::string& line : flow_lines()) {
@@ -152,13 +158,15 @@ TEST_F(FleetTest, TruthEqualsARecountOfTheFlowRecords) {
   EXPECT_EQ(sum_of(truth_["accept"]), actions["ACCEPT"]);
   EXPECT_EQ(sum_of(truth_["reject"]), actions["REJECT"]);
   for (const auto path : simdjson::dom::array(truth_["path_classes"])) {
-    EXPECT_EQ(sum_of(path), paths[std::string(std::string_view(path["class"]))]) << std::string_view(path["class"]);
+    EXPECT_EQ(sum_of(path), paths[std::string(std::string_view(path["class"]))])
+        << std::string_view(path["class"]);
   }
   EXPECT_EQ(std::uint64_t(truth_["charges"]["internet_egress_bytes"]), internet);
   EXPECT_EQ(std::uint64_t(truth_["charges"]["cross_az_bytes"]), cross / 2);
   EXPECT_EQ(std::uint64_t(truth_["charges"]["nat_processed_bytes"]), nat);
   for (const auto entry : simdjson::dom::array(truth_["nat_by_private_address"])) {
-    EXPECT_EQ(std::uint64_t(entry["bytes"]), nat_by_address[std::string(std::string_view(entry["address"]))]);
+    EXPECT_EQ(std::uint64_t(entry["bytes"]),
+              nat_by_address[std::string(std::string_view(entry["address"]))]);
   }
   for (const auto top : simdjson::dom::array(truth_["top_interfaces"])) {
     EXPECT_EQ(sum_of(top), interfaces[std::string(std::string_view(top["interface"]))]);
@@ -169,13 +177,16 @@ TEST_F(FleetTest, GatewayMetricsEqualTheFlowRecordsOfTheirLegs) {
   make();
   std::map<std::string, std::map<std::string, double>> metrics;
   for (const Point& point : points()) {
-    if (point.metric_namespace == "AWS/NATGateway") metrics[point.dimensions.at("NatGatewayId")][point.name] += point.sum;
+    if (point.metric_namespace == "AWS/NATGateway")
+      metrics[point.dimensions.at("NatGatewayId")][point.name] += point.sum;
   }
   ASSERT_EQ(metrics.size(), 2u);
   for (const auto gateway : simdjson::dom::array(truth_["nat_gateways"])) {
     auto& sums = metrics.at(std::string(std::string_view(gateway["gateway"])));
-    EXPECT_EQ(sums["BytesInFromSource"], static_cast<double>(std::uint64_t(gateway["in_from_source_bytes"])));
-    EXPECT_EQ(sums["BytesInFromDestination"], static_cast<double>(std::uint64_t(gateway["in_from_destination_bytes"])));
+    EXPECT_EQ(sums["BytesInFromSource"],
+              static_cast<double>(std::uint64_t(gateway["in_from_source_bytes"])));
+    EXPECT_EQ(sums["BytesInFromDestination"],
+              static_cast<double>(std::uint64_t(gateway["in_from_destination_bytes"])));
     EXPECT_EQ(sums["BytesInFromSource"] + sums["BytesInFromDestination"],
               static_cast<double>(std::uint64_t(gateway["processed_bytes"])));
     EXPECT_GT(sums["BytesInFromSource"], 0);
@@ -253,7 +264,8 @@ TEST_F(FleetTest, EqualOptionsGiveEqualBytesAndAnotherSeedOthers) {
   options_.metric_gzip = false;
   const auto all = [this] {
     std::map<std::string, std::string> out;
-    for (const auto& file : testing::files_below(root_)) out[fs::relative(file, root_).string()] = testing::read_plain(file);
+    for (const auto& file : testing::files_below(root_))
+      out[fs::relative(file, root_).string()] = testing::read_plain(file);
     return out;
   };
   make();
@@ -273,7 +285,8 @@ TEST_F(FleetTest, FilesAreNamedAndCutAsAwsDoes) {
   const auto flows = testing::files_below(root_ / "telemetry" / "AWSLogs");
   ASSERT_EQ(flows.size(), 13u);
   const std::string name = flows[1].filename().string();
-  EXPECT_EQ(flows[1].parent_path(), root_ / "telemetry/AWSLogs/123456789012/vpcflowlogs/us-east-1/2026/03/02");
+  EXPECT_EQ(flows[1].parent_path(),
+            root_ / "telemetry/AWSLogs/123456789012/vpcflowlogs/us-east-1/2026/03/02");
   EXPECT_TRUE(name.starts_with("123456789012_vpcflowlogs_us-east-1_fl-")) << name;
   EXPECT_NE(name.find("_20260302T0005Z_"), std::string::npos) << name;
   for (const std::string& line : testing::lines_of(testing::read_plain(flows[1]))) {
@@ -284,7 +297,8 @@ TEST_F(FleetTest, FilesAreNamedAndCutAsAwsDoes) {
   }
   const auto metrics = testing::files_below(root_ / "telemetry" / "metrics");
   EXPECT_EQ(metrics[1].parent_path(), root_ / "telemetry/metrics/2026/03/02/00");
-  EXPECT_TRUE(metrics[1].filename().string().starts_with("fleetmeter-metrics-1-2026-03-02-00-05-00-"));
+  EXPECT_TRUE(
+      metrics[1].filename().string().starts_with("fleetmeter-metrics-1-2026-03-02-00-05-00-"));
 }
 
 TEST_F(FleetTest, TheInventoryKnowsEveryInterfaceAndAddressOfTheRecords) {
@@ -292,9 +306,11 @@ TEST_F(FleetTest, TheInventoryKnowsEveryInterfaceAndAddressOfTheRecords) {
   make();
   std::map<std::string, std::string> owner_address;
   simdjson::dom::parser parser;
-  const std::string text = testing::read_plain(root_ / "inventory" / "describe-network-interfaces.json");
+  const std::string text =
+      testing::read_plain(root_ / "inventory" / "describe-network-interfaces.json");
   for (const auto one : simdjson::dom::array(parser.parse(text)["NetworkInterfaces"])) {
-    owner_address[std::string(std::string_view(one["NetworkInterfaceId"]))] = std::string_view(one["PrivateIpAddress"]);
+    owner_address[std::string(std::string_view(one["NetworkInterfaceId"]))] =
+        std::string_view(one["PrivateIpAddress"]);
   }
   EXPECT_EQ(owner_address.size(), 10u);
   for (const std::string& line : flow_lines()) {
@@ -304,7 +320,8 @@ TEST_F(FleetTest, TheInventoryKnowsEveryInterfaceAndAddressOfTheRecords) {
       EXPECT_TRUE(owner_address[w[2]] == w[3] || owner_address[w[2]] == w[4]) << line;
     }
   }
-  const std::string groups = testing::read_plain(root_ / "inventory" / "describe-auto-scaling-groups.json");
+  const std::string groups =
+      testing::read_plain(root_ / "inventory" / "describe-auto-scaling-groups.json");
   const simdjson::dom::array list = parser.parse(groups)["AutoScalingGroups"];
   EXPECT_EQ(std::string_view(list.at(1)["AutoScalingGroupName"]), "batch");
   EXPECT_EQ(std::uint64_t(list.at(0)["MaxSize"]), 14u);
@@ -321,7 +338,9 @@ TEST_F(FleetTest, ASingleGatewayMakesTheOtherZonesPayToCross) {
     const auto w = testing::words_of(line);
     if (w[12] != "ACCEPT" || path_class(w[3], w[4]) != "cross_az") continue;
     const bool nat = w[3].ends_with(".220") || w[4].ends_with(".220");
-    cross += (nat ? 2 : 1) * std::stoull(w[9]);  // A leg of the gateway is logged once, a conversation at both ends.
+    cross +=
+        (nat ? 2 : 1) *
+        std::stoull(w[9]);  // A leg of the gateway is logged once, a conversation at both ends.
   }
   EXPECT_EQ(std::uint64_t(truth_["charges"]["cross_az_bytes"]), cross / 2);
 }

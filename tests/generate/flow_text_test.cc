@@ -35,18 +35,44 @@ class FlowTextTest : public ::testing::Test {
 };
 
 TEST_F(FlowTextTest, PrintsTheDefaultFormat) {
-  EXPECT_EQ(print("v2"), "2 123456789012 " + line_.at->interface_id +
-                             " 10.0.10.10 203.0.113.10 40000 443 6 7 8400 1772409601 1772409631 ACCEPT OK\n");
+  EXPECT_EQ(print("v2"),
+            "2 123456789012 " + line_.at->interface_id +
+                " 10.0.10.10 203.0.113.10 40000 443 6 7 8400 1772409601 1772409631 ACCEPT OK\n");
   EXPECT_EQ(FlowText::create("v2", options_, fleet_)->header(),
-            "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status\n");
+            "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets "
+            "bytes start end action log-status\n");
 }
 
 TEST_F(FlowTextTest, PrintsTwentyNineFieldsOfVersionFive) {
-  EXPECT_EQ(testing::words_of(print("v5")),
-            (std::vector<std::string>{"5", "123456789012", line_.at->interface_id, "10.0.10.10", "203.0.113.10", "40000", "443",
-                                      "6", "7", "8400", "1772409601", "1772409631", "ACCEPT", "OK", fleet_.vpc_id,
-                                      line_.at->subnet_id, line_.at->instance_id, "3", "IPv4", "10.0.10.10", "203.0.113.10",
-                                      "us-east-1", "use1-az1", "-", "-", "-", "-", "egress", "1"}));
+  EXPECT_EQ(testing::words_of(print("v5")), (std::vector<std::string>{"5",
+                                                                      "123456789012",
+                                                                      line_.at->interface_id,
+                                                                      "10.0.10.10",
+                                                                      "203.0.113.10",
+                                                                      "40000",
+                                                                      "443",
+                                                                      "6",
+                                                                      "7",
+                                                                      "8400",
+                                                                      "1772409601",
+                                                                      "1772409631",
+                                                                      "ACCEPT",
+                                                                      "OK",
+                                                                      fleet_.vpc_id,
+                                                                      line_.at->subnet_id,
+                                                                      line_.at->instance_id,
+                                                                      "3",
+                                                                      "IPv4",
+                                                                      "10.0.10.10",
+                                                                      "203.0.113.10",
+                                                                      "us-east-1",
+                                                                      "use1-az1",
+                                                                      "-",
+                                                                      "-",
+                                                                      "-",
+                                                                      "-",
+                                                                      "egress",
+                                                                      "1"}));
 }
 
 TEST_F(FlowTextTest, VersionIsTheHighestAmongTheFieldsInTheOrderAskedFor) {
@@ -56,7 +82,8 @@ TEST_F(FlowTextTest, VersionIsTheHighestAmongTheFieldsInTheOrderAskedFor) {
 
 TEST_F(FlowTextTest, RecordsWithoutTrafficKeepOnlyInterfaceAndInterval) {
   line_.status = LineStatus::kSkipData;
-  EXPECT_EQ(print("v2"), "2 123456789012 " + line_.at->interface_id + " - - - - - - - 1772409601 1772409631 - SKIPDATA\n");
+  EXPECT_EQ(print("v2"), "2 123456789012 " + line_.at->interface_id +
+                             " - - - - - - - 1772409601 1772409631 - SKIPDATA\n");
   const auto words = testing::words_of(print("v5"));
   ASSERT_EQ(words.size(), 29u);
   EXPECT_EQ(words[14], fleet_.vpc_id);
@@ -74,7 +101,8 @@ TEST_F(FlowTextTest, RefusesUnknownAndRepeatedFieldsByName) {
   for (const char* format : {"version colour", "bytes bytes", "${}", ","}) {
     EXPECT_FALSE(FlowText::create(format, options_, fleet_)) << format;
   }
-  EXPECT_NE(FlowText::create("version colour", options_, fleet_).error().message.find("'colour'"), std::string::npos);
+  EXPECT_NE(FlowText::create("version colour", options_, fleet_).error().message.find("'colour'"),
+            std::string::npos);
 }
 
 }  // namespace

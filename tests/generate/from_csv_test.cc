@@ -11,15 +11,19 @@
 namespace fleetmeter::generate {
 namespace {
 
-constexpr const char* kNabText = "timestamp,value\n2014-02-14 14:27:00,51.846000000000004\n2014-02-14 14:32:00,44.508\r\n\n";
+constexpr const char* kNabText =
+    "timestamp,value\n2014-02-14 14:27:00,51.846000000000004\n2014-02-14 14:32:00,44.508\r\n\n";
 constexpr const char* kBitbrainsText =
-    "Timestamp [ms];\tCPU cores;\tCPU capacity provisioned [MHZ];\tCPU usage [MHZ];\tCPU usage [%];\t"
-    "Memory capacity provisioned [KB];\tMemory usage [KB];\tDisk read throughput [KB/s];\tDisk write throughput [KB/s];\t"
+    "Timestamp [ms];\tCPU cores;\tCPU capacity provisioned [MHZ];\tCPU usage [MHZ];\tCPU usage "
+    "[%];\t"
+    "Memory capacity provisioned [KB];\tMemory usage [KB];\tDisk read throughput [KB/s];\tDisk "
+    "write throughput [KB/s];\t"
     "Network received throughput [KB/s];\tNetwork transmitted throughput [KB/s]\n"
     "1372629804;\t8;\t20799.9;\t74.5;\t40.5;\t2.0E7;\t5000000.0;\t0.0;\t0.5;\t2.0;\t1.0\n"
     "1372630104;\t8;\t20799.9;\t79.7;\t0.25;\t0.0;\t0.0;\t0.0;\t6.5;\t0.25;\t1.0\n";
 
-CsvSummary convert(CsvKind kind, const char* name, const char* text, std::vector<testing::Point>& points) {
+CsvSummary convert(CsvKind kind, const char* name, const char* text,
+                   std::vector<testing::Point>& points) {
   std::string out;
   auto summary = convert_csv(kind, name, text, {}, out);
   EXPECT_TRUE(summary);
@@ -29,12 +33,21 @@ CsvSummary convert(CsvKind kind, const char* name, const char* text, std::vector
 
 TEST(FromCsv, NabRowsBecomeOneSampleEachAndKeepTheirTimes) {
   std::vector<testing::Point> points;
-  const CsvSummary summary = convert(CsvKind::kNab, "nab/ec2_cpu_utilization_5f5533.csv", kNabText, points);
+  const CsvSummary summary =
+      convert(CsvKind::kNab, "nab/ec2_cpu_utilization_5f5533.csv", kNabText, points);
   EXPECT_EQ(summary.rows, 2u);
   EXPECT_EQ(summary.period_s, 300u);
   ASSERT_EQ(points.size(), 2u);
-  EXPECT_EQ(points[0], (testing::Point{"AWS/EC2", "CPUUtilization", "Percent", {{"InstanceId", "i-5f5533"}}, 1'392'388'020, 0, 1,
-                                       51.846000000000004, 51.846000000000004, 51.846000000000004}));
+  EXPECT_EQ(points[0], (testing::Point{"AWS/EC2",
+                                       "CPUUtilization",
+                                       "Percent",
+                                       {{"InstanceId", "i-5f5533"}},
+                                       1'392'388'020,
+                                       0,
+                                       1,
+                                       51.846000000000004,
+                                       51.846000000000004,
+                                       51.846000000000004}));
   EXPECT_EQ(points[1].start_s - points[0].start_s, 300);
 }
 
@@ -42,14 +55,17 @@ TEST(FromCsv, NabFilesNameTheirMetric) {
   const auto series = [](const char* name) {
     std::vector<testing::Point> points;
     convert(CsvKind::kNab, name, kNabText, points);
-    return points[0].metric_namespace + " " + points[0].name + " " + points[0].dimensions.begin()->first + "=" +
-           points[0].dimensions.begin()->second;
+    return points[0].metric_namespace + " " + points[0].name + " " +
+           points[0].dimensions.begin()->first + "=" + points[0].dimensions.begin()->second;
   };
   EXPECT_EQ(series("ec2_network_in_257a54.csv"), "AWS/EC2 NetworkIn InstanceId=i-257a54");
-  EXPECT_EQ(series("ec2_disk_write_bytes_1ef3de.csv.gz"), "AWS/EC2 DiskWriteBytes InstanceId=i-1ef3de");
-  EXPECT_EQ(series("rds_cpu_utilization_e47b3b.csv"), "AWS/RDS CPUUtilization DBInstanceIdentifier=e47b3b");
+  EXPECT_EQ(series("ec2_disk_write_bytes_1ef3de.csv.gz"),
+            "AWS/EC2 DiskWriteBytes InstanceId=i-1ef3de");
+  EXPECT_EQ(series("rds_cpu_utilization_e47b3b.csv"),
+            "AWS/RDS CPUUtilization DBInstanceIdentifier=e47b3b");
   EXPECT_EQ(series("elb_request_count_8c0756.csv"), "AWS/ELB RequestCount LoadBalancerName=8c0756");
-  EXPECT_EQ(series("iio_us-east-1_i-a2eb1cd9_NetworkIn.csv"), "AWS/EC2 NetworkIn InstanceId=i-a2eb1cd9");
+  EXPECT_EQ(series("iio_us-east-1_i-a2eb1cd9_NetworkIn.csv"),
+            "AWS/EC2 NetworkIn InstanceId=i-a2eb1cd9");
   EXPECT_EQ(series("cpu_utilization_asg_misconfiguration.csv"),
             "AWS/EC2 CPUUtilization AutoScalingGroupName=asg_misconfiguration");
   EXPECT_EQ(series("nyc_taxi.csv"), "NAB Value Series=nyc_taxi");
@@ -57,11 +73,12 @@ TEST(FromCsv, NabFilesNameTheirMetric) {
 
 TEST(FromCsv, BadRowsAreDroppedAloneAndCounted) {
   std::vector<testing::Point> points;
-  const CsvSummary summary = convert(CsvKind::kNab, "x.csv",
-                                     "timestamp,value\n2014-02-14 14:27:00,1\n2014-02-14 14:32:00\n2014-02-14 14:3x:00,1\n"
-                                     "2014-13-14 14:32:00,1\n2014-02-14 14:37:00,nan\n2014-02-14 14:42:00,1e999\n,\n"
-                                     "2014-02-14 14:47:00,2",
-                                     points);
+  const CsvSummary summary =
+      convert(CsvKind::kNab, "x.csv",
+              "timestamp,value\n2014-02-14 14:27:00,1\n2014-02-14 14:32:00\n2014-02-14 14:3x:00,1\n"
+              "2014-13-14 14:32:00,1\n2014-02-14 14:37:00,nan\n2014-02-14 14:42:00,1e999\n,\n"
+              "2014-02-14 14:47:00,2",
+              points);
   EXPECT_EQ(summary.rows, 8u);
   EXPECT_EQ(summary.bad_rows, 6u);
   EXPECT_EQ(points.size(), 2u);

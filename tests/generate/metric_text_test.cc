@@ -7,12 +7,21 @@
 namespace fleetmeter::generate {
 namespace {
 
-const SeriesSpec kDisk{"CWAgent", "disk_used_percent", "Percent", {{"InstanceId", "i-1"}, {"path", "C:\\"}}};
+const SeriesSpec kDisk{
+    "CWAgent", "disk_used_percent", "Percent", {{"InstanceId", "i-1"}, {"path", "C:\\"}}};
 constexpr std::int64_t kStart = 1'772'409'600;
 
 testing::Point point(const SeriesSpec& spec, const StatisticSet& set, std::int64_t period_s) {
-  return {spec.metric_namespace, spec.name, spec.unit, {spec.dimensions.begin(), spec.dimensions.end()},
-          kStart, period_s, set.count, set.sum, set.minimum, set.maximum};
+  return {spec.metric_namespace,
+          spec.name,
+          spec.unit,
+          {spec.dimensions.begin(), spec.dimensions.end()},
+          kStart,
+          period_s,
+          set.count,
+          set.sum,
+          set.minimum,
+          set.maximum};
 }
 
 TEST(MetricText, JsonLinesCarryTheFourStatisticsAndNoPeriod) {
@@ -21,13 +30,17 @@ TEST(MetricText, JsonLinesCarryTheFourStatisticsAndNoPeriod) {
   text.append(text.add_series(kDisk), kStart, 60, {3, 10.5, 0, 7.25}, out);
   text.end_frame(out);
   EXPECT_EQ(out,
-            "{\"metric_stream_name\":\"s\",\"account_id\":\"012345678901\",\"region\":\"us-east-1\",\"namespace\":\"CWAgent\","
-            "\"metric_name\":\"disk_used_percent\",\"dimensions\":{\"InstanceId\":\"i-1\",\"path\":\"C:\\\\\"},"
-            "\"timestamp\":1772409600000,\"value\":{\"max\":7.25,\"min\":0.0,\"sum\":10.5,\"count\":3.0},\"unit\":\"Percent\"}\n");
+            "{\"metric_stream_name\":\"s\",\"account_id\":\"012345678901\",\"region\":\"us-east-"
+            "1\",\"namespace\":\"CWAgent\","
+            "\"metric_name\":\"disk_used_percent\",\"dimensions\":{\"InstanceId\":\"i-1\",\"path\":"
+            "\"C:\\\\\"},"
+            "\"timestamp\":1772409600000,\"value\":{\"max\":7.25,\"min\":0.0,\"sum\":10.5,"
+            "\"count\":3.0},\"unit\":\"Percent\"}\n");
 }
 
 TEST(MetricText, NumbersReadBackEqual) {
-  for (const double value : {0.0, 0.25, 1.0, 92.5, 0.132, 51.846000000000004, -3.0, -0.1, 1e300, 4e15, 123456789012345.0}) {
+  for (const double value : {0.0, 0.25, 1.0, 92.5, 0.132, 51.846000000000004, -3.0, -0.1, 1e300,
+                             4e15, 123456789012345.0}) {
     MetricText text(MetricFormat::kJson, "s", "1", "r");
     std::string out;
     text.append(text.add_series(kDisk), kStart, 60, StatisticSet::one(value), out);
@@ -46,7 +59,8 @@ TEST_P(Otlp, FramesReadBackThroughAWalkOfTheWireFormat) {
   const std::uint32_t disk = text.add_series(kDisk), cpu = text.add_series(bare);
   std::vector<testing::Point> wanted;
   std::string out;
-  for (const StatisticSet& set : {StatisticSet{3, 10.5, 0, 7.25}, StatisticSet::one(0), StatisticSet::one(92.5)}) {
+  for (const StatisticSet& set :
+       {StatisticSet{3, 10.5, 0, 7.25}, StatisticSet::one(0), StatisticSet::one(92.5)}) {
     text.append(disk, kStart, 60, set, out);
     text.append(cpu, kStart, 300, set, out);
     wanted.push_back(point(kDisk, set, 60));
@@ -56,11 +70,13 @@ TEST_P(Otlp, FramesReadBackThroughAWalkOfTheWireFormat) {
   text.end_frame(out);
   std::map<std::string, std::string> resource;
   EXPECT_EQ(testing::read_otlp_points(out, version(), &resource), wanted);
-  EXPECT_EQ(resource, (std::map<std::string, std::string>{
-                          {"cloud.provider", "aws"},
-                          {"cloud.account.id", "012345678901"},
-                          {"cloud.region", "us-east-1"},
-                          {"aws.exporter.arn", "arn:aws:cloudwatch:us-east-1:012345678901:metric-stream/s"}}));
+  EXPECT_EQ(
+      resource,
+      (std::map<std::string, std::string>{
+          {"cloud.provider", "aws"},
+          {"cloud.account.id", "012345678901"},
+          {"cloud.region", "us-east-1"},
+          {"aws.exporter.arn", "arn:aws:cloudwatch:us-east-1:012345678901:metric-stream/s"}}));
 }
 
 TEST_P(Otlp, AFrameHoldsAtMostAHundredPoints) {
@@ -74,8 +90,11 @@ TEST_P(Otlp, AFrameHoldsAtMostAHundredPoints) {
   EXPECT_EQ(testing::read_otlp_points(out, version()).size(), 250u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Versions, Otlp, ::testing::Values(MetricFormat::kOtlp07, MetricFormat::kOtlp10),
-                         [](const auto& one) { return one.param == MetricFormat::kOtlp07 ? "v07" : "v10"; });
+INSTANTIATE_TEST_SUITE_P(Versions, Otlp,
+                         ::testing::Values(MetricFormat::kOtlp07, MetricFormat::kOtlp10),
+                         [](const auto& one) {
+                           return one.param == MetricFormat::kOtlp07 ? "v07" : "v10";
+                         });
 
 }  // namespace
 }  // namespace fleetmeter::generate

@@ -30,7 +30,8 @@ TEST(Script, LeavesTargetAndValueAtTheKindsUsualOnes) {
 }
 
 TEST(Script, RefusesTextThatIsNoIncidentAndSaysTheForm) {
-  for (const char* text : {"", "cpu", "cpu@", "cpu@5", "cpu@5+", "fire@5+5", "cpu@5+5:x", "cpu@5+5:0:x", "cpu@5+5:0:1 "}) {
+  for (const char* text : {"", "cpu", "cpu@", "cpu@5", "cpu@5+", "fire@5+5", "cpu@5+5:x",
+                           "cpu@5+5:0:x", "cpu@5+5:0:1 "}) {
     const auto incident = parse_incident(text);
     ASSERT_FALSE(incident) << text;
     EXPECT_NE(incident.error().message.find("KIND@START+LENGTH"), std::string::npos);

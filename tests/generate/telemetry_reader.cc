@@ -35,15 +35,16 @@ class Wire {
   }
   struct Field {
     std::uint64_t number;
-    std::uint64_t fixed;      // wire type 1
-    std::string_view bytes;   // wire type 2
+    std::uint64_t fixed;     // wire type 1
+    std::string_view bytes;  // wire type 2
   };
   Field field(int expected_type_of_number[16]) {
     const std::uint64_t tag = varint();
     Field out{tag >> 3, 0, {}};
     const int type = static_cast<int>(tag & 7);
     if (out.number >= 16 || expected_type_of_number[out.number] != type) {
-      throw std::runtime_error("unexpected field " + std::to_string(out.number) + " of type " + std::to_string(type));
+      throw std::runtime_error("unexpected field " + std::to_string(out.number) + " of type " +
+                               std::to_string(type));
     }
     if (type == 1) {
       std::memcpy(&out.fixed, take(8).data(), 8);
@@ -105,9 +106,12 @@ void read_label(std::string_view bytes, int version, Point& point) {
     return;
   }
   const std::string text = version == 7 ? std::string(value) : any_string(value);
-  if (key == "Namespace") point.metric_namespace = text;
-  else if (key == "MetricName") point.name = text;
-  else point.dimensions[key] = text;
+  if (key == "Namespace")
+    point.metric_namespace = text;
+  else if (key == "MetricName")
+    point.name = text;
+  else
+    point.dimensions[key] = text;
 }
 
 Point read_point(std::string_view bytes, int version) {
@@ -117,11 +121,21 @@ Point read_point(std::string_view bytes, int version) {
     const auto field = wire.field(shape.types);
     switch (field.number) {
       case 1:
-      case 7: read_label(field.bytes, version, point); break;
-      case 2: point.start_s = static_cast<std::int64_t>(field.fixed / 1'000'000'000); break;
-      case 3: point.period_s = static_cast<std::int64_t>(field.fixed / 1'000'000'000) - point.start_s; break;
-      case 4: point.count = static_cast<double>(field.fixed); break;
-      case 5: point.sum = as_double(field.fixed); break;
+      case 7:
+        read_label(field.bytes, version, point);
+        break;
+      case 2:
+        point.start_s = static_cast<std::int64_t>(field.fixed / 1'000'000'000);
+        break;
+      case 3:
+        point.period_s = static_cast<std::int64_t>(field.fixed / 1'000'000'000) - point.start_s;
+        break;
+      case 4:
+        point.count = static_cast<double>(field.fixed);
+        break;
+      case 5:
+        point.sum = as_double(field.fixed);
+        break;
       case 6: {
         double quantile = 0, value = 0;
         Shape q({}, {1, 2});
@@ -132,15 +146,19 @@ Point read_point(std::string_view bytes, int version) {
         (quantile == 0 ? point.minimum : point.maximum) = value;
         break;
       }
-      default: throw std::runtime_error("field of no data point");
+      default:
+        throw std::runtime_error("field of no data point");
     }
   }
   return point;
 }
 
 std::string cloudwatch_unit(const std::string& ucum) {
-  static const std::map<std::string, std::string> kUnits = {
-      {"%", "Percent"}, {"By", "Bytes"}, {"{Count}", "Count"}, {"ms", "Milliseconds"}, {"1", "None"}};
+  static const std::map<std::string, std::string> kUnits = {{"%", "Percent"},
+                                                            {"By", "Bytes"},
+                                                            {"{Count}", "Count"},
+                                                            {"ms", "Milliseconds"},
+                                                            {"1", "None"}};
   return kUnits.at(ucum);
 }
 
@@ -154,7 +172,8 @@ void read_metric(std::string_view bytes, int version, std::vector<Point>& out) {
     if (field.number != 11) continue;
     for (Wire points(field.bytes); !points.done();) {
       Point point = read_point(points.field(summary.types).bytes, version);
-      if (name != "amazonaws.com/" + point.metric_namespace + "/" + point.name) throw std::runtime_error("name differs: " + name);
+      if (name != "amazonaws.com/" + point.metric_namespace + "/" + point.name)
+        throw std::runtime_error("name differs: " + name);
       point.unit = cloudwatch_unit(unit);
       out.push_back(std::move(point));
     }
@@ -178,7 +197,8 @@ std::string read_plain(const std::filesystem::path& path) {
   std::string out;
   char buffer[65536];
   int got = 0;
-  while ((got = gzread(file, buffer, sizeof buffer)) > 0) out.append(buffer, static_cast<std::size_t>(got));
+  while ((got = gzread(file, buffer, sizeof buffer)) > 0)
+    out.append(buffer, static_cast<std::size_t>(got));
   const int closed = gzclose(file);
   if (got < 0 || closed != Z_OK) throw std::runtime_error("bad gzip " + path.string());
   return out;
@@ -220,7 +240,8 @@ std::vector<Point> read_json_points(std::string_view text) {
   return out;
 }
 
-std::vector<Point> read_otlp_points(std::string_view text, int version, std::map<std::string, std::string>* resource) {
+std::vector<Point> read_otlp_points(std::string_view text, int version,
+                                    std::map<std::string, std::string>* resource) {
   std::vector<Point> out;
   Shape request({1}, {}), resource_metrics({1, 2}, {}), scope({2}, {}), attributes({1}, {});
   for (Wire frames(text); !frames.done();) {

@@ -31,10 +31,16 @@ std::optional<po::variables_map> Command::parse(const CommandLine& line, int& ex
   try {
     // No guessing: an abbreviated option would change its meaning when a release adds another.
     const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
-    po::store(po::command_line_parser(line.arguments).options(all).positional(positions).style(style).run(), values);
+    po::store(po::command_line_parser(line.arguments)
+                  .options(all)
+                  .positional(positions)
+                  .style(style)
+                  .run(),
+              values);
     if (values.count("help") == 0) po::notify(values);
   } catch (const po::error& problem) {
-    exit_code = fail(kExitUsage, std::string(problem.what()) + "; see `" + usage_.substr(0, usage_.find(" [")) + " --help`");
+    exit_code = fail(kExitUsage, std::string(problem.what()) + "; see `" +
+                                     usage_.substr(0, usage_.find(" [")) + " --help`");
     return std::nullopt;
   }
   if (values.count("help") > 0) {
@@ -52,9 +58,12 @@ void Command::print_help() const {
 }
 
 std::optional<OutputFormat> parse_format(const std::string& name) {
-  static constexpr std::pair<std::string_view, OutputFormat> kFormats[] = {{"table", OutputFormat::kTable}, {"json", OutputFormat::kJson},
-                                                                           {"csv", OutputFormat::kCsv}, {"markdown", OutputFormat::kMarkdown},
-                                                                           {"html", OutputFormat::kHtml}};
+  static constexpr std::pair<std::string_view, OutputFormat> kFormats[] = {
+      {"table", OutputFormat::kTable},
+      {"json", OutputFormat::kJson},
+      {"csv", OutputFormat::kCsv},
+      {"markdown", OutputFormat::kMarkdown},
+      {"html", OutputFormat::kHtml}};
   for (const auto& [known, format] : kFormats) {
     if (name == known) return format;
   }
@@ -68,8 +77,9 @@ int fail(int code, const std::string& message) {
 }
 
 int fail(const Error& error) {
-  const bool theirs = error.code == ErrorCode::kInvalidArgument || error.code == ErrorCode::kNotFound ||
-                      error.code == ErrorCode::kDataLoss || error.code == ErrorCode::kUnavailable;
+  const bool theirs = error.code == ErrorCode::kInvalidArgument ||
+                      error.code == ErrorCode::kNotFound || error.code == ErrorCode::kDataLoss ||
+                      error.code == ErrorCode::kUnavailable;
   return fail(theirs ? kExitUsage : kExitPartly, error.message);
 }
 
@@ -96,7 +106,8 @@ bool StopSignals::wait_for(std::int64_t timeout_ms) {
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
-  const timespec timeout{static_cast<std::time_t>(timeout_ms / 1000), static_cast<long>(timeout_ms % 1000) * 1'000'000L};
+  const timespec timeout{static_cast<std::time_t>(timeout_ms / 1000),
+                         static_cast<long>(timeout_ms % 1000) * 1'000'000L};
   const int signal = sigtimedwait(&set, nullptr, &timeout);
   if (signal > 0) arrived_ = signal;
   return arrived_.has_value();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/program_options.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -8,18 +9,16 @@
 #include <string_view>
 #include <vector>
 
-#include <boost/program_options.hpp>
-
 #include "proto/result.h"
 
 namespace fleetmeter::app {
 
 /// Exit codes of every sub-command (docs/commands.md).
 enum ExitCode : int {
-  kExitDone = 0,     ///< Counted drops are summed up on stderr; --strict makes them kExitPartly.
-  kExitPartly = 1,   ///< Some of the inputs could not be read to the end, the rest is done.
-  kExitUsage = 2,    ///< Nothing could be read, or bad usage or configuration.
-  kExitBroken = 3,   ///< Done, but a budget, rule test or diff limit is broken.
+  kExitDone = 0,    ///< Counted drops are summed up on stderr; --strict makes them kExitPartly.
+  kExitPartly = 1,  ///< Some of the inputs could not be read to the end, the rest is done.
+  kExitUsage = 2,   ///< Nothing could be read, or bad usage or configuration.
+  kExitBroken = 3,  ///< Done, but a budget, rule test or diff limit is broken.
 };
 
 enum class OutputFormat : std::uint8_t { kTable, kJson, kCsv, kMarkdown, kHtml };
@@ -29,17 +28,20 @@ struct CommandLine {
   std::vector<std::string> arguments;
 };
 
-/// One sub-command: its options, their help with examples, and its body. Parsing errors end with kExitUsage and name the option.
+/// One sub-command: its options, their help with examples, and its body. Parsing errors end with
+/// kExitUsage and name the option.
 class Command {
  public:
   /// `usage`: "fleetmeter flows [OPTION]... PATH...". `examples`: whole lines to type.
   Command(std::string usage, std::string summary, std::vector<std::string> examples);
 
   boost::program_options::options_description& options() noexcept { return options_; }
-  /// Positional arguments go to option `name` (add it as a vector option with this name); shown in usage, not as --name.
+  /// Positional arguments go to option `name` (add it as a vector option with this name); shown in
+  /// usage, not as --name.
   void positional(const char* name);
   /// nullopt: --help was printed or the arguments were wrong; exit with `exit_code`.
-  [[nodiscard]] std::optional<boost::program_options::variables_map> parse(const CommandLine& line, int& exit_code);
+  [[nodiscard]] std::optional<boost::program_options::variables_map> parse(const CommandLine& line,
+                                                                           int& exit_code);
   void print_help() const;
 
  private:
@@ -59,8 +61,9 @@ int fail(const Error& error);  ///< kExitUsage for what the user can fix, kExitP
 [[nodiscard]] bool stdout_is_terminal() noexcept;
 [[nodiscard]] bool stderr_is_terminal() noexcept;
 
-/// Rows as an aligned table, or as JSON-free csv or markdown: the same cells for people and programs. Right-aligned columns are
-/// those whose header ends in one of bytes, records, packets, amount, price, quantity, count, share.
+/// Rows as an aligned table, or as JSON-free csv or markdown: the same cells for people and
+/// programs. Right-aligned columns are those whose header ends in one of bytes, records, packets,
+/// amount, price, quantity, count, share.
 class TablePrinter {
  public:
   explicit TablePrinter(std::vector<std::string> headers);
@@ -84,11 +87,12 @@ class ProgressBar {
   std::unique_ptr<State> state_;
 };
 
-/// SIGTERM and SIGINT as something to wait for. Construct first in main: threads started later inherit the blocked mask.
+/// SIGTERM and SIGINT as something to wait for. Construct first in main: threads started later
+/// inherit the blocked mask.
 class StopSignals {
  public:
   StopSignals();
-  void wait();                                       ///< Until one arrives.
+  void wait();                                           ///< Until one arrives.
   [[nodiscard]] bool wait_for(std::int64_t timeout_ms);  ///< True when one arrived.
 
  private:
@@ -96,9 +100,9 @@ class StopSignals {
 };
 StopSignals& stop_signals();
 
-[[nodiscard]] std::string human_bytes(std::uint64_t bytes);       ///< "1.02 GB" (10^9), for people.
-[[nodiscard]] std::string group_digits(std::uint64_t number);     ///< "1,018,421,268".
-[[nodiscard]] std::string rfc3339(std::int64_t unix_s);           ///< "2026-11-21T09:15:00Z".
+[[nodiscard]] std::string human_bytes(std::uint64_t bytes);    ///< "1.02 GB" (10^9), for people.
+[[nodiscard]] std::string group_digits(std::uint64_t number);  ///< "1,018,421,268".
+[[nodiscard]] std::string rfc3339(std::int64_t unix_s);        ///< "2026-11-21T09:15:00Z".
 [[nodiscard]] std::optional<std::int64_t> parse_rfc3339(std::string_view text);
 
 int command_run(const CommandLine& line);

@@ -1,12 +1,12 @@
 #include "app/config.h"
 
+#include <openssl/sha.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <set>
-
-#include <openssl/sha.h>
 
 #include "app/config_parts.h"
 #include "cost/money.h"
@@ -15,7 +15,8 @@ namespace fleetmeter::app {
 
 namespace {
 
-constexpr std::size_t kConfigBytesMax = 8u << 20;  // A configuration beyond this is a mistake, not a fleet.
+constexpr std::size_t kConfigBytesMax =
+    8u << 20;  // A configuration beyond this is a mistake, not a fleet.
 
 bool is_name(const std::string& text) {
   if (text.empty() || text.size() > 64) return false;
@@ -26,7 +27,8 @@ bool is_name(const std::string& text) {
   return true;
 }
 
-void read_match(YamlContext& context, const YAML::Node& node, const std::string& path, aggregator::EnvironmentMatch& match) {
+void read_match(YamlContext& context, const YAML::Node& node, const std::string& path,
+                aggregator::EnvironmentMatch& match) {
   YamlObject object(context, node, path);
   YamlObject tags(context, object.take("tag"), object.path_of("tag"));
   for (const auto& [key, value] : tags.entries()) {
@@ -44,11 +46,13 @@ Budget read_budget(YamlContext& context, const YAML::Node& node, const std::stri
   YamlObject object(context, node, path);
   const std::string usd = object.required_text("monthly_usd");
   const auto money = cost::parse_money(usd);
-  if (!usd.empty() && (!money || money->e10_usd <= 0)) object.fail("monthly_usd", "`" + usd + "` is not an amount above 0, like 500 or 499.99");
+  if (!usd.empty() && (!money || money->e10_usd <= 0))
+    object.fail("monthly_usd", "`" + usd + "` is not an amount above 0, like 500 or 499.99");
   if (money) budget.monthly_usd_e10 = money->e10_usd;
   for (const std::string& text : object.texts("alert_at")) {
     const bool percent = !text.empty() && text.back() == '%';
-    const auto value = parse_integer(percent ? std::string_view(text).substr(0, text.size() - 1) : std::string_view(text));
+    const auto value = parse_integer(percent ? std::string_view(text).substr(0, text.size() - 1)
+                                             : std::string_view(text));
     if (!percent || !value || *value < 1 || *value > 1000) {
       object.fail("alert_at", "`" + text + "` is not a share of the budget, like 80%");
       continue;
@@ -63,24 +67,31 @@ void read_environments(YamlContext& context, const YAML::Node& node, Config& con
   YamlObject environments(context, node, "environments");
   for (const auto& [name, entry] : environments.entries()) {
     const std::string path = "environments." + name;
-    if (!is_name(name)) context.fail(entry, path, "a name has 1 to 64 letters, digits, `.`, `_` or `-`");
-    if (name == "unassigned") context.fail(entry, path, "`unassigned` is the name of what no environment matches; choose another");
+    if (!is_name(name))
+      context.fail(entry, path, "a name has 1 to 64 letters, digits, `.`, `_` or `-`");
+    if (name == "unassigned")
+      context.fail(entry, path,
+                   "`unassigned` is the name of what no environment matches; choose another");
     YamlObject object(context, entry, path);
     aggregator::EnvironmentMatch match;
     match.name = name;
     match.accounts = object.texts("accounts");
     match.region = object.text("region");
-    if (object.has("match")) read_match(context, object.take("match"), object.path_of("match"), match);
-    if (object.has("budget")) config.budgets[name] = read_budget(context, object.take("budget"), object.path_of("budget"));
+    if (object.has("match"))
+      read_match(context, object.take("match"), object.path_of("match"), match);
+    if (object.has("budget"))
+      config.budgets[name] = read_budget(context, object.take("budget"), object.path_of("budget"));
     object.done();
     config.environments.push_back(std::move(match));
   }
 }
 
 /// `- terraform: state.json` or a bare path; the kind is a hint for people, content decides.
-void read_inventory(YamlContext& context, const YAML::Node& node, const std::string& file, Config& config) {
+void read_inventory(YamlContext& context, const YAML::Node& node, const std::string& file,
+                    Config& config) {
   if (!node.IsDefined()) return;
-  if (!node.IsSequence()) return context.fail(node, "inventory", "must be a list, like [ terraform: state.json ]");
+  if (!node.IsSequence())
+    return context.fail(node, "inventory", "must be a list, like [ terraform: state.json ]");
   const std::filesystem::path base = std::filesystem::path(file).parent_path();
   const auto add = [&](const std::string& path) {
     const bool relative = std::filesystem::path(path).is_relative();
@@ -95,7 +106,9 @@ void read_inventory(YamlContext& context, const YAML::Node& node, const std::str
     }
     YamlObject object(context, node[i], path);
     for (const auto& [kind, value] : object.entries()) {
-      if (!kKinds.contains(kind)) context.fail(value, path, "`" + kind + "` is not a kind of inventory; use terraform, aws or file");
+      if (!kKinds.contains(kind))
+        context.fail(value, path,
+                     "`" + kind + "` is not a kind of inventory; use terraform, aws or file");
       const auto name = yaml_scalar(context, value, path + "." + kind);
       if (name) add(*name);
     }
@@ -104,14 +117,17 @@ void read_inventory(YamlContext& context, const YAML::Node& node, const std::str
 
 void read_series(YamlContext& context, const YAML::Node& node, Config& config) {
   if (!node.IsDefined()) return;
-  if (!node.IsSequence()) return context.fail(node, "series", "must be a list of { namespace, name, period, publication_delay }");
+  if (!node.IsSequence())
+    return context.fail(node, "series",
+                        "must be a list of { namespace, name, period, publication_delay }");
   for (std::size_t i = 0; i < node.size(); ++i) {
     YamlObject object(context, node[i], "series[" + std::to_string(i) + "]");
     aggregator::SeriesSetting setting;
     setting.metric_namespace = object.text("namespace");
     setting.name = object.text("name");
     setting.own_period_s = object.duration_s("period", 0, 1, 86400);
-    if (object.has("publication_delay")) setting.publication_delay_s = object.duration_s("publication_delay", 0, 0, 172800);
+    if (object.has("publication_delay"))
+      setting.publication_delay_s = object.duration_s("publication_delay", 0, 0, 172800);
     object.done();
     config.series.push_back(std::move(setting));
   }
@@ -120,21 +136,24 @@ void read_series(YamlContext& context, const YAML::Node& node, Config& config) {
 void read_http(YamlContext& context, const YAML::Node& node, Config& config) {
   YamlObject object(context, node, "http");
   config.http_listen = object.text("listen", config.http_listen);
-  if (!is_listen_address(config.http_listen)) object.fail("listen", "`" + config.http_listen + "` is not host:port, like 127.0.0.1:8080");
+  if (!is_listen_address(config.http_listen))
+    object.fail("listen", "`" + config.http_listen + "` is not host:port, like 127.0.0.1:8080");
   object.done();
 }
 
 void read_log(YamlContext& context, const YAML::Node& node, Config& config) {
   YamlObject object(context, node, "log");
   config.log_days = static_cast<std::uint32_t>(object.integer("days", 14, 1, 400));
-  config.log_bytes_max = static_cast<std::uint64_t>(object.integer("bytes_max", 20LL << 30, 1 << 20, 1LL << 50));
+  config.log_bytes_max =
+      static_cast<std::uint64_t>(object.integer("bytes_max", 20LL << 30, 1 << 20, 1LL << 50));
   object.done();
 }
 
 void read_root(YamlContext& context, const YAML::Node& root, Config& config) {
   YamlObject object(context, root, "");
   config.fleet = object.text("fleet", config.fleet);
-  if (!is_name(config.fleet)) object.fail("fleet", "a name has 1 to 64 letters, digits, `.`, `_` or `-`");
+  if (!is_name(config.fleet))
+    object.fail("fleet", "a name has 1 to 64 letters, digits, `.`, `_` or `-`");
   config.state = object.text("state", config.state);
   read_http(context, object.take("http"), config);
   read_environments(context, object.take("environments"), config);
@@ -144,7 +163,8 @@ void read_root(YamlContext& context, const YAML::Node& root, Config& config) {
   read_series(context, object.take("series"), config);
   YamlObject flow_logs(context, object.take("flow_logs"), "flow_logs");
   config.capture_interval_s = flow_logs.duration_s("capture_interval", 0, 60, 600);
-  if (config.capture_interval_s != 0 && config.capture_interval_s != 60 && config.capture_interval_s != 600) {
+  if (config.capture_interval_s != 0 && config.capture_interval_s != 60 &&
+      config.capture_interval_s != 600) {
     flow_logs.fail("capture_interval", "must be 60s or 600s, the two that VPC flow logs know");
   }
   flow_logs.done();
@@ -171,9 +191,11 @@ SecretRef read_secret(YamlObject& object, const std::string& key, bool inline_al
   secret.file = object.text((key + "_file").c_str());
   if (!inline_allowed && object.has(key.c_str())) {
     (void)object.take(key.c_str());
-    object.fail(key.c_str(), "is a secret: name an environment variable with `" + key + "_env` or a file with `" + key + "_file`");
+    object.fail(key.c_str(), "is a secret: name an environment variable with `" + key +
+                                 "_env` or a file with `" + key + "_file`");
   }
-  if (!secret.env.empty() && !secret.file.empty()) object.fail((key + "_env").c_str(), "and `" + key + "_file` are both given; keep one");
+  if (!secret.env.empty() && !secret.file.empty())
+    object.fail((key + "_env").c_str(), "and `" + key + "_file` are both given; keep one");
   return secret;
 }
 
@@ -189,17 +211,22 @@ std::string Config::fingerprint() const {
   return hex;
 }
 
-Result<Config> parse_config(std::string_view yaml, const std::string& file, std::vector<ConfigWarning>& warnings) {
+Result<Config> parse_config(std::string_view yaml, const std::string& file,
+                            std::vector<ConfigWarning>& warnings) {
   Config config;
   config.file = file;
   config.text = std::string(yaml);
   YamlContext context(file, warnings);
   try {
     const std::vector<YAML::Node> documents = YAML::LoadAll(config.text);
-    if (documents.size() > 1) return Error{ErrorCode::kInvalidArgument, file + ": holds " + std::to_string(documents.size()) + " YAML documents; keep one"};
+    if (documents.size() > 1)
+      return Error{
+          ErrorCode::kInvalidArgument,
+          file + ": holds " + std::to_string(documents.size()) + " YAML documents; keep one"};
     if (!documents.empty()) read_root(context, documents.front(), config);
   } catch (const YAML::Exception& problem) {
-    const std::string at = problem.mark.is_null() ? "" : ":" + std::to_string(problem.mark.line + 1);
+    const std::string at =
+        problem.mark.is_null() ? "" : ":" + std::to_string(problem.mark.line + 1);
     return Error{ErrorCode::kInvalidArgument, file + at + ": not YAML: " + problem.msg};
   }
   if (context.error()) return *context.error();
@@ -208,23 +235,31 @@ Result<Config> parse_config(std::string_view yaml, const std::string& file, std:
 
 Result<Config> load_config(const std::string& file, std::vector<ConfigWarning>& warnings) {
   std::error_code error;
-  if (std::filesystem::is_directory(file, error)) return Error{ErrorCode::kInvalidArgument, file + ": is a directory; name the fleet.yaml in it"};
+  if (std::filesystem::is_directory(file, error))
+    return Error{ErrorCode::kInvalidArgument, file + ": is a directory; name the fleet.yaml in it"};
   std::ifstream stream(file, std::ios::binary);
-  if (!stream) return Error{ErrorCode::kNotFound, file + ": cannot be opened; `fleetmeter help config` prints one to start from"};
+  if (!stream)
+    return Error{ErrorCode::kNotFound,
+                 file + ": cannot be opened; `fleetmeter help config` prints one to start from"};
   std::string text(std::istreambuf_iterator<char>(stream), {});
-  if (text.size() > kConfigBytesMax) return Error{ErrorCode::kInvalidArgument, file + ": is over 8 MiB; is it a configuration?"};
+  if (text.size() > kConfigBytesMax)
+    return Error{ErrorCode::kInvalidArgument, file + ": is over 8 MiB; is it a configuration?"};
   return parse_config(text, file, warnings);
 }
 
 Result<std::string> resolve_secret(const SecretRef& secret) {
   if (!secret.env.empty()) {
     const char* value = std::getenv(secret.env.c_str());
-    if (value == nullptr || *value == '\0') return Error{ErrorCode::kInvalidArgument, "environment variable " + secret.env + " is not set"};
+    if (value == nullptr || *value == '\0')
+      return Error{ErrorCode::kInvalidArgument,
+                   "environment variable " + secret.env + " is not set"};
     return std::string(value);
   }
   std::ifstream stream(secret.file);
   std::string line;
-  if (!stream || !std::getline(stream, line)) return Error{ErrorCode::kInvalidArgument, "secret file " + secret.file + " cannot be read or is empty"};
+  if (!stream || !std::getline(stream, line))
+    return Error{ErrorCode::kInvalidArgument,
+                 "secret file " + secret.file + " cannot be read or is empty"};
   while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
   return line;
 }
@@ -233,7 +268,8 @@ Result<std::map<std::string, alarms::Receiver>> resolve_receivers(const Config& 
   std::map<std::string, alarms::Receiver> receivers;
   for (const auto& [name, notify] : config.notify) {
     alarms::Receiver receiver = notify.receiver;
-    for (const auto& [secret, value] : {std::pair{&notify.url, &receiver.url}, std::pair{&notify.secret, &receiver.secret}}) {
+    for (const auto& [secret, value] :
+         {std::pair{&notify.url, &receiver.url}, std::pair{&notify.secret, &receiver.secret}}) {
       if (secret->empty()) continue;
       auto resolved = resolve_secret(*secret);
       if (!resolved) return std::move(resolved).error().with_context("notify." + name);

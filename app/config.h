@@ -43,28 +43,30 @@ struct NotifyConfig {
   SecretRef url, secret;
 };
 
-/// The whole configuration: plain values, defaults here, checked once at load. Unknown keys, wrong types and impossible values
-/// are errors that name file, line, key and what would be right.
+/// The whole configuration: plain values, defaults here, checked once at load. Unknown keys, wrong
+/// types and impossible values are errors that name file, line, key and what would be right.
 struct Config {
   std::string file;                            ///< Path it came from, "" = built in memory.
   std::string fleet = "fleet";                 ///< [A-Za-z0-9._-]{1,64}
-  std::string state = "./fleetmeter-state";    ///< Directory of log.db and cost.db; relative to the working directory.
+  std::string state = "./fleetmeter-state";    ///< Directory of log.db and cost.db; relative to the
+                                               ///< working directory.
   std::string http_listen = "127.0.0.1:8080";  ///< Port 0 takes a free one and prints it.
   std::vector<aggregator::EnvironmentMatch> environments;
-  std::map<std::string, Budget> budgets;       ///< By environment.
+  std::map<std::string, Budget> budgets;  ///< By environment.
   std::vector<ingest::FilesOptions> files;
   std::vector<FirehoseConfig> firehose;
   std::vector<KafkaConfig> kafka;
-  std::vector<std::string> inventory;          ///< Paths, relative to the configuration file.
+  std::vector<std::string> inventory;  ///< Paths, relative to the configuration file.
   std::vector<aggregator::SeriesSetting> series;
-  std::uint32_t capture_interval_s = 0;        ///< Of flow logs: 0 = seen, 60 or 600.
+  std::uint32_t capture_interval_s = 0;  ///< Of flow logs: 0 = seen, 60 or 600.
   alarms::RuleSet rules;
   std::map<std::string, NotifyConfig> notify;
   std::uint32_t log_days = 14;
   std::uint64_t log_bytes_max = 20ull << 30;
-  ingest::KafkaLogOptions kafka_log;           ///< `kafka_log:` for ingest and evaluate.
-  std::vector<ingest::EnvironmentPartition> shards;  ///< `kafka_log.shards`: environment -> partition; else by order of declaration.
-  std::string text;                            ///< The YAML as read, for ConfigVersion records.
+  ingest::KafkaLogOptions kafka_log;  ///< `kafka_log:` for ingest and evaluate.
+  std::vector<ingest::EnvironmentPartition>
+      shards;  ///< `kafka_log.shards`: environment -> partition; else by order of declaration.
+  std::string text;                               ///< The YAML as read, for ConfigVersion records.
   [[nodiscard]] std::string fingerprint() const;  ///< Of `text`: equal text, equal fingerprint.
 };
 
@@ -75,11 +77,15 @@ struct ConfigWarning {
 };
 
 /// Opens no referenced file and no socket, resolves no secret.
-[[nodiscard]] Result<Config> parse_config(std::string_view yaml, const std::string& file, std::vector<ConfigWarning>& warnings);
-[[nodiscard]] Result<Config> load_config(const std::string& file, std::vector<ConfigWarning>& warnings);
+[[nodiscard]] Result<Config> parse_config(std::string_view yaml, const std::string& file,
+                                          std::vector<ConfigWarning>& warnings);
+[[nodiscard]] Result<Config> load_config(const std::string& file,
+                                         std::vector<ConfigWarning>& warnings);
 
-/// Receivers with their secrets read from environment and files; the error names the variable or file that is missing.
-[[nodiscard]] Result<std::map<std::string, alarms::Receiver>> resolve_receivers(const Config& config);
+/// Receivers with their secrets read from environment and files; the error names the variable or
+/// file that is missing.
+[[nodiscard]] Result<std::map<std::string, alarms::Receiver>> resolve_receivers(
+    const Config& config);
 [[nodiscard]] Result<std::string> resolve_secret(const SecretRef& secret);
 
 }  // namespace fleetmeter::app

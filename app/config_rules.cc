@@ -17,8 +17,11 @@ struct Condition {
 
 /// "> 80", ">= 80%", "< 10".
 std::optional<Condition> parse_condition(std::string_view text) {
-  static constexpr std::pair<std::string_view, Comparison> kOperators[] = {{">=", Comparison::kGreaterOrEqual}, {"<=", Comparison::kLessOrEqual},
-                                                                           {">", Comparison::kGreater}, {"<", Comparison::kLess}};
+  static constexpr std::pair<std::string_view, Comparison> kOperators[] = {
+      {">=", Comparison::kGreaterOrEqual},
+      {"<=", Comparison::kLessOrEqual},
+      {">", Comparison::kGreater},
+      {"<", Comparison::kLess}};
   const auto trim = [](std::string_view s) {
     while (!s.empty() && s.front() == ' ') s.remove_prefix(1);
     while (!s.empty() && (s.back() == ' ' || s.back() == '%')) s.remove_suffix(1);
@@ -37,12 +40,15 @@ std::optional<Condition> parse_condition(std::string_view text) {
 Condition read_when(YamlObject& object) {
   const std::string text = object.required_text("when");
   const auto condition = parse_condition(text);
-  if (!text.empty() && !condition) object.fail("when", "`" + text + "` is not a condition; write a comparison and a number, like \"> 80\"");
+  if (!text.empty() && !condition)
+    object.fail("when", "`" + text +
+                            "` is not a condition; write a comparison and a number, like \"> 80\"");
   return condition.value_or(Condition{});
 }
 
 bool is_statistic(const std::string& name) {
-  static const std::set<std::string> kPlain{"Average", "Sum", "Minimum", "Maximum", "SampleCount", "IQM"};
+  static const std::set<std::string> kPlain{"Average", "Sum",         "Minimum",
+                                            "Maximum", "SampleCount", "IQM"};
   if (kPlain.contains(name)) return true;
   if (name.size() > 1 && name.front() == 'p') {
     const auto percent = parse_number(std::string_view(name).substr(1));
@@ -54,18 +60,22 @@ bool is_statistic(const std::string& name) {
   return false;
 }
 
-alarms::MetricSelector read_metric(YamlContext& context, const YAML::Node& node, const std::string& path) {
+alarms::MetricSelector read_metric(YamlContext& context, const YAML::Node& node,
+                                   const std::string& path) {
   alarms::MetricSelector metric;
   YamlObject object(context, node, path);
   metric.metric_namespace = object.required_text("namespace");
   metric.name = object.required_text("name");
   metric.statistic = object.text("statistic", "Average");
   if (!is_statistic(metric.statistic)) {
-    object.fail("statistic", "`" + metric.statistic + "` is not a CloudWatch statistic; use Average, Sum, Minimum, Maximum, SampleCount or a percentile like p99");
+    object.fail("statistic", "`" + metric.statistic +
+                                 "` is not a CloudWatch statistic; use Average, Sum, Minimum, "
+                                 "Maximum, SampleCount or a percentile like p99");
   }
   YamlObject dimensions(context, object.take("dimensions"), object.path_of("dimensions"));
   for (const auto& [name, value] : dimensions.entries()) {
-    metric.dimensions[name] = yaml_scalar(context, value, dimensions.path_of(name.c_str())).value_or("");
+    metric.dimensions[name] =
+        yaml_scalar(context, value, dimensions.path_of(name.c_str())).value_or("");
   }
   metric.exact = object.boolean("exact", false);
   object.done();
@@ -77,7 +87,8 @@ void read_datapoints(YamlObject& object, alarms::AlarmRule& rule) {
   const std::string text = object.text("datapoints", "1 of 1");
   const std::size_t of = text.find(" of ");
   const auto needed = parse_integer(std::string_view(text).substr(0, of));
-  const auto periods = of == std::string::npos ? needed : parse_integer(std::string_view(text).substr(of + 4));
+  const auto periods =
+      of == std::string::npos ? needed : parse_integer(std::string_view(text).substr(of + 4));
   if (!needed || !periods || *needed < 1 || *needed > *periods || *periods > 86400) {
     object.fail("datapoints", "`" + text + "` is not M of N with 1 <= M <= N, like 3 of 5");
     return;
@@ -88,30 +99,37 @@ void read_datapoints(YamlObject& object, alarms::AlarmRule& rule) {
 
 alarms::MissingData read_missing(YamlObject& object) {
   const std::string text = object.text("missing", "missing");
-  static constexpr std::pair<std::string_view, alarms::MissingData> kTreatments[] = {{"missing", alarms::MissingData::kMissing},
-                                                                                     {"ignore", alarms::MissingData::kIgnore},
-                                                                                     {"breaching", alarms::MissingData::kBreaching},
-                                                                                     {"notBreaching", alarms::MissingData::kNotBreaching},
-                                                                                     {"not_breaching", alarms::MissingData::kNotBreaching}};
+  static constexpr std::pair<std::string_view, alarms::MissingData> kTreatments[] = {
+      {"missing", alarms::MissingData::kMissing},
+      {"ignore", alarms::MissingData::kIgnore},
+      {"breaching", alarms::MissingData::kBreaching},
+      {"notBreaching", alarms::MissingData::kNotBreaching},
+      {"not_breaching", alarms::MissingData::kNotBreaching}};
   for (const auto& [name, treatment] : kTreatments) {
     if (text == name) return treatment;
   }
-  object.fail("missing", "`" + text + "` is not a treatment of missing data; use missing, ignore, breaching or notBreaching");
+  object.fail(
+      "missing",
+      "`" + text +
+          "` is not a treatment of missing data; use missing, ignore, breaching or notBreaching");
   return alarms::MissingData::kMissing;
 }
 
 /// Amazon CloudWatch API Reference, PutMetricAlarm: valid periods, and the longest window.
 void check_period(YamlObject& object, const alarms::AlarmRule& rule) {
   const std::uint32_t period = rule.period_s;
-  if (period != 10 && period != 20 && period != 30 && period % 60 != 0) object.fail("period", "must be 10s, 20s, 30s or a multiple of 60s");
+  if (period != 10 && period != 20 && period != 30 && period % 60 != 0)
+    object.fail("period", "must be 10s, 20s, 30s or a multiple of 60s");
   const std::uint64_t window_s = std::uint64_t{period} * rule.evaluation_periods;
   const std::uint64_t most_s = period >= 3600 ? 604800 : 86400;
   if (window_s > most_s) {
-    object.fail("datapoints", "times `period` is " + std::to_string(window_s) + " s; at most " + std::to_string(most_s) + " s are evaluated");
+    object.fail("datapoints", "times `period` is " + std::to_string(window_s) + " s; at most " +
+                                  std::to_string(most_s) + " s are evaluated");
   }
 }
 
-void read_alarm(YamlContext& context, const YAML::Node& node, const std::string& path, Config& config) {
+void read_alarm(YamlContext& context, const YAML::Node& node, const std::string& path,
+                Config& config) {
   alarms::AlarmRule rule;
   YamlObject object(context, node, path);
   rule.name = object.required_text("name");
@@ -119,7 +137,8 @@ void read_alarm(YamlContext& context, const YAML::Node& node, const std::string&
   rule.description = object.text("description");
   rule.severity = object.text("severity", "warning");
   static const std::set<std::string> kSeverities{"critical", "error", "warning", "info"};
-  if (!kSeverities.contains(rule.severity)) object.fail("severity", "`" + rule.severity + "` is none of critical, error, warning, info");
+  if (!kSeverities.contains(rule.severity))
+    object.fail("severity", "`" + rule.severity + "` is none of critical, error, warning, info");
   rule.environments = object.texts("environments");
   rule.metric = read_metric(context, object.required("metric"), object.path_of("metric"));
   rule.for_each = object.text("for_each");
@@ -130,20 +149,24 @@ void read_alarm(YamlContext& context, const YAML::Node& node, const std::string&
   read_datapoints(object, rule);
   check_period(object, rule);
   rule.range_slots = static_cast<std::uint32_t>(object.integer("range", 0, 0, 100000));
-  if (rule.range_slots != 0 && rule.range_slots < rule.evaluation_periods) object.fail("range", "must hold at least the N of `datapoints: M of N`");
+  if (rule.range_slots != 0 && rule.range_slots < rule.evaluation_periods)
+    object.fail("range", "must hold at least the N of `datapoints: M of N`");
   rule.missing = read_missing(object);
   rule.notify = object.texts("notify");
   object.done();
   for (const alarms::AlarmRule& other : config.rules.alarms) {
-    if (other.name == rule.name) object.fail("name", "`" + rule.name + "` names two alarms; names are unique");
+    if (other.name == rule.name)
+      object.fail("name", "`" + rule.name + "` names two alarms; names are unique");
   }
   config.rules.alarms.push_back(std::move(rule));
 }
 
 alarms::GroupRef read_group(YamlContext& context, const YAML::Node& node, const std::string& path) {
   using Kind = alarms::GroupRef::Kind;
-  static constexpr std::pair<const char*, Kind> kKinds[] = {
-      {"asg", Kind::kAsg}, {"ecs_service", Kind::kEcsService}, {"eks_nodegroup", Kind::kEksNodegroup}, {"other", Kind::kOther}};
+  static constexpr std::pair<const char*, Kind> kKinds[] = {{"asg", Kind::kAsg},
+                                                            {"ecs_service", Kind::kEcsService},
+                                                            {"eks_nodegroup", Kind::kEksNodegroup},
+                                                            {"other", Kind::kOther}};
   alarms::GroupRef group;
   YamlObject object(context, node, path);
   for (const auto& [name, kind] : kKinds) {
@@ -153,16 +176,28 @@ alarms::GroupRef read_group(YamlContext& context, const YAML::Node& node, const 
     group.name = value;
   }
   object.done();
-  if (group.name.empty()) context.fail(node, path, "must be { asg: NAME }, { ecs_service: CLUSTER/SERVICE }, { eks_nodegroup: CLUSTER/GROUP } or { other: NAME }");
+  if (group.name.empty())
+    context.fail(node, path,
+                 "must be { asg: NAME }, { ecs_service: CLUSTER/SERVICE }, { eks_nodegroup: "
+                 "CLUSTER/GROUP } or { other: NAME }");
   return group;
 }
 
 /// One of add, remove, set, add_percent, remove_percent.
-std::pair<alarms::Adjustment, std::int64_t> read_adjustment(YamlContext& context, YamlObject& object) {
+std::pair<alarms::Adjustment, std::int64_t> read_adjustment(YamlContext& context,
+                                                            YamlObject& object) {
   using alarms::Adjustment;
-  struct Form { const char* key; Adjustment kind; std::int64_t sign; std::int64_t least; };
-  static constexpr Form kForms[] = {{"add", Adjustment::kChange, 1, 0}, {"remove", Adjustment::kChange, -1, 0}, {"set", Adjustment::kExact, 1, 0},
-                                    {"add_percent", Adjustment::kPercent, 1, 0}, {"remove_percent", Adjustment::kPercent, -1, 0}};
+  struct Form {
+    const char* key;
+    Adjustment kind;
+    std::int64_t sign;
+    std::int64_t least;
+  };
+  static constexpr Form kForms[] = {{"add", Adjustment::kChange, 1, 0},
+                                    {"remove", Adjustment::kChange, -1, 0},
+                                    {"set", Adjustment::kExact, 1, 0},
+                                    {"add_percent", Adjustment::kPercent, 1, 0},
+                                    {"remove_percent", Adjustment::kPercent, -1, 0}};
   std::pair<Adjustment, std::int64_t> adjustment{Adjustment::kChange, 0};
   int given = 0;
   for (const Form& form : kForms) {
@@ -171,7 +206,9 @@ std::pair<alarms::Adjustment, std::int64_t> read_adjustment(YamlContext& context
     ++given;
     adjustment = {form.kind, form.sign * *amount};
   }
-  if (given != 1) context.fail(object.node(), object.path(), "must hold exactly one of add, remove, set, add_percent, remove_percent");
+  if (given != 1)
+    context.fail(object.node(), object.path(),
+                 "must hold exactly one of add, remove, set, add_percent, remove_percent");
   return adjustment;
 }
 
@@ -185,7 +222,8 @@ void read_simple(YamlContext& context, YamlObject& object, alarms::ScalingRule& 
   std::tie(policy.adjustment, policy.amount) = read_adjustment(context, object);
   policy.min_adjustment_magnitude = object.integer("min_adjustment_magnitude", 0, 0, 1'000'000);
   if (object.has("cooldown")) policy.cooldown_s = object.duration_s("cooldown", 300, 0, 86400);
-  if (object.has("warm_up")) object.fail("warm_up", "belongs to step policies; a simple policy has `cooldown`");
+  if (object.has("warm_up"))
+    object.fail("warm_up", "belongs to step policies; a simple policy has `cooldown`");
   rule.simple.push_back(std::move(policy));
 }
 
@@ -197,7 +235,8 @@ std::optional<double> read_bound(YamlObject& object, const char* key) {
   return value;
 }
 
-/// Amazon EC2 Auto Scaling User Guide, "Step adjustments for step scaling": no gap, no overlap, open ends only outside.
+/// Amazon EC2 Auto Scaling User Guide, "Step adjustments for step scaling": no gap, no overlap,
+/// open ends only outside.
 void check_steps(YamlObject& object, std::vector<alarms::Step> steps) {
   std::sort(steps.begin(), steps.end(), [](const alarms::Step& a, const alarms::Step& b) {
     return a.lower.value_or(-1e308) < b.lower.value_or(-1e308);
@@ -205,14 +244,19 @@ void check_steps(YamlObject& object, std::vector<alarms::Step> steps) {
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const alarms::Step& step = steps[i];
     if (!step.lower && !step.upper) object.fail("steps", "a step needs `from` or `to`");
-    if (step.lower && step.upper && *step.upper <= *step.lower) object.fail("steps", "a step's `to` must be above its `from`");
+    if (step.lower && step.upper && *step.upper <= *step.lower)
+      object.fail("steps", "a step's `to` must be above its `from`");
     if (i > 0 && (!step.lower || !steps[i - 1].upper || *step.lower != *steps[i - 1].upper)) {
-      object.fail("steps", "must join without gap or overlap: each `from` is the `to` of the step before");
+      object.fail("steps",
+                  "must join without gap or overlap: each `from` is the `to` of the step before");
     }
   }
   if (steps.empty()) return object.fail("steps", "holds no step");
-  if (steps.front().lower && *steps.front().lower < 0) object.fail("steps", "with a `from` below 0 the lowest step must be open: leave its `from` out");
-  if (steps.back().upper && *steps.back().upper > 0) object.fail("steps", "with a `to` above 0 the highest step must be open: leave its `to` out");
+  if (steps.front().lower && *steps.front().lower < 0)
+    object.fail("steps",
+                "with a `from` below 0 the lowest step must be open: leave its `from` out");
+  if (steps.back().upper && *steps.back().upper > 0)
+    object.fail("steps", "with a `to` above 0 the highest step must be open: leave its `to` out");
 }
 
 void read_step(YamlContext& context, YamlObject& object, alarms::ScalingRule& rule) {
@@ -231,21 +275,24 @@ void read_step(YamlContext& context, YamlObject& object, alarms::ScalingRule& ru
     step.lower = read_bound(entry, "from");
     step.upper = read_bound(entry, "to");
     const auto [adjustment, amount] = read_adjustment(context, entry);
-    if (i > 0 && adjustment != policy.adjustment) entry.fail("add", "all steps of a policy adjust in one way: change, percent or set");
+    if (i > 0 && adjustment != policy.adjustment)
+      entry.fail("add", "all steps of a policy adjust in one way: change, percent or set");
     policy.adjustment = adjustment;
     step.amount = amount;
     entry.done();
     policy.steps.push_back(step);
   }
   check_steps(object, policy.steps);
-  if (object.has("cooldown")) object.fail("cooldown", "belongs to simple policies; a step policy has `warm_up`");
+  if (object.has("cooldown"))
+    object.fail("cooldown", "belongs to simple policies; a step policy has `warm_up`");
   rule.step.push_back(std::move(policy));
 }
 
 void read_policies(YamlContext& context, YamlObject& object, alarms::ScalingRule& rule) {
   const YAML::Node policies = object.required("policies");
   if (!policies.IsDefined()) return;
-  if (!policies.IsSequence()) return object.fail("policies", "must be a list of { simple: ... } or { step: ... }");
+  if (!policies.IsSequence())
+    return object.fail("policies", "must be a list of { simple: ... } or { step: ... }");
   for (std::size_t i = 0; i < policies.size(); ++i) {
     const std::string path = object.path_of("policies") + "[" + std::to_string(i) + "]";
     YamlObject entry(context, policies[i], path);
@@ -255,7 +302,8 @@ void read_policies(YamlContext& context, YamlObject& object, alarms::ScalingRule
       context.fail(policies[i], path, "must be exactly one of simple, step");
       continue;
     }
-    YamlObject body(context, simple.IsDefined() ? simple : step, path + (simple.IsDefined() ? ".simple" : ".step"));
+    YamlObject body(context, simple.IsDefined() ? simple : step,
+                    path + (simple.IsDefined() ? ".simple" : ".step"));
     if (simple.IsDefined()) read_simple(context, body, rule);
     if (step.IsDefined()) read_step(context, body, rule);
     body.done();
@@ -286,24 +334,33 @@ std::vector<std::string> read_act(YamlContext& context, YamlObject& object) {
   return names;
 }
 
-void warn_of_mix_ups(YamlContext& context, const YamlObject& object, const alarms::ScalingRule& rule, bool cooldown_given) {
+void warn_of_mix_ups(YamlContext& context, const YamlObject& object,
+                     const alarms::ScalingRule& rule, bool cooldown_given) {
   if (cooldown_given && rule.simple.empty() && !rule.step.empty()) {
-    context.warn(object.node(), object.path(), "`cooldown` holds back simple policies only, and this group has step policies; give them `warm_up`");
+    context.warn(object.node(), object.path(),
+                 "`cooldown` holds back simple policies only, and this group has step policies; "
+                 "give them `warm_up`");
   }
   if (rule.default_warm_up_s && rule.step.empty()) {
-    context.warn(object.node(), object.path(), "`warm_up` is for step policies only, and this group has simple policies; they take `cooldown`");
+    context.warn(object.node(), object.path(),
+                 "`warm_up` is for step policies only, and this group has simple policies; they "
+                 "take `cooldown`");
   }
   for (const alarms::StepPolicy& step : rule.step) {
     if (!step.warm_up_s && !rule.default_warm_up_s) {
-      context.warn(object.node(), object.path(), "a step policy without `warm_up` takes the cooldown of " + std::to_string(rule.cooldown_s) + "s as warm-up");
+      context.warn(object.node(), object.path(),
+                   "a step policy without `warm_up` takes the cooldown of " +
+                       std::to_string(rule.cooldown_s) + "s as warm-up");
     }
   }
   if (rule.minimum && rule.maximum && rule.quota && *rule.quota < *rule.maximum) {
-    context.warn(object.node(), object.path(), "`quota` is below `max`: the quota is the hard limit");
+    context.warn(object.node(), object.path(),
+                 "`quota` is below `max`: the quota is the hard limit");
   }
 }
 
-void read_scaling_rule(YamlContext& context, const YAML::Node& node, const std::string& path, Config& config) {
+void read_scaling_rule(YamlContext& context, const YAML::Node& node, const std::string& path,
+                       Config& config) {
   alarms::ScalingRule rule;
   YamlObject object(context, node, path);
   rule.group = read_group(context, object.required("group"), object.path_of("group"));
@@ -313,24 +370,28 @@ void read_scaling_rule(YamlContext& context, const YAML::Node& node, const std::
   rule.maximum = object.optional_integer("max", 0, 1'000'000);
   rule.quota = object.optional_integer("quota", 0, 1'000'000);
   rule.desired = object.optional_integer("desired", 0, 1'000'000);
-  if (rule.minimum && rule.maximum && *rule.minimum > *rule.maximum) object.fail("min", "is above `max`");
+  if (rule.minimum && rule.maximum && *rule.minimum > *rule.maximum)
+    object.fail("min", "is above `max`");
   const bool cooldown_given = object.has("cooldown");
   rule.cooldown_s = object.duration_s("cooldown", 300, 0, 86400);
   rule.grace_s = object.duration_s("grace", 0, 0, 86400);
   if (object.has("warm_up")) rule.default_warm_up_s = object.duration_s("warm_up", 300, 0, 3600);
   YamlObject metrics(context, object.take("metrics"), object.path_of("metrics"));
-  for (const auto& [name, body] : metrics.entries()) rule.metrics.emplace(name, read_metric(context, body, metrics.path_of(name.c_str())));
+  for (const auto& [name, body] : metrics.entries())
+    rule.metrics.emplace(name, read_metric(context, body, metrics.path_of(name.c_str())));
   read_policies(context, object, rule);
   rule.act = read_act(context, object);
   rule.notify = object.texts("notify");
   object.done();
   const auto check_metric = [&](const std::string& metric) {
-    if (!metric.empty() && !rule.metrics.contains(metric)) object.fail("policies", "name the metric `" + metric + "`, which `metrics` does not define");
+    if (!metric.empty() && !rule.metrics.contains(metric))
+      object.fail("policies", "name the metric `" + metric + "`, which `metrics` does not define");
   };
   for (const alarms::SimplePolicy& policy : rule.simple) check_metric(policy.metric);
   for (const alarms::StepPolicy& policy : rule.step) check_metric(policy.metric);
   for (const alarms::ScalingRule& other : config.rules.scaling) {
-    if (other.name == rule.name && other.environments == rule.environments) object.fail("group", "`" + rule.name + "` is scaled by two rules; a group has one writer");
+    if (other.name == rule.name && other.environments == rule.environments)
+      object.fail("group", "`" + rule.name + "` is scaled by two rules; a group has one writer");
   }
   warn_of_mix_ups(context, object, rule, cooldown_given);
   config.rules.scaling.push_back(std::move(rule));
@@ -341,18 +402,21 @@ void read_scaling_rule(YamlContext& context, const YAML::Node& node, const std::
 void read_alarms(YamlContext& context, const YAML::Node& node, Config& config) {
   if (!node.IsDefined()) return;
   if (!node.IsSequence()) return context.fail(node, "alarms", "must be a list of alarms");
-  for (std::size_t i = 0; i < node.size(); ++i) read_alarm(context, node[i], "alarms[" + std::to_string(i) + "]", config);
+  for (std::size_t i = 0; i < node.size(); ++i)
+    read_alarm(context, node[i], "alarms[" + std::to_string(i) + "]", config);
 }
 
 void read_scaling(YamlContext& context, const YAML::Node& node, Config& config) {
   if (!node.IsDefined()) return;
   if (!node.IsSequence()) return context.fail(node, "scaling", "must be a list of groups");
-  for (std::size_t i = 0; i < node.size(); ++i) read_scaling_rule(context, node[i], "scaling[" + std::to_string(i) + "]", config);
+  for (std::size_t i = 0; i < node.size(); ++i)
+    read_scaling_rule(context, node[i], "scaling[" + std::to_string(i) + "]", config);
 }
 
 void check_references(YamlContext& context, const YAML::Node& root, const Config& config) {
   const YAML::Node& readable = root;
-  const auto check_receivers = [&](const char* list, std::size_t index, const char* key, const std::vector<std::string>& names, bool action) {
+  const auto check_receivers = [&](const char* list, std::size_t index, const char* key,
+                                   const std::vector<std::string>& names, bool action) {
     for (const std::string& name : names) {
       const auto found = config.notify.find(name);
       const std::string path = std::string(list) + "[" + std::to_string(index) + "]." + key;
@@ -363,11 +427,16 @@ void check_references(YamlContext& context, const YAML::Node& root, const Config
       }
     }
   };
-  const auto check_environments = [&](const char* list, std::size_t index, const std::vector<std::string>& names) {
+  const auto check_environments = [&](const char* list, std::size_t index,
+                                      const std::vector<std::string>& names) {
     for (const std::string& name : names) {
-      const bool declared = name == "unassigned" || std::any_of(config.environments.begin(), config.environments.end(),
-                                                                [&](const auto& match) { return match.name == name; });
-      if (!declared) context.fail(readable[list][index], std::string(list) + "[" + std::to_string(index) + "].environments", "`" + name + "` is not declared under `environments`");
+      const bool declared = name == "unassigned" ||
+                            std::any_of(config.environments.begin(), config.environments.end(),
+                                        [&](const auto& match) { return match.name == name; });
+      if (!declared)
+        context.fail(readable[list][index],
+                     std::string(list) + "[" + std::to_string(index) + "].environments",
+                     "`" + name + "` is not declared under `environments`");
     }
   };
   for (std::size_t i = 0; i < config.rules.alarms.size(); ++i) {

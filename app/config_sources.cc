@@ -26,17 +26,21 @@ void read_kafka(YamlContext& context, YamlObject& object, Config& config, const 
   } else {
     YamlObject by_kind(context, topics, object.path_of("topics"));
     for (const char* kind : {"flow_logs", "metrics"}) {
-      for (std::string& topic : by_kind.texts(kind)) kafka.options.topics.push_back(std::move(topic));
+      for (std::string& topic : by_kind.texts(kind))
+        kafka.options.topics.push_back(std::move(topic));
     }
     by_kind.done();
   }
-  if (kafka.options.topics.empty()) object.fail("topics", "names no topic; write { flow_logs: TOPIC, metrics: TOPIC }");
+  if (kafka.options.topics.empty())
+    object.fail("topics", "names no topic; write { flow_logs: TOPIC, metrics: TOPIC }");
   YamlObject properties(context, object.take("properties"), object.path_of("properties"));
   for (const auto& [key, value] : properties.entries()) {
     if (key.find("password") != std::string::npos) {
-      properties.fail(key.c_str(), "is a secret: use `password_env` or `password_file` beside `properties`");
+      properties.fail(key.c_str(),
+                      "is a secret: use `password_env` or `password_file` beside `properties`");
     }
-    kafka.options.connection.properties[key] = yaml_scalar(context, value, properties.path_of(key.c_str())).value_or("");
+    kafka.options.connection.properties[key] =
+        yaml_scalar(context, value, properties.path_of(key.c_str())).value_or("");
   }
   const SecretRef password = read_secret(object, "password");
   if (!password.empty()) kafka.secrets["sasl.password"] = password;
@@ -44,11 +48,13 @@ void read_kafka(YamlContext& context, YamlObject& object, Config& config, const 
   config.kafka.push_back(std::move(kafka));
 }
 
-void read_firehose(YamlContext& context, YamlObject& object, Config& config, const std::string& name) {
+void read_firehose(YamlContext& context, YamlObject& object, Config& config,
+                   const std::string& name) {
   FirehoseConfig firehose;
   firehose.options.settings.name = name;
   firehose.options.listen = object.required_text("listen");
-  if (!is_listen_address(firehose.options.listen)) object.fail("listen", "`" + firehose.options.listen + "` is not host:port, like 0.0.0.0:8443");
+  if (!is_listen_address(firehose.options.listen))
+    object.fail("listen", "`" + firehose.options.listen + "` is not host:port, like 0.0.0.0:8443");
   firehose.access_key = read_secret(object, "access_key");
   YamlObject tls(context, object.take("tls"), object.path_of("tls"));
   firehose.options.tls_cert = tls.text("cert");
@@ -79,12 +85,14 @@ void read_files(YamlContext&, YamlObject& object, Config& config, const std::str
 
 void read_sources(YamlContext& context, const YAML::Node& node, Config& config) {
   if (!node.IsDefined()) return;
-  if (!node.IsSequence()) return context.fail(node, "sources", "must be a list, like [ files: { paths: [flow/] } ]");
+  if (!node.IsSequence())
+    return context.fail(node, "sources", "must be a list, like [ files: { paths: [flow/] } ]");
   for (std::size_t i = 0; i < node.size(); ++i) {
     const std::string path = "sources[" + std::to_string(i) + "]";
     YamlObject entry(context, node[i], path);
     using Read = void (*)(YamlContext&, YamlObject&, Config&, const std::string&);
-    static constexpr std::pair<const char*, Read> kKinds[] = {{"kafka", read_kafka}, {"firehose", read_firehose}, {"files", read_files}};
+    static constexpr std::pair<const char*, Read> kKinds[] = {
+        {"kafka", read_kafka}, {"firehose", read_firehose}, {"files", read_files}};
     int kinds = 0;
     for (const auto& [kind, read] : kKinds) {
       const YAML::Node body = entry.take(kind);
@@ -105,17 +113,20 @@ void read_kafka_log(YamlContext& context, const YAML::Node& node, Config& config
   config.kafka_log.connection.brokers = object.required_text("brokers");
   YamlObject properties(context, object.take("properties"), object.path_of("properties"));
   for (const auto& [key, value] : properties.entries()) {
-    config.kafka_log.connection.properties[key] = yaml_scalar(context, value, properties.path_of(key.c_str())).value_or("");
+    config.kafka_log.connection.properties[key] =
+        yaml_scalar(context, value, properties.path_of(key.c_str())).value_or("");
   }
   config.kafka_log.prefix = object.text("prefix", "fleetmeter");
   config.kafka_log.partitions = static_cast<std::int32_t>(object.integer("partitions", 4, 1, 1000));
   config.kafka_log.replication = static_cast<std::int16_t>(object.integer("replication", 1, 1, 10));
   config.kafka_log.instance = object.text("instance");
   config.kafka_log.session_timeout_ms = object.duration_s("session_timeout", 6, 1, 300) * 1000;
-  config.kafka_log.transaction_timeout_ms = object.duration_s("transaction_timeout", 10, 1, 900) * 1000;
+  config.kafka_log.transaction_timeout_ms =
+      object.duration_s("transaction_timeout", 10, 1, 900) * 1000;
   YamlObject shards(context, object.take("shards"), object.path_of("shards"));
   for (const auto& [environment, value] : shards.entries()) {
-    const std::int64_t partition = shards.integer(environment.c_str(), 0, 0, config.kafka_log.partitions - 1);
+    const std::int64_t partition =
+        shards.integer(environment.c_str(), 0, 0, config.kafka_log.partitions - 1);
     config.shards.push_back({environment, static_cast<std::int32_t>(partition)});
   }
   object.done();
@@ -123,8 +134,10 @@ void read_kafka_log(YamlContext& context, const YAML::Node& node, Config& config
 
 void read_notify(YamlContext& context, const YAML::Node& node, Config& config) {
   using Kind = alarms::Receiver::Kind;
-  static constexpr std::pair<const char*, Kind> kKinds[] = {
-      {"webhook", Kind::kWebhook}, {"slack", Kind::kSlack}, {"pagerduty", Kind::kPagerDuty}, {"alertmanager", Kind::kAlertmanager}};
+  static constexpr std::pair<const char*, Kind> kKinds[] = {{"webhook", Kind::kWebhook},
+                                                            {"slack", Kind::kSlack},
+                                                            {"pagerduty", Kind::kPagerDuty},
+                                                            {"alertmanager", Kind::kAlertmanager}};
   YamlObject receivers(context, node, "notify");
   for (const auto& [name, value] : receivers.entries()) {
     YamlObject entry(context, value, "notify." + name);
@@ -140,24 +153,32 @@ void read_notify(YamlContext& context, const YAML::Node& node, Config& config) {
       if (kind == Kind::kPagerDuty) {
         notify.receiver.url = object.text("url", "https://events.pagerduty.com/v2/enqueue");
         notify.secret = read_secret(object, "routing_key");
-        if (notify.secret.empty()) object.fail("routing_key_env", "is missing: name the variable that holds the routing key");
+        if (notify.secret.empty())
+          object.fail("routing_key_env",
+                      "is missing: name the variable that holds the routing key");
       } else {
-        const bool url_is_secret = kind == Kind::kSlack;  // Whoever has a Slack webhook's URL can post.
+        const bool url_is_secret =
+            kind == Kind::kSlack;  // Whoever has a Slack webhook's URL can post.
         notify.url = read_secret(object, "url", !url_is_secret);
         if (!url_is_secret) notify.receiver.url = object.text("url");
-        if (notify.url.empty() && notify.receiver.url.empty()) object.fail(url_is_secret ? "url_env" : "url", "is missing");
+        if (notify.url.empty() && notify.receiver.url.empty())
+          object.fail(url_is_secret ? "url_env" : "url", "is missing");
         if (kind == Kind::kWebhook) notify.secret = read_secret(object, "secret");
       }
       const std::string& url = notify.receiver.url;
-      if (!url.empty() && !url.starts_with("https://") && !url.starts_with("http://")) object.fail("url", "must start with https:// or http://");
+      if (!url.empty() && !url.starts_with("https://") && !url.starts_with("http://"))
+        object.fail("url", "must start with https:// or http://");
       notify.receiver.send_ok = object.boolean("send_ok", true);
       notify.receiver.timeout_ms = object.duration_s("timeout", 15, 1, 120) * 1000;
-      notify.receiver.attempts_max = static_cast<std::uint32_t>(object.integer("attempts", 10, 1, 100));
+      notify.receiver.attempts_max =
+          static_cast<std::uint32_t>(object.integer("attempts", 10, 1, 100));
       object.done();
       config.notify.emplace(name, std::move(notify));
     }
     entry.done();
-    if (kinds != 1) context.fail(value, "notify." + name, "must be exactly one of webhook, slack, pagerduty, alertmanager");
+    if (kinds != 1)
+      context.fail(value, "notify." + name,
+                   "must be exactly one of webhook, slack, pagerduty, alertmanager");
   }
 }
 

@@ -1,28 +1,32 @@
 #include "app/evaluation_loop.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <thread>
 #include <utility>
 
-#include <spdlog/spdlog.h>
-
 namespace fleetmeter::app {
 
 namespace {
 
-constexpr std::size_t kRecordsPerStep = 256;   // Bounds the memory of one step and the size of its transaction.
-constexpr std::size_t kTicksPerStep = 512;     // Missed ticks after a downtime come in batches of this size.
-constexpr std::int64_t kIdleWaitMs = 200;      // How late a tick may be appended when no record arrives.
+constexpr std::size_t kRecordsPerStep =
+    256;  // Bounds the memory of one step and the size of its transaction.
+constexpr std::size_t kTicksPerStep =
+    512;  // Missed ticks after a downtime come in batches of this size.
+constexpr std::int64_t kIdleWaitMs =
+    200;  // How late a tick may be appended when no record arrives.
 constexpr std::int64_t kViewIntervalMs = 500;
-constexpr std::int64_t kRetryMs = 500;         // Between tries while the store cannot take outputs.
+constexpr std::int64_t kRetryMs = 500;  // Between tries while the store cannot take outputs.
 constexpr std::int64_t kPruneIntervalMs = 600'000;
 
 }  // namespace
 
 struct EvaluationLoop::State {
-  State(aggregator::AggregateLog& log_in, cost::UsageStore* usage_in, const Clock& clock_in, Options options_in)
+  State(aggregator::AggregateLog& log_in, cost::UsageStore* usage_in, const Clock& clock_in,
+        Options options_in)
       : log(log_in), usage(usage_in), clock(clock_in), options(std::move(options_in)) {}
 
   aggregator::AggregateLog& log;
@@ -36,7 +40,8 @@ struct EvaluationLoop::State {
   SteadyTime snapshot_at{}, view_at{}, prune_at{};
   std::map<std::string, std::uint64_t> events_by_type;
   std::atomic<aggregator::LogPosition> applied_position{0};
-  std::atomic<aggregator::LogPosition> ended_at{0};  // Bounded input: applied to here and every tick was made; 0 = not yet.
+  std::atomic<aggregator::LogPosition> ended_at{
+      0};  // Bounded input: applied to here and every tick was made; 0 = not yet.
   std::jthread thread;
 
   mutable std::mutex mutex;  // Guards the three below.
@@ -50,22 +55,27 @@ struct EvaluationLoop::State {
   Result<void> commit(std::vector<proto::Event> events, std::vector<proto::LogRecord> append);
   Result<void> catch_usage_up();
   Result<void> replay_silently(aggregator::LogPosition until);
-  Result<void> append_versions(const std::string& yaml, const std::string& fingerprint, const aggregator::Inventory* inventory);
+  Result<void> append_versions(const std::string& yaml, const std::string& fingerprint,
+                               const aggregator::Inventory* inventory);
   Result<void> snapshot();
   void maintain();
   void publish();
   void set_blocked(std::string why);
   void fail(Error error);
   void run(const std::stop_token& stop);
-  [[nodiscard]] std::int64_t wall_s() const { return clock.wall().time_since_epoch().count() / 1000; }
+  [[nodiscard]] std::int64_t wall_s() const {
+    return clock.wall().time_since_epoch().count() / 1000;
+  }
 };
 
-Result<void> EvaluationLoop::State::apply_entry(const aggregator::LogEntry& entry, std::vector<proto::Event>& events) {
+Result<void> EvaluationLoop::State::apply_entry(const aggregator::LogEntry& entry,
+                                                std::vector<proto::Event>& events) {
   pacemaker.apply(entry.record);
   return evaluator.apply(entry, events);
 }
 
-/// One round: what the log has after our position, its outputs, and the ticks that are due once it is drained.
+/// One round: what the log has after our position, its outputs, and the ticks that are due once it
+/// is drained.
 Result<EvaluationLoop::State::Step> EvaluationLoop::State::step() {
   auto entries = log.read(options.partition, evaluator.position(), kRecordsPerStep);
   if (!entries) return std::move(entries).error();
@@ -73,7 +83,8 @@ Result<EvaluationLoop::State::Step> EvaluationLoop::State::step() {
   for (const aggregator::LogEntry& entry : *entries) {
     if (auto applied = apply_entry(entry, events); !applied) return std::move(applied).error();
   }
-  // The bill first: its rows carry the position, so a crash before the commit below repeats nothing.
+  // The bill first: its rows carry the position, so a crash before the commit below repeats
+  // nothing.
   if (usage != nullptr && !entries->empty()) {
     for (;;) {
       auto applied = usage->apply(options.partition, *entries);
@@ -86,11 +97,13 @@ Result<EvaluationLoop::State::Step> EvaluationLoop::State::step() {
   std::vector<proto::LogRecord> append;
   if (entries->size() < kRecordsPerStep) append = pacemaker.due(wall_s(), kTicksPerStep);
   if (entries->empty() && append.empty()) return Step::kIdle;
-  if (auto committed = commit(std::move(events), std::move(append)); !committed) return std::move(committed).error();
+  if (auto committed = commit(std::move(events), std::move(append)); !committed)
+    return std::move(committed).error();
   return Step::kWorked;
 }
 
-Result<void> EvaluationLoop::State::commit(std::vector<proto::Event> events, std::vector<proto::LogRecord> append) {
+Result<void> EvaluationLoop::State::commit(std::vector<proto::Event> events,
+                                           std::vector<proto::LogRecord> append) {
   aggregator::Outputs outputs;
   outputs.partition = options.partition;
   outputs.evaluated = evaluator.position();
@@ -124,7 +137,8 @@ Result<void> EvaluationLoop::State::replay_silently(aggregator::LogPosition unti
     if (!entries) return std::move(entries).error();
     if (entries->empty()) {
       return Error{ErrorCode::kDataLoss, "the log ends at " + std::to_string(evaluator.position()) +
-                                             ", before its last evaluated position " + std::to_string(until)};
+                                             ", before its last evaluated position " +
+                                             std::to_string(until)};
     }
     for (const aggregator::LogEntry& entry : *entries) {
       if (entry.position > until) return {};
@@ -135,7 +149,8 @@ Result<void> EvaluationLoop::State::replay_silently(aggregator::LogPosition unti
   return {};
 }
 
-/// cost.db may be behind the evaluator (a crash between the two, or a lost file): applies what it lacks.
+/// cost.db may be behind the evaluator (a crash between the two, or a lost file): applies what it
+/// lacks.
 Result<void> EvaluationLoop::State::catch_usage_up() {
   if (usage == nullptr) return {};
   auto applied = usage->applied_position(options.partition);
@@ -144,7 +159,8 @@ Result<void> EvaluationLoop::State::catch_usage_up() {
   while (position < evaluator.position()) {
     auto entries = log.read(options.partition, position, kRecordsPerStep);
     if (!entries) return std::move(entries).error();
-    while (!entries->empty() && entries->back().position > evaluator.position()) entries->pop_back();
+    while (!entries->empty() && entries->back().position > evaluator.position())
+      entries->pop_back();
     if (entries->empty()) return {};
     if (auto done = usage->apply(options.partition, *entries); !done) return done;
     position = entries->back().position;
@@ -152,7 +168,8 @@ Result<void> EvaluationLoop::State::catch_usage_up() {
   return {};
 }
 
-Result<void> EvaluationLoop::State::append_versions(const std::string& yaml, const std::string& fingerprint,
+Result<void> EvaluationLoop::State::append_versions(const std::string& yaml,
+                                                    const std::string& fingerprint,
                                                     const aggregator::Inventory* inventory) {
   aggregator::Commit commit;
   if (!yaml.empty() && fingerprint != evaluator.config_fingerprint()) {
@@ -184,16 +201,19 @@ Result<void> EvaluationLoop::State::snapshot() {
   return {};
 }
 
-/// Snapshots and pruning at their intervals; a failure is logged and tried again, it never stops evaluation.
+/// Snapshots and pruning at their intervals; a failure is logged and tried again, it never stops
+/// evaluation.
 void EvaluationLoop::State::maintain() {
   const SteadyTime now = clock.steady();
   if (now - snapshot_at >= Milliseconds(options.snapshot_interval_ms)) {
     snapshot_at = now;
-    if (auto done = snapshot(); !done) spdlog::warn("snapshot not written: {}", done.error().message);
+    if (auto done = snapshot(); !done)
+      spdlog::warn("snapshot not written: {}", done.error().message);
   }
   if (now - prune_at >= Milliseconds(kPruneIntervalMs)) {
     prune_at = now;
-    const std::int64_t before_ms = clock.wall().time_since_epoch().count() - std::int64_t{options.log_days} * 86'400'000;
+    const std::int64_t before_ms =
+        clock.wall().time_since_epoch().count() - std::int64_t{options.log_days} * 86'400'000;
     auto pruned = log.prune(options.partition, before_ms, options.log_bytes_max);
     if (!pruned) spdlog::warn("log not pruned: {}", pruned.error().message);
     if (pruned && *pruned > 0) spdlog::info("pruned {} log records behind the snapshot", *pruned);
@@ -243,16 +263,19 @@ void EvaluationLoop::State::run(const std::stop_token& stop) {
     applied_position.store(evaluator.position(), std::memory_order_relaxed);
     const bool ended = *stepped == Step::kIdle && pacemaker.finished();
     ended_at.store(ended ? evaluator.position() : 0, std::memory_order_release);
-    if (*stepped == Step::kIdle) (void)log.wait(options.partition, evaluator.position(), kIdleWaitMs);
+    if (*stepped == Step::kIdle)
+      (void)log.wait(options.partition, evaluator.position(), kIdleWaitMs);
   }
 }
 
-EvaluationLoop::EvaluationLoop(aggregator::AggregateLog& log, cost::UsageStore* usage, const Clock& clock, Options options)
+EvaluationLoop::EvaluationLoop(aggregator::AggregateLog& log, cost::UsageStore* usage,
+                               const Clock& clock, Options options)
     : state_(std::make_unique<State>(log, usage, clock, std::move(options))) {}
 
 EvaluationLoop::~EvaluationLoop() { stop(); }
 
-Result<void> EvaluationLoop::recover(const std::string& config_yaml, const std::string& config_fingerprint,
+Result<void> EvaluationLoop::recover(const std::string& config_yaml,
+                                     const std::string& config_fingerprint,
                                      const aggregator::Inventory* inventory) {
   State& state = *state_;
   auto snapshot = state.log.latest_snapshot(state.options.partition);
@@ -260,26 +283,30 @@ Result<void> EvaluationLoop::recover(const std::string& config_yaml, const std::
   if (*snapshot) {
     if (auto loaded = state.evaluator.load(**snapshot); !loaded) return loaded;
     state.snapshot_position = (*snapshot)->position;
-    for (const proto::LogRecord& record : state.evaluator.time_records()) state.pacemaker.apply(record);
+    for (const proto::LogRecord& record : state.evaluator.time_records())
+      state.pacemaker.apply(record);
   }
   auto evaluated = state.log.evaluated_position(state.options.partition);
   if (!evaluated) return std::move(evaluated).error();
   if (auto replayed = state.replay_silently(*evaluated); !replayed) return replayed;
   if (auto caught_up = state.catch_usage_up(); !caught_up) return caught_up;
-  // What was appended but not evaluated yet may hold a newer version of both: compare with the end of the log.
+  // What was appended but not evaluated yet may hold a newer version of both: compare with the end
+  // of the log.
   for (;;) {
     auto stepped = state.step();
     if (!stepped) return std::move(stepped).error();
     if (*stepped == State::Step::kIdle) break;
   }
-  if (auto appended = state.append_versions(config_yaml, config_fingerprint, inventory); !appended) return appended;
+  if (auto appended = state.append_versions(config_yaml, config_fingerprint, inventory); !appended)
+    return appended;
   state.snapshot_at = state.prune_at = state.clock.steady();
   state.publish();
   return {};
 }
 
 void EvaluationLoop::start() {
-  state_->thread = std::jthread([state = state_.get()](const std::stop_token& stop) { state->run(stop); });
+  state_->thread =
+      std::jthread([state = state_.get()](const std::stop_token& stop) { state->run(stop); });
 }
 
 void EvaluationLoop::stop() {
@@ -288,12 +315,14 @@ void EvaluationLoop::stop() {
   state.thread.request_stop();
   state.thread.join();
   if (state.failure) return;
-  // Drain: what was appended before we were asked to stop is evaluated, so that a restart starts from a fresh snapshot.
+  // Drain: what was appended before we were asked to stop is evaluated, so that a restart starts
+  // from a fresh snapshot.
   for (int round = 0; round < 1000; ++round) {
     auto stepped = state.step();
     if (!stepped || *stepped == State::Step::kIdle) break;
   }
-  if (auto done = state.snapshot(); !done) spdlog::warn("snapshot not written: {}", done.error().message);
+  if (auto done = state.snapshot(); !done)
+    spdlog::warn("snapshot not written: {}", done.error().message);
   state.publish();
 }
 
@@ -303,7 +332,8 @@ Result<void> EvaluationLoop::wait_to_end(aggregator::LogPosition input_end) {
     if (auto failed = failure()) return *std::move(failed);
     if (state.options.on_progress) {
       const auto last = state.log.last_position(state.options.partition);
-      const aggregator::LogPosition applied = state.applied_position.load(std::memory_order_relaxed);
+      const aggregator::LogPosition applied =
+          state.applied_position.load(std::memory_order_relaxed);
       state.options.on_progress(applied, last ? *last : applied);
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));

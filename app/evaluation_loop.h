@@ -28,36 +28,42 @@ struct EvaluationView {
   std::map<std::string, std::uint64_t> events_by_type;
 };
 
-/// Reads one partition of the aggregate log, applies it, and commits events, outbox, ticks and the position together; keeps
-/// cost.db up to the same position and takes snapshots. One thread, its own; everything it decides follows from the log, the
-/// wall clock only paces ticks (ARCHITECTURE.md D1, D3).
+/// Reads one partition of the aggregate log, applies it, and commits events, outbox, ticks and the
+/// position together; keeps cost.db up to the same position and takes snapshots. One thread, its
+/// own; everything it decides follows from the log, the wall clock only paces ticks
+/// (ARCHITECTURE.md D1, D3).
 class EvaluationLoop {
  public:
   struct Options {
     aggregator::LogPartition partition = 0;
     std::map<std::string, alarms::Receiver> receivers;
-    bool deliver = true;                        ///< False: events are kept, the outbox stays empty.
+    bool deliver = true;  ///< False: events are kept, the outbox stays empty.
     std::int64_t snapshot_interval_ms = 60'000;
     std::uint32_t log_days = 14;
     std::uint64_t log_bytes_max = 20ull << 30;
-    std::function<void()> on_outbox;            ///< New entries were queued.
+    std::function<void()> on_outbox;  ///< New entries were queued.
     std::function<void(std::int64_t done, std::int64_t last)> on_progress;
   };
-  EvaluationLoop(aggregator::AggregateLog& log, cost::UsageStore* usage, const Clock& clock, Options options);
+  EvaluationLoop(aggregator::AggregateLog& log, cost::UsageStore* usage, const Clock& clock,
+                 Options options);
   ~EvaluationLoop();
 
-  /// Restores from the newest snapshot and the log after it, emitting nothing; then appends the configuration and inventory
-  /// when they differ from the log's (empty = leave). Call before start() or run_to_end().
+  /// Restores from the newest snapshot and the log after it, emitting nothing; then appends the
+  /// configuration and inventory when they differ from the log's (empty = leave). Call before
+  /// start() or run_to_end().
   Result<void> recover(const std::string& config_yaml, const std::string& config_fingerprint,
                        const aggregator::Inventory* inventory);
-  void start();   ///< Own thread until stop().
-  void stop();    ///< Applies what is in the log, commits, snapshots, joins. Idempotent.
-  /// Bounded input, whose InputEnd record is at `input_end`: waits until the thread has applied and ticked to the end.
+  void start();  ///< Own thread until stop().
+  void stop();   ///< Applies what is in the log, commits, snapshots, joins. Idempotent.
+  /// Bounded input, whose InputEnd record is at `input_end`: waits until the thread has applied and
+  /// ticked to the end.
   Result<void> wait_to_end(aggregator::LogPosition input_end);
 
   [[nodiscard]] std::shared_ptr<const EvaluationView> view() const;
-  [[nodiscard]] std::optional<Error> failure() const;  ///< Ended for good: fenced, damaged, or a bug.
-  [[nodiscard]] std::string blocked() const;           ///< Why it can't go on right now (disk full); empty = it does.
+  [[nodiscard]] std::optional<Error> failure()
+      const;  ///< Ended for good: fenced, damaged, or a bug.
+  [[nodiscard]] std::string blocked()
+      const;  ///< Why it can't go on right now (disk full); empty = it does.
 
  private:
   struct State;

@@ -25,8 +25,9 @@ struct Evaluator::State {
   std::uint64_t inventory_version = 0;
   Config config;
   std::shared_ptr<const alarms::RuleSet> rules = std::make_shared<alarms::RuleSet>();
-  std::map<std::string, ShardRuntime> shards;  // Ordered: events of one record come out in environment order.
-  std::vector<aggregator::Change> changes;     // Scratch.
+  std::map<std::string, ShardRuntime>
+      shards;  // Ordered: events of one record come out in environment order.
+  std::vector<aggregator::Change> changes;  // Scratch.
   // What a shard that appears later must know of the time before it: the last record of each kind.
   proto::LogRecord progress, tick, input_end;
   std::map<std::string, proto::LogRecord> stalls;  // By source.
@@ -34,7 +35,8 @@ struct Evaluator::State {
   [[nodiscard]] std::vector<proto::LogRecord> time_records() const;
   Result<void> set_config(const proto::ConfigVersion& version);
   ShardRuntime& shard(const std::string& environment);
-  void apply_to(ShardRuntime& runtime, const proto::LogRecord& record, std::vector<proto::Event>& events);
+  void apply_to(ShardRuntime& runtime, const proto::LogRecord& record,
+                std::vector<proto::Event>& events);
 };
 
 Result<void> Evaluator::State::set_config(const proto::ConfigVersion& version) {
@@ -78,7 +80,8 @@ std::vector<proto::LogRecord> Evaluator::State::time_records() const {
   return records;
 }
 
-void Evaluator::State::apply_to(ShardRuntime& runtime, const proto::LogRecord& record, std::vector<proto::Event>& events) {
+void Evaluator::State::apply_to(ShardRuntime& runtime, const proto::LogRecord& record,
+                                std::vector<proto::Event>& events) {
   runtime.shard.apply(record, changes);
   runtime.engine.apply(record, changes, runtime.shard, events);
 }
@@ -86,7 +89,8 @@ void Evaluator::State::apply_to(ShardRuntime& runtime, const proto::LogRecord& r
 Evaluator::Evaluator() : state_(std::make_unique<State>()) {}
 Evaluator::~Evaluator() = default;
 
-Result<void> Evaluator::apply(const aggregator::LogEntry& entry, std::vector<proto::Event>& events) {
+Result<void> Evaluator::apply(const aggregator::LogEntry& entry,
+                              std::vector<proto::Event>& events) {
   State& state = *state_;
   FM_CHECK(entry.position > state.position);
   state.position = entry.position;
@@ -124,13 +128,16 @@ Result<void> Evaluator::apply(const aggregator::LogEntry& entry, std::vector<pro
 std::vector<proto::LogRecord> Evaluator::time_records() const { return state_->time_records(); }
 
 aggregator::LogPosition Evaluator::position() const noexcept { return state_->position; }
-const std::string& Evaluator::config_fingerprint() const noexcept { return state_->config_fingerprint; }
+const std::string& Evaluator::config_fingerprint() const noexcept {
+  return state_->config_fingerprint;
+}
 std::uint64_t Evaluator::inventory_version() const noexcept { return state_->inventory_version; }
 
 std::vector<alarms::AlarmView> Evaluator::alarms() const {
   std::vector<alarms::AlarmView> views;
   for (const auto& [environment, runtime] : state_->shards) {
-    for (alarms::AlarmView& view : runtime.engine.alarms(runtime.shard)) views.push_back(std::move(view));
+    for (alarms::AlarmView& view : runtime.engine.alarms(runtime.shard))
+      views.push_back(std::move(view));
   }
   return views;
 }
@@ -138,7 +145,8 @@ std::vector<alarms::AlarmView> Evaluator::alarms() const {
 std::vector<alarms::GroupView> Evaluator::groups() const {
   std::vector<alarms::GroupView> views;
   for (const auto& [environment, runtime] : state_->shards) {
-    for (alarms::GroupView& view : runtime.engine.groups(runtime.shard)) views.push_back(std::move(view));
+    for (alarms::GroupView& view : runtime.engine.groups(runtime.shard))
+      views.push_back(std::move(view));
   }
   return views;
 }
@@ -147,8 +155,9 @@ std::vector<Evaluator::ShardView> Evaluator::shards() const {
   std::vector<ShardView> views;
   for (const auto& [environment, runtime] : state_->shards) {
     const aggregator::Frontier& frontier = runtime.shard.frontier();
-    views.push_back({environment, frontier.tick_s, frontier.watermark_s, runtime.shard.table().size(),
-                     runtime.shard.late_records(), runtime.shard.series_over_limit(), runtime.engine.evaluations_total()});
+    views.push_back({environment, frontier.tick_s, frontier.watermark_s,
+                     runtime.shard.table().size(), runtime.shard.late_records(),
+                     runtime.shard.series_over_limit(), runtime.engine.evaluations_total()});
   }
   return views;
 }
@@ -178,10 +187,13 @@ std::string Evaluator::save() const {
 }
 
 Result<void> Evaluator::load(const aggregator::Snapshot& snapshot) {
-  const Error damaged{ErrorCode::kDataLoss, "snapshot at log position " + std::to_string(snapshot.position) + " is damaged"};
+  const Error damaged{ErrorCode::kDataLoss, "snapshot at log position " +
+                                                std::to_string(snapshot.position) + " is damaged"};
   if (snapshot.schema != kSnapshotSchema) {
-    return Error{ErrorCode::kDataLoss, "snapshot has schema " + std::to_string(snapshot.schema) + ", this release reads " +
-                                           std::to_string(kSnapshotSchema) + ": run the release that wrote it"};
+    return Error{ErrorCode::kDataLoss, "snapshot has schema " + std::to_string(snapshot.schema) +
+                                           ", this release reads " +
+                                           std::to_string(kSnapshotSchema) +
+                                           ": run the release that wrote it"};
   }
   state_ = std::make_unique<State>();
   State& state = *state_;
@@ -189,7 +201,8 @@ Result<void> Evaluator::load(const aggregator::Snapshot& snapshot) {
   std::uint64_t position = 0, stall_count = 0, shard_count = 0;
   std::string_view yaml, fingerprint, inventory;
   if (!take_number(in, position) || !take_text(in, yaml) || !take_text(in, fingerprint) ||
-      !take_number(in, state.inventory_version) || !take_text(in, inventory) || !take_number(in, stall_count)) {
+      !take_number(in, state.inventory_version) || !take_text(in, inventory) ||
+      !take_number(in, stall_count)) {
     return damaged;
   }
   state.inventory_bytes = inventory;
@@ -213,9 +226,11 @@ Result<void> Evaluator::load(const aggregator::Snapshot& snapshot) {
     std::string_view environment, part;
     if (!take_text(in, environment) || !take_text(in, part)) return damaged;
     ShardRuntime& runtime = state.shard(std::string(environment));
-    if (!runtime.shard.load(part) || !runtime.engine.load(part, runtime.shard) || !part.empty()) return damaged;
+    if (!runtime.shard.load(part) || !runtime.engine.load(part, runtime.shard) || !part.empty())
+      return damaged;
   }
-  if (!in.empty() || static_cast<aggregator::LogPosition>(position) != snapshot.position) return damaged;
+  if (!in.empty() || static_cast<aggregator::LogPosition>(position) != snapshot.position)
+    return damaged;
   state.position = snapshot.position;
   return {};
 }

@@ -14,9 +14,10 @@
 
 namespace fleetmeter::app {
 
-/// Everything right of the aggregate log of one partition but the bill: its shards with their alarms and scaling. A pure
-/// function of the records applied: same log, same events. The configuration and the inventory come from the log too, so that
-/// recovery uses the version in force at each position. Not thread safe: owned by one thread.
+/// Everything right of the aggregate log of one partition but the bill: its shards with their
+/// alarms and scaling. A pure function of the records applied: same log, same events. The
+/// configuration and the inventory come from the log too, so that recovery uses the version in
+/// force at each position. Not thread safe: owned by one thread.
 class Evaluator {
  public:
   Evaluator();
@@ -27,8 +28,9 @@ class Evaluator {
 
   [[nodiscard]] aggregator::LogPosition position() const noexcept;  ///< Of the last record applied.
   [[nodiscard]] const std::string& config_fingerprint() const noexcept;
-  [[nodiscard]] std::uint64_t inventory_version() const noexcept;   ///< 0 = none in the log yet.
-  /// The newest records that tell time, oldest kind first: what a pacemaker or shard born now must have seen.
+  [[nodiscard]] std::uint64_t inventory_version() const noexcept;  ///< 0 = none in the log yet.
+  /// The newest records that tell time, oldest kind first: what a pacemaker or shard born now must
+  /// have seen.
   [[nodiscard]] std::vector<proto::LogRecord> time_records() const;
 
   [[nodiscard]] std::vector<alarms::AlarmView> alarms() const;

@@ -9,22 +9,29 @@ using fleetmeter::app::CommandLine;
 struct SubCommand {
   std::string_view name;
   int (*run)(const CommandLine&);
+  bool drains;  // Ends by SIGTERM or Ctrl-C with everything durable; the others just end.
 };
 
 constexpr SubCommand kSubCommands[] = {
-    {"run", fleetmeter::app::command_run},           {"ingest", fleetmeter::app::command_ingest},
-    {"evaluate", fleetmeter::app::command_evaluate}, {"replay", fleetmeter::app::command_replay},
-    {"cost", fleetmeter::app::command_cost},         {"rules", fleetmeter::app::command_rules},
-    {"flows", fleetmeter::app::command_flows},       {"generate", fleetmeter::app::command_generate},
-    {"receive", fleetmeter::app::command_receive},   {"version", fleetmeter::app::command_version},
-    {"--version", fleetmeter::app::command_version}, {"help", fleetmeter::app::command_help},
-    {"--help", fleetmeter::app::command_help},       {"-h", fleetmeter::app::command_help},
+    {"run", fleetmeter::app::command_run, true},
+    {"ingest", fleetmeter::app::command_ingest, true},
+    {"evaluate", fleetmeter::app::command_evaluate, true},
+    {"replay", fleetmeter::app::command_replay, true},
+    {"cost", fleetmeter::app::command_cost, false},
+    {"rules", fleetmeter::app::command_rules, false},
+    {"flows", fleetmeter::app::command_flows, false},
+    {"generate", fleetmeter::app::command_generate, false},
+    {"receive", fleetmeter::app::command_receive, true},
+    {"version", fleetmeter::app::command_version, false},
+    {"--version", fleetmeter::app::command_version, false},
+    {"help", fleetmeter::app::command_help, false},
+    {"--help", fleetmeter::app::command_help, false},
+    {"-h", fleetmeter::app::command_help, false},
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  (void)fleetmeter::app::stop_signals();  // First: threads started later inherit the blocked mask.
   if (argc < 2) {
     (void)fleetmeter::app::command_help({});
     return fleetmeter::app::kExitUsage;
@@ -32,8 +39,12 @@ int main(int argc, char** argv) {
   const std::string_view name = argv[1];
   const CommandLine line{std::vector<std::string>(argv + 2, argv + argc)};
   for (const SubCommand& command : kSubCommands) {
-    if (command.name == name) return command.run(line);
+    if (command.name != name) continue;
+    if (command.drains)
+      (void)fleetmeter::app::stop_signals();  // Before any thread: they inherit the blocked mask.
+    return command.run(line);
   }
-  return fleetmeter::app::fail(fleetmeter::app::kExitUsage,
-                               "`" + std::string(name) + "` is not a command; `fleetmeter help` lists them");
+  return fleetmeter::app::fail(
+      fleetmeter::app::kExitUsage,
+      "`" + std::string(name) + "` is not a command; `fleetmeter help` lists them");
 }

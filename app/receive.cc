@@ -1,8 +1,11 @@
 #include "app/receive.h"
 
-#include <fmt/format.h>
+// Before Boost: 1.74's awaitable.hpp uses std::exchange without including this.
+// clang-format off
+#include <utility>
+// clang-format on
 
-#include <utility>  // Boost 1.74's awaitable.hpp uses std::exchange without it.
+#include <fmt/format.h>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -41,14 +44,16 @@ std::string_view view(beast::string_view text) { return {text.data(), text.size(
 /// Sockets and coroutines of one receiver; everything runs on the thread that calls run().
 class ReceiveServer {
  public:
-  ReceiveServer(const ReceiveOptions& options, const std::atomic<bool>& stop, ReceivedDeliveries& deliveries)
+  ReceiveServer(const ReceiveOptions& options, const std::atomic<bool>& stop,
+                ReceivedDeliveries& deliveries)
       : options_(options), stop_(stop), deliveries_(deliveries), acceptor_(io_) {}
 
   Result<std::uint16_t> listen() {
     error_code error;
     const asio::ip::address address = asio::ip::make_address(options_.listen_address, error);
     if (error) {
-      return Error{ErrorCode::kInvalidArgument, fmt::format("'{}' is not an IP address", options_.listen_address)};
+      return Error{ErrorCode::kInvalidArgument,
+                   fmt::format("'{}' is not an IP address", options_.listen_address)};
     }
     const tcp::endpoint endpoint(address, options_.port);
     acceptor_.open(endpoint.protocol(), error);
@@ -57,7 +62,8 @@ class ReceiveServer {
     if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
     if (error) {
       return Error{ErrorCode::kUnavailable,
-                   fmt::format("cannot listen on {}:{}: {}", options_.listen_address, options_.port, error.message())};
+                   fmt::format("cannot listen on {}:{}: {}", options_.listen_address, options_.port,
+                               error.message())};
     }
     return acceptor_.local_endpoint().port();
   }
@@ -72,7 +78,8 @@ class ReceiveServer {
   asio::awaitable<void> accept_connections() {
     for (;;) {
       error_code error;
-      tcp::socket socket = co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, error));
+      tcp::socket socket =
+          co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, error));
       if (error == asio::error::operation_aborted) co_return;
       if (error) {  // Out of file descriptors, or the peer has gone: do not spin on it.
         asio::steady_timer pause(io_, kAcceptPause);
@@ -109,12 +116,15 @@ class ReceiveServer {
       http::request_parser<http::string_body> parser;
       parser.body_limit(options_.body_bytes_max);
       stream.expires_after(kReadTimeout);
-      co_await http::async_read(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
+      co_await http::async_read(stream, buffer, parser,
+                                asio::redirect_error(asio::use_awaitable, error));
       if (error && error != http::error::body_limit) break;
-      Response response = error ? refuse(parser.get(), http::status::payload_too_large) : answer(parser.get());
+      Response response =
+          error ? refuse(parser.get(), http::status::payload_too_large) : answer(parser.get());
       keep_alive = response.keep_alive();
       error = {};
-      co_await http::async_write(stream, response, asio::redirect_error(asio::use_awaitable, error));
+      co_await http::async_write(stream, response,
+                                 asio::redirect_error(asio::use_awaitable, error));
     }
     error_code ignored;
     stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
@@ -129,7 +139,8 @@ class ReceiveServer {
   }
 
   Response answer(const http::request<http::string_body>& request) {
-    if (request.method() != http::verb::post) return refuse(request, http::status::method_not_allowed);
+    if (request.method() != http::verb::post)
+      return refuse(request, http::status::method_not_allowed);
     const ReceiveAnswer verdict =
         deliveries_.accept({view(request["webhook-id"]), view(request["webhook-timestamp"]),
                             view(request["webhook-signature"]), request.body()});
@@ -165,7 +176,8 @@ int run_receive(const ReceiveOptions& options, const std::atomic<bool>& stop) {
   std::ostream& out = options.out != nullptr ? *options.out : std::cout;
   std::ostream& report = options.report != nullptr ? *options.report : std::cerr;
   if (options.fail_status < 200 || options.fail_status > 599) {
-    return fail(report, {ErrorCode::kInvalidArgument, "the status of a failure must be 200 to 599"});
+    return fail(report,
+                {ErrorCode::kInvalidArgument, "the status of a failure must be 200 to 599"});
   }
   ReceivedDeliveries deliveries(options);
   if (Result<void> opened = deliveries.open(); !opened) return fail(report, opened.error());

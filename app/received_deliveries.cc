@@ -21,8 +21,8 @@ std::string sha256_of(std::string_view bytes) {
   return hex;
 }
 
-/// A JSON string of any bytes: what is not UTF-8 goes in as its Latin-1 code point, so that no byte is lost silently; the
-/// line's hash is over the raw bytes anyway.
+/// A JSON string of any bytes: what is not UTF-8 goes in as its Latin-1 code point, so that no byte
+/// is lost silently; the line's hash is over the raw bytes anyway.
 std::string json_string(std::string_view bytes) {
   const bool utf8 = simdjson::validate_utf8(bytes.data(), bytes.size());
   std::string text = "\"";
@@ -60,8 +60,10 @@ std::int64_t ReceivedDeliveries::now_ms() const {
 }
 
 Result<void> ReceivedDeliveries::open() {
-  if (options_.verify && verify_webhook(options_.secret, {"id", "0", "v1,AAAA"}, "", 0, 0) == WebhookVerdict::kBadSecret) {
-    return Error{ErrorCode::kInvalidArgument, "the secret is empty or not base64: expected whsec_..."};
+  if (options_.verify && verify_webhook(options_.secret, {"id", "0", "v1,AAAA"}, "", 0, 0) ==
+                             WebhookVerdict::kBadSecret) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "the secret is empty or not base64: expected whsec_..."};
   }
   if (!options_.expect_path.empty()) {
     std::ifstream expected(options_.expect_path);
@@ -70,18 +72,22 @@ Result<void> ReceivedDeliveries::open() {
       if (line.empty()) continue;
       std::string id = expected_id(line);
       if (id.empty()) {
-        return Error{ErrorCode::kInvalidArgument, fmt::format("{}: no id in line '{}'", options_.expect_path, line)};
+        return Error{ErrorCode::kInvalidArgument,
+                     fmt::format("{}: no id in line '{}'", options_.expect_path, line)};
       }
       missing_.insert(std::move(id));
       expected_any_ = true;
     }
     if (!expected_any_) {
-      return Error{ErrorCode::kInvalidArgument, fmt::format("{}: cannot be read or holds no id", options_.expect_path)};
+      return Error{ErrorCode::kInvalidArgument,
+                   fmt::format("{}: cannot be read or holds no id", options_.expect_path)};
     }
   }
   if (!options_.out_path.empty()) {
     file_.open(options_.out_path, std::ios::app | std::ios::binary);
-    if (!file_) return Error{ErrorCode::kUnavailable, fmt::format("{}: cannot be written", options_.out_path)};
+    if (!file_)
+      return Error{ErrorCode::kUnavailable,
+                   fmt::format("{}: cannot be written", options_.out_path)};
   }
   return {};
 }
@@ -97,15 +103,16 @@ ReceiveAnswer ReceivedDeliveries::accept(const ReceiveRequest& request) {
   ++counts_.requests;
   if (options_.verify) {
     const WebhookHeaders headers{request.id, request.timestamp, request.signature};
-    const WebhookVerdict verdict =
-        verify_webhook(options_.secret, headers, request.body, now_ms() / 1000, options_.tolerance_s);
+    const WebhookVerdict verdict = verify_webhook(options_.secret, headers, request.body,
+                                                  now_ms() / 1000, options_.tolerance_s);
     if (verdict == WebhookVerdict::kMissingHeader || verdict == WebhookVerdict::kBadTimestamp) {
       return refuse(400, to_string(verdict));
     }
     if (verdict != WebhookVerdict::kValid) return refuse(401, to_string(verdict));
   }
   const std::string id = request.id.empty() ? sha256_of(request.body) : std::string(request.id);
-  if (known_.size() >= options_.ids_max && known_.find(id) == known_.end()) return refuse(507, "too many ids");
+  if (known_.size() >= options_.ids_max && known_.find(id) == known_.end())
+    return refuse(507, "too many ids");
   Known& known = known_[id];
   ++known.attempts;
   if (counts_.failures_injected < options_.fail_first) {
@@ -115,13 +122,16 @@ ReceiveAnswer ReceivedDeliveries::accept(const ReceiveRequest& request) {
   return store(request, id, known);
 }
 
-ReceiveAnswer ReceivedDeliveries::store(const ReceiveRequest& request, const std::string& id, Known& known) {
+ReceiveAnswer ReceivedDeliveries::store(const ReceiveRequest& request, const std::string& id,
+                                        Known& known) {
   const std::string sha256 = sha256_of(request.body);
   if (!known.sha256.empty() && known.sha256 != sha256) {
     ++counts_.conflicts;
-    return refuse(409, fmt::format("id {} came with another body before (sha256 {} and now {})", id, known.sha256, sha256));
+    return refuse(409, fmt::format("id {} came with another body before (sha256 {} and now {})", id,
+                                   known.sha256, sha256));
   }
-  if (!write_line(request, id, known, sha256)) return refuse(500, fmt::format("{} cannot be written", options_.out_path));
+  if (!write_line(request, id, known, sha256))
+    return refuse(500, fmt::format("{} cannot be written", options_.out_path));
   ++counts_.deliveries;
   known.sha256.empty() ? ++distinct_ids_ : ++counts_.duplicates;
   known.sha256 = sha256;
@@ -130,12 +140,16 @@ ReceiveAnswer ReceivedDeliveries::store(const ReceiveRequest& request, const std
   return {200, "ok", false};
 }
 
-bool ReceivedDeliveries::write_line(const ReceiveRequest& request, const std::string& id, const Known& known,
-                                    const std::string& sha256) {
+bool ReceivedDeliveries::write_line(const ReceiveRequest& request, const std::string& id,
+                                    const Known& known, const std::string& sha256) {
   if (!file_.is_open()) return true;
-  file_ << fmt::format(R"({{"id":{},"attempt":{},"received_ms":{},"timestamp":{},"sha256":"{}","body":{}}})", json_string(id),
-                       known.attempts, now_ms(), json_string(request.timestamp), sha256, json_string(request.body))
-        << '\n' << std::flush;
+  file_
+      << fmt::format(
+             R"({{"id":{},"attempt":{},"received_ms":{},"timestamp":{},"sha256":"{}","body":{}}})",
+             json_string(id), known.attempts, now_ms(), json_string(request.timestamp), sha256,
+             json_string(request.body))
+      << '\n'
+      << std::flush;
   const bool written = static_cast<bool>(file_);
   file_.clear();  // A disk that was full may have room again at the sender's next attempt.
   return written;

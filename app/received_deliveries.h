@@ -25,11 +25,12 @@ struct ReceiveRequest {
 };
 
 struct ReceiveCounts {
-  std::uint64_t requests = 0, deliveries = 0, duplicates = 0, conflicts = 0, failures_injected = 0, rejected = 0;
+  std::uint64_t requests = 0, deliveries = 0, duplicates = 0, conflicts = 0, failures_injected = 0,
+                rejected = 0;
 };
 
-/// The receiver without its sockets: verifies, remembers one body hash per id, writes what it accepts.
-/// Owned by the receiver's thread; `options` must outlive it.
+/// The receiver without its sockets: verifies, remembers one body hash per id, writes what it
+/// accepts. Owned by the receiver's thread; `options` must outlive it.
 class ReceivedDeliveries {
  public:
   explicit ReceivedDeliveries(const ReceiveOptions& options);
@@ -44,12 +45,13 @@ class ReceivedDeliveries {
 
  private:
   struct Known {
-    std::string sha256;           ///< Empty until a body was accepted.
+    std::string sha256;  ///< Empty until a body was accepted.
     std::uint64_t attempts = 0;
   };
   ReceiveAnswer refuse(std::uint16_t status, std::string text);
   ReceiveAnswer store(const ReceiveRequest& request, const std::string& id, Known& known);
-  bool write_line(const ReceiveRequest& request, const std::string& id, const Known& known, const std::string& sha256);
+  bool write_line(const ReceiveRequest& request, const std::string& id, const Known& known,
+                  const std::string& sha256);
   [[nodiscard]] std::int64_t now_ms() const;
 
   const ReceiveOptions& options_;

@@ -1,12 +1,12 @@
 #include "app/service.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <mutex>
 #include <thread>
 #include <utility>
-
-#include <spdlog/spdlog.h>
 
 #include "aggregator/sqlite_log.h"
 
@@ -14,8 +14,9 @@ namespace fleetmeter::app {
 
 namespace {
 
-constexpr std::int64_t kDrainTimeoutMs = 60'000;     // For the outbox of a bounded run.
-constexpr std::int64_t kBacklogReadyRecords = 20'000;  // Log records not yet applied beyond which we are not ready.
+constexpr std::int64_t kDrainTimeoutMs = 60'000;  // For the outbox of a bounded run.
+constexpr std::int64_t kBacklogReadyRecords =
+    20'000;  // Log records not yet applied beyond which we are not ready.
 
 }  // namespace
 
@@ -39,7 +40,7 @@ struct Service::State {
   ingest::IngestCounters counters;
   std::vector<std::unique_ptr<ingest::Source>> sources;
   std::vector<ingest::FirehoseSource*> firehoses;
-  std::jthread ender;  // Bounded runs that stay up: appends InputEnd when the files are read.
+  std::jthread ender;        // Bounded runs that stay up: appends InputEnd when the files are read.
   mutable std::mutex mutex;  // Guards bytes_read and the failure.
   std::map<std::size_t, std::pair<std::uint64_t, std::uint64_t>> bytes_read;
   std::optional<std::string> failure;
@@ -51,20 +52,26 @@ struct Service::State {
   Result<void> wait_for_sources(const std::stop_token& stop);
   [[nodiscard]] ingest::SourceContext context(std::size_t index);
   [[nodiscard]] bool bounded() const;
-  [[nodiscard]] std::string path(const char* name) const { return (std::filesystem::path(config.state) / name).string(); }
+  [[nodiscard]] std::string path(const char* name) const {
+    return (std::filesystem::path(config.state) / name).string();
+  }
 };
 
 bool Service::State::bounded() const {
   return config.firehose.empty() && config.kafka.empty() &&
-         std::none_of(config.files.begin(), config.files.end(), [](const auto& files) { return files.follow; });
+         std::none_of(config.files.begin(), config.files.end(),
+                      [](const auto& files) { return files.follow; });
 }
 
 Result<void> Service::State::load_inventory() {
-  auto loaded = config.inventory.empty()
-                    ? Result<std::shared_ptr<const aggregator::Inventory>>(aggregator::Inventory::empty(config.environments))
-                    : aggregator::Inventory::load(config.inventory, config.environments, inventory_warnings);
+  auto loaded =
+      config.inventory.empty()
+          ? Result<std::shared_ptr<const aggregator::Inventory>>(
+                aggregator::Inventory::empty(config.environments))
+          : aggregator::Inventory::load(config.inventory, config.environments, inventory_warnings);
   if (!loaded) return std::move(loaded).error();
-  for (const auto& warning : inventory_warnings) spdlog::warn("{}: {}", warning.file, warning.message);
+  for (const auto& warning : inventory_warnings)
+    spdlog::warn("{}: {}", warning.file, warning.message);
   loaded_inventory = *std::move(loaded);
   inventory = std::make_unique<ingest::InventoryHolder>(loaded_inventory);
   return {};
@@ -74,8 +81,9 @@ Result<void> Service::State::open_stores() {
   std::error_code error;
   std::filesystem::create_directories(config.state, error);
   if (error) {
-    return Error{ErrorCode::kInvalidArgument, "state directory " + config.state + ": " + error.message() +
-                                                  "; set `state:` to a directory that can be written"};
+    return Error{ErrorCode::kInvalidArgument,
+                 "state directory " + config.state + ": " + error.message() +
+                     "; set `state:` to a directory that can be written"};
   }
   aggregator::SqliteLog::Options log_options;
   log_options.fault = options.fault;
@@ -89,8 +97,14 @@ Result<void> Service::State::open_stores() {
 }
 
 ingest::SourceContext Service::State::context(std::size_t index) {
-  ingest::SourceContext made{*log, clock, *inventory, counters, [](std::string_view) { return aggregator::LogPartition{0}; }, {0},
-                             {}, options.fault};
+  ingest::SourceContext made{*log,
+                             clock,
+                             *inventory,
+                             counters,
+                             [](std::string_view) { return aggregator::LogPartition{0}; },
+                             {0},
+                             {},
+                             options.fault};
   made.on_progress = [this, index](std::uint64_t done, std::uint64_t all) {
     if (!options.on_read) return;
     std::uint64_t done_sum = 0, all_sum = 0;
@@ -156,7 +170,8 @@ Result<void> Service::start() {
   if (state.options.deliver) {
     alarms::Deliverer::Options delivery;
     delivery.fault = state.options.fault;
-    state.deliverer = std::make_unique<alarms::Deliverer>(*state.log, state.receivers, state.clock, std::move(delivery));
+    state.deliverer = std::make_unique<alarms::Deliverer>(*state.log, state.receivers, state.clock,
+                                                          std::move(delivery));
   }
   EvaluationLoop::Options loop;
   loop.receivers = state.receivers;
@@ -165,8 +180,11 @@ Result<void> Service::start() {
   loop.log_bytes_max = state.config.log_bytes_max;
   loop.on_progress = state.options.on_evaluate;
   if (state.deliverer) loop.on_outbox = [deliverer = state.deliverer.get()] { deliverer->wake(); };
-  state.loop = std::make_unique<EvaluationLoop>(*state.log, state.usage.get(), state.clock, std::move(loop));
-  if (auto recovered = state.loop->recover(state.config.text, state.config.fingerprint(), state.loaded_inventory.get()); !recovered) {
+  state.loop =
+      std::make_unique<EvaluationLoop>(*state.log, state.usage.get(), state.clock, std::move(loop));
+  if (auto recovered = state.loop->recover(state.config.text, state.config.fingerprint(),
+                                           state.loaded_inventory.get());
+      !recovered) {
     return std::move(recovered).error().with_context(state.path("log.db"));
   }
   if (auto made = state.make_sources(); !made) return made;
@@ -228,8 +246,9 @@ Result<void> Service::run_to_end() {
   if (auto evaluated = state.loop->wait_to_end(*ended); !evaluated) return evaluated;
   if (state.deliverer && !state.deliverer->drain(kDrainTimeoutMs)) {
     const auto why = state.deliverer->last_error();
-    return Error{ErrorCode::kUnavailable, "notifications are left in the outbox: " + why.value_or("receivers are slow") +
-                                              "; they go out when it runs again on " + state.config.state};
+    return Error{ErrorCode::kUnavailable,
+                 "notifications are left in the outbox: " + why.value_or("receivers are slow") +
+                     "; they go out when it runs again on " + state.config.state};
   }
   return {};
 }
@@ -255,14 +274,17 @@ const alarms::DeliveryCounters* Service::delivery() const noexcept {
   return state_->deliverer ? &state_->deliverer->counters() : nullptr;
 }
 std::string Service::cost_db_path() const { return state_->path("cost.db"); }
-std::shared_ptr<const aggregator::Inventory> Service::inventory() const { return state_->inventory->get(); }
+std::shared_ptr<const aggregator::Inventory> Service::inventory() const {
+  return state_->inventory->get();
+}
 const std::vector<aggregator::Inventory::Problem>& Service::inventory_warnings() const noexcept {
   return state_->inventory_warnings;
 }
 
 std::vector<std::uint16_t> Service::firehose_ports() const {
   std::vector<std::uint16_t> ports;
-  for (const ingest::FirehoseSource* firehose : state_->firehoses) ports.push_back(firehose->port());
+  for (const ingest::FirehoseSource* firehose : state_->firehoses)
+    ports.push_back(firehose->port());
   return ports;
 }
 
@@ -286,7 +308,8 @@ std::vector<std::string> Service::not_ready() const {
   }
   const auto view = state.loop->view();
   if (view->last - view->applied > kBacklogReadyRecords) {
-    reasons.push_back("backlog: " + std::to_string(view->last - view->applied) + " log records are not evaluated yet");
+    reasons.push_back("backlog: " + std::to_string(view->last - view->applied) +
+                      " log records are not evaluated yet");
   }
   for (const auto& lag : view->lags) {
     if (lag.stalled) reasons.push_back("source " + lag.source + " is stalled");

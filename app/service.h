@@ -19,23 +19,25 @@
 namespace fleetmeter::app {
 
 struct ServiceOptions {
-  bool until_eof = false;   ///< Bounded: end when every file is read and evaluated.
-  bool deliver = true;      ///< With until_eof only when asked for.
-  std::string environment;  ///< Forced for every record; empty = by the inventory.
+  bool until_eof = false;                  ///< Bounded: end when every file is read and evaluated.
+  bool deliver = true;                     ///< With until_eof only when asked for.
+  std::string environment;                 ///< Forced for every record; empty = by the inventory.
   std::function<void(const char*)> fault;  ///< Test hook of the stores, sources and delivery.
-  std::function<void(std::uint64_t done, std::uint64_t all)> on_read;      ///< Bounded sources: bytes.
-  std::function<void(std::int64_t done, std::int64_t all)> on_evaluate;    ///< Log positions.
+  std::function<void(std::uint64_t done, std::uint64_t all)> on_read;  ///< Bounded sources: bytes.
+  std::function<void(std::int64_t done, std::int64_t all)> on_evaluate;  ///< Log positions.
 };
 
-/// One process: sources -> SQLite log -> evaluator -> outbox -> delivery, and cost.db. Only wires; rules live below.
-/// start() in dependency order, drain() in reverse: what was read is durable and evaluated, the outbox is safe.
+/// One process: sources -> SQLite log -> evaluator -> outbox -> delivery, and cost.db. Only wires;
+/// rules live below. start() in dependency order, drain() in reverse: what was read is durable and
+/// evaluated, the outbox is safe.
 class Service {
  public:
   Service(Config config, const Clock& clock, ServiceOptions options);
   ~Service();
 
   Result<void> start();
-  /// Bounded runs: reads everything, evaluates to the end, delivers when asked to. The error is the first that stopped it.
+  /// Bounded runs: reads everything, evaluates to the end, delivers when asked to. The error is the
+  /// first that stopped it.
   Result<void> run_to_end();
   /// All sources are bounded: InputEnd follows when they are read; the API stays up.
   [[nodiscard]] bool bounded() const noexcept;
@@ -45,10 +47,12 @@ class Service {
   [[nodiscard]] std::shared_ptr<const EvaluationView> view() const;
   [[nodiscard]] aggregator::AggregateLog& log() noexcept;
   [[nodiscard]] ingest::IngestCounters& counters() noexcept;
-  [[nodiscard]] const alarms::DeliveryCounters* delivery() const noexcept;  ///< Null when nothing is delivered.
+  [[nodiscard]] const alarms::DeliveryCounters* delivery()
+      const noexcept;  ///< Null when nothing is delivered.
   [[nodiscard]] std::string cost_db_path() const;
   [[nodiscard]] std::shared_ptr<const aggregator::Inventory> inventory() const;
-  [[nodiscard]] const std::vector<aggregator::Inventory::Problem>& inventory_warnings() const noexcept;
+  [[nodiscard]] const std::vector<aggregator::Inventory::Problem>& inventory_warnings()
+      const noexcept;
   [[nodiscard]] std::vector<std::uint16_t> firehose_ports() const;
 
   /// Why the pipeline has failed for good; nullopt = it works. /health answers 503 on it.

@@ -20,12 +20,14 @@ using Bytes = std::vector<unsigned char>;
 std::optional<Bytes> from_base64(std::string text) {
   while (!text.empty() && text.back() == '=') text.pop_back();
   if (text.empty() || text.size() % 4 == 1) return std::nullopt;
-  if (text.find_first_of("= \t\r\n") != std::string::npos) return std::nullopt;  // The decoder would skip blanks.
+  if (text.find_first_of("= \t\r\n") != std::string::npos)
+    return std::nullopt;  // The decoder would skip blanks.
   const std::size_t pad = (4 - text.size() % 4) % 4;
   text.append(pad, '=');
   Bytes bytes(text.size() / 4 * 3);
-  const int size = EVP_DecodeBlock(bytes.data(), reinterpret_cast<const unsigned char*>(text.data()),
-                                   static_cast<int>(text.size()));
+  const int size =
+      EVP_DecodeBlock(bytes.data(), reinterpret_cast<const unsigned char*>(text.data()),
+                      static_cast<int>(text.size()));
   if (size < 0) return std::nullopt;
   bytes.resize(static_cast<std::size_t>(size) - pad);
   return bytes;
@@ -42,10 +44,14 @@ Bytes mac_over(const Bytes& key, const std::vector<std::string_view>& parts) {
   const std::unique_ptr<EVP_MAC_CTX, FreeMac> context(mac ? EVP_MAC_CTX_new(mac.get()) : nullptr);
   std::array<char, 7> digest_name{"SHA256"};
   const std::array<OSSL_PARAM, 2> parameters{
-      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest_name.data(), 0), OSSL_PARAM_construct_end()};
-  if (!context || EVP_MAC_init(context.get(), key.data(), key.size(), parameters.data()) != 1) return {};
+      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest_name.data(), 0),
+      OSSL_PARAM_construct_end()};
+  if (!context || EVP_MAC_init(context.get(), key.data(), key.size(), parameters.data()) != 1)
+    return {};
   for (const std::string_view part : parts) {
-    if (EVP_MAC_update(context.get(), reinterpret_cast<const unsigned char*>(part.data()), part.size()) != 1) return {};
+    if (EVP_MAC_update(context.get(), reinterpret_cast<const unsigned char*>(part.data()),
+                       part.size()) != 1)
+      return {};
   }
   Bytes tag(EVP_MAX_MD_SIZE);
   std::size_t size = 0;
@@ -72,18 +78,24 @@ bool any_signature_matches(std::string_view header, const Bytes& expected) {
 
 const char* to_string(WebhookVerdict verdict) noexcept {
   switch (verdict) {
-    case WebhookVerdict::kValid: return "valid";
-    case WebhookVerdict::kMissingHeader: return "a webhook-id, webhook-timestamp or webhook-signature header is missing";
-    case WebhookVerdict::kBadTimestamp: return "webhook-timestamp is not a number of seconds";
-    case WebhookVerdict::kOutsideTolerance: return "webhook-timestamp is too far from now";
-    case WebhookVerdict::kBadSignature: return "no signature matches";
-    case WebhookVerdict::kBadSecret: return "the receiver's secret is empty or not base64";
+    case WebhookVerdict::kValid:
+      return "valid";
+    case WebhookVerdict::kMissingHeader:
+      return "a webhook-id, webhook-timestamp or webhook-signature header is missing";
+    case WebhookVerdict::kBadTimestamp:
+      return "webhook-timestamp is not a number of seconds";
+    case WebhookVerdict::kOutsideTolerance:
+      return "webhook-timestamp is too far from now";
+    case WebhookVerdict::kBadSignature:
+      return "no signature matches";
+    case WebhookVerdict::kBadSecret:
+      return "the receiver's secret is empty or not base64";
   }
   return "unknown";
 }
 
-WebhookVerdict verify_webhook(std::string_view secret, const WebhookHeaders& headers, std::string_view body,
-                              std::int64_t now_s, std::int64_t tolerance_s) {
+WebhookVerdict verify_webhook(std::string_view secret, const WebhookHeaders& headers,
+                              std::string_view body, std::int64_t now_s, std::int64_t tolerance_s) {
   if (headers.id.empty() || headers.timestamp.empty() || headers.signature.empty()) {
     return WebhookVerdict::kMissingHeader;
   }
@@ -100,7 +112,8 @@ WebhookVerdict verify_webhook(std::string_view secret, const WebhookHeaders& hea
   const std::optional<Bytes> key = from_base64(std::string(secret));
   if (!key) return WebhookVerdict::kBadSecret;
   const Bytes expected = mac_over(*key, {headers.id, ".", headers.timestamp, ".", body});
-  if (expected.empty() || !any_signature_matches(headers.signature, expected)) return WebhookVerdict::kBadSignature;
+  if (expected.empty() || !any_signature_matches(headers.signature, expected))
+    return WebhookVerdict::kBadSignature;
   return WebhookVerdict::kValid;
 }
 

@@ -17,7 +17,8 @@ void YamlContext::fail(const YAML::Node& at, const std::string& path, const std:
 }
 
 void YamlContext::warn(const YAML::Node& at, const std::string& path, const std::string& message) {
-  warnings_.push_back({at.IsDefined() ? at.Mark().line + 1 : 0, path.empty() ? message : path + ": " + message});
+  warnings_.push_back(
+      {at.IsDefined() ? at.Mark().line + 1 : 0, path.empty() ? message : path + ": " + message});
 }
 
 std::optional<std::int64_t> parse_integer(std::string_view text) {
@@ -31,7 +32,9 @@ std::optional<double> parse_number(std::string_view text) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  if (!(value >= std::numeric_limits<double>::lowest() && value <= std::numeric_limits<double>::max())) return std::nullopt;
+  if (!(value >= std::numeric_limits<double>::lowest() &&
+        value <= std::numeric_limits<double>::max()))
+    return std::nullopt;
   return value;
 }
 
@@ -39,11 +42,20 @@ std::optional<std::uint32_t> parse_duration_s(std::string_view text) {
   if (text.empty()) return std::nullopt;
   std::int64_t unit_s = 0;
   switch (text.back()) {
-    case 's': unit_s = 1; break;
-    case 'm': unit_s = 60; break;
-    case 'h': unit_s = 3600; break;
-    case 'd': unit_s = 86400; break;
-    default: return std::nullopt;
+    case 's':
+      unit_s = 1;
+      break;
+    case 'm':
+      unit_s = 60;
+      break;
+    case 'h':
+      unit_s = 3600;
+      break;
+    case 'd':
+      unit_s = 86400;
+      break;
+    default:
+      return std::nullopt;
   }
   const auto count = parse_integer(text.substr(0, text.size() - 1));
   if (!count || *count < 0 || *count > 366 * 86400LL / unit_s) return std::nullopt;
@@ -61,7 +73,8 @@ std::string nearest_word(std::string_view word, const std::vector<std::string>& 
       row[0] = i;
       for (std::size_t j = 1; j < row.size(); ++j) {
         const std::size_t above = row[j];
-        row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (word[i - 1] == candidate[j - 1] ? 0 : 1)});
+        row[j] = std::min(
+            {above + 1, row[j - 1] + 1, diagonal + (word[i - 1] == candidate[j - 1] ? 0 : 1)});
         diagonal = above;
       }
     }
@@ -73,9 +86,12 @@ std::string nearest_word(std::string_view word, const std::vector<std::string>& 
   return best;
 }
 
-std::optional<std::string> yaml_scalar(YamlContext& context, const YAML::Node& node, const std::string& path) {
+std::optional<std::string> yaml_scalar(YamlContext& context, const YAML::Node& node,
+                                       const std::string& path) {
   if (node.IsDefined() && node.IsScalar()) return node.Scalar();
-  context.fail(node, path, node.IsDefined() && node.IsNull() ? "has no value" : "must be a single value, not a list or mapping");
+  context.fail(node, path,
+               node.IsDefined() && node.IsNull() ? "has no value"
+                                                 : "must be a single value, not a list or mapping");
   return std::nullopt;
 }
 
@@ -91,7 +107,8 @@ YamlObject::YamlObject(YamlContext& context, const YAML::Node& node, std::string
     if (!entry.first.IsScalar()) {
       context_.fail(entry.first, path_, "keys must be plain words");
     } else if (!seen.insert(entry.first.Scalar()).second) {
-      context_.fail(entry.first, path_.empty() ? entry.first.Scalar() : path_ + "." + entry.first.Scalar(),
+      context_.fail(entry.first,
+                    path_.empty() ? entry.first.Scalar() : path_ + "." + entry.first.Scalar(),
                     "is given twice; keep one");
     }
   }
@@ -135,7 +152,8 @@ std::string YamlObject::required_text(const char* key) {
   return value;
 }
 
-std::optional<std::int64_t> YamlObject::optional_integer(const char* key, std::int64_t least, std::int64_t most) {
+std::optional<std::int64_t> YamlObject::optional_integer(const char* key, std::int64_t least,
+                                                         std::int64_t most) {
   if (!has(key)) {
     taken_.emplace_back(key);
     return std::nullopt;
@@ -143,14 +161,16 @@ std::optional<std::int64_t> YamlObject::optional_integer(const char* key, std::i
   return integer(key, least, least, most);
 }
 
-std::int64_t YamlObject::integer(const char* key, std::int64_t fallback, std::int64_t least, std::int64_t most) {
+std::int64_t YamlObject::integer(const char* key, std::int64_t fallback, std::int64_t least,
+                                 std::int64_t most) {
   const YAML::Node found = take(key);
   if (!found.IsDefined()) return fallback;
   const auto scalar = yaml_scalar(context_, found, path_of(key));
   if (!scalar) return fallback;
   const auto value = parse_integer(*scalar);
   if (!value || *value < least || *value > most) {
-    fail(key, "`" + *scalar + "` is not a whole number from " + std::to_string(least) + " to " + std::to_string(most));
+    fail(key, "`" + *scalar + "` is not a whole number from " + std::to_string(least) + " to " +
+                  std::to_string(most));
     return fallback;
   }
   return *value;
@@ -167,15 +187,16 @@ bool YamlObject::boolean(const char* key, bool fallback) {
   return fallback;
 }
 
-std::uint32_t YamlObject::duration_s(const char* key, std::uint32_t fallback, std::uint32_t least, std::uint32_t most) {
+std::uint32_t YamlObject::duration_s(const char* key, std::uint32_t fallback, std::uint32_t least,
+                                     std::uint32_t most) {
   const YAML::Node found = take(key);
   if (!found.IsDefined()) return fallback;
   const auto scalar = yaml_scalar(context_, found, path_of(key));
   if (!scalar) return fallback;
   const auto value = parse_duration_s(*scalar);
   if (!value || *value < least || *value > most) {
-    fail(key, "`" + *scalar + "` is not a duration from " + std::to_string(least) + "s to " + std::to_string(most) +
-                  "s; write it like 90s, 5m, 2h or 1d");
+    fail(key, "`" + *scalar + "` is not a duration from " + std::to_string(least) + "s to " +
+                  std::to_string(most) + "s; write it like 90s, 5m, 2h or 1d");
     return fallback;
   }
   return *value;
@@ -191,7 +212,8 @@ std::vector<std::string> YamlObject::texts(const char* key) {
     return values;
   }
   for (std::size_t i = 0; i < found.size(); ++i) {
-    const auto scalar = yaml_scalar(context_, found[i], path_of(key) + "[" + std::to_string(i) + "]");
+    const auto scalar =
+        yaml_scalar(context_, found[i], path_of(key) + "[" + std::to_string(i) + "]");
     if (scalar) values.push_back(*scalar);
   }
   return values;
@@ -218,7 +240,8 @@ void YamlObject::done() {
     std::string known;
     for (const std::string& name : taken_) known += (known.empty() ? "" : ", ") + name;
     context_.fail(entry.first, path_.empty() ? key : path_ + "." + key,
-                  "is not a known key" + (near.empty() ? "" : "; did you mean `" + near + "`?") + " Known: " + known);
+                  "is not a known key" + (near.empty() ? "" : "; did you mean `" + near + "`?") +
+                      " Known: " + known);
   }
 }
 

@@ -1,23 +1,25 @@
 #pragma once
 
+#include <yaml-cpp/yaml.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include <yaml-cpp/yaml.h>
-
 #include "app/config.h"
 #include "proto/result.h"
 
 namespace fleetmeter::app {
 
-/// Reads one YAML document strictly: the first problem is kept as an error that names file, line, key and what would be
-/// right, and reading goes on with defaults so that the callers stay straight-line code.
+/// Reads one YAML document strictly: the first problem is kept as an error that names file, line,
+/// key and what would be right, and reading goes on with defaults so that the callers stay
+/// straight-line code.
 class YamlContext {
  public:
-  YamlContext(std::string file, std::vector<ConfigWarning>& warnings) : file_(std::move(file)), warnings_(warnings) {}
+  YamlContext(std::string file, std::vector<ConfigWarning>& warnings)
+      : file_(std::move(file)), warnings_(warnings) {}
 
   void fail(const YAML::Node& at, const std::string& path, const std::string& message);
   void warn(const YAML::Node& at, const std::string& path, const std::string& message);
@@ -29,26 +31,33 @@ class YamlContext {
   std::optional<Error> error_;
 };
 
-/// One YAML mapping. Each getter takes a key; keys that nobody took are errors in done(). A missing key gives the default.
+/// One YAML mapping. Each getter takes a key; keys that nobody took are errors in done(). A missing
+/// key gives the default.
 class YamlObject {
  public:
   YamlObject(YamlContext& context, const YAML::Node& node, std::string path);
 
   [[nodiscard]] bool has(const char* key) const;
-  [[nodiscard]] YAML::Node take(const char* key);            ///< Undefined node when the key is missing.
+  [[nodiscard]] YAML::Node take(const char* key);  ///< Undefined node when the key is missing.
   [[nodiscard]] YAML::Node required(const char* key);
-  [[nodiscard]] std::string path_of(const char* key) const { return path_.empty() ? key : path_ + "." + key; }
+  [[nodiscard]] std::string path_of(const char* key) const {
+    return path_.empty() ? key : path_ + "." + key;
+  }
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
   [[nodiscard]] const YAML::Node& node() const noexcept { return node_; }
 
   [[nodiscard]] std::string text(const char* key, std::string fallback = {});
   [[nodiscard]] std::string required_text(const char* key);
-  [[nodiscard]] std::int64_t integer(const char* key, std::int64_t fallback, std::int64_t least, std::int64_t most);
-  [[nodiscard]] std::optional<std::int64_t> optional_integer(const char* key, std::int64_t least, std::int64_t most);
+  [[nodiscard]] std::int64_t integer(const char* key, std::int64_t fallback, std::int64_t least,
+                                     std::int64_t most);
+  [[nodiscard]] std::optional<std::int64_t> optional_integer(const char* key, std::int64_t least,
+                                                             std::int64_t most);
   [[nodiscard]] bool boolean(const char* key, bool fallback);
   /// "90s", "5m", "2h", "1d" to seconds.
-  [[nodiscard]] std::uint32_t duration_s(const char* key, std::uint32_t fallback, std::uint32_t least, std::uint32_t most);
-  [[nodiscard]] std::vector<std::string> texts(const char* key);   ///< A list of scalars, or one scalar.
+  [[nodiscard]] std::uint32_t duration_s(const char* key, std::uint32_t fallback,
+                                         std::uint32_t least, std::uint32_t most);
+  [[nodiscard]] std::vector<std::string> texts(
+      const char* key);  ///< A list of scalars, or one scalar.
   [[nodiscard]] std::vector<std::pair<std::string, YAML::Node>> entries();  ///< Every key, taken.
 
   void fail(const char* key, const std::string& message);
@@ -62,11 +71,13 @@ class YamlObject {
 };
 
 /// A scalar as text; nullopt and an error when it is none.
-[[nodiscard]] std::optional<std::string> yaml_scalar(YamlContext& context, const YAML::Node& node, const std::string& path);
+[[nodiscard]] std::optional<std::string> yaml_scalar(YamlContext& context, const YAML::Node& node,
+                                                     const std::string& path);
 [[nodiscard]] std::optional<std::int64_t> parse_integer(std::string_view text);
 [[nodiscard]] std::optional<double> parse_number(std::string_view text);
 [[nodiscard]] std::optional<std::uint32_t> parse_duration_s(std::string_view text);
 /// The candidate nearest to `word`, if it is near enough to be a slip of the pen; else empty.
-[[nodiscard]] std::string nearest_word(std::string_view word, const std::vector<std::string>& candidates);
+[[nodiscard]] std::string nearest_word(std::string_view word,
+                                       const std::vector<std::string>& candidates);
 
 }  // namespace fleetmeter::app

@@ -10,13 +10,16 @@ namespace fleetmeter::ingest {
 namespace {
 
 constexpr std::int64_t kProgressIntervalMs = 1000;
-constexpr std::int64_t kPushSettleMs = 5 * 60 * 1000;  // docs/time.md 1: a push source counts as caught up this long after it opened.
+constexpr std::int64_t kPushSettleMs =
+    5 * 60 * 1000;  // docs/time.md 1: a push source counts as caught up this long after it opened.
 constexpr auto kRetryInterval = std::chrono::milliseconds(500);
 
-/// Passes batches on and drops log events that an earlier commit, or this one, holds already (docs/time.md 10).
+/// Passes batches on and drops log events that an earlier commit, or this one, holds already
+/// (docs/time.md 10).
 class OnceSink final : public parsers::PayloadSink {
  public:
-  OnceSink(aggregator::AggregateLog& log, aggregator::PartialAggregator& aggregator) : log_(log), aggregator_(aggregator) {}
+  OnceSink(aggregator::AggregateLog& log, aggregator::PartialAggregator& aggregator)
+      : log_(log), aggregator_(aggregator) {}
   void on_flows(const parsers::FlowColumns& flows) override { aggregator_.on_flows(flows); }
   void on_metrics(const parsers::MetricBatch& metrics) override { aggregator_.on_metrics(metrics); }
   bool keep_log_event(std::string_view event_id) override {
@@ -36,7 +39,8 @@ class OnceSink final : public parsers::PayloadSink {
   std::set<std::string> keys_;
 };
 
-aggregator::PartialAggregatorOptions aggregator_options(const SourceSettings& settings, const std::string& source) {
+aggregator::PartialAggregatorOptions aggregator_options(const SourceSettings& settings,
+                                                        const std::string& source) {
   aggregator::PartialAggregatorOptions options;
   options.environment = settings.environment;
   options.source = source;
@@ -48,7 +52,8 @@ aggregator::PartialAggregatorOptions aggregator_options(const SourceSettings& se
 }  // namespace
 
 struct Batcher::State {
-  State(const SourceContext& context_in, const SourceSettings& settings_in, std::string source_in, bool writes_progress_in)
+  State(const SourceContext& context_in, const SourceSettings& settings_in, std::string source_in,
+        bool writes_progress_in)
       : context(context_in),
         settings(settings_in),
         source(std::move(source_in)),
@@ -60,7 +65,8 @@ struct Batcher::State {
     progress.set_bounded(settings.bounded);
     progress.set_allowed_lateness_s(settings.allowed_lateness_s);
     progress.set_listening_since_ms(wall_ms());
-    for (const std::string& environment : settings.environments) progress.add_environments(environment);
+    for (const std::string& environment : settings.environments)
+      progress.add_environments(environment);
     aggregator.set_now(wall_ms() / 1000);
   }
 
@@ -70,17 +76,20 @@ struct Batcher::State {
   bool writes_progress;
   aggregator::PartialAggregator aggregator;
   OnceSink sink;
-  proto::SourceProgress progress;       // Next to write.
+  proto::SourceProgress progress;  // Next to write.
   std::int64_t progress_written_ms = 0;
-  bool progress_written = false;        // The first commit always carries one: it says that we listen, and since when.
-  bool turned = true;                   // Caught up <-> behind since the last one.
+  bool progress_written =
+      false;  // The first commit always carries one: it says that we listen, and since when.
+  bool turned = true;  // Caught up <-> behind since the last one.
   std::int64_t event_time_max_s = 0;
   std::int64_t time_from_s = 0, time_to_s = 0;
   std::map<std::string, std::uint64_t> dropped_before;
-  mutable std::mutex mutex;             // Guards blocked.
+  mutable std::mutex mutex;  // Guards blocked.
   std::string blocked;
 
-  [[nodiscard]] std::int64_t wall_ms() const { return context.clock.wall().time_since_epoch().count(); }
+  [[nodiscard]] std::int64_t wall_ms() const {
+    return context.clock.wall().time_since_epoch().count();
+  }
   void advance(std::int64_t read_to_ms, bool caught_up);
   void note_times(const proto::AggregateBatch& batch);
   void count_drops();
@@ -88,7 +97,8 @@ struct Batcher::State {
     const std::lock_guard lock(mutex);
     blocked = why;
   }
-  aggregator::Commit build(std::map<std::string, std::string> positions, std::vector<std::string> once_keys);
+  aggregator::Commit build(std::map<std::string, std::string> positions,
+                           std::vector<std::string> once_keys);
 };
 
 /// Progress never goes back and never passes the append time.
@@ -103,7 +113,8 @@ void Batcher::State::note_times(const proto::AggregateBatch& batch) {
     time_from_s = time_from_s == 0 ? from_s : std::min(time_from_s, from_s);
     time_to_s = std::max(time_to_s, to_s);
   };
-  for (const std::uint32_t minute : batch.flows().window_start_min()) note(std::int64_t{minute} * 60, std::int64_t{minute} * 60 + 60);
+  for (const std::uint32_t minute : batch.flows().window_start_min())
+    note(std::int64_t{minute} * 60, std::int64_t{minute} * 60 + 60);
   for (int i = 0; i < batch.datapoints().start_s_size(); ++i) {
     const std::int64_t start_s = batch.datapoints().start_s(i);
     const std::int64_t period_s = batch.datapoints().period_s(i);
@@ -119,16 +130,19 @@ void Batcher::State::count_drops() {
   }
 }
 
-aggregator::Commit Batcher::State::build(std::map<std::string, std::string> positions, std::vector<std::string> once_keys) {
+aggregator::Commit Batcher::State::build(std::map<std::string, std::string> positions,
+                                         std::vector<std::string> once_keys) {
   aggregator::Commit commit;
   event_time_max_s = std::max(event_time_max_s, aggregator.event_time_max_s());
   std::vector<proto::AggregateBatch> batches = aggregator.take();
   if (!progress.caught_up()) advance(event_time_max_s * 1000, false);
   const std::int64_t now_ms = wall_ms();
-  if (writes_progress && (turned || !progress_written || now_ms - progress_written_ms >= kProgressIntervalMs)) {
+  if (writes_progress &&
+      (turned || !progress_written || now_ms - progress_written_ms >= kProgressIntervalMs)) {
     proto::LogRecord record;
     *record.mutable_progress()->add_sources() = progress;
-    for (const aggregator::LogPartition partition : context.all_partitions) commit.records.push_back({partition, record});
+    for (const aggregator::LogPartition partition : context.all_partitions)
+      commit.records.push_back({partition, record});
   }
   for (proto::AggregateBatch& batch : batches) {
     note_times(batch);
@@ -143,7 +157,8 @@ aggregator::Commit Batcher::State::build(std::map<std::string, std::string> posi
   return commit;
 }
 
-Batcher::Batcher(const SourceContext& context, const SourceSettings& settings, std::string source, bool writes_progress)
+Batcher::Batcher(const SourceContext& context, const SourceSettings& settings, std::string source,
+                 bool writes_progress)
     : state_(std::make_unique<State>(context, settings, std::move(source), writes_progress)) {}
 Batcher::~Batcher() = default;
 
@@ -168,7 +183,8 @@ void Batcher::count(parsers::Decoder& decoder, std::uint64_t raw_bytes) {
 void Batcher::caught_up(std::int64_t wall_ms) { state_->advance(wall_ms, true); }
 
 void Batcher::behind() {
-  state_->event_time_max_s = std::max(state_->event_time_max_s, state_->aggregator.event_time_max_s());
+  state_->event_time_max_s =
+      std::max(state_->event_time_max_s, state_->aggregator.event_time_max_s());
   state_->advance(state_->event_time_max_s * 1000, false);
 }
 
@@ -189,10 +205,12 @@ std::int64_t Batcher::event_time_max_s() const noexcept {
 bool Batcher::has_records() const noexcept { return !state_->aggregator.empty(); }
 
 bool Batcher::progress_due() const noexcept {
-  return !state_->progress_written || state_->wall_ms() - state_->progress_written_ms >= kProgressIntervalMs;
+  return !state_->progress_written ||
+         state_->wall_ms() - state_->progress_written_ms >= kProgressIntervalMs;
 }
 
-Result<void> Batcher::try_commit(std::map<std::string, std::string> positions, std::vector<std::string> once_keys) {
+Result<void> Batcher::try_commit(std::map<std::string, std::string> positions,
+                                 std::vector<std::string> once_keys) {
   return commit(std::move(positions), std::move(once_keys), [] {
     std::stop_source stopped;  // Stopped from the start: no waiting.
     stopped.request_stop();
@@ -200,11 +218,12 @@ Result<void> Batcher::try_commit(std::map<std::string, std::string> positions, s
   }());
 }
 
-Result<void> Batcher::commit(std::map<std::string, std::string> positions, std::vector<std::string> once_keys,
-                             const std::stop_token& stop) {
+Result<void> Batcher::commit(std::map<std::string, std::string> positions,
+                             std::vector<std::string> once_keys, const std::stop_token& stop) {
   State& state = *state_;
   const aggregator::Commit commit = state.build(std::move(positions), std::move(once_keys));
-  const bool carries_progress = !commit.records.empty() && commit.records.front().record.has_progress();
+  const bool carries_progress =
+      !commit.records.empty() && commit.records.front().record.has_progress();
   const std::int64_t now_ms = state.wall_ms();
   Result<void> outcome;
   if (!commit.records.empty() || !commit.positions.empty() || !commit.once_keys.empty()) {
@@ -236,7 +255,9 @@ Result<void> Batcher::commit(std::map<std::string, std::string> positions, std::
   return outcome;
 }
 
-std::pair<std::int64_t, std::int64_t> Batcher::event_time_range_s() const noexcept { return {state_->time_from_s, state_->time_to_s}; }
+std::pair<std::int64_t, std::int64_t> Batcher::event_time_range_s() const noexcept {
+  return {state_->time_from_s, state_->time_to_s};
+}
 
 std::string Batcher::blocked() const {
   const std::lock_guard lock(state_->mutex);

@@ -31,15 +31,17 @@ std::optional<std::uint64_t> take_field(std::string_view& text) {
 }
 
 bool all_digits(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return !text.empty() &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
 }  // namespace
 
 std::string encode(const FilePosition& position) {
   std::string text = "1";
-  for (const std::uint64_t field : {position.stream.member_start, position.stream.plain_bytes, std::uint64_t{position.head_bytes},
-                                    position.head_hash, std::uint64_t{position.done}, position.size}) {
+  for (const std::uint64_t field : {position.stream.member_start, position.stream.plain_bytes,
+                                    std::uint64_t{position.head_bytes}, position.head_hash,
+                                    std::uint64_t{position.done}, position.size}) {
     text += ' ' + std::to_string(field);
   }
   return text + ' ' + position.stream.layout;
@@ -74,12 +76,14 @@ bool is_aws_object_name(std::string_view file_name) {
   }
   if (parts.size() != 6) return false;
   const std::string_view time = parts[4], last = parts[5];
-  return all_digits(parts[0]) && parts[1] == "vpcflowlogs" && parts[3].starts_with("fl-") && time.size() == 14 &&
-         all_digits(time.substr(0, 8)) && time[8] == 'T' && all_digits(time.substr(9, 4)) && time[13] == 'Z' &&
+  return all_digits(parts[0]) && parts[1] == "vpcflowlogs" && parts[3].starts_with("fl-") &&
+         time.size() == 14 && all_digits(time.substr(0, 8)) && time[8] == 'T' &&
+         all_digits(time.substr(9, 4)) && time[13] == 'Z' &&
          (last.ends_with(".log.gz") || last.ends_with(".log.parquet"));
 }
 
-std::optional<FileIdentity> identify(int fd, const std::string& source, const std::string& path, std::uint32_t head_bytes) {
+std::optional<FileIdentity> identify(int fd, const std::string& source, const std::string& path,
+                                     std::uint32_t head_bytes) {
   struct stat status {};
   if (fstat(fd, &status) != 0) return std::nullopt;
   FileIdentity identity;
@@ -87,12 +91,15 @@ std::optional<FileIdentity> identify(int fd, const std::string& source, const st
   const std::string name = std::filesystem::path(path).filename().string();
   identity.named = is_aws_object_name(name);
   identity.key = identity.named ? source + "/name:" + name
-                                : source + "/" + std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
-  const std::uint64_t wanted = head_bytes != 0 ? head_bytes : std::min<std::uint64_t>(kHeadBytesMax, identity.size);
+                                : source + "/" + std::to_string(status.st_dev) + ":" +
+                                      std::to_string(status.st_ino);
+  const std::uint64_t wanted =
+      head_bytes != 0 ? head_bytes : std::min<std::uint64_t>(kHeadBytesMax, identity.size);
   std::string head(static_cast<std::size_t>(std::min<std::uint64_t>(wanted, kHeadBytesMax)), '\0');
   std::size_t filled = 0;
   while (filled < head.size()) {
-    const ssize_t got = pread(fd, head.data() + filled, head.size() - filled, static_cast<off_t>(filled));
+    const ssize_t got =
+        pread(fd, head.data() + filled, head.size() - filled, static_cast<off_t>(filled));
     if (got < 0) return std::nullopt;
     if (got == 0) break;
     filled += static_cast<std::size_t>(got);

@@ -20,7 +20,8 @@ namespace fleetmeter::ingest {
 namespace {
 
 constexpr std::size_t kReadBytes = 1u << 20;
-constexpr std::size_t kOpenFilesMax = 512;  // Followed files kept open; the one read longest ago closes first.
+constexpr std::size_t kOpenFilesMax =
+    512;  // Followed files kept open; the one read longest ago closes first.
 
 class Descriptor {
  public:
@@ -36,15 +37,20 @@ class Descriptor {
   int fd_;
 };
 
-int open_input(const std::string& path) { return path == "-" ? 0 : open(path.c_str(), O_RDONLY | O_CLOEXEC); }
+int open_input(const std::string& path) {
+  return path == "-" ? 0 : open(path.c_str(), O_RDONLY | O_CLOEXEC);
+}
 
 std::string errno_text() { return std::strerror(errno); }
 
 /// One file being read: its decoder keeps the unfinished last line or member.
 struct OpenFile {
-  OpenFile(std::unique_ptr<Descriptor> descriptor_in, std::string path_in, FileIdentity identity_in, parsers::DecoderOptions options,
-           parsers::PayloadSink& sink)
-      : descriptor(std::move(descriptor_in)), path(std::move(path_in)), identity(std::move(identity_in)), decoder(std::move(options), sink) {}
+  OpenFile(std::unique_ptr<Descriptor> descriptor_in, std::string path_in, FileIdentity identity_in,
+           parsers::DecoderOptions options, parsers::PayloadSink& sink)
+      : descriptor(std::move(descriptor_in)),
+        path(std::move(path_in)),
+        identity(std::move(identity_in)),
+        decoder(std::move(options), sink) {}
   std::unique_ptr<Descriptor> descriptor;
   std::string path;
   FileIdentity identity;
@@ -66,7 +72,9 @@ struct OpenFile {
 class FilesSource final : public Source {
  public:
   FilesSource(SourceContext context, FilesOptions options)
-      : context_(std::move(context)), options_(std::move(options)), batcher_(context_, options_.settings, options_.settings.name) {}
+      : context_(std::move(context)),
+        options_(std::move(options)),
+        batcher_(context_, options_.settings, options_.settings.name) {}
   ~FilesSource() override { stop(); }
 
   Result<void> start() override;
@@ -77,7 +85,9 @@ class FilesSource final : public Source {
     return failure_;
   }
   [[nodiscard]] std::string blocked() const override { return batcher_.blocked(); }
-  [[nodiscard]] std::pair<std::int64_t, std::int64_t> event_time_range_s() const override { return batcher_.event_time_range_s(); }
+  [[nodiscard]] std::pair<std::int64_t, std::int64_t> event_time_range_s() const override {
+    return batcher_.event_time_range_s();
+  }
 
  private:
   void run_bounded(const std::stop_token& stop);
@@ -89,20 +99,23 @@ class FilesSource final : public Source {
   bool commit(OpenFile* file, bool done, const std::stop_token& stop);
   void report_bad(const std::string& path, const std::string& why);
   void fail(Error error);
-  [[nodiscard]] std::int64_t wall_ms() const { return context_.clock.wall().time_since_epoch().count(); }
+  [[nodiscard]] std::int64_t wall_ms() const {
+    return context_.clock.wall().time_since_epoch().count();
+  }
 
   SourceContext context_;
   FilesOptions options_;
   Batcher batcher_;
-  std::vector<std::string> files_;                   // Bounded: what to read, in order.
+  std::vector<std::string> files_;  // Bounded: what to read, in order.
   std::uint64_t bytes_done_ = 0, bytes_all_ = 0;
-  std::list<std::unique_ptr<OpenFile>> open_;        // Followed, most recently read first.
-  std::map<std::string, std::string> done_;          // Followed: path -> identity key of files that need no look again.
-  std::map<std::string, std::string> positions_;     // To go with the next commit.
+  std::list<std::unique_ptr<OpenFile>> open_;  // Followed, most recently read first.
+  std::map<std::string, std::string>
+      done_;  // Followed: path -> identity key of files that need no look again.
+  std::map<std::string, std::string> positions_;  // To go with the next commit.
   std::size_t uncommitted_bytes_ = 0;
   std::string buffer_ = std::string(kReadBytes, '\0');
   std::atomic<bool> finished_{false};
-  mutable std::mutex mutex_;                         // Guards failure_.
+  mutable std::mutex mutex_;  // Guards failure_.
   std::optional<Error> failure_;
   std::jthread thread_;
 };
@@ -142,7 +155,8 @@ void FilesSource::report_bad(const std::string& path, const std::string& why) {
   context_.counters.bad_inputs[path] = why;
 }
 
-/// Commits what was read of `file` with its position; false when stopped before it was durable, or for good.
+/// Commits what was read of `file` with its position; false when stopped before it was durable, or
+/// for good.
 bool FilesSource::commit(OpenFile* file, bool done, const std::stop_token& stop) {
   if (file != nullptr) positions_[file->identity.key] = encode(file->position(done));
   if (context_.fault) context_.fault("source.after_read");
@@ -166,7 +180,8 @@ void FilesSource::run_bounded(const std::stop_token& stop) {
   finished_.store(true, std::memory_order_release);
 }
 
-/// Reads one file to its end, from where an earlier run left it; false only when the source must stop.
+/// Reads one file to its end, from where an earlier run left it; false only when the source must
+/// stop.
 bool FilesSource::read_whole(const std::string& path, const std::stop_token& stop) {
   const std::uint64_t done_before = bytes_done_;
   OpenFile* file = open_file(path);
@@ -189,7 +204,8 @@ bool FilesSource::read_whole(const std::string& path, const std::stop_token& sto
     batcher_.count(file->decoder, bytes);
     batcher_.behind();
     if (context_.on_progress) context_.on_progress(bytes_done_, bytes_all_);
-    if (uncommitted_bytes_ >= options_.settings.commit_bytes_max && !commit(file, false, stop)) return false;
+    if (uncommitted_bytes_ >= options_.settings.commit_bytes_max && !commit(file, false, stop))
+      return false;
     if (stop.stop_requested()) return commit(file, false, stop) && false;
   }
   if (to_the_end && !file->decoder.finish()) {
@@ -207,7 +223,8 @@ bool FilesSource::read_whole(const std::string& path, const std::stop_token& sto
   return !full || commit(nullptr, true, stop);
 }
 
-/// Opens a file at its committed position; null when there is nothing to read in it or it cannot be opened.
+/// Opens a file at its committed position; null when there is nothing to read in it or it cannot be
+/// opened.
 OpenFile* FilesSource::open_file(const std::string& path) {
   const int fd = open_input(path);
   if (fd < 0) {
@@ -222,7 +239,8 @@ OpenFile* FilesSource::open_file(const std::string& path) {
   }
   std::optional<FilePosition> position;
   if (const auto waiting = positions_.find(identity->key); waiting != positions_.end()) {
-    position = decode_position(waiting->second);  // Read already, to be committed with what follows.
+    position =
+        decode_position(waiting->second);  // Read already, to be committed with what follows.
   } else if (path != "-") {
     auto stored = context_.log.source_position(identity->key);
     if (!stored) {
@@ -232,9 +250,13 @@ OpenFile* FilesSource::open_file(const std::string& path) {
     if (*stored) position = decode_position(**stored);
   }
   if (position && !identity->named) {
-    // The same file only if it still begins with the bytes it began with, and is no shorter than what was read of it.
-    const auto head = identify(fd, options_.settings.name, path, std::max(position->head_bytes, 1u));
-    const bool same = head && (position->head_bytes == 0 || (head->head_bytes == position->head_bytes && head->head_hash == position->head_hash));
+    // The same file only if it still begins with the bytes it began with, and is no shorter than
+    // what was read of it.
+    const auto head =
+        identify(fd, options_.settings.name, path, std::max(position->head_bytes, 1u));
+    const bool same =
+        head && (position->head_bytes == 0 || (head->head_bytes == position->head_bytes &&
+                                               head->head_hash == position->head_hash));
     const std::uint64_t read_to = position->done ? position->size : position->stream.member_start;
     if (!same || identity->size < read_to) position.reset();
     if (position && position->head_bytes != 0) {
@@ -242,12 +264,15 @@ OpenFile* FilesSource::open_file(const std::string& path) {
       identity->head_hash = position->head_hash;
     }
   }
-  if (position && position->done && (identity->named || (!options_.follow && identity->size <= position->size))) {
+  if (position && position->done &&
+      (identity->named || (!options_.follow && identity->size <= position->size))) {
     done_[path] = identity->key;
     return nullptr;
   }
-  if (position && path != "-") (void)lseek(fd, static_cast<off_t>(position->stream.member_start), SEEK_SET);
-  open_.push_front(std::make_unique<OpenFile>(std::move(descriptor), path, *std::move(identity), batcher_.decoder_options(), batcher_.sink()));
+  if (position && path != "-")
+    (void)lseek(fd, static_cast<off_t>(position->stream.member_start), SEEK_SET);
+  open_.push_front(std::make_unique<OpenFile>(std::move(descriptor), path, *std::move(identity),
+                                              batcher_.decoder_options(), batcher_.sink()));
   OpenFile& file = *open_.front();
   if (position) {
     file.decoder.resume(position->stream);
@@ -269,7 +294,8 @@ void FilesSource::run_following(const std::stop_token& stop) {
       }
     }
     if (!found) batcher_.caught_up(poll_began_ms);
-    const bool due = context_.clock.steady() - last_commit >= Milliseconds(options_.settings.commit_interval_ms);
+    const bool due =
+        context_.clock.steady() - last_commit >= Milliseconds(options_.settings.commit_interval_ms);
     if ((due && (batcher_.has_records() || !positions_.empty())) || batcher_.progress_due()) {
       if (!commit(nullptr, false, stop) && failure()) return;
       last_commit = context_.clock.steady();
@@ -281,14 +307,17 @@ void FilesSource::run_following(const std::stop_token& stop) {
 
 /// Reads what a followed file has more than before; true when there was something.
 bool FilesSource::read_new(const std::string& path, const std::stop_token& stop) {
-  const auto known = std::find_if(open_.begin(), open_.end(), [&](const auto& file) { return file->path == path; });
+  const auto known = std::find_if(open_.begin(), open_.end(),
+                                  [&](const auto& file) { return file->path == path; });
   if (known != open_.end()) {
     const int fd = open_input(path);
     if (fd < 0) return false;
     const Descriptor holder(fd);
-    const auto now = identify(fd, options_.settings.name, path, std::max((*known)->identity.head_bytes, 1u));
-    const bool same = now && now->key == (*known)->identity.key && now->size >= (*known)->offset &&
-                      ((*known)->identity.head_bytes == 0 || now->head_hash == (*known)->identity.head_hash);
+    const auto now =
+        identify(fd, options_.settings.name, path, std::max((*known)->identity.head_bytes, 1u));
+    const bool same =
+        now && now->key == (*known)->identity.key && now->size >= (*known)->offset &&
+        ((*known)->identity.head_bytes == 0 || now->head_hash == (*known)->identity.head_hash);
     if (same) {
       if (now->size == (*known)->offset || (*known)->bad) return false;
       if ((*known)->identity.head_bytes == 0) (*known)->identity = *now;
@@ -321,7 +350,8 @@ bool FilesSource::follow_on(OpenFile& file, const std::stop_token& stop) {
     batcher_.count(file.decoder, bytes);
     batcher_.behind();
     positions_[file.identity.key] = encode(file.position(false));
-    if (uncommitted_bytes_ >= options_.settings.commit_bytes_max && !commit(&file, false, stop)) return found;
+    if (uncommitted_bytes_ >= options_.settings.commit_bytes_max && !commit(&file, false, stop))
+      return found;
   }
   if (found && file.identity.named) {
     // Objects are whole when they appear under their name: nothing will be appended.

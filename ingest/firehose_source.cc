@@ -1,13 +1,13 @@
 #include "ingest/firehose_source.h"
 
+#include <openssl/crypto.h>
+#include <openssl/sha.h>
+#include <spdlog/spdlog.h>
+
 #include <atomic>
 #include <condition_variable>
 #include <set>
 #include <thread>
-
-#include <openssl/crypto.h>
-#include <openssl/sha.h>
-#include <spdlog/spdlog.h>
 
 #include "ingest/batcher.h"
 #include "ingest/gunzip.h"
@@ -35,7 +35,8 @@ std::string json_text(std::string_view text) {
       out += '\\';
       out += c;
     } else if (byte < 0x20 || byte >= 0x7f) {
-      // Request ids are GUIDs; whatever else a caller sends comes back as escapes, so that the answer is always valid JSON.
+      // Request ids are GUIDs; whatever else a caller sends comes back as escapes, so that the
+      // answer is always valid JSON.
       out += "\\u00";
       out += kHex[byte >> 4];
       out += kHex[byte & 15];
@@ -46,7 +47,8 @@ std::string json_text(std::string_view text) {
   return out + '"';
 }
 
-/// Requests being handled: a second one with the same key waits for the outcome of the first (docs/time.md 10).
+/// Requests being handled: a second one with the same key waits for the outcome of the first
+/// (docs/time.md 10).
 class InFlight {
  public:
   /// Returns when no other request with `key` is in flight; the caller is then.
@@ -71,7 +73,10 @@ class InFlight {
 
 class InFlightGuard {
  public:
-  InFlightGuard(InFlight& in_flight, std::string key) : in_flight_(in_flight), key_(std::move(key)) { in_flight_.enter(key_); }
+  InFlightGuard(InFlight& in_flight, std::string key)
+      : in_flight_(in_flight), key_(std::move(key)) {
+    in_flight_.enter(key_);
+  }
   InFlightGuard(const InFlightGuard&) = delete;
   InFlightGuard& operator=(const InFlightGuard&) = delete;
   ~InFlightGuard() { in_flight_.leave(key_); }
@@ -84,7 +89,8 @@ class InFlightGuard {
 /// What one request needs to become a commit; pooled, since requests come at the same time.
 struct Worker {
   Worker(const SourceContext& context, const SourceSettings& settings)
-      : batcher(context, settings, settings.name, false), decoder(batcher.decoder_options(), batcher.sink()) {}
+      : batcher(context, settings, settings.name, false),
+        decoder(batcher.decoder_options(), batcher.sink()) {}
   Batcher batcher;
   parsers::Decoder decoder;
   parsers::FirehoseRequestParser parser;
@@ -94,7 +100,9 @@ struct Worker {
 class FirehoseEndpoint final : public FirehoseSource {
  public:
   FirehoseEndpoint(SourceContext context, FirehoseOptions options)
-      : context_(std::move(context)), options_(std::move(options)), pacer_(context_, options_.settings, options_.settings.name) {}
+      : context_(std::move(context)),
+        options_(std::move(options)),
+        pacer_(context_, options_.settings, options_.settings.name) {}
   ~FirehoseEndpoint() override { stop(); }
 
   Result<void> start() override;
@@ -105,18 +113,25 @@ class FirehoseEndpoint final : public FirehoseSource {
     return failure_;
   }
   [[nodiscard]] std::string blocked() const override;
-  [[nodiscard]] std::pair<std::int64_t, std::int64_t> event_time_range_s() const override { return {0, 0}; }
-  [[nodiscard]] std::uint16_t port() const override { return server_ ? server_->port() : std::uint16_t{0}; }
+  [[nodiscard]] std::pair<std::int64_t, std::int64_t> event_time_range_s() const override {
+    return {0, 0};
+  }
+  [[nodiscard]] std::uint16_t port() const override {
+    return server_ ? server_->port() : std::uint16_t{0};
+  }
 
  private:
   HttpResponse answer(HttpRequest& request);
   HttpResponse refuse(unsigned status, const std::string& request_id, const std::string& why);
-  HttpResponse reply(unsigned status, const std::string& request_id, const std::string& error_message);
+  HttpResponse reply(unsigned status, const std::string& request_id,
+                     const std::string& error_message);
   HttpResponse take(HttpRequest& request, const std::string& header_id);
   std::unique_ptr<Worker> borrow();
   void give_back(std::unique_ptr<Worker> worker);
   void pace(const std::stop_token& stop);
-  [[nodiscard]] std::int64_t wall_ms() const { return context_.clock.wall().time_since_epoch().count(); }
+  [[nodiscard]] std::int64_t wall_ms() const {
+    return context_.clock.wall().time_since_epoch().count();
+  }
 
   SourceContext context_;
   FirehoseOptions options_;
@@ -139,8 +154,10 @@ Result<void> FirehoseEndpoint::start() {
   server.body_bytes_max = options_.body_bytes_max;
   server.read_timeout_ms = options_.read_timeout_ms;
   server.threads = options_.threads;
-  server_ = std::make_unique<HttpServer>(std::move(server), [this](HttpRequest& request) { return answer(request); });
-  if (auto started = server_->start(); !started) return std::move(started).error().with_context(options_.settings.name);
+  server_ = std::make_unique<HttpServer>(std::move(server),
+                                         [this](HttpRequest& request) { return answer(request); });
+  if (auto started = server_->start(); !started)
+    return std::move(started).error().with_context(options_.settings.name);
   thread_ = std::jthread([this](const std::stop_token& stop) { pace(stop); });
   return {};
 }
@@ -193,36 +210,48 @@ void FirehoseEndpoint::give_back(std::unique_ptr<Worker> worker) {
   idle_workers_.push_back(std::move(worker));
 }
 
-/// The exact contract: requestId echoed, timestamp a number, errorMessage only with errors, no other key.
-HttpResponse FirehoseEndpoint::reply(unsigned status, const std::string& request_id, const std::string& error_message) {
+/// The exact contract: requestId echoed, timestamp a number, errorMessage only with errors, no
+/// other key.
+HttpResponse FirehoseEndpoint::reply(unsigned status, const std::string& request_id,
+                                     const std::string& error_message) {
   HttpResponse response;
   response.status = status;
-  response.body = "{\"requestId\":" + json_text(request_id) + ",\"timestamp\":" + std::to_string(wall_ms());
-  if (!error_message.empty()) response.body += ",\"errorMessage\":" + json_text(std::string_view(error_message).substr(0, 1024));
+  response.body =
+      "{\"requestId\":" + json_text(request_id) + ",\"timestamp\":" + std::to_string(wall_ms());
+  if (!error_message.empty())
+    response.body +=
+        ",\"errorMessage\":" + json_text(std::string_view(error_message).substr(0, 1024));
   response.body += '}';
   return response;
 }
 
-HttpResponse FirehoseEndpoint::refuse(unsigned status, const std::string& request_id, const std::string& why) {
+HttpResponse FirehoseEndpoint::refuse(unsigned status, const std::string& request_id,
+                                      const std::string& why) {
   ++context_.counters.requests_refused;
   return reply(status, request_id, why);
 }
 
 HttpResponse FirehoseEndpoint::answer(HttpRequest& request) {
   // Load balancers in front check health with a GET on any path.
-  if (request.method == "GET" || request.method == "HEAD") return {200, "application/json", "{\"status\":\"healthy\"}", {}};
+  if (request.method == "GET" || request.method == "HEAD")
+    return {200, "application/json", "{\"status\":\"healthy\"}", {}};
   ++context_.counters.requests;
   const std::string header_id(request.header("x-amz-firehose-request-id"));
   if (request.method != "POST") return refuse(405, header_id, "only POST and GET are served");
-  if (!options_.access_key.empty() && !same_key(request.header("x-amz-firehose-access-key"), options_.access_key)) {
+  if (!options_.access_key.empty() &&
+      !same_key(request.header("x-amz-firehose-access-key"), options_.access_key)) {
     return refuse(401, header_id, "X-Amz-Firehose-Access-Key is missing or wrong");
   }
   if (request.header("content-encoding") == "gzip") {
     std::string plain;
     switch (gunzip(request.body, plain, options_.body_bytes_max)) {
-      case Gunzip::kDone: request.body = std::move(plain); break;
-      case Gunzip::kTooLarge: return refuse(413, header_id, "body is over the limit after gzip");
-      case Gunzip::kDamaged: return refuse(400, header_id, "body is not whole gzip");
+      case Gunzip::kDone:
+        request.body = std::move(plain);
+        break;
+      case Gunzip::kTooLarge:
+        return refuse(413, header_id, "body is over the limit after gzip");
+      case Gunzip::kDamaged:
+        return refuse(400, header_id, "body is not whole gzip");
     }
   } else if (!request.header("content-encoding").empty()) {
     return refuse(415, header_id, "Content-Encoding must be gzip or absent");
@@ -233,12 +262,14 @@ HttpResponse FirehoseEndpoint::answer(HttpRequest& request) {
 HttpResponse FirehoseEndpoint::take(HttpRequest& request, const std::string& header_id) {
   auto worker = borrow();
   const parsers::FirehoseError error = worker->parser.parse(request.body, worker->request);
-  const std::string id = worker->request.request_id.empty() ? header_id : worker->request.request_id;
+  const std::string id =
+      worker->request.request_id.empty() ? header_id : worker->request.request_id;
   if (error != parsers::FirehoseError::kNone) {
     give_back(std::move(worker));
     return refuse(400, id, "body: " + std::string(parsers::to_string(error)));
   }
-  const std::string key = "firehose:" + std::string(request.header("x-amz-firehose-source-arn")) + "/" + id;
+  const std::string key =
+      "firehose:" + std::string(request.header("x-amz-firehose-source-arn")) + "/" + id;
   const InFlightGuard guard(in_flight_, key);
   const auto seen = context_.log.seen_keys({key});
   if (!seen) {
@@ -264,7 +295,9 @@ HttpResponse FirehoseEndpoint::take(HttpRequest& request, const std::string& hea
     const std::lock_guard lock(mutex_);
     blocked_ = why.empty() ? "" : options_.settings.name + ": " + why;
   }
-  if (!committed) return refuse(503, id, why);  // The worker goes: what it read is not durable, the sender retries.
+  if (!committed)
+    return refuse(503, id,
+                  why);  // The worker goes: what it read is not durable, the sender retries.
   std::int64_t seen_s = event_time_max_s_.load(std::memory_order_relaxed);
   while (seen_s < event_time_s && !event_time_max_s_.compare_exchange_weak(seen_s, event_time_s)) {
   }
@@ -275,7 +308,8 @@ HttpResponse FirehoseEndpoint::take(HttpRequest& request, const std::string& hea
 
 }  // namespace
 
-std::unique_ptr<FirehoseSource> make_firehose_source(SourceContext context, FirehoseOptions options) {
+std::unique_ptr<FirehoseSource> make_firehose_source(SourceContext context,
+                                                     FirehoseOptions options) {
   return std::make_unique<FirehoseEndpoint>(std::move(context), std::move(options));
 }
 

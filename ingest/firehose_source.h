@@ -12,21 +12,24 @@ struct FirehoseOptions {
   SourceSettings settings;
   std::string listen = "127.0.0.1:8443";  ///< host:port; port 0 takes a free one.
   std::string access_key;                 ///< Empty = none asked. Compared in constant time.
-  std::string tls_cert, tls_key;          ///< PEM files; both or neither (plain HTTP behind a load balancer).
-  std::size_t body_bytes_max = 64u << 20; ///< Before and after gzip; beyond it 413.
+  std::string tls_cert,
+      tls_key;  ///< PEM files; both or neither (plain HTTP behind a load balancer).
+  std::size_t body_bytes_max = 64u << 20;  ///< Before and after gzip; beyond it 413.
   std::uint32_t read_timeout_ms = 30000;
   std::uint32_t threads = 2;
 };
 
-/// The Firehose HTTP endpoint: answers 200 only after the batch is durable, with the exact response contract (requestId
-/// echoed, numeric timestamp, Content-Type application/json, Content-Length, no other key). A repeated request id is
-/// answered 200 without counting again; one in flight waits for the first attempt's outcome. A bad record inside a good batch
-/// is dropped and counted, the batch is 200. GET on any path answers 200 for load balancer health checks.
-/// Rule: Amazon Data Firehose Developer Guide, "HTTP endpoint delivery request and response specifications".
+/// The Firehose HTTP endpoint: answers 200 only after the batch is durable, with the exact response
+/// contract (requestId echoed, numeric timestamp, Content-Type application/json, Content-Length, no
+/// other key). A repeated request id is answered 200 without counting again; one in flight waits
+/// for the first attempt's outcome. A bad record inside a good batch is dropped and counted, the
+/// batch is 200. GET on any path answers 200 for load balancer health checks. Rule: Amazon Data
+/// Firehose Developer Guide, "HTTP endpoint delivery request and response specifications".
 class FirehoseSource : public Source {
  public:
   [[nodiscard]] virtual std::uint16_t port() const = 0;  ///< Bound port after start().
 };
-[[nodiscard]] std::unique_ptr<FirehoseSource> make_firehose_source(SourceContext context, FirehoseOptions options);
+[[nodiscard]] std::unique_ptr<FirehoseSource> make_firehose_source(SourceContext context,
+                                                                   FirehoseOptions options);
 
 }  // namespace fleetmeter::ingest

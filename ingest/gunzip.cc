@@ -16,7 +16,8 @@ Gunzip gunzip(std::string_view body, std::string& out, std::size_t bytes_max) {
     const std::size_t before = out.size();
     if (before > bytes_max) return Gunzip::kTooLarge;
     out.resize(before + std::min(kPieceBytes, bytes_max + 1 - before));
-    const parsers::InflateResult piece = inflater.inflate(body, out.data() + before, out.size() - before);
+    const parsers::InflateResult piece =
+        inflater.inflate(body, out.data() + before, out.size() - before);
     out.resize(before + piece.put_bytes);
     body.remove_prefix(piece.taken_bytes);
     if (piece.status == parsers::InflateStatus::kDamaged) return Gunzip::kDamaged;

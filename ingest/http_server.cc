@@ -1,25 +1,24 @@
 #include "ingest/http_server.h"
 
-#include <atomic>
-#include <mutex>
-#include <optional>
-#include <set>
-#include <thread>
+#include <openssl/ssl.h>
 
+#include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ssl.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
-
-#include <openssl/ssl.h>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <thread>
 
 namespace fleetmeter::ingest {
 
@@ -31,7 +30,8 @@ namespace http = beast::http;
 using tcp = asio::ip::tcp;
 using error_code = boost::system::error_code;
 
-constexpr std::uint32_t kHeaderBytesMax = 128 * 1024;  // Firehose common attributes alone may take 64 KiB.
+constexpr std::uint32_t kHeaderBytesMax =
+    128 * 1024;  // Firehose common attributes alone may take 64 KiB.
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -43,7 +43,8 @@ int hex_digit(char c) {
 std::string percent_decode(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0) {
+    if (text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 &&
+        hex_digit(text[i + 2]) >= 0) {
       out += static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
       i += 2;
     } else {
@@ -59,7 +60,9 @@ HttpRequest to_request(http::request<http::string_body>&& message) {
   const std::string target(message.target());
   const std::size_t question = target.find('?');
   request.path = percent_decode(std::string_view(target).substr(0, question));
-  std::string_view rest = question == std::string::npos ? std::string_view() : std::string_view(target).substr(question + 1);
+  std::string_view rest = question == std::string::npos
+                              ? std::string_view()
+                              : std::string_view(target).substr(question + 1);
   while (!rest.empty()) {
     const std::string_view pair = rest.substr(0, rest.find('&'));
     rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
@@ -80,7 +83,8 @@ HttpRequest to_request(http::request<http::string_body>&& message) {
   return request;
 }
 
-http::response<http::string_body> to_message(HttpResponse&& response, unsigned version, bool keep_alive, bool head) {
+http::response<http::string_body> to_message(HttpResponse&& response, unsigned version,
+                                             bool keep_alive, bool head) {
   http::response<http::string_body> message{static_cast<http::status>(response.status), version};
   message.set(http::field::content_type, response.content_type);
   for (const auto& [name, value] : response.headers) message.set(name, value);
@@ -99,7 +103,8 @@ std::string_view HttpRequest::header(const std::string& lower_case_name) const {
 }
 
 struct HttpServer::State {
-  State(HttpServerOptions options_in, Handler handler_in) : options(std::move(options_in)), handler(std::move(handler_in)) {}
+  State(HttpServerOptions options_in, Handler handler_in)
+      : options(std::move(options_in)), handler(std::move(handler_in)) {}
 
   HttpServerOptions options;
   Handler handler;
@@ -109,8 +114,8 @@ struct HttpServer::State {
   std::vector<std::thread> threads;
   std::uint16_t port = 0;
   std::atomic<bool> stopping{false};
-  std::mutex mutex;                            // Guards sockets and busy.
-  std::set<beast::tcp_stream*> idle;           // Connections that wait for a request: closed at stop.
+  std::mutex mutex;                   // Guards sockets and busy.
+  std::set<beast::tcp_stream*> idle;  // Connections that wait for a request: closed at stop.
   std::size_t connections = 0;
 
   Result<void> set_up_tls();
@@ -128,9 +133,14 @@ Result<void> HttpServer::State::set_up_tls() {
   tls.emplace(asio::ssl::context::tls_server);
   error_code error;
   tls->use_certificate_chain_file(options.tls_cert, error);
-  if (error) return Error{ErrorCode::kInvalidArgument, options.tls_cert + ": cannot be used as certificate: " + error.message()};
+  if (error)
+    return Error{ErrorCode::kInvalidArgument,
+                 options.tls_cert + ": cannot be used as certificate: " + error.message()};
   tls->use_private_key_file(options.tls_key, asio::ssl::context::pem, error);
-  if (error) return Error{ErrorCode::kInvalidArgument, options.tls_key + ": cannot be used as key of the certificate: " + error.message()};
+  if (error)
+    return Error{
+        ErrorCode::kInvalidArgument,
+        options.tls_key + ": cannot be used as key of the certificate: " + error.message()};
   SSL_CTX_set_min_proto_version(tls->native_handle(), TLS1_2_VERSION);
   return {};
 }
@@ -138,13 +148,15 @@ Result<void> HttpServer::State::set_up_tls() {
 Result<tcp::endpoint> HttpServer::State::resolve() {
   const std::size_t colon = options.listen.rfind(':');
   std::string host = options.listen.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
+    host = host.substr(1, host.size() - 2);
   const std::string service = colon == std::string::npos ? "" : options.listen.substr(colon + 1);
   error_code error;
   tcp::resolver resolver(io);
   const auto found = resolver.resolve(host, service, tcp::resolver::passive, error);
   if (error || found.empty()) {
-    return Error{ErrorCode::kInvalidArgument, "cannot listen on `" + options.listen + "`: not an address, write host:port"};
+    return Error{ErrorCode::kInvalidArgument,
+                 "cannot listen on `" + options.listen + "`: not an address, write host:port"};
   }
   return found.begin()->endpoint();
 }
@@ -177,7 +189,8 @@ asio::awaitable<void> HttpServer::State::converse(Stream& stream) {
     error_code error;
     if (!set_idle(lowest, true)) co_return;
     lowest.expires_after(std::chrono::milliseconds(options.read_timeout_ms));
-    co_await http::async_read_header(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
+    co_await http::async_read_header(stream, buffer, parser,
+                                     asio::redirect_error(asio::use_awaitable, error));
     (void)set_idle(lowest, false);
     const unsigned version = parser.get().version() == 0 ? 11 : parser.get().version();
     if (!error && beast::iequals(parser.get()[http::field::expect], "100-continue")) {
@@ -186,7 +199,8 @@ asio::awaitable<void> HttpServer::State::converse(Stream& stream) {
     }
     if (!error && !parser.is_done()) {
       lowest.expires_after(std::chrono::milliseconds(options.read_timeout_ms));
-      co_await http::async_read(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
+      co_await http::async_read(stream, buffer, parser,
+                                asio::redirect_error(asio::use_awaitable, error));
     }
     HttpResponse response;
     bool keep_alive = false, head = false;
@@ -196,10 +210,15 @@ asio::awaitable<void> HttpServer::State::converse(Stream& stream) {
       head = request.method == "HEAD";
       response = handle(request);
     } else if (error == http::error::body_limit) {
-      response = {413, "application/json", "{\"error\":\"body is over " + std::to_string(options.body_bytes_max) + " bytes\"}", {}};
+      response = {
+          413,
+          "application/json",
+          "{\"error\":\"body is over " + std::to_string(options.body_bytes_max) + " bytes\"}",
+          {}};
     } else if (error == http::error::header_limit) {
       response = {431, "application/json", "{\"error\":\"header is too large\"}", {}};
-    } else if (error == http::error::end_of_stream || error == http::error::partial_message || error == beast::error::timeout ||
+    } else if (error == http::error::end_of_stream || error == http::error::partial_message ||
+               error == beast::error::timeout ||
                error.category() != http::make_error_code(http::error::bad_method).category()) {
       co_return;  // Gone, or too slow.
     } else {
@@ -209,9 +228,11 @@ asio::awaitable<void> HttpServer::State::converse(Stream& stream) {
     http::response_serializer<http::string_body> serializer{message};
     lowest.expires_after(std::chrono::milliseconds(options.read_timeout_ms));
     if (head) {
-      co_await http::async_write_header(stream, serializer, asio::redirect_error(asio::use_awaitable, error));
+      co_await http::async_write_header(stream, serializer,
+                                        asio::redirect_error(asio::use_awaitable, error));
     } else {
-      co_await http::async_write(stream, serializer, asio::redirect_error(asio::use_awaitable, error));
+      co_await http::async_write(stream, serializer,
+                                 asio::redirect_error(asio::use_awaitable, error));
     }
     if (error || !keep_alive) co_return;
   }
@@ -221,8 +242,10 @@ asio::awaitable<void> HttpServer::State::serve(beast::tcp_stream stream) {
   error_code error;
   if (tls) {
     beast::ssl_stream<beast::tcp_stream> secure(std::move(stream), *tls);
-    beast::get_lowest_layer(secure).expires_after(std::chrono::milliseconds(options.read_timeout_ms));
-    co_await secure.async_handshake(asio::ssl::stream_base::server, asio::redirect_error(asio::use_awaitable, error));
+    beast::get_lowest_layer(secure).expires_after(
+        std::chrono::milliseconds(options.read_timeout_ms));
+    co_await secure.async_handshake(asio::ssl::stream_base::server,
+                                    asio::redirect_error(asio::use_awaitable, error));
     if (!error) {
       co_await converse(secure);
       beast::get_lowest_layer(secure).expires_after(std::chrono::seconds(2));
@@ -239,7 +262,8 @@ asio::awaitable<void> HttpServer::State::serve(beast::tcp_stream stream) {
 asio::awaitable<void> HttpServer::State::accept() {
   while (!stopping) {
     error_code error;
-    // Each connection on a strand of its own: its reads and their deadlines never run on two threads at once.
+    // Each connection on a strand of its own: its reads and their deadlines never run on two
+    // threads at once.
     tcp::socket socket(asio::make_strand(io));
     co_await acceptor->async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
     if (stopping || error == asio::error::operation_aborted) co_return;
@@ -273,10 +297,13 @@ Result<void> HttpServer::start() {
   if (!error) state.acceptor->set_option(asio::socket_base::reuse_address(true), error);
   if (!error) state.acceptor->bind(*endpoint, error);
   if (!error) state.acceptor->listen(asio::socket_base::max_listen_connections, error);
-  if (error) return Error{ErrorCode::kUnavailable, "cannot listen on " + state.options.listen + ": " + error.message()};
+  if (error)
+    return Error{ErrorCode::kUnavailable,
+                 "cannot listen on " + state.options.listen + ": " + error.message()};
   state.port = state.acceptor->local_endpoint().port();
   asio::co_spawn(state.io, state.accept(), asio::detached);
-  for (std::uint32_t i = 0; i < std::max(1u, state.options.threads); ++i) state.threads.emplace_back([&state] { state.io.run(); });
+  for (std::uint32_t i = 0; i < std::max(1u, state.options.threads); ++i)
+    state.threads.emplace_back([&state] { state.io.run(); });
   return {};
 }
 
@@ -299,7 +326,8 @@ void HttpServer::stop() {
     error_code ignored;
     state.acceptor->close(ignored);
   });
-  for (std::thread& thread : state.threads) thread.join();  // run() returns when the last connection has ended.
+  for (std::thread& thread : state.threads)
+    thread.join();  // run() returns when the last connection has ended.
   state.threads.clear();
 }
 

@@ -15,42 +15,50 @@
 namespace fleetmeter::ingest {
 
 struct HttpRequest {
-  std::string method;                          ///< "GET", "POST", ...
-  std::string path;                            ///< Without the query, percent-decoded.
-  std::map<std::string, std::string> query;    ///< Percent-decoded.
-  std::map<std::string, std::string> headers;  ///< Names in lower case; repeated ones joined by ", ".
+  std::string method;                        ///< "GET", "POST", ...
+  std::string path;                          ///< Without the query, percent-decoded.
+  std::map<std::string, std::string> query;  ///< Percent-decoded.
+  std::map<std::string, std::string>
+      headers;  ///< Names in lower case; repeated ones joined by ", ".
   std::string body;
-  [[nodiscard]] std::string_view header(const std::string& lower_case_name) const;  ///< Empty when absent.
+  [[nodiscard]] std::string_view header(
+      const std::string& lower_case_name) const;  ///< Empty when absent.
 };
 
 struct HttpResponse {
   unsigned status = 200;
   std::string content_type = "application/json";
   std::string body;
-  std::vector<std::pair<std::string, std::string>> headers;  ///< Besides Content-Type and Content-Length.
+  std::vector<std::pair<std::string, std::string>>
+      headers;  ///< Besides Content-Type and Content-Length.
 };
 
 struct HttpServerOptions {
-  std::string listen = "127.0.0.1:0";      ///< host:port; port 0 takes a free one.
-  std::string tls_cert, tls_key;           ///< PEM files, TLS 1.2 or newer; both empty = plain HTTP.
-  std::size_t body_bytes_max = 1u << 20;   ///< Beyond it 413 and the connection closes; memory stays flat.
-  std::uint32_t read_timeout_ms = 30'000;  ///< Deadline of each read and write, idle keep-alive included.
+  std::string listen = "127.0.0.1:0";  ///< host:port; port 0 takes a free one.
+  std::string tls_cert, tls_key;       ///< PEM files, TLS 1.2 or newer; both empty = plain HTTP.
+  std::size_t body_bytes_max =
+      1u << 20;  ///< Beyond it 413 and the connection closes; memory stays flat.
+  std::uint32_t read_timeout_ms =
+      30'000;  ///< Deadline of each read and write, idle keep-alive included.
   std::uint32_t threads = 4;
-  std::uint32_t connections_max = 4096;    ///< Beyond it new ones are closed at once.
+  std::uint32_t connections_max = 4096;  ///< Beyond it new ones are closed at once.
 };
 
-/// A small HTTP/1.1 server on Boost.Beast: C++20 coroutines, keep-alive, a deadline on each read, Content-Length on each
-/// response. The handler runs on a server thread and may block; it must be thread safe. An exception in it is a 500.
+/// A small HTTP/1.1 server on Boost.Beast: C++20 coroutines, keep-alive, a deadline on each read,
+/// Content-Length on each response. The handler runs on a server thread and may block; it must be
+/// thread safe. An exception in it is a 500.
 class HttpServer {
  public:
   using Handler = std::function<HttpResponse(HttpRequest&)>;
   HttpServer(HttpServerOptions options, Handler handler);
   ~HttpServer();  ///< stop()
 
-  /// kInvalidArgument: the address is no address or the TLS files are bad; kUnavailable: the port is taken.
+  /// kInvalidArgument: the address is no address or the TLS files are bad; kUnavailable: the port
+  /// is taken.
   Result<void> start();
   [[nodiscard]] std::uint16_t port() const noexcept;
-  void stop();    ///< Accepts no more, lets requests being handled end, closes the rest, joins. Idempotent.
+  void stop();  ///< Accepts no more, lets requests being handled end, closes the rest, joins.
+                ///< Idempotent.
 
  private:
   struct State;

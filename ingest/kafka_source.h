@@ -1,7 +1,7 @@
 #pragma once
 
-#include <map>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,32 +13,38 @@ namespace fleetmeter::ingest {
 
 struct KafkaConnection {
   std::string brokers;
-  std::map<std::string, std::string> properties;  ///< Further librdkafka properties (security.protocol, sasl.*, ssl.*).
+  std::map<std::string, std::string>
+      properties;  ///< Further librdkafka properties (security.protocol, sasl.*, ssl.*).
 };
 
 struct KafkaSourceOptions {
   SourceSettings settings;
   KafkaConnection connection;
-  std::vector<std::string> topics;  ///< Flow logs and metrics alike; content is sniffed per message.
+  std::vector<std::string>
+      topics;  ///< Flow logs and metrics alike; content is sniffed per message.
   std::string group = "fleetmeter";
 };
 
-/// Consumer-group member over input topics whose batches go to `context.log` with its positions: for `run` with the SQLite log,
-/// positions are kept in the log and the group's own offsets are only a hint. One source partition per topic partition.
-[[nodiscard]] std::unique_ptr<Source> make_kafka_source(SourceContext context, KafkaSourceOptions options);
+/// Consumer-group member over input topics whose batches go to `context.log` with its positions:
+/// for `run` with the SQLite log, positions are kept in the log and the group's own offsets are
+/// only a hint. One source partition per topic partition.
+[[nodiscard]] std::unique_ptr<Source> make_kafka_source(SourceContext context,
+                                                        KafkaSourceOptions options);
 
 struct KafkaLogOptions {
   KafkaConnection connection;
-  std::string prefix = "fleetmeter";  ///< Topics PREFIX.aggregates, .snapshots, .events, .outbox (delivery results), .usage
+  std::string prefix = "fleetmeter";  ///< Topics PREFIX.aggregates, .snapshots, .events, .outbox
+                                      ///< (delivery results), .usage
   std::int32_t partitions = 4;        ///< Of the aggregate topic when it is created.
   std::int16_t replication = 1;
-  std::string instance;               ///< Names the transactional.id of this process.
-  std::string state_dir;              ///< The view's SQLite file; rebuilt from the topics when lost.
+  std::string instance;   ///< Names the transactional.id of this process.
+  std::string state_dir;  ///< The view's SQLite file; rebuilt from the topics when lost.
   std::uint32_t session_timeout_ms = 6000;
   std::uint32_t transaction_timeout_ms = 10000;
 };
 
-/// `fleetmeter ingest`: batches, progress and consumer offsets commit in one Kafka transaction to the aggregate topic.
+/// `fleetmeter ingest`: batches, progress and consumer offsets commit in one Kafka transaction to
+/// the aggregate topic.
 class KafkaIngest {
  public:
   virtual ~KafkaIngest() = default;
@@ -47,18 +53,22 @@ class KafkaIngest {
   [[nodiscard]] virtual std::optional<Error> failure() const = 0;
   [[nodiscard]] virtual std::string blocked() const = 0;
 };
-struct EnvironmentPartition { std::string environment; std::int32_t partition; };
-[[nodiscard]] std::unique_ptr<KafkaIngest> make_kafka_ingest(const Clock& clock, const InventoryHolder& inventory,
-                                                             IngestCounters& counters, KafkaSourceOptions input,
-                                                             KafkaLogOptions log, std::vector<EnvironmentPartition> table);
+struct EnvironmentPartition {
+  std::string environment;
+  std::int32_t partition;
+};
+[[nodiscard]] std::unique_ptr<KafkaIngest> make_kafka_ingest(
+    const Clock& clock, const InventoryHolder& inventory, IngestCounters& counters,
+    KafkaSourceOptions input, KafkaLogOptions log, std::vector<EnvironmentPartition> table);
 
-/// The aggregate log over Kafka, evaluator side: member of the group of the aggregate topic; outputs, appended records (ticks) and
-/// consumer offsets commit in one transaction, so a fenced owner can write none of them. Readers are read_committed.
-/// `on_assigned` / `on_revoked` run on the thread that calls wait() or read().
+/// The aggregate log over Kafka, evaluator side: member of the group of the aggregate topic;
+/// outputs, appended records (ticks) and consumer offsets commit in one transaction, so a fenced
+/// owner can write none of them. Readers are read_committed. `on_assigned` / `on_revoked` run on
+/// the thread that calls wait() or read().
 struct KafkaLogCallbacks {
   std::function<void(aggregator::LogPartition)> on_assigned, on_revoked;
 };
-[[nodiscard]] Result<std::unique_ptr<aggregator::AggregateLog>> open_kafka_log(const Clock& clock, KafkaLogOptions options,
-                                                                               KafkaLogCallbacks callbacks);
+[[nodiscard]] Result<std::unique_ptr<aggregator::AggregateLog>> open_kafka_log(
+    const Clock& clock, KafkaLogOptions options, KafkaLogCallbacks callbacks);
 
 }  // namespace fleetmeter::ingest

@@ -19,20 +19,25 @@
 
 namespace fleetmeter::ingest {
 
-/// What every source counts; read by /metrics and the run's summary. `decode` and `dropped` are guarded by `mutex`.
+/// What every source counts; read by /metrics and the run's summary. `decode` and `dropped` are
+/// guarded by `mutex`.
 struct IngestCounters {
-  std::atomic<std::uint64_t> commits{0}, commit_failures{0}, bytes_read{0}, requests{0}, requests_refused{0}, requests_repeated{0};
+  std::atomic<std::uint64_t> commits{0}, commit_failures{0}, bytes_read{0}, requests{0},
+      requests_refused{0}, requests_repeated{0};
   std::atomic<std::uint64_t> files_done{0}, files_failed{0}, files_missing{0};
   std::mutex mutex;
-  parsers::DecodeCounts decode;                   ///< Guarded by mutex.
-  std::map<std::string, std::uint64_t> dropped;   ///< Guarded by mutex: aggregation drops by reason (future, ...).
-  std::map<std::string, std::string> bad_inputs;  ///< Guarded by mutex: file or stream -> why it was not read to its end.
+  parsers::DecodeCounts decode;  ///< Guarded by mutex.
+  std::map<std::string, std::uint64_t>
+      dropped;  ///< Guarded by mutex: aggregation drops by reason (future, ...).
+  std::map<std::string, std::string>
+      bad_inputs;  ///< Guarded by mutex: file or stream -> why it was not read to its end.
 };
 
 /// The inventory of the moment; swapped whole when a new version is loaded. Thread safe.
 class InventoryHolder {
  public:
-  explicit InventoryHolder(std::shared_ptr<const aggregator::Inventory> inventory) : inventory_(std::move(inventory)) {}
+  explicit InventoryHolder(std::shared_ptr<const aggregator::Inventory> inventory)
+      : inventory_(std::move(inventory)) {}
   [[nodiscard]] std::shared_ptr<const aggregator::Inventory> get() const {
     const std::lock_guard lock(mutex_);
     return inventory_;
@@ -64,28 +69,31 @@ struct SourceContext {
 
 /// Settings that every source takes.
 struct SourceSettings {
-  std::string name;                       ///< Source partition prefix: "files:0", "firehose:0", "kafka:flow_logs".
-  std::string flow_format;                ///< LogFormat of headerless flow logs; empty = default format.
-  std::string environment;                ///< Forced; empty = by the inventory.
+  std::string name;  ///< Source partition prefix: "files:0", "firehose:0", "kafka:flow_logs".
+  std::string flow_format;  ///< LogFormat of headerless flow logs; empty = default format.
+  std::string environment;  ///< Forced; empty = by the inventory.
   std::string account, region;
-  std::vector<std::string> environments;  ///< That wait for this source; empty = by what it carries.
+  std::vector<std::string>
+      environments;  ///< That wait for this source; empty = by what it carries.
   std::int64_t allowed_lateness_s = 600;
-  bool bounded = false;                   ///< The whole run is over bounded input: nothing is late, nothing expires. Said by the
-                                          ///< first record of the first commit, a progress record.
+  bool bounded = false;  ///< The whole run is over bounded input: nothing is late, nothing expires.
+                         ///< Said by the first record of the first commit, a progress record.
   std::uint32_t commit_interval_ms = 250;
   std::size_t commit_bytes_max = 16u << 20;  ///< Raw bytes a commit at most.
 };
 
-/// Bytes in, commits out: reads, decodes, aggregates and appends batch, progress and position in one commit. Keeps nothing
-/// across a commit. When the log cannot take a commit (disk full) it stops reading or acknowledging, and goes on by itself.
+/// Bytes in, commits out: reads, decodes, aggregates and appends batch, progress and position in
+/// one commit. Keeps nothing across a commit. When the log cannot take a commit (disk full) it
+/// stops reading or acknowledging, and goes on by itself.
 class Source {
  public:
   virtual ~Source() = default;
-  virtual Result<void> start() = 0;   ///< Own threads; returns when it listens or reads.
-  virtual void stop() = 0;            ///< What was read is committed, then joins. Idempotent.
+  virtual Result<void> start() = 0;  ///< Own threads; returns when it listens or reads.
+  virtual void stop() = 0;           ///< What was read is committed, then joins. Idempotent.
   /// Bounded sources: true once all is read and committed. Unbounded: false.
   [[nodiscard]] virtual bool finished() const = 0;
-  /// Event times read since start, for the InputEnd record of bounded runs: (least, largest); (0, 0) = none.
+  /// Event times read since start, for the InputEnd record of bounded runs: (least, largest); (0,
+  /// 0) = none.
   [[nodiscard]] virtual std::pair<std::int64_t, std::int64_t> event_time_range_s() const = 0;
   /// First error that ended the source for good; nullopt while it works.
   [[nodiscard]] virtual std::optional<Error> failure() const = 0;

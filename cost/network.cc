@@ -5,6 +5,7 @@
 #include <span>
 #include <string_view>
 #include <tuple>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "cost/network_hours.h"
@@ -28,17 +29,40 @@ bool inside_leg(const FlowUsage& flow) {
          flow.path_class == proto::PATH_VPC_UNKNOWN_AZ;
 }
 
+/// Own addresses of NAT gateways by interface, learned from their outside legs, on which the gateway is the owner. Where the
+/// inventory knows only that an interface is a gateway's, a version 2 inside leg names both ends and no direction.
+using NatAddresses = std::unordered_map<std::string_view, std::unordered_set<std::string_view>>;
+
+NatAddresses learn(const std::vector<FlowUsage>& flows) {
+  NatAddresses own;
+  for (const FlowUsage& flow : flows) {
+    if (flow.role == proto::ROLE_NAT && !inside_leg(flow) && !flow.owner.empty()) own[flow.interface].insert(flow.owner);
+  }
+  return own;
+}
+
+/// Who stands behind the gateway on an inside leg; empty while nothing tells the two ends apart.
+std::string_view private_owner(const FlowUsage& flow, const NatAddresses& gateways) {
+  if (flow.direction != proto::DIRECTION_UNKNOWN) return flow.owner;
+  const auto own = gateways.find(flow.interface);
+  if (own == gateways.end()) return {};
+  const bool owner_is_gateway = own->second.contains(flow.owner);
+  if (owner_is_gateway == own->second.contains(flow.peer_owner)) return {};
+  return owner_is_gateway ? flow.peer_owner : flow.owner;
+}
+
 /// What the records of one hour say about each other.
 struct Hour {
+  const NatAddresses* gateways = nullptr;
   std::unordered_set<std::string_view> logged;      ///< Interfaces that wrote any record, one without data included.
   std::unordered_set<std::string_view> behind_nat;  ///< Owners of private addresses seen on a logged NAT gateway.
 };
 
-Hour look(std::span<const FlowUsage> flows) {
-  Hour hour;
+Hour look(std::span<const FlowUsage> flows, const NatAddresses& gateways) {
+  Hour hour{&gateways, {}, {}};
   for (const FlowUsage& flow : flows) {
     hour.logged.insert(flow.interface);
-    if (flow.role == proto::ROLE_NAT && inside_leg(flow)) hour.behind_nat.insert(flow.owner);
+    if (flow.role == proto::ROLE_NAT && inside_leg(flow)) hour.behind_nat.insert(private_owner(flow, gateways));
   }
   return hour;
 }
@@ -90,9 +114,11 @@ Dues charge_nat(const FlowUsage& flow, const Hour& hour) {
     return external(flow) || flow.path_class == proto::PATH_OTHER_PRIVATE ? charge_public(flow, hour)
                                                                           : Dues{{Charge::kUnclassified, 0, {}, flow.owner}};
   }
-  Dues dues{{Charge::kNatProcessing, 0, flow.interface, flow.owner}};
+  const std::string_view owner = private_owner(flow, *hour.gateways);
+  Dues dues{{Charge::kNatProcessing, 0, flow.interface, owner}};
   const bool zones_known = !flow.owner_az.empty() && !flow.interface_az.empty();
-  if (zones_known && flow.owner_az != flow.interface_az) dues.push_back({Charge::kCrossAz, 2, {}, flow.owner});
+  const bool crosses = zones_known ? flow.owner_az != flow.interface_az : flow.path_class == proto::PATH_CROSS_AZ;
+  if (crosses) dues.push_back({Charge::kCrossAz, 2, {}, owner});
   return dues;
 }
 
@@ -152,8 +178,9 @@ Dues charge_record(const FlowUsage& flow, const Hour& hour) {
 
 using Key = std::tuple<std::string, Charge, std::string, std::string, std::uint32_t>;  // As in ChargedBytes.
 
-void charge_hour(std::span<const FlowUsage> flows, std::map<Key, std::uint64_t>& sums) {
-  const Hour hour = look(flows);
+void charge_hour(std::span<const FlowUsage> flows, const NatAddresses& gateways,
+                 std::map<Key, std::uint64_t>& sums) {
+  const Hour hour = look(flows, gateways);
   for (const FlowUsage& flow : flows) {
     for (const Due& due : charge_record(flow, hour)) {
       sums[{flow.environment, due.charge, std::string(due.resource), std::string(due.owner), due.halves}] += flow.bytes;
@@ -206,9 +233,10 @@ const char* to_string(Charge charge) noexcept {
 
 std::vector<ChargedHour> charge_flow_hours(const std::vector<FlowUsage>& flows) {
   std::vector<ChargedHour> hours;
-  for_each_hour(flows, [&hours](std::uint32_t hour, std::span<const FlowUsage> of_hour) {
+  const NatAddresses gateways = learn(flows);
+  for_each_hour(flows, [&](std::uint32_t hour, std::span<const FlowUsage> of_hour) {
     std::map<Key, std::uint64_t> sums;
-    charge_hour(of_hour, sums);
+    charge_hour(of_hour, gateways, sums);
     for (const auto& [key, bytes] : sums) hours.push_back({hour, charged(key, bytes)});
   });
   return hours;
@@ -216,7 +244,8 @@ std::vector<ChargedHour> charge_flow_hours(const std::vector<FlowUsage>& flows) 
 
 std::vector<ChargedBytes> charge_flows(const std::vector<FlowUsage>& flows) {
   std::map<Key, std::uint64_t> sums;
-  for_each_hour(flows, [&sums](std::uint32_t, std::span<const FlowUsage> of_hour) { charge_hour(of_hour, sums); });
+  const NatAddresses gateways = learn(flows);
+  for_each_hour(flows, [&](std::uint32_t, std::span<const FlowUsage> of_hour) { charge_hour(of_hour, gateways, sums); });
   std::vector<ChargedBytes> result;
   result.reserve(sums.size());
   for (const auto& [key, bytes] : sums) result.push_back(charged(key, bytes));

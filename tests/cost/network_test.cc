@@ -77,6 +77,23 @@ TEST(ChargeFlows, WithoutLegFactsAVpcPeerOfANatInterfaceIsTheInsideLeg) {
   EXPECT_EQ(sums(v2), sums(nat_example()));
 }
 
+TEST(ChargeFlows, OutsideLegsTellTheGatewayApartWhereAnInsideLegNamesBothEnds) {
+  FlowUsage up = nat(proto::NAT_LEG_INSIDE, proto::DIRECTION_UNKNOWN, 5);
+  up.owner = "10.0.2.124";
+  up.peer_owner = "10.0.1.9";
+  up.owner_az.clear();
+  FlowUsage down = up;
+  std::swap(down.owner, down.peer_owner);
+  FlowUsage outside = nat(proto::NAT_LEG_OUTSIDE, kOut, 5);
+  outside.owner = "10.0.1.9";
+  std::map<std::string, std::uint64_t> processed;
+  for (const ChargedBytes& c : charge_flows({up, down, outside})) {
+    if (c.charge == Charge::kNatProcessing) processed[c.owner] += c.bytes;
+  }
+  EXPECT_EQ(processed, (std::map<std::string, std::uint64_t>{{"10.0.2.124", 10}}));
+  EXPECT_EQ(sums({up, down}).at(Charge::kNatProcessing), 10u) << "processed all the same, by whom is not known";
+}
+
 TEST(ChargeFlows, AnUnloggedNatIsChargedAtTheInstance) {
   FlowUsage f = flow("eni-1", "i-1", kOut, proto::PATH_CROSS_AZ, 7);
   f.peer_role = proto::ROLE_NAT;

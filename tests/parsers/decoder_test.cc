@@ -1,0 +1,255 @@
+#include "parsers/decoder.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include "parsers/firehose_request.h"
+#include "tests/parsers/recorder.h"
+#include "tests/parsers/samples.h"
+
+namespace fleetmeter::parsers::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+std::string text(std::string_view a, std::string_view b = {}, std::string_view c = {}) {
+  return std::string{a}.append(b).append(c);
+}
+
+std::string log_event(std::string_view id, std::string_view message) {
+  return R"({"id":")" + std::string{id} + R"(","timestamp":1418530010000,"message":")" + std::string{message} + "\"}";
+}
+
+std::string subscription(const std::string& events) {
+  return R"({"logStream":"eni-1-all","logEvents":[)" + events +
+         R"(],"messageType":"DATA_MESSAGE","policyLevel":"ACCOUNT_LEVEL_POLICY","owner":"123456789012"})";
+}
+
+std::string firehose(std::initializer_list<std::string> records) {
+  std::string body = R"({"requestId":"r-1","timestamp":1632865411915,"records":[)";
+  for (const std::string& record : records) body += (body.back() == '[' ? "" : ",") + (R"({"data":")" + base64(record) + "\"}");
+  return body + "]}";
+}
+
+const std::string kOkRecord{kOkLine.substr(0, kOkLine.size() - 1)};
+
+TEST(Decoder, ReadsEveryMemberOfAMultiMemberGzip) {
+  const Decoded decoded = decode_message(from_base64(kEnvelopeMembersBase64));
+  EXPECT_THAT(decoded.flows, ElementsAre(HasSubstr("log-status=OK"), HasSubstr("log-status=NODATA")));
+  EXPECT_EQ(decoded.counts.control_messages, 1u);
+  EXPECT_EQ(decoded.counts.plain_bytes, 799u);
+}
+
+TEST(Decoder, AGzipCutAtAnyByteKeepsWhatCameBeforeAndIsTruncated) {
+  const std::string bytes = from_base64(kEnvelopeMembersBase64);
+  for (std::size_t cut = 2; cut < bytes.size(); ++cut) {
+    const Decoded decoded = decode_stream(bytes.substr(0, cut), 100);
+    const bool at_border = cut == 191;
+    ASSERT_EQ(decoded.whole, at_border) << cut;
+    ASSERT_EQ(decoded.dropped(PayloadDrop::kTruncated), at_border ? 0u : 1u) << cut;
+    if (cut >= 191) { ASSERT_EQ(decoded.counts.control_messages, 1u) << cut; }
+  }
+  for (std::size_t cut = 0; cut <= bytes.size(); ++cut) {
+    Recorder recorder;
+    Decoder decoder{{}, recorder};
+    decoder.feed(std::string_view{bytes}.substr(0, cut));
+    decoder.feed(std::string_view{bytes}.substr(cut));
+    EXPECT_TRUE(decoder.finish());
+    ASSERT_THAT(recorder.flows, SizeIs(2)) << cut;
+  }
+}
+
+TEST(Decoder, ADamagedGzipKeepsTheLinesBeforeTheDamageAndNoCutLine) {
+  std::string lines;
+  for (int i = 0; i < 5000; ++i) lines += std::to_string(i % 10) + std::string{kOkLine.substr(1)};
+  std::string bytes = gzip(lines);
+  const Decoded whole = decode_message(lines);
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 0x55);
+  for (const Decoded& decoded : {decode_message(bytes), decode_stream(bytes, 777)}) {
+    EXPECT_EQ(decoded.dropped(PayloadDrop::kBadGzip) + decoded.dropped(PayloadDrop::kTruncated), 1u);
+  }
+  const Decoded cut = decode_stream(gzip(lines).substr(0, 300), 100);
+  EXPECT_FALSE(cut.whole);
+  ASSERT_FALSE(cut.flows.empty());
+  EXPECT_EQ(cut.counts.flows.malformed(), 0u);
+  EXPECT_TRUE(std::equal(cut.flows.begin(), cut.flows.end(), whole.flows.begin()));
+}
+
+TEST(Decoder, AWrongChecksumIsReported) {
+  std::string bytes = gzip(kOkLine);
+  bytes[bytes.size() - 6] = static_cast<char>(bytes[bytes.size() - 6] ^ 1);
+  EXPECT_EQ(decode_message(bytes).dropped(PayloadDrop::kBadGzip), 1u);
+  EXPECT_FALSE(decode_stream(bytes, 10).whole);
+}
+
+TEST(Decoder, GarbageBehindTheLastMemberIsReportedAndZerosAreNot) {
+  EXPECT_TRUE(decode_stream(gzip(kOkLine) + std::string(512, '\0'), 100).whole);
+  const Decoded decoded = decode_stream(gzip(kOkLine) + "garbage", 1000);
+  EXPECT_THAT(decoded.flows, SizeIs(1));
+  EXPECT_FALSE(decoded.whole);
+  EXPECT_EQ(decoded.dropped(PayloadDrop::kBadGzip), 1u);
+}
+
+TEST(Decoder, ReadsGzipHeadersWithAllTheirOptionalParts) {
+  std::string bytes = gzip(kOkLine);
+  std::string header = bytes.substr(0, 3) + '\x1c' + bytes.substr(4, 6);
+  header += std::string("\x03\0abc", 5) + std::string("name\0", 5) + std::string("comment\0", 8);
+  EXPECT_THAT(decode_stream(header + bytes.substr(10), 1).flows, SizeIs(1));
+}
+
+TEST(Decoder, ReadsZlibZstdAndLayersOfThem) {
+  const std::vector<std::string> plain = decode_message(kOkLine).flows;
+  for (const std::string& bytes : {zlib(kOkLine), zstd(kOkLine), gzip(gzip(kOkLine)), zstd(kOkLine) + zstd(""), base64(gzip(kOkLine)),
+                                   gzip(zstd(kOkLine))}) {
+    EXPECT_EQ(decode_message(bytes).flows, plain);
+    for (const std::size_t piece : {1u, 7u, 100000u}) {
+      const Decoded decoded = decode_stream(bytes, piece);
+      EXPECT_EQ(decoded.flows, plain) << piece;
+      EXPECT_TRUE(decoded.whole);
+    }
+  }
+}
+
+TEST(Decoder, MoreLayersThanAllowedAreRefused) {
+  const Decoded decoded = decode_message(gzip(gzip(gzip(gzip(kOkLine)))));
+  EXPECT_THAT(decoded.flows, IsEmpty());
+  EXPECT_EQ(decoded.dropped(PayloadDrop::kNestedTooDeep), 1u);
+}
+
+TEST(Decoder, AGzipBombIsRefusedAtTheLimitWithMemoryFlat) {
+  const std::string bomb = gzip(std::string(256u << 20, '\n'));
+  struct rusage before{};
+  getrusage(RUSAGE_SELF, &before);
+  DecoderOptions options;
+  options.inflated_bytes_max = 128u << 20;
+  const Decoded decoded = decode_message(bomb, options);
+  struct rusage after{};
+  getrusage(RUSAGE_SELF, &after);
+  EXPECT_EQ(decoded.dropped(PayloadDrop::kTooLarge), 1u);
+  EXPECT_LT(after.ru_maxrss - before.ru_maxrss, 16 * 1024);
+  EXPECT_EQ(decode_stream(bomb, 1 << 20, options).dropped(PayloadDrop::kTooLarge), 0u) << "A streamed file has no limit.";
+}
+
+TEST(Decoder, TakesMessagesOutOfASubscriptionEnvelopeWhateverTheOrderOfItsKeys) {
+  const Decoded decoded = decode_message(subscription(log_event("1", kOkRecord) + "," + log_event("2", kOkRecord + "\\n")));
+  EXPECT_THAT(decoded.flows, SizeIs(2));
+  EXPECT_EQ(decoded.flows[0], decode_message(kOkLine).flows[0]);
+}
+
+TEST(Decoder, AsksTheSinkForEachEventIdAndCountsTheRefused) {
+  Recorder recorder;
+  recorder.refused_event_id = "2";
+  Decoder decoder{{}, recorder};
+  decoder.message(subscription(log_event("1", kOkRecord) + "," + log_event("2", kOkRecord)));
+  EXPECT_THAT(recorder.event_ids, ElementsAre("1", "2"));
+  EXPECT_THAT(recorder.flows, SizeIs(1));
+  EXPECT_EQ(decoder.counts().duplicate_events, 1u);
+}
+
+TEST(Decoder, AMessageThatIsNoFlowRecordIsCountedOnce) {
+  const Decoded decoded = decode_message(subscription(
+      log_event("1", "[ERROR] First test message") + "," + log_event("2", "REPORT\\tDuration: 9.14 ms\\nat line 2\\nat line 3") +
+      "," + log_event("3", kOkRecord) + "," + log_event("4", "") + "," + log_event("5", "2 1 eni-1 cut short")));
+  EXPECT_THAT(decoded.flows, SizeIs(1));
+  EXPECT_EQ(decoded.dropped(FlowDrop::kNotAFlowRecord), 3u);
+  EXPECT_EQ(decoded.dropped(FlowDrop::kFieldCount), 1u) << "A damaged flow record stays one.";
+}
+
+TEST(Decoder, ReadsVendedRecordsAndBareLinesMixed) {
+  const std::string vended = R"({"message":")" + kOkRecord + "\"}";
+  for (const std::string& bytes : {vended + vended + vended, vended + "\n" + text(kOkLine, vended), text(kOkLine, vended, kOkLine)}) {
+    EXPECT_THAT(decode_message(bytes).flows, SizeIs(3)) << bytes;
+    EXPECT_THAT(decode_stream(bytes, 5).flows, SizeIs(3)) << bytes;
+  }
+}
+
+TEST(Decoder, OpensTheEventsOfLambda) {
+  const std::string envelope = gzip(subscription(log_event("1", kOkRecord)));
+  EXPECT_THAT(decode_message(R"({"awslogs":{"data":")" + base64(envelope) + "\"}}").flows, SizeIs(1));
+  EXPECT_THAT(decode_message(R"({"Records":[{"kinesis":{"partitionKey":"p","data":")" + base64(envelope) + "\"}}]}").flows, SizeIs(1));
+  const Decoded firehose_event = decode_message(
+      R"({"invocationId":"i","region":"us-west-2","records":[{"data":")" + base64("Hello World") + R"("},{"data":"!"}]})");
+  EXPECT_EQ(firehose_event.dropped(FlowDrop::kNotAFlowRecord), 1u);
+  EXPECT_EQ(firehose_event.dropped(PayloadDrop::kBadBase64), 1u);
+  EXPECT_EQ(decode_message(R"({"Records":[{"s3":{}}]})").dropped(PayloadDrop::kBadEnvelope), 1u);
+}
+
+TEST(Decoder, OpensAFirehoseRequestOfRecordsOfEveryKind) {
+  const std::string body = firehose({std::string{kOkLine}, std::string{kMetricJson}, from_base64(kOtlp07Base64) + from_base64(kOtlp10Base64),
+                                     gzip(subscription(log_event("1", kOkRecord)))});
+  for (const std::string& bytes : {body, gzip(body)}) {
+    const Decoded decoded = decode_message(bytes);
+    EXPECT_THAT(decoded.flows, SizeIs(2));
+    EXPECT_THAT(decoded.metrics, ElementsAre(kMetricJsonText, kOtlpText, kOtlpText));
+    EXPECT_EQ(decode_stream(bytes, 50).metrics, decoded.metrics);
+  }
+}
+
+TEST(Decoder, AHeaderThatCameAsAMessageBindsTheOnesAfterIt) {
+  Recorder recorder;
+  Decoder decoder{{}, recorder};
+  decoder.message("bytes start log-status");
+  decoder.message("7 1700000000 OK");
+  EXPECT_THAT(recorder.flows, ElementsAre("bytes=7 start=1700000000 log-status=OK line_bytes=15"));
+}
+
+TEST(Decoder, RefusesParquetAndUnknownContentAndArrays) {
+  EXPECT_EQ(decode_message("PAR1\x15\x04").dropped(PayloadDrop::kParquet), 1u);
+  EXPECT_EQ(decode_message(std::string("\x7f" "ELF\x02\x01\x01\0\0\0", 10)).dropped(PayloadDrop::kUnknownContent), 1u);
+  EXPECT_EQ(decode_message("[{\"a\":1}]").dropped(PayloadDrop::kBadEnvelope), 1u);
+  EXPECT_FALSE(decode_stream(std::string{"PAR1"} + std::string(100, 'x'), 10).whole);
+}
+
+TEST(Base64, DecodesTheStandardAlphabetWithPaddingOnly) {
+  std::string out;
+  for (std::size_t length = 0; length < 50; ++length) {
+    std::string bytes;
+    for (std::size_t i = 0; i < length; ++i) bytes += static_cast<char>(i * 37 + length);
+    EXPECT_TRUE(decode_base64(base64(bytes), out));
+    EXPECT_EQ(out, bytes);
+  }
+  for (const std::string wrong : {"A", "AB", "ABC", "AB=C", "A===", "====", "AB-_", "AAAA====", "AAA\n", "AA==AAAA"}) {
+    EXPECT_FALSE(decode_base64(wrong, out)) << wrong;
+  }
+}
+
+TEST(FirehoseRequest, GivesIdTimeAndDecodedRecords) {
+  FirehoseRequestParser parser;
+  FirehoseRequest request;
+  ASSERT_EQ(parser.parse(firehose({"one", "", "three"}), request), FirehoseError::kNone);
+  EXPECT_EQ(request.request_id, "r-1");
+  EXPECT_EQ(request.timestamp_ms, 1632865411915);
+  EXPECT_THAT(request.records, ElementsAre("one", "three"));
+}
+
+TEST(FirehoseRequest, APoisonRecordIsDroppedAlone) {
+  FirehoseRequestParser parser;
+  FirehoseRequest request;
+  ASSERT_EQ(parser.parse(R"({"records":[{"data":"QUJD"},{"data":"?"},{},7,{"data":"REVG","x":[{}]}],"requestId":"r"})", request),
+            FirehoseError::kNone);
+  EXPECT_THAT(request.records, ElementsAre("ABC", "DEF"));
+  EXPECT_EQ(request.bad_base64, 3u);
+}
+
+TEST(FirehoseRequest, SaysWhatIsWrongWithABodyAndStillTheId) {
+  FirehoseRequestParser parser;
+  FirehoseRequest request;
+  EXPECT_EQ(parser.parse("", request), FirehoseError::kNotJson);
+  EXPECT_EQ(parser.parse("[]", request), FirehoseError::kNotJson);
+  EXPECT_EQ(parser.parse(R"({"requestId":"r","records":[{"data":"QUJD"}])", request), FirehoseError::kNotJson);
+  EXPECT_EQ(parser.parse(R"({"requestId":"r"})", request), FirehoseError::kNoRecords);
+  EXPECT_EQ(request.request_id, "r");
+  EXPECT_EQ(parser.parse(R"({"requestId":"r","records":{}})", request), FirehoseError::kNoRecords);
+  EXPECT_EQ(parser.parse(R"({"records":[]})", request), FirehoseError::kNoRequestId);
+  EXPECT_EQ(parser.parse(R"({"requestId":5,"records":[]})", request), FirehoseError::kNoRequestId);
+  std::string many = R"({"requestId":"r","records":[{})";
+  for (std::size_t i = 0; i < kFirehoseRecordsMax; ++i) many += ",{}";
+  EXPECT_EQ(parser.parse(many + "]}", request), FirehoseError::kTooManyRecords);
+}
+
+}  // namespace
+}  // namespace fleetmeter::parsers::testing

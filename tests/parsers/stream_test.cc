@@ -1,0 +1,180 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+#include "tests/parsers/recorder.h"
+#include "tests/parsers/samples.h"
+
+namespace fleetmeter::parsers::testing {
+namespace {
+
+struct Shape {
+  std::string name;
+  std::string bytes;
+};
+
+std::string flow_text_lines(std::uint32_t seed, int count) {
+  std::mt19937 random{seed};
+  std::string lines;
+  for (int i = 0; i < count; ++i) {
+    switch (random() % 8) {
+      case 0: lines += kNoDataLine; break;
+      case 1: lines += "not a record\n"; break;
+      case 2: lines += "version account-id interface-id bytes start log-status\n"; break;
+      case 3: lines += "2 123456789012 eni-" + std::to_string(random()) + " 17 1700000000 OK\r\n"; break;
+      case 4: lines += R"({"message":")" + std::string{kOkLine.substr(0, kOkLine.size() - 1)} + "\"}"; break;
+      case 5: lines += "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status\n"; break;
+      default: lines += kOkLine; break;
+    }
+  }
+  return lines;
+}
+
+std::string members(const std::string& plain, std::size_t member_bytes, std::string (*pack)(std::string_view)) {
+  std::string out;
+  for (std::size_t at = 0; at < plain.size(); at += member_bytes) out += pack(std::string_view{plain}.substr(at, member_bytes));
+  return out;
+}
+
+std::vector<Shape> shapes() {
+  const std::string lines = flow_text_lines(1, 40);
+  std::string values;
+  for (int i = 0; i < 6; ++i) values += std::string{kMetricJson} + (i % 2 == 0 ? "\n" : "") + (i == 3 ? "{\"cut\":\n" : "");
+  const std::string frames = from_base64(kOtlp07Base64) + from_base64(kOtlp10Base64) + from_base64(kOtlp07Base64);
+  const std::string envelopes = from_base64(kEnvelopeMembersBase64);
+  return {{"lines", lines},
+          {"last line without end", lines + std::string{kOkLine.substr(0, kOkLine.size() - 1)}},
+          {"long line", lines + std::string(70000, 'x') + "\n" + lines},
+          {"values", values},
+          {"frames", frames},
+          {"gzip of lines, members cut lines", members(lines, 333, gzip)},
+          {"zstd of lines, frames cut lines", members(lines, 1000, zstd)},
+          {"gzip of frames", members(frames, 200, gzip)},
+          {"envelopes", envelopes + envelopes},
+          {"double gzip", gzip(envelopes + envelopes)},
+          {"cut gzip", gzip(lines).substr(0, 200)}};
+}
+
+struct Yield {
+  std::vector<std::string> flows;
+  std::vector<std::string> metrics;
+  friend bool operator==(const Yield&, const Yield&) = default;
+};
+
+void append(Yield& to, const Recorder& recorder) {
+  to.flows.insert(to.flows.end(), recorder.flows.begin(), recorder.flows.end());
+  to.metrics.insert(to.metrics.end(), recorder.metrics.begin(), recorder.metrics.end());
+}
+
+TEST(Stream, AnySplitIntoFeedsYieldsTheSame) {
+  for (const Shape& shape : shapes()) {
+    const Decoded whole = decode_stream(shape.bytes, shape.bytes.size());
+    for (std::uint32_t seed = 0; seed < 30; ++seed) {
+      SCOPED_TRACE(shape.name + ", seed " + std::to_string(seed));
+      std::mt19937 random{seed};
+      const std::size_t largest = 1 + random() % 300;
+      Recorder recorder;
+      Decoder decoder{{}, recorder};
+      for (std::size_t at = 0; at < shape.bytes.size();) {
+        const std::size_t piece = seed == 0 ? 1 : 1 + random() % largest;
+        decoder.feed(std::string_view{shape.bytes}.substr(at, piece));
+        at += piece;
+      }
+      EXPECT_EQ(decoder.finish(), whole.whole);
+      ASSERT_EQ(recorder.flows, whole.flows);
+      ASSERT_EQ(recorder.metrics, whole.metrics);
+      EXPECT_EQ(decoder.counts().flows.malformed(), whole.counts.flows.malformed());
+      EXPECT_EQ(decoder.counts().metrics.malformed(), whole.counts.metrics.malformed());
+      EXPECT_EQ(decoder.counts().plain_bytes, whole.counts.plain_bytes);
+    }
+  }
+}
+
+TEST(Stream, ARestartAtAnyPositionGoesOnExactly) {
+  for (const Shape& shape : shapes()) {
+    const Decoded whole = decode_stream(shape.bytes, shape.bytes.size());
+    const std::size_t step = shape.bytes.size() > 5000 ? 997 : 7;
+    for (std::size_t stop = 0; stop <= shape.bytes.size(); stop += step) {
+      SCOPED_TRACE(shape.name + ", stopped at " + std::to_string(stop));
+      Yield yield;
+      StreamPosition position;
+      {
+        Recorder before;
+        Decoder decoder{{}, before};
+        decoder.feed(std::string_view{shape.bytes}.substr(0, stop / 2));
+        decoder.feed(std::string_view{shape.bytes}.substr(stop / 2, stop - stop / 2));
+        position = decoder.position();
+        append(yield, before);
+      }
+      Recorder after;
+      Decoder decoder{{}, after};
+      decoder.resume(position);
+      EXPECT_EQ(decoder.position(), position);
+      const std::string_view rest = std::string_view{shape.bytes}.substr(position.member_start);
+      for (std::size_t at = 0; at < rest.size(); at += 61) decoder.feed(rest.substr(at, 61));
+      EXPECT_EQ(decoder.finish(), whole.whole);
+      append(yield, after);
+      ASSERT_EQ(yield, (Yield{whole.flows, whole.metrics}));
+    }
+  }
+}
+
+TEST(Stream, ThePositionOfPlainTextIsTheOffsetBehindItsLastWholeLine) {
+  Recorder recorder;
+  Decoder decoder{{}, recorder};
+  EXPECT_EQ(decoder.position(), StreamPosition{});
+  decoder.feed(std::string{kOkLine} + "2 1234567");
+  EXPECT_EQ(decoder.position(), (StreamPosition{0, kOkLine.size(), ""}));
+  EXPECT_EQ(recorder.flows.size(), 1u);
+}
+
+TEST(Stream, ThePositionCarriesTheColumnsOfTheLastHeader) {
+  Recorder recorder;
+  Decoder decoder{{}, recorder};
+  decoder.feed("bytes start log-status\n1 1700000000 OK\n" + std::string(40, ' ') + "\n");
+  EXPECT_EQ(decoder.position().layout, "bytes start log-status");
+}
+
+TEST(Stream, ThePositionMovesToTheNextMemberOnceItsLastRecordIsRead) {
+  Recorder recorder;
+  Decoder decoder{{}, recorder};
+  const std::string first = gzip(kOkLine);
+  decoder.feed(first);
+  EXPECT_EQ(decoder.position(), (StreamPosition{first.size(), 0, ""}));
+}
+
+TEST(Stream, AnUnfinishedLastLineWaitsAndIsARecordAtTheEnd) {
+  Recorder recorder;
+  Decoder decoder{{}, recorder};
+  decoder.feed(std::string_view{kOkLine}.substr(0, kOkLine.size() - 1));
+  EXPECT_TRUE(recorder.flows.empty());
+  EXPECT_TRUE(decoder.finish());
+  EXPECT_EQ(recorder.flows.size(), 1u);
+}
+
+TEST(Stream, ANewStreamBeginsWithTheLayoutOfTheOptions) {
+  Recorder recorder;
+  Decoder decoder{{}, recorder};
+  decoder.feed("bytes start log-status\n1 1700000000 OK\n");
+  EXPECT_TRUE(decoder.finish());
+  decoder.feed(kOkLine);
+  EXPECT_TRUE(decoder.finish());
+  EXPECT_EQ(recorder.flows.size(), 2u);
+  EXPECT_EQ(decoder.counts().payloads, 2u);
+}
+
+TEST(Stream, OneBrokenValueDoesNotTakeItsNeighboursWithIt) {
+  const std::string good = std::string{kMetricJson} + "\n";
+  for (const std::string bad : {"{\"a\":\"cut\n", "{\"a\":{\"b\":1\n", "{\"a\":1,\n", "{]\n", "{\"a\":[}\n", "{\"a\":nan}\n"}) {
+    for (const std::size_t piece : {1u, 50u, 100000u}) {
+      const Decoded decoded = decode_stream(good + bad + good, piece);
+      EXPECT_EQ(decoded.metrics.size(), 2u) << bad;
+      EXPECT_EQ(decoded.counts.metrics.malformed(), 1u) << bad;
+      EXPECT_TRUE(decoded.whole) << bad;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fleetmeter::parsers::testing

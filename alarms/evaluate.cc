@@ -12,11 +12,11 @@ using Kind = RangeSlot::Kind;
 
 /// What the slots of a range amount to once unknown ones are read as `unknown_as`.
 struct Tally {
-  std::uint32_t real = 0;             ///< Datapoints in the range.
-  std::uint32_t breaching = 0;        ///< Of these.
-  std::uint32_t newest_breaching = 0; ///< Breaching among the newest N datapoints.
-  std::uint32_t existing = 0;         ///< Slots since the alarm's first datapoint.
-  std::uint32_t oldest_breach_age = 0;///< Age 1 is the newest slot; 0 = none breaches.
+  std::uint32_t real = 0;               ///< Datapoints in the range.
+  std::uint32_t breaching = 0;          ///< Of these.
+  std::uint32_t newest_breaching = 0;   ///< Breaching among the newest N datapoints.
+  std::uint32_t existing = 0;           ///< Slots since the alarm's first datapoint.
+  std::uint32_t oldest_breach_age = 0;  ///< Age 1 is the newest slot; 0 = none breaches.
 };
 
 Tally tally(std::span<const RangeSlot> range, std::uint32_t n, Kind unknown_as) noexcept {
@@ -39,16 +39,17 @@ Tally tally(std::span<const RangeSlot> range, std::uint32_t n, Kind unknown_as) 
 
 AlarmState decided(bool alarm) noexcept { return alarm ? AlarmState::kAlarm : AlarmState::kOk; }
 
-/// Some points, but fewer than N, and nothing to fill the gap with: `premature` is the state when they all breach and
-/// the breach is old enough that no later point can make the newest slots good again.
+/// Some points, but fewer than N, and nothing to fill the gap with: `premature` is the state when
+/// they all breach and the breach is old enough that no later point can make the newest slots good
+/// again.
 AlarmState undecided(const Tally& seen, std::uint32_t m, AlarmState premature) noexcept {
   if (seen.breaching >= m) return AlarmState::kAlarm;
   if (seen.breaching == seen.real && seen.oldest_breach_age >= m) return premature;
   return AlarmState::kOk;
 }
 
-AlarmState evaluate_known(const EvaluationRule& rule, std::span<const RangeSlot> range, Kind unknown_as,
-                          AlarmState current) noexcept {
+AlarmState evaluate_known(const EvaluationRule& rule, std::span<const RangeSlot> range,
+                          Kind unknown_as, AlarmState current) noexcept {
   const std::uint32_t n = rule.evaluation_periods;
   const std::uint32_t m = rule.datapoints_to_alarm;
   const Tally seen = tally(range, n, unknown_as);
@@ -64,7 +65,8 @@ AlarmState evaluate_known(const EvaluationRule& rule, std::span<const RangeSlot>
     case MissingData::kIgnore:
       return seen.real == 0 ? current : undecided(seen, m, current);
     case MissingData::kMissing:
-      return seen.real == 0 ? AlarmState::kInsufficientData : undecided(seen, m, AlarmState::kAlarm);
+      return seen.real == 0 ? AlarmState::kInsufficientData
+                            : undecided(seen, m, AlarmState::kAlarm);
   }
   FM_CHECK(false);
   return current;
@@ -72,13 +74,15 @@ AlarmState evaluate_known(const EvaluationRule& rule, std::span<const RangeSlot>
 
 }  // namespace
 
-AlarmState evaluate(const EvaluationRule& rule, std::span<const RangeSlot> range, AlarmState current) noexcept {
+AlarmState evaluate(const EvaluationRule& rule, std::span<const RangeSlot> range,
+                    AlarmState current) noexcept {
   FM_CHECK(rule.datapoints_to_alarm >= 1);
   FM_CHECK(rule.datapoints_to_alarm <= rule.evaluation_periods);
   FM_CHECK(range.size() >= rule.evaluation_periods);
 
-  const bool unknown =
-      std::any_of(range.begin(), range.end(), [](const RangeSlot& slot) { return slot.kind == Kind::kUnknown; });
+  const bool unknown = std::any_of(range.begin(), range.end(), [](const RangeSlot& slot) {
+    return slot.kind == Kind::kUnknown;
+  });
   const AlarmState if_missing = evaluate_known(rule, range, Kind::kMissing, current);
   if (!unknown) return if_missing;
   // What we did not hear may have been anything, so only a state that holds whatever it was is one.

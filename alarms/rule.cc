@@ -12,12 +12,16 @@ namespace {
 Error invalid(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
 
 bool valid_period(std::uint32_t period_s) noexcept {
-  return period_s == 10 || period_s == 20 || period_s == 30 || (period_s >= 60 && period_s % 60 == 0);
+  return period_s == 10 || period_s == 20 || period_s == 30 ||
+         (period_s >= 60 && period_s % 60 == 0);
 }
 
-Result<void> validate_metric_reference(const ScalingRule& rule, const std::string& metric, double threshold) {
-  if (!rule.metrics.contains(metric)) return invalid("policy names the metric \"" + metric + "\", which `metrics` lacks");
-  if (!std::isfinite(threshold)) return invalid("the threshold of a policy on \"" + metric + "\" is not a finite number");
+Result<void> validate_metric_reference(const ScalingRule& rule, const std::string& metric,
+                                       double threshold) {
+  if (!rule.metrics.contains(metric))
+    return invalid("policy names the metric \"" + metric + "\", which `metrics` lacks");
+  if (!std::isfinite(threshold))
+    return invalid("the threshold of a policy on \"" + metric + "\" is not a finite number");
   return {};
 }
 
@@ -33,7 +37,8 @@ Result<void> validate_steps(std::vector<Step> steps) {
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const Step& step = steps[i];
     if (!step.lower && !step.upper) return invalid("a step needs a lower or an upper bound");
-    if (step.lower && step.upper && *step.upper <= *step.lower) return invalid("a step's upper bound must be above its lower one");
+    if (step.lower && step.upper && *step.upper <= *step.lower)
+      return invalid("a step's upper bound must be above its lower one");
     if (i == 0) continue;
     if (!step.lower) return invalid("only one step may lack a lower bound");
     if (!steps[i - 1].upper) return invalid("only the highest step may lack an upper bound");
@@ -42,16 +47,20 @@ Result<void> validate_steps(std::vector<Step> steps) {
   }
   const std::optional<double> lowest = steps.front().lower;
   const std::optional<double> highest = steps.back().upper;
-  if (lowest && *lowest < 0) return invalid("a negative lower bound needs a step without lower bound below it");
-  if (highest && *highest > 0) return invalid("a positive upper bound needs a step without upper bound above it");
+  if (lowest && *lowest < 0)
+    return invalid("a negative lower bound needs a step without lower bound below it");
+  if (highest && *highest > 0)
+    return invalid("a positive upper bound needs a step without upper bound above it");
   return {};
 }
 
 Result<void> validate_capacity(const ScalingRule& rule) {
   if (rule.minimum && *rule.minimum < 0) return invalid("min must not be negative");
-  if (rule.minimum && rule.maximum && *rule.minimum > *rule.maximum) return invalid("min is above max");
+  if (rule.minimum && rule.maximum && *rule.minimum > *rule.maximum)
+    return invalid("min is above max");
   if (rule.quota && *rule.quota < 0) return invalid("quota must not be negative");
-  if (rule.quota && rule.minimum && *rule.quota < *rule.minimum) return invalid("quota is below min");
+  if (rule.quota && rule.minimum && *rule.quota < *rule.minimum)
+    return invalid("quota is below min");
   return {};
 }
 
@@ -59,10 +68,14 @@ Result<void> validate_capacity(const ScalingRule& rule) {
 
 bool breaches(Comparison comparison, double value, double threshold) noexcept {
   switch (comparison) {
-    case Comparison::kGreaterOrEqual: return value >= threshold;
-    case Comparison::kGreater: return value > threshold;
-    case Comparison::kLess: return value < threshold;
-    case Comparison::kLessOrEqual: return value <= threshold;
+    case Comparison::kGreaterOrEqual:
+      return value >= threshold;
+    case Comparison::kGreater:
+      return value > threshold;
+    case Comparison::kLess:
+      return value < threshold;
+    case Comparison::kLessOrEqual:
+      return value <= threshold;
   }
   FM_CHECK(false);
   return false;
@@ -74,9 +87,12 @@ bool breaches_above(Comparison comparison) noexcept {
 
 const char* to_string(AlarmState state) noexcept {
   switch (state) {
-    case AlarmState::kInsufficientData: return "INSUFFICIENT_DATA";
-    case AlarmState::kOk: return "OK";
-    case AlarmState::kAlarm: return "ALARM";
+    case AlarmState::kInsufficientData:
+      return "INSUFFICIENT_DATA";
+    case AlarmState::kOk:
+      return "OK";
+    case AlarmState::kAlarm:
+      return "ALARM";
   }
   FM_CHECK(false);
   return "";
@@ -84,10 +100,14 @@ const char* to_string(AlarmState state) noexcept {
 
 const char* to_string(Comparison comparison) noexcept {
   switch (comparison) {
-    case Comparison::kGreaterOrEqual: return "GreaterThanOrEqualToThreshold";
-    case Comparison::kGreater: return "GreaterThanThreshold";
-    case Comparison::kLess: return "LessThanThreshold";
-    case Comparison::kLessOrEqual: return "LessThanOrEqualToThreshold";
+    case Comparison::kGreaterOrEqual:
+      return "GreaterThanOrEqualToThreshold";
+    case Comparison::kGreater:
+      return "GreaterThanThreshold";
+    case Comparison::kLess:
+      return "LessThanThreshold";
+    case Comparison::kLessOrEqual:
+      return "LessThanOrEqualToThreshold";
   }
   FM_CHECK(false);
   return "";
@@ -95,10 +115,14 @@ const char* to_string(Comparison comparison) noexcept {
 
 const char* to_string(MissingData missing) noexcept {
   switch (missing) {
-    case MissingData::kMissing: return "missing";
-    case MissingData::kIgnore: return "ignore";
-    case MissingData::kBreaching: return "breaching";
-    case MissingData::kNotBreaching: return "notBreaching";
+    case MissingData::kMissing:
+      return "missing";
+    case MissingData::kIgnore:
+      return "ignore";
+    case MissingData::kBreaching:
+      return "breaching";
+    case MissingData::kNotBreaching:
+      return "notBreaching";
   }
   FM_CHECK(false);
   return "";
@@ -111,33 +135,43 @@ Result<void> validate(const AlarmRule& rule) {
   if (rule.metric.metric_namespace.empty()) return invalid("the metric's namespace is missing");
   if (rule.metric.name.empty()) return invalid("the metric's name is missing");
   if (!std::isfinite(rule.threshold)) return invalid("the threshold is not a finite number");
-  if (!valid_period(rule.period_s)) return invalid("period must be 10, 20, 30 or a multiple of 60 seconds");
+  if (!valid_period(rule.period_s))
+    return invalid("period must be 10, 20, 30 or a multiple of 60 seconds");
   if (rule.evaluation_periods < 1) return invalid("evaluation periods must be at least 1");
   if (rule.datapoints_to_alarm < 1) return invalid("datapoints to alarm must be at least 1");
-  if (rule.datapoints_to_alarm > rule.evaluation_periods) return invalid("datapoints to alarm exceed the evaluation periods");
+  if (rule.datapoints_to_alarm > rule.evaluation_periods)
+    return invalid("datapoints to alarm exceed the evaluation periods");
   const std::uint64_t window_s = std::uint64_t{rule.period_s} * rule.evaluation_periods;
   if (window_s > (rule.period_s >= 3600 ? kWeekS : kDayS)) {
-    return invalid("period x evaluation periods is over a day (a week for periods of an hour or more)");
+    return invalid(
+        "period x evaluation periods is over a day (a week for periods of an hour or more)");
   }
   if (rule.range_slots != 0 && rule.range_slots < rule.evaluation_periods) {
     return invalid("the evaluation range is shorter than the evaluation periods");
   }
-  if (rule.range_slots > rule.evaluation_periods + 100) return invalid("the evaluation range is over 100 slots longer than needed");
+  if (rule.range_slots > rule.evaluation_periods + 100)
+    return invalid("the evaluation range is over 100 slots longer than needed");
   return {};
 }
 
 Result<void> validate(const ScalingRule& rule) {
   if (rule.group.name.empty()) return invalid("a scaling rule needs a group");
-  if (rule.simple.empty() && rule.step.empty()) return invalid("a scaling rule needs at least one policy");
+  if (rule.simple.empty() && rule.step.empty())
+    return invalid("a scaling rule needs at least one policy");
   if (auto capacity = validate_capacity(rule); !capacity) return capacity;
   for (const SimplePolicy& policy : rule.simple) {
-    if (auto metric = validate_metric_reference(rule, policy.metric, policy.threshold); !metric) return metric;
-    if (policy.for_s < 1 || policy.for_s > 86'400) return invalid("`for` must be between a second and a day");
-    if (policy.adjustment == Adjustment::kExact && policy.amount < 0) return invalid("an exact capacity must not be negative");
+    if (auto metric = validate_metric_reference(rule, policy.metric, policy.threshold); !metric)
+      return metric;
+    if (policy.for_s < 1 || policy.for_s > 86'400)
+      return invalid("`for` must be between a second and a day");
+    if (policy.adjustment == Adjustment::kExact && policy.amount < 0)
+      return invalid("an exact capacity must not be negative");
   }
   for (const StepPolicy& policy : rule.step) {
-    if (auto metric = validate_metric_reference(rule, policy.metric, policy.threshold); !metric) return metric;
-    if (policy.for_s < 1 || policy.for_s > 86'400) return invalid("`for` must be between a second and a day");
+    if (auto metric = validate_metric_reference(rule, policy.metric, policy.threshold); !metric)
+      return metric;
+    if (policy.for_s < 1 || policy.for_s > 86'400)
+      return invalid("`for` must be between a second and a day");
     if (auto steps = validate_steps(policy.steps); !steps) return steps;
   }
   return {};

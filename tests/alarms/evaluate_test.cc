@@ -18,18 +18,30 @@ std::vector<RangeSlot> range_of(std::string_view text) {
   std::vector<RangeSlot> range;
   for (const char c : text) {
     switch (c) {
-      case '0': range.push_back({Kind::kGood}); break;
-      case 'X': range.push_back({Kind::kBreaching}); break;
-      case '-': range.push_back({Kind::kMissing}); break;
-      case '?': range.push_back({Kind::kUnknown}); break;
-      case '.': range.push_back({Kind::kNonexistent}); break;
-      default: break;
+      case '0':
+        range.push_back({Kind::kGood});
+        break;
+      case 'X':
+        range.push_back({Kind::kBreaching});
+        break;
+      case '-':
+        range.push_back({Kind::kMissing});
+        break;
+      case '?':
+        range.push_back({Kind::kUnknown});
+        break;
+      case '.':
+        range.push_back({Kind::kNonexistent});
+        break;
+      default:
+        break;
     }
   }
   return range;
 }
 
-EvaluationRule m_of_n(std::uint32_t m, std::uint32_t n, MissingData missing = MissingData::kMissing) {
+EvaluationRule m_of_n(std::uint32_t m, std::uint32_t n,
+                      MissingData missing = MissingData::kMissing) {
   return {.evaluation_periods = n, .datapoints_to_alarm = m, .missing = missing};
 }
 
@@ -43,7 +55,8 @@ struct PublishedRow {
   const char* not_breaching;
 };
 
-// Amazon CloudWatch User Guide, "Configuring how CloudWatch alarms treat missing data": N = 3, evaluation range 5.
+// Amazon CloudWatch User Guide, "Configuring how CloudWatch alarms treat missing data": N = 3,
+// evaluation range 5.
 constexpr PublishedRow kPublished[] = {
     {3, "0-X-X", "OK", "OK", "OK", "OK"},
     {3, "0----", "OK", "OK", "OK", "OK"},
@@ -61,7 +74,8 @@ class PublishedTable : public testing::TestWithParam<PublishedRow> {
  protected:
   void expect(MissingData missing, std::string_view wanted) const {
     const auto range = range_of(GetParam().points);
-    for (const AlarmState current : {AlarmState::kInsufficientData, AlarmState::kOk, AlarmState::kAlarm}) {
+    for (const AlarmState current :
+         {AlarmState::kInsufficientData, AlarmState::kOk, AlarmState::kAlarm}) {
       const AlarmState next = evaluate(m_of_n(GetParam().m, 3, missing), range, current);
       EXPECT_EQ(to_string(next), wanted == "RETAIN" ? std::string_view(to_string(current)) : wanted)
           << GetParam().points << " from " << to_string(current) << " with " << to_string(missing);
@@ -77,7 +91,8 @@ TEST_P(PublishedTable, HoldsForEveryTreatmentAndEveryCurrentState) {
 }
 INSTANTIATE_TEST_SUITE_P(AllCells, PublishedTable, testing::ValuesIn(kPublished));
 
-AlarmState state_of(const EvaluationRule& rule, std::string_view points, AlarmState current = AlarmState::kOk) {
+AlarmState state_of(const EvaluationRule& rule, std::string_view points,
+                    AlarmState current = AlarmState::kOk) {
   return evaluate(rule, range_of(points), current);
 }
 
@@ -112,7 +127,8 @@ TEST(Evaluate, KeepsTheStateWhenNothingExistsYet) {
 }
 
 TEST(Evaluate, UnknownSlotsKeepTheStateWhenTheyCouldDecideIt) {
-  for (const AlarmState current : {AlarmState::kInsufficientData, AlarmState::kOk, AlarmState::kAlarm}) {
+  for (const AlarmState current :
+       {AlarmState::kInsufficientData, AlarmState::kOk, AlarmState::kAlarm}) {
     EXPECT_EQ(state_of(m_of_n(1, 1), "???", current), current);
     EXPECT_EQ(state_of(m_of_n(2, 2), "00?X", current), current);
   }
@@ -125,8 +141,10 @@ TEST(Evaluate, AnUnknownSlotDoesNotHideADecisionThatHoldsWhateverItWas) {
 }
 
 TEST(Evaluate, UnknownNeverAlarmsAndNeverClears) {
-  EXPECT_EQ(state_of(m_of_n(1, 1, MissingData::kBreaching), "--?", AlarmState::kOk), AlarmState::kOk);
-  EXPECT_EQ(state_of(m_of_n(1, 1, MissingData::kNotBreaching), "XX?", AlarmState::kAlarm), AlarmState::kAlarm);
+  EXPECT_EQ(state_of(m_of_n(1, 1, MissingData::kBreaching), "--?", AlarmState::kOk),
+            AlarmState::kOk);
+  EXPECT_EQ(state_of(m_of_n(1, 1, MissingData::kNotBreaching), "XX?", AlarmState::kAlarm),
+            AlarmState::kAlarm);
 }
 
 /// With at least N real points the treatment plays no part, whatever the range looks like.
@@ -138,10 +156,12 @@ TEST(EvaluateProperty, TreatmentPlaysNoPartWithNRealPoints) {
     const std::uint32_t m = 1 + random() % n;
     std::vector<RangeSlot> range(n + random() % 5);
     for (RangeSlot& slot : range) slot.kind = static_cast<Kind>(random() % 3);
-    const auto real = std::count_if(range.begin(), range.end(), [](RangeSlot s) { return s.kind != Kind::kMissing; });
+    const auto real = std::count_if(range.begin(), range.end(),
+                                    [](RangeSlot s) { return s.kind != Kind::kMissing; });
     const AlarmState first = evaluate(m_of_n(m, n, MissingData::kMissing), range, AlarmState::kOk);
     const AlarmState bad = evaluate(m_of_n(m, n, MissingData::kBreaching), range, AlarmState::kOk);
-    const AlarmState good = evaluate(m_of_n(m, n, MissingData::kNotBreaching), range, AlarmState::kOk);
+    const AlarmState good =
+        evaluate(m_of_n(m, n, MissingData::kNotBreaching), range, AlarmState::kOk);
     if (static_cast<std::uint32_t>(real) >= n) {
       ASSERT_EQ(first, bad) << round;
       ASSERT_EQ(first, good) << round;

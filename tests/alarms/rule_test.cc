@@ -10,7 +10,11 @@ namespace {
 AlarmRule cpu_rule() {
   AlarmRule rule;
   rule.name = "cpu";
-  rule.metric = {.metric_namespace = "AWS/EC2", .name = "CPUUtilization", .statistic = "Average", .dimensions = {}, .exact = false};
+  rule.metric = {.metric_namespace = "AWS/EC2",
+                 .name = "CPUUtilization",
+                 .statistic = "Average",
+                 .dimensions = {},
+                 .exact = false};
   rule.threshold = 80;
   return rule;
 }
@@ -19,8 +23,13 @@ ScalingRule step_rule(std::vector<Step> steps) {
   ScalingRule rule;
   rule.group.name = "web";
   rule.metrics["cpu"] = {};
-  rule.step.push_back({.metric = "cpu", .comparison = Comparison::kGreaterOrEqual, .threshold = 50, .for_s = 60,
-                       .adjustment = Adjustment::kPercent, .min_adjustment_magnitude = 0, .steps = std::move(steps),
+  rule.step.push_back({.metric = "cpu",
+                       .comparison = Comparison::kGreaterOrEqual,
+                       .threshold = 50,
+                       .for_s = 60,
+                       .adjustment = Adjustment::kPercent,
+                       .min_adjustment_magnitude = 0,
+                       .steps = std::move(steps),
                        .warm_up_s = {}});
   return rule;
 }
@@ -52,11 +61,18 @@ TEST(ValidateAlarm, NamesWhatIsWrong) {
     return result ? std::string() : result.error().message;
   };
   EXPECT_NE(reason([](AlarmRule& r) { r.period_s = 45; }).find("period"), std::string::npos);
-  EXPECT_NE(reason([](AlarmRule& r) { r.datapoints_to_alarm = 2; }).find("exceed"), std::string::npos);
-  EXPECT_NE(reason([](AlarmRule& r) { r.datapoints_to_alarm = 0; }).find("at least 1"), std::string::npos);
-  EXPECT_NE(reason([](AlarmRule& r) { r.evaluation_periods = 1441; }).find("over a day"), std::string::npos);
-  EXPECT_NE(reason([](AlarmRule& r) { r.evaluation_periods = 3, r.range_slots = 2; }).find("range"), std::string::npos);
-  EXPECT_NE(reason([](AlarmRule& r) { r.threshold = std::numeric_limits<double>::quiet_NaN(); }).find("finite"), std::string::npos);
+  EXPECT_NE(reason([](AlarmRule& r) { r.datapoints_to_alarm = 2; }).find("exceed"),
+            std::string::npos);
+  EXPECT_NE(reason([](AlarmRule& r) { r.datapoints_to_alarm = 0; }).find("at least 1"),
+            std::string::npos);
+  EXPECT_NE(reason([](AlarmRule& r) { r.evaluation_periods = 1441; }).find("over a day"),
+            std::string::npos);
+  EXPECT_NE(reason([](AlarmRule& r) { r.evaluation_periods = 3, r.range_slots = 2; }).find("range"),
+            std::string::npos);
+  EXPECT_NE(reason([](AlarmRule& r) {
+              r.threshold = std::numeric_limits<double>::quiet_NaN();
+            }).find("finite"),
+            std::string::npos);
   EXPECT_NE(reason([](AlarmRule& r) { r.name.clear(); }).find("name"), std::string::npos);
 }
 

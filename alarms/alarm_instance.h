@@ -1,0 +1,123 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "alarms/evaluate.h"
+#include "alarms/fold.h"
+#include "alarms/reason.h"
+#include "alarms/rule.h"
+#include "proto/event.pb.h"
+
+namespace fleetmeter::alarms {
+
+/// Everything that is the same for all alarms of one rule.
+struct AlarmPlan {
+  AlarmRule rule;
+  FoldSpec fold;
+  EvaluationRule evaluation;
+  std::uint32_t range_slots = 3;
+  std::uint32_t step_s = 60;         ///< Grid of evaluation: 10 s, 60 s or an hour.
+  std::uint32_t retire_after_s = 0;  ///< max(3 h, the range).
+  std::uint64_t fingerprint = 0;  ///< Equal rules have equal ones: their alarms keep their state.
+};
+[[nodiscard]] AlarmPlan plan_of(const AlarmRule& rule);
+
+/// What was asked of an alarm from outside, waiting for its next grid minute.
+struct AlarmCommand {
+  enum class Kind : std::uint8_t { kSilence, kUnsilence, kSetState };
+  Kind kind = Kind::kSilence;
+  aggregator::GridTime time_s = 0;   ///< Takes effect at the first grid minute after it.
+  aggregator::GridTime until_s = 0;  ///< kSilence: end, 0 = until unsilenced.
+  AlarmState state = AlarmState::kOk;
+};
+
+/// Where events of one record go and what the alarms of a shard share.
+struct EventSink {
+  std::vector<proto::Event>& events;
+  std::string_view environment;
+  std::uint64_t evaluations = 0;
+  std::vector<SeenValue> range;  ///< Scratch: the range looked at, oldest first.
+  std::vector<RangeSlot> kinds;  ///< Scratch: the same as the rule sees it.
+};
+
+/// One alarm: a rule over one series, or over the series folded for one value of its `for_each`. It
+/// waits until its first datapoint, evaluates every grid minute once and in order, and waits again
+/// after it has retired.
+class AlarmInstance {
+ public:
+  AlarmInstance(const AlarmPlan& plan, std::string key);
+
+  [[nodiscard]] MetricFold& fold() noexcept { return fold_; }
+  [[nodiscard]] const MetricFold& fold() const noexcept { return fold_; }
+  [[nodiscard]] const std::string& key() const noexcept { return key_; }
+  [[nodiscard]] const std::string& series() const noexcept { return series_; }
+  [[nodiscard]] const AlarmPlan& plan() const noexcept { return *plan_; }
+
+  /// Evaluates what has fallen due; returns the tick at which to come back if no data comes before
+  /// (kNever = only data).
+  aggregator::GridTime advance(const EvaluationContext& context, EventSink& sink);
+  /// Evaluates nothing before `at_s`: the rule did not exist then.
+  void start_after(aggregator::GridTime at_s) noexcept;
+  void command(const AlarmCommand& command) { commands_.push_back(command); }
+
+  [[nodiscard]] AlarmState state() const noexcept { return state_; }
+  [[nodiscard]] bool waiting() const noexcept { return begin_s_ == aggregator::kNever; }
+  [[nodiscard]] bool retired() const noexcept { return waiting() && !reason_.empty(); }
+  [[nodiscard]] bool dormant() const noexcept { return dormant_; }
+  [[nodiscard]] bool unknown() const noexcept { return unknown_; }
+  [[nodiscard]] aggregator::GridTime since_s() const noexcept { return since_s_; }
+  [[nodiscard]] aggregator::GridTime evaluated_s() const noexcept { return evaluated_s_; }
+  [[nodiscard]] const std::string& reason() const noexcept { return reason_; }
+
+  void save(std::string& out) const;
+  [[nodiscard]] bool load(std::string_view& in);
+
+ private:
+  enum class Outcome : std::uint8_t { kGoOn, kDormant };
+
+  [[nodiscard]] bool settle(const EvaluationContext& context, aggregator::GridTime& wake_s);
+  void wake_up(const EvaluationContext& context);
+  void begin(aggregator::GridTime at_s, const EvaluationContext& context);
+  Outcome evaluate_at(aggregator::GridTime at_s, const EvaluationContext& context, EventSink& sink);
+  void look(aggregator::GridTime at_s, const EvaluationContext& context, EventSink& sink);
+  void run_commands(aggregator::GridTime at_s, const EvaluationContext& context, EventSink& sink);
+  void change_state(AlarmState to, std::string reason, aggregator::GridTime at_s,
+                    const EvaluationContext& context, EventSink& sink);
+  void retire(aggregator::GridTime at_s, const char* why, const EvaluationContext& context,
+              EventSink& sink);
+  [[nodiscard]] proto::Event make_event(std::string_view type, aggregator::GridTime at_s,
+                                        const EvaluationContext& context, EventSink& sink);
+  void describe(proto::AlarmDetail& detail, const EvaluationContext& context,
+                const EventSink& sink) const;
+  void keep_net_change(std::size_t first_event, AlarmState told_before,
+                       const EvaluationContext& context, EventSink& sink);
+  [[nodiscard]] bool silenced(aggregator::GridTime at_s) const noexcept;
+
+  const AlarmPlan* plan_;
+  std::string key_;
+  std::string series_;
+  MetricFold fold_;
+  AlarmState state_ = AlarmState::kInsufficientData;
+  AlarmState told_ = AlarmState::kOk;  ///< What receivers believe: the state last sent.
+  bool decided_ = false;               ///< Has left INSUFFICIENT_DATA at least once.
+  bool unknown_ = false;
+  bool dormant_ = false;  ///< Nothing but data, a command or retirement can change anything.
+  aggregator::GridTime begin_s_ =
+      aggregator::kNever;  ///< End of the first slot that exists; kNever = waiting.
+  aggregator::GridTime evaluated_s_ = aggregator::kBeforeAll;
+  aggregator::GridTime since_s_ = 0;
+  aggregator::GridTime quiet_since_s_ =
+      0;  ///< Last grid minute with data, or when it was not known whether there is.
+  aggregator::GridTime silent_from_s_ = aggregator::kNever, silent_to_s_ = aggregator::kNever;
+  aggregator::GridTime last_event_s_ = aggregator::kBeforeAll;
+  aggregator::GridTime resume_by_s_ =
+      aggregator::kNever;      ///< Grid minute that dormancy must not skip.
+  std::uint32_t ordinal_ = 0;  ///< Of the next event at last_event_s_.
+  std::string reason_;
+  std::vector<AlarmCommand> commands_;
+};
+
+}  // namespace fleetmeter::alarms

@@ -1,0 +1,310 @@
+#include "alarms/engine.h"
+
+#include <algorithm>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+#include "alarms/engine_state.h"
+
+namespace fleetmeter::alarms {
+namespace {
+
+using aggregator::Change;
+using aggregator::GridTime;
+using aggregator::kBeforeAll;
+using aggregator::kNever;
+using aggregator::SeriesId;
+
+bool applies_to(const std::vector<std::string>& environments, const std::string& environment) {
+  return environments.empty() || std::ranges::find(environments, environment) != environments.end();
+}
+
+std::string metric_key(std::string_view metric_namespace, std::string_view name) {
+  std::string key(metric_namespace);
+  key += '\0';
+  key += name;
+  return key;
+}
+
+bool selects(const AlarmRule& rule, const aggregator::SeriesKey& key) {
+  const std::size_t more =
+      rule.for_each.empty() || rule.metric.dimensions.contains(rule.for_each) ? 0 : 1;
+  if (rule.metric.exact && key.dimensions.size() != rule.metric.dimensions.size() + more)
+    return false;
+  if (!rule.for_each.empty() && key.dimension(rule.for_each).empty()) return false;
+  return std::ranges::all_of(rule.metric.dimensions, [&](const auto& asked) {
+    return key.dimension(asked.first) == asked.second;
+  });
+}
+
+bool matches(const std::string& pattern, const std::string& value) {
+  return pattern.empty() || pattern == value;
+}
+
+/// What a record can change about slots that were looked at before, other than by data.
+bool changes_the_past(const proto::LogRecord& record) {
+  switch (record.body_case()) {
+    case proto::LogRecord::kInventory:
+    case proto::LogRecord::kSourceStall:
+    case proto::LogRecord::kCommand:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::optional<AlarmCommand> command_of(const proto::Command& command) {
+  AlarmCommand out;
+  out.time_s = command.time_s();
+  out.until_s = command.until_s();
+  if (command.kind() == "silence") {
+    out.kind = AlarmCommand::Kind::kSilence;
+    return out;
+  }
+  if (command.kind() == "unsilence") {
+    out.kind = AlarmCommand::Kind::kUnsilence;
+    return out;
+  }
+  if (command.kind() != "set_state") return std::nullopt;
+  out.kind = AlarmCommand::Kind::kSetState;
+  for (const AlarmState state :
+       {AlarmState::kInsufficientData, AlarmState::kOk, AlarmState::kAlarm}) {
+    if (command.argument() != to_string(state)) continue;
+    out.state = state;
+    return out;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+void Engine::State::take_rules(std::shared_ptr<const RuleSet> new_rules) {
+  rules = std::move(new_rules);
+  plans.clear();
+  alarms.clear();
+  groups.clear();
+  readers.clear();
+  instances.clear();
+  links.clear();
+  alarm_paces.clear();
+  group_paces.clear();
+  dirty.clear();
+  wakes = {};
+  if (rules == nullptr) return;
+  for (const AlarmRule& rule : rules->alarms) {
+    if (!applies_to(rule.environments, environment)) continue;
+    readers[metric_key(rule.metric.metric_namespace, rule.metric.name)].push_back(
+        {.scaling = false, .rule = static_cast<std::uint32_t>(plans.size()), .input = 0});
+    plans.push_back(plan_of(rule));
+  }
+  for (const ScalingRule& rule : rules->scaling) {
+    if (!applies_to(rule.environments, environment)) continue;
+    const auto index = static_cast<std::uint32_t>(groups.size());
+    groups.emplace_back(rule);
+    group_paces.emplace_back();
+    std::uint32_t input = 0;
+    for (const ScalingGroup::Input& read : groups.back().inputs()) {
+      readers[metric_key(read.metric_namespace, read.name)].push_back(
+          {.scaling = true, .rule = index, .input = input++});
+    }
+  }
+}
+
+AlarmInstance& Engine::State::alarm_of(std::uint32_t plan, const std::string& key) {
+  const auto [at, added] = instances.try_emplace(std::to_string(plan) + '\0' + key,
+                                                 static_cast<std::uint32_t>(alarms.size()));
+  if (!added) return alarms[at->second];
+  alarms.emplace_back(plans[plan], key);
+  alarm_paces.emplace_back();
+  AlarmInstance& alarm = alarms.back();
+  for (const Standing& silence : standing) {
+    if (matches(silence.rule, plans[plan].rule.name) && matches(silence.series, alarm.series()))
+      alarm.command(silence.command);
+  }
+  return alarm;
+}
+
+void Engine::State::link(SeriesId id, UnitId unit) {
+  if (links.size() <= id) links.resize(std::size_t{id} + 1);
+  if (std::ranges::find(links[id], unit) == links[id].end()) links[id].push_back(unit);
+}
+
+void Engine::State::bind(SeriesId id, aggregator::Shard& shard) {
+  const aggregator::SeriesKey& key = shard.table().info(id).key;
+  const auto reading = readers.find(metric_key(key.metric_namespace, key.name));
+  if (reading == readers.end()) return;
+  directory.add(id, key);
+  if (key.metric_namespace == aggregator::kFlowNamespace && flow_witness == kNoSeries) {
+    flow_witness = id;
+    flow_period_s = shard.table().info(id).own_period_s;
+  }
+  const EvaluationContext now = context(shard);
+  for (const Reader& reader : reading->second) {
+    if (reader.scaling) {
+      if (groups[reader.rule].add(reader.input, id, now, shard.table()))
+        link(id, reader.rule | kGroupBit);
+      continue;
+    }
+    const AlarmPlan& plan = plans[reader.rule];
+    if (!selects(plan.rule, key)) continue;
+    const std::string value =
+        plan.rule.for_each.empty() ? std::string() : std::string(key.dimension(plan.rule.for_each));
+    AlarmInstance& alarm = alarm_of(reader.rule, value);
+    alarm.fold().add(id, plan.fold, now);
+    shard.table().set_retention(id, plan.range_slots * plan.rule.period_s);
+    link(id, instances.at(std::to_string(reader.rule) + '\0' + value));
+  }
+}
+
+void Engine::State::bind_all(aggregator::Shard& shard) {
+  const std::size_t count = shard.table().size();
+  for (std::size_t id = 0; id < count; ++id) bind(static_cast<SeriesId>(id), shard);
+}
+
+void Engine::State::mark(UnitId unit) {
+  Pace& at = pace(unit);
+  if (at.dirty) return;
+  at.dirty = true;
+  dirty.push_back(unit);
+}
+
+void Engine::State::mark_all() {
+  for (UnitId i = 0; i < alarms.size(); ++i) mark(i);
+  for (UnitId i = 0; i < groups.size(); ++i) mark(i | kGroupBit);
+}
+
+void Engine::State::schedule(UnitId unit, GridTime wake_s, GridTime tick_s) {
+  if (wake_s == kNever) return;
+  if (tick_s != kBeforeAll) wake_s = std::max(wake_s, tick_s + 1);
+  Pace& at = pace(unit);
+  if (at.armed_s <= wake_s) return;  // Woken earlier for nothing, it asks again.
+  at.armed_s = wake_s;
+  wakes.emplace(wake_s, unit);
+}
+
+void Engine::State::run_command(const proto::Command& command) {
+  if (!matches(command.environment(), environment)) return;
+  const std::optional<AlarmCommand> asked = command_of(command);
+  if (!asked) return;
+  for (AlarmInstance& alarm : alarms) {
+    if (matches(command.rule(), alarm.plan().rule.name) &&
+        matches(command.series(), alarm.series()))
+      alarm.command(*asked);
+  }
+  if (asked->kind == AlarmCommand::Kind::kSetState) return;
+  std::erase_if(standing, [&](const Standing& silence) {
+    const bool over = silence.command.until_s > 0 && silence.command.until_s <= command.time_s();
+    return over ||
+           (matches(command.rule(), silence.rule) && matches(command.series(), silence.series));
+  });
+  if (asked->kind == AlarmCommand::Kind::kSilence)
+    standing.push_back({command.rule(), command.series(), *asked});
+}
+
+/// What a source was not listening to is told by its first progress, and by the first after each
+/// start.
+bool Engine::State::starts_listening(const proto::Progress& progress) {
+  bool starts = false;
+  for (const proto::SourceProgress& source : progress.sources()) {
+    const bool first = heard_sources.insert(source.source()).second;
+    starts = starts || first || source.started();
+  }
+  return starts;
+}
+
+/// Flow series are folded into longer slots once the capture interval turns out to be longer.
+bool Engine::State::flow_slots_changed(const aggregator::Shard& shard) {
+  if (flow_witness == kNoSeries) return false;
+  const std::uint32_t period_s = shard.table().info(flow_witness).own_period_s;
+  return std::exchange(flow_period_s, period_s) != period_s;
+}
+
+void Engine::State::note_record(const proto::LogRecord& record, aggregator::Shard& shard) {
+  const bool past =
+      changes_the_past(record) || flow_slots_changed(shard) ||
+      (record.body_case() == proto::LogRecord::kProgress && starts_listening(record.progress()));
+  if (!past && record.body_case() != proto::LogRecord::kObservation) return;
+  if (record.body_case() == proto::LogRecord::kObservation) {
+    const proto::Observation& observation = record.observation();
+    if (!matches(observation.environment(), environment)) return;
+    for (UnitId i = 0; i < groups.size(); ++i) {
+      if (groups[i].rule().group.name == observation.group()) groups[i].observe(observation);
+    }
+    return;
+  }
+  ++cache_version;
+  if (record.body_case() == proto::LogRecord::kInventory) {
+    directory.forget_terms();
+    if (!groups.empty()) bind_all(shard);  // Machines may have come into a group.
+  }
+  if (record.body_case() == proto::LogRecord::kCommand) run_command(record.command());
+  mark_all();
+}
+
+Engine::Engine(std::string environment, std::shared_ptr<const RuleSet> rules)
+    : state_(std::make_unique<State>(std::move(environment))) {
+  state_->take_rules(std::move(rules));
+}
+Engine::~Engine() = default;
+Engine::Engine(Engine&&) noexcept = default;
+
+void Engine::apply(const proto::LogRecord& record, const std::vector<Change>& changes,
+                   aggregator::Shard& shard, std::vector<proto::Event>& events) {
+  State& state = *state_;
+  const std::size_t first_event = events.size();
+  for (const Change& change : changes) {
+    if (change.created) state.bind(change.series, shard);
+  }
+  state.note_record(record, shard);
+
+  const EvaluationContext now = state.context(shard);
+  for (const Change& change : changes) {
+    if (change.series >= state.links.size()) continue;
+    for (const UnitId unit : state.links[change.series]) {
+      if (unit & State::kGroupBit) {
+        state.groups[unit & ~State::kGroupBit].datapoint_changed(change.series, change.start_s,
+                                                                 now);
+      } else {
+        AlarmInstance& alarm = state.alarms[unit];
+        alarm.fold().datapoint_changed(change.start_s, now.table.info(change.series).own_period_s,
+                                       alarm.plan().fold);
+      }
+      state.mark(unit);
+    }
+  }
+  const GridTime tick_s = now.frontier.tick_s;
+  while (!state.wakes.empty() && state.wakes.top().first <= tick_s) {
+    const auto [wake_s, unit] = state.wakes.top();
+    state.wakes.pop();
+    if (state.pace(unit).armed_s != wake_s) continue;
+    state.pace(unit).armed_s = kNever;
+    state.mark(unit);
+  }
+
+  EventSink sink{events, state.environment, 0, std::move(state.range), std::move(state.kinds)};
+  for (const UnitId unit : state.dirty) {
+    state.pace(unit).dirty = false;
+    const GridTime wake_s = (unit & State::kGroupBit)
+                                ? state.groups[unit & ~State::kGroupBit].advance(now, sink)
+                                : state.alarms[unit].advance(now, sink);
+    state.schedule(unit, wake_s, tick_s);
+  }
+  state.dirty.clear();
+  state.evaluations += sink.evaluations;
+  state.range = std::move(sink.range);
+  state.kinds = std::move(sink.kinds);
+  state.previous_tick_s = tick_s;
+  state.previous_watermark_s = now.frontier.watermark_s;
+  // Which alarm was looked at first is nobody's business.
+  std::stable_sort(
+      events.begin() + static_cast<std::ptrdiff_t>(first_event), events.end(),
+      [](const proto::Event& a, const proto::Event& b) {
+        return std::tuple(a.time_s(), std::string_view(a.rule()), std::string_view(a.series())) <
+               std::tuple(b.time_s(), std::string_view(b.rule()), std::string_view(b.series()));
+      });
+}
+
+std::uint64_t Engine::evaluations_total() const noexcept { return state_->evaluations; }
+
+}  // namespace fleetmeter::alarms

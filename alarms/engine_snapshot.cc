@@ -1,0 +1,115 @@
+// Snapshots of an engine, and new rules, which are a snapshot taken over into them.
+#include "aggregator/state_codec.h"
+#include "alarms/engine_state.h"
+#include "proto/check.h"
+
+namespace fleetmeter::alarms {
+namespace {
+
+using aggregator::StateReader;
+using aggregator::StateWriter;
+
+constexpr std::uint32_t kSchema = 1;
+
+}  // namespace
+
+void Engine::State::save(std::string& out) const {
+  StateWriter writer(out);
+  writer.u32(kSchema);
+  directory.save(out);
+  writer.i64(previous_tick_s);
+  writer.i64(previous_watermark_s);
+  writer.u64(evaluations);
+  writer.u64(standing.size());
+  for (const Standing& silence : standing) {
+    writer.text(silence.rule);
+    writer.text(silence.series);
+    writer.i64(silence.command.time_s);
+    writer.i64(silence.command.until_s);
+  }
+  writer.u64(alarms.size());
+  for (const AlarmInstance& alarm : alarms) {
+    writer.text(alarm.plan().rule.name);
+    writer.u64(alarm.plan().fingerprint);
+    writer.text(alarm.key());
+    std::string part;
+    alarm.save(part);
+    writer.text(part);
+  }
+  writer.u64(groups.size());
+  for (const ScalingGroup& group : groups) {
+    writer.text(group.name());
+    writer.u64(group.fingerprint());
+    std::string part;
+    group.save(part);
+    writer.text(part);
+  }
+}
+
+bool Engine::State::load(std::string_view& in, aggregator::Shard& shard) {
+  StateReader reader(in);
+  if (reader.u32() != kSchema) return false;
+  if (!directory.load(in)) return false;
+  previous_tick_s = reader.i64();
+  previous_watermark_s = reader.i64();
+  evaluations = reader.u64();
+  standing.clear();
+  for (std::uint64_t left = reader.count(); left > 0 && reader.ok(); --left) {
+    Standing silence;
+    silence.rule = reader.text();
+    silence.series = reader.text();
+    silence.command.kind = AlarmCommand::Kind::kSilence;
+    silence.command.time_s = reader.i64();
+    silence.command.until_s = reader.i64();
+    standing.push_back(std::move(silence));
+  }
+  bind_all(shard);
+  const aggregator::GridTime tick_s = shard.frontier().tick_s;
+  if (tick_s != aggregator::kBeforeAll) {
+    for (AlarmInstance& alarm : alarms) alarm.start_after(tick_s);
+    for (ScalingGroup& group : groups) group.start_after(tick_s);
+  }
+  for (std::uint64_t left = reader.count(); left > 0 && reader.ok(); --left) {
+    const std::string rule = reader.text();
+    const std::uint64_t fingerprint = reader.u64();
+    const std::string key = reader.text();
+    const std::string part = reader.text();
+    std::string_view bytes = part;
+    for (std::size_t i = 0; i < plans.size(); ++i) {
+      if (plans[i].rule.name != rule || plans[i].fingerprint != fingerprint) continue;
+      const auto at = instances.find(std::to_string(i) + '\0' + key);
+      if (at != instances.end() && (!alarms[at->second].load(bytes) || !bytes.empty()))
+        return false;
+    }
+  }
+  for (std::uint64_t left = reader.count(); left > 0 && reader.ok(); --left) {
+    const std::string name = reader.text();
+    const std::uint64_t fingerprint = reader.u64();
+    const std::string part = reader.text();
+    std::string_view bytes = part;
+    for (ScalingGroup& group : groups) {
+      if (group.name() != name || group.fingerprint() != fingerprint) continue;
+      if (!group.load(bytes) || !bytes.empty()) return false;
+    }
+  }
+  // Wakes are not kept: everything is asked once and goes on from there.
+  mark_all();
+  return reader.ok();
+}
+
+void Engine::save(std::string& out) const { state_->save(out); }
+
+bool Engine::load(std::string_view& in, aggregator::Shard& shard) {
+  state_->take_rules(state_->rules);
+  return state_->load(in, shard);
+}
+
+void Engine::set_rules(std::shared_ptr<const RuleSet> rules, aggregator::Shard& shard) {
+  std::string kept;
+  state_->save(kept);
+  state_->take_rules(std::move(rules));
+  std::string_view in = kept;
+  FM_CHECK(state_->load(in, shard));
+}
+
+}  // namespace fleetmeter::alarms

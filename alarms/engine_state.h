@@ -1,0 +1,101 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <queue>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "alarms/alarm_instance.h"
+#include "alarms/engine.h"
+#include "alarms/scaling_group.h"
+#include "alarms/series_directory.h"
+
+namespace fleetmeter::alarms {
+
+/// One thing that is evaluated: an alarm or a scaling group, by index.
+using UnitId = std::uint32_t;
+
+/// Private to the engine: rules bound to series, and what has to be looked at when.
+struct Engine::State {
+  /// A rule that reads a metric.
+  struct Reader {
+    bool scaling = false;
+    std::uint32_t rule = 0;   ///< Of plans or groups.
+    std::uint32_t input = 0;  ///< Of a group.
+  };
+  /// A silence that alarms born later must obey too.
+  struct Standing {
+    std::string rule, series;
+    AlarmCommand command;
+  };
+
+  std::string environment;
+  std::shared_ptr<const RuleSet> rules;
+  std::deque<AlarmPlan> plans;  ///< Stable addresses.
+  std::deque<AlarmInstance> alarms;
+  std::deque<ScalingGroup> groups;
+  std::unordered_map<std::string, std::vector<Reader>> readers;  ///< By namespace and name.
+  std::unordered_map<std::string, std::uint32_t> instances;  ///< By rule index and for_each value.
+  std::vector<std::vector<UnitId>> links;                    ///< By series.
+  SeriesDirectory directory;
+  std::vector<Standing> standing;
+
+  std::uint32_t cache_version = 1;
+  aggregator::GridTime previous_tick_s = aggregator::kBeforeAll;
+  aggregator::GridTime previous_watermark_s = aggregator::kBeforeAll;
+  std::uint64_t evaluations = 0;
+
+  static constexpr aggregator::SeriesId kNoSeries = ~aggregator::SeriesId{0};
+  std::set<std::string, std::less<>>
+      heard_sources;                              ///< That had a progress record; only saves work.
+  aggregator::SeriesId flow_witness = kNoSeries;  ///< Any flow series that a rule reads.
+  std::uint32_t flow_period_s = 60;               ///< Its own period when last looked at.
+
+  using Wake = std::pair<aggregator::GridTime, UnitId>;
+  std::priority_queue<Wake, std::vector<Wake>, std::greater<>> wakes;
+  struct Pace {
+    aggregator::GridTime armed_s =
+        aggregator::kNever;  ///< Earliest entry of `wakes`; kNever = none.
+    bool dirty = false;
+  };
+  std::vector<Pace> alarm_paces, group_paces;
+  std::vector<UnitId> dirty;
+  std::vector<RangeSlot> kinds;  ///< Scratch, kept for its capacity.
+  std::vector<SeenValue> range;
+
+  explicit State(std::string environment_name) : environment(std::move(environment_name)) {}
+
+  [[nodiscard]] EvaluationContext context(const aggregator::Shard& shard) {
+    return {shard.table(), shard.frontier(), shard.inventory(),   directory,
+            cache_version, previous_tick_s,  previous_watermark_s};
+  }
+  void take_rules(std::shared_ptr<const RuleSet> new_rules);
+  void bind(aggregator::SeriesId id, aggregator::Shard& shard);
+  void bind_all(aggregator::Shard& shard);
+  void link(aggregator::SeriesId id, UnitId unit);
+  AlarmInstance& alarm_of(std::uint32_t plan, const std::string& key);
+  void mark(UnitId unit);
+  void mark_all();
+  void schedule(UnitId unit, aggregator::GridTime wake_s, aggregator::GridTime tick_s);
+  void note_record(const proto::LogRecord& record, aggregator::Shard& shard);
+  [[nodiscard]] bool starts_listening(const proto::Progress& progress);
+  [[nodiscard]] bool flow_slots_changed(const aggregator::Shard& shard);
+  void run_command(const proto::Command& command);
+  void save(std::string& out) const;
+  /// States of rules that are the same; the others start after the present tick.
+  [[nodiscard]] bool load(std::string_view& in, aggregator::Shard& shard);
+
+  static constexpr UnitId kGroupBit = 1U << 31;
+  [[nodiscard]] Pace& pace(UnitId unit) {
+    return (unit & kGroupBit) ? group_paces[unit & ~kGroupBit] : alarm_paces[unit];
+  }
+};
+
+}  // namespace fleetmeter::alarms

@@ -1,0 +1,266 @@
+#include "alarms/fold.h"
+
+#include <algorithm>
+
+#include "aggregator/shard.h"
+#include "aggregator/state_codec.h"
+#include "proto/check.h"
+
+namespace fleetmeter::alarms {
+namespace {
+
+using aggregator::Datapoint;
+using aggregator::GridTime;
+using aggregator::kBeforeAll;
+using aggregator::kNever;
+using aggregator::SeriesId;
+using aggregator::SeriesInfo;
+using aggregator::Slot;
+using aggregator::SlotState;
+
+/// Own periods that a member may stay away before a fold no longer waits for it.
+constexpr GridTime kLivePeriods = 3;
+
+GridTime minus(GridTime time_s, GridTime seconds) noexcept {
+  return time_s < kBeforeAll + seconds ? kBeforeAll : time_s - seconds;
+}
+
+/// True when dimension set `a` is to be read rather than `b`.
+bool preferred(const DimensionNames& a, const DimensionNames& b, const FoldSpec& spec) {
+  using Choice = FoldSpec::Choice;
+  bool most_detailed = true;
+  if (spec.choice == Choice::kExactElseDetailed) {
+    const bool a_exact = a.count == spec.dimensions_asked;
+    const bool b_exact = b.count == spec.dimensions_asked;
+    if (a_exact != b_exact) return a_exact;
+  }
+  if (spec.choice == Choice::kMachinesElseGroup) {
+    if (a.machine != b.machine) return a.machine;
+    most_detailed = a.machine;
+  }
+  if (a.count != b.count) return most_detailed ? a.count > b.count : a.count < b.count;
+  return a.joined < b.joined;
+}
+
+void combine(Datapoint& into, const Datapoint& from) {
+  into.sample_count += from.sample_count;
+  into.sum += from.sum;
+  into.minimum = std::min(into.minimum, from.minimum);
+  into.maximum = std::max(into.maximum, from.maximum);
+  into.lower_bound = into.lower_bound || from.lower_bound;
+  into.extended.clear();  // Percentiles of parts are not those of the whole.
+}
+
+}  // namespace
+
+bool MetricFold::add(SeriesId id, const FoldSpec& spec, const EvaluationContext& context) {
+  if (std::ranges::find(candidates_, id) != candidates_.end()) return false;
+  const SeriesDirectory& directory = context.directory;
+  const bool better =
+      members_.empty() || preferred(directory.names(id), directory.names(members_.front()), spec);
+  const bool same =
+      !members_.empty() && directory.names_id(id) == directory.names_id(members_.front());
+  candidates_.push_back(id);
+  if (!better && !same) return false;
+  if (better && !same) members_.clear();
+  const auto by_key = [&](SeriesId a, SeriesId b) {
+    return context.table.info(a).key < context.table.info(b).key;
+  };
+  members_.insert(std::ranges::upper_bound(members_, id, by_key), id);
+  scanned_for_s_ = kBeforeAll;
+  forget();
+  return true;
+}
+
+bool MetricFold::live(SeriesId id, GridTime at_s, const FoldSpec& spec,
+                      const EvaluationContext& context) const {
+  const SeriesInfo& info = context.table.info(id);
+  const GridTime own = info.own_period_s;
+  if (info.last_start_s == kBeforeAll) return false;
+  if (info.last_start_s + own <= at_s - (kLivePeriods + 1) * own) return false;
+  const ResourceTerm term = context.directory.term(id, info.key, context.inventory, at_s - 1);
+  return term.started && !term.ended && takes_part(id, at_s, spec, context);
+}
+
+bool MetricFold::due(GridTime at_s, const FoldSpec& spec, const EvaluationContext& context) {
+  if (members_.size() == 1) return context.table.due_until(members_[0], context.frontier) >= at_s;
+  if (scanned_for_s_ != at_s) {
+    scanned_for_s_ = at_s;
+    scanned_ = 0;
+    any_due_ = false;
+  }
+  for (; scanned_ < members_.size(); ++scanned_) {
+    const SeriesId id = members_[scanned_];
+    if (context.table.due_until(id, context.frontier) >= at_s) {
+      any_due_ = true;
+    } else if (live(id, at_s, spec, context)) {
+      return false;
+    }
+  }
+  if (any_due_) return true;
+  scanned_ = 0;  // Nobody is live: the first that falls due decides.
+  return false;
+}
+
+GridTime MetricFold::next_wake(const EvaluationContext& context) const {
+  if (members_.empty()) return kNever;
+  const std::size_t witness = scanned_ < members_.size() ? scanned_ : 0;
+  return context.table.next_expiry(members_[members_.size() == 1 ? 0 : witness], context.frontier);
+}
+
+const FoldedSlot& MetricFold::at(GridTime end_s, const FoldSpec& spec,
+                                 const EvaluationContext& context) {
+  const std::size_t ring = std::size_t{spec.range_slots - 1} * (spec.period_s / spec.unit_s) + 1;
+  if (seen_.size() != ring || cache_version_ != context.cache_version) {
+    seen_.assign(ring, FoldedSlot{});
+    cache_version_ = context.cache_version;
+  }
+  FoldedSlot& slot = seen_[static_cast<std::size_t>(end_s / spec.unit_s) % ring];
+  if (slot.end_s != end_s || slot.state == SlotState::kPending) slot = fold(end_s, spec, context);
+  return slot;
+}
+
+bool MetricFold::takes_part(SeriesId id, GridTime end_s, const FoldSpec& spec,
+                            const EvaluationContext& context) const {
+  if (spec.young_s == 0 && spec.group.empty()) return true;
+  const aggregator::SeriesKey& key = context.table.info(id).key;
+  const ResourceTerm term = context.directory.term(id, key, context.inventory, end_s - 1);
+  if (spec.young_s > 0 && term.from_s != kBeforeAll && term.from_s + GridTime{spec.young_s} > end_s)
+    return false;
+  if (spec.group.empty() || !context.directory.names(id).machine) return true;
+  // A machine that has ended keeps the datapoints it had; its group is no longer told.
+  return term.ended || term.group == spec.group ||
+         key.dimension("AutoScalingGroupName") == spec.group;
+}
+
+FoldedSlot MetricFold::fold(GridTime end_s, const FoldSpec& spec,
+                            const EvaluationContext& context) const {
+  FoldedSlot folded{
+      .end_s = end_s, .value = 0, .state = SlotState::kNonexistent, .lower_bound = false};
+  Datapoint sum;
+  bool present = false, missing = false, unknown = false, pending = false;
+  for (const SeriesId id : members_) {
+    if (!takes_part(id, end_s, spec, context)) continue;
+    Slot slot = context.table.slot(id, end_s, spec.period_s, context.frontier);
+    switch (slot.state) {
+      case SlotState::kPresent:
+        if (present) {
+          combine(sum, slot.value);
+        } else {
+          sum = std::move(slot.value);
+        }
+        present = true;
+        break;
+      case SlotState::kMissing:
+        missing = true;
+        break;
+      case SlotState::kUnknown:
+        unknown = true;
+        break;
+      case SlotState::kPending:
+        pending = true;
+        break;  // Not waited for; may still come.
+      case SlotState::kNonexistent:
+        break;
+    }
+  }
+  if (present) {
+    const std::optional<double> value = aggregator::statistic(sum, spec.statistic);
+    folded.state = value ? SlotState::kPresent : SlotState::kMissing;
+    folded.value = value.value_or(0);
+    folded.lower_bound = sum.lower_bound;
+  } else if (pending) {
+    folded.state = SlotState::kPending;
+  } else if (unknown) {
+    folded.state = SlotState::kUnknown;
+  } else if (missing) {
+    folded.state = SlotState::kMissing;
+  }
+  return folded;
+}
+
+void MetricFold::datapoint_changed(GridTime start_s, std::uint32_t own_period_s,
+                                   const FoldSpec& spec) noexcept {
+  // It lies in every span whose end is less than a period after the end of its own slot; one own
+  // period more on both sides, because own slots need not be aligned to its start.
+  const GridTime from = start_s;
+  const GridTime to = start_s + 2 * GridTime{own_period_s} + spec.period_s;
+  for (FoldedSlot& slot : seen_) {
+    if (slot.end_s >= from && slot.end_s <= to) slot.end_s = kBeforeAll;
+  }
+}
+
+GridTime MetricFold::first_end_s(const EvaluationContext& context) const {
+  GridTime first = kNever;
+  for (const SeriesId id : members_) {
+    const SeriesInfo& info = context.table.info(id);
+    if (info.first_start_s != kNever)
+      first = std::min(first, info.first_start_s + GridTime{info.own_period_s});
+  }
+  return first;
+}
+
+GridTime MetricFold::last_end_s(const EvaluationContext& context) const {
+  GridTime last = kBeforeAll;
+  for (const SeriesId id : members_) {
+    const SeriesInfo& info = context.table.info(id);
+    if (info.last_start_s != kBeforeAll)
+      last = std::max(last, info.last_start_s + GridTime{info.own_period_s});
+  }
+  return last;
+}
+
+std::uint32_t MetricFold::delay_s(const EvaluationContext& context) const {
+  std::uint32_t delay = 0;
+  for (const SeriesId id : members_)
+    delay = std::max(delay, context.table.info(id).publication_delay_s);
+  return delay;
+}
+
+std::uint32_t MetricFold::own_period_s(const EvaluationContext& context) const {
+  std::uint32_t period = 1;
+  for (const SeriesId id : members_) period = std::max(period, context.table.info(id).own_period_s);
+  return period;
+}
+
+bool MetricFold::ended(GridTime at_s, const EvaluationContext& context) const {
+  for (const SeriesId id : members_) {
+    if (!context.directory.term(id, context.table.info(id).key, context.inventory, at_s - 1).ended)
+      return false;
+  }
+  return !members_.empty();
+}
+
+GridTime MetricFold::ends_s(GridTime at_s, const EvaluationContext& context) const {
+  GridTime ends = kBeforeAll;
+  for (const SeriesId id : members_) {
+    ends = std::max(
+        ends,
+        context.directory.term(id, context.table.info(id).key, context.inventory, at_s - 1).to_s);
+  }
+  return members_.empty() ? kNever : ends;
+}
+
+GridTime MetricFold::expired_before(const EvaluationContext& context) const {
+  if (members_.empty()) return kBeforeAll;
+  const bool flow =
+      context.table.info(members_[0]).key.metric_namespace == aggregator::kFlowNamespace;
+  return flow ? context.previous_watermark_s : minus(context.previous_tick_s, delay_s(context));
+}
+
+void MetricFold::save(std::string& out) const {
+  aggregator::StateWriter writer(out);
+  writer.i64(scanned_for_s_);
+  writer.u32(scanned_);
+  writer.boolean(any_due_);
+}
+
+bool MetricFold::load(std::string_view& in) {
+  aggregator::StateReader reader(in);
+  scanned_for_s_ = reader.i64();
+  scanned_ = reader.u32();
+  any_due_ = reader.boolean();
+  return reader.ok();
+}
+
+}  // namespace fleetmeter::alarms

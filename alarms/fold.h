@@ -1,0 +1,119 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "aggregator/inventory.h"
+#include "aggregator/series_table.h"
+#include "alarms/series_directory.h"
+
+namespace fleetmeter::alarms {
+
+/// One value that a rule looks at: a span of time of one series, or of many folded into one
+/// statistic set.
+struct FoldedSlot {
+  aggregator::GridTime end_s = aggregator::kBeforeAll;
+  double value = 0;  ///< When present.
+  aggregator::SlotState state =
+      aggregator::SlotState::kMissing;  ///< kPending decides nothing, like kUnknown.
+  bool lower_bound = false;
+};
+
+/// What a fold reads; one for all the alarms of a rule.
+struct FoldSpec {
+  /// Which of the matching series take part: never two dimension sets at once, they measure the
+  /// same things twice.
+  enum class Choice : std::uint8_t {
+    kDetailed,           ///< The set with the most dimensions; ties by the order of the names.
+    kExactElseDetailed,  ///< The series with exactly the dimensions asked for, as CloudWatch does,
+                         ///< else kDetailed.
+    kMachinesElseGroup,  ///< Series of single machines (most detailed), else the group's own series
+                         ///< (fewest dimensions).
+  };
+  Choice choice = Choice::kDetailed;
+  std::string statistic = "Average";
+  std::uint32_t dimensions_asked = 0;
+  std::uint32_t period_s = 60;
+  std::uint32_t unit_s = 60;  ///< Slot ends that are asked for are multiples of it.
+  std::uint32_t range_slots = 3;
+  std::uint32_t young_s =
+      0;  ///< Members whose resource began less than this before a slot's end are left out.
+  std::string group;  ///< Machines count while the inventory has them in this group; empty = all.
+};
+
+/// Everything outside the alarms that a decision may look at; valid while one record is applied.
+struct EvaluationContext {
+  const aggregator::SeriesTable& table;
+  const aggregator::Frontier& frontier;
+  const aggregator::Inventory* inventory;
+  SeriesDirectory& directory;
+  std::uint32_t
+      cache_version;  ///< Raised by every record that can change old slots other than by data.
+  aggregator::GridTime previous_tick_s;  ///< Before this record.
+  aggregator::GridTime previous_watermark_s;
+};
+
+/// The series that one alarm or scaling metric reads, folded. A slot is due when every live member
+/// has data there, or at its end plus the publication delay; live = a datapoint in its last three
+/// own periods, and in the inventory if that knows it. A member without data is left out; without
+/// any member's data the slot is missing, or unknown if a member is. Doubles are summed in the
+/// order of the series' keys. Rule: docs/alarms.md, "Folding".
+class MetricFold {
+ public:
+  /// The series matches. True when the members changed.
+  bool add(aggregator::SeriesId id, const FoldSpec& spec, const EvaluationContext& context);
+  [[nodiscard]] const std::vector<aggregator::SeriesId>& members() const noexcept {
+    return members_;
+  }
+
+  [[nodiscard]] bool due(aggregator::GridTime at_s, const FoldSpec& spec,
+                         const EvaluationContext& context);
+  /// Tick at which `due` should be asked again if no data comes; kNever = data or a new record must
+  /// come first.
+  [[nodiscard]] aggregator::GridTime next_wake(const EvaluationContext& context) const;
+  [[nodiscard]] const FoldedSlot& at(aggregator::GridTime end_s, const FoldSpec& spec,
+                                     const EvaluationContext& context);
+  /// A datapoint of a member was inserted or changed.
+  void datapoint_changed(aggregator::GridTime start_s, std::uint32_t own_period_s,
+                         const FoldSpec& spec) noexcept;
+  void forget() noexcept { seen_.clear(); }
+
+  /// End of the oldest datapoint ever seen of a member; kNever without members.
+  [[nodiscard]] aggregator::GridTime first_end_s(const EvaluationContext& context) const;
+  [[nodiscard]] aggregator::GridTime last_end_s(const EvaluationContext& context) const;
+  [[nodiscard]] std::uint32_t delay_s(const EvaluationContext& context) const;
+  [[nodiscard]] std::uint32_t own_period_s(const EvaluationContext& context) const;
+  /// True when the inventory has ended the resource of every member.
+  [[nodiscard]] bool ended(aggregator::GridTime at_s, const EvaluationContext& context) const;
+  /// When the inventory will have ended them all, as far as it says; kNever = not said.
+  [[nodiscard]] aggregator::GridTime ends_s(aggregator::GridTime at_s,
+                                            const EvaluationContext& context) const;
+  /// Up to where slots had fallen due without data before this record.
+  [[nodiscard]] aggregator::GridTime expired_before(const EvaluationContext& context) const;
+
+  void save(std::string& out) const;
+  [[nodiscard]] bool load(std::string_view& in);
+
+ private:
+  [[nodiscard]] bool live(aggregator::SeriesId id, aggregator::GridTime at_s, const FoldSpec& spec,
+                          const EvaluationContext& context) const;
+  [[nodiscard]] FoldedSlot fold(aggregator::GridTime end_s, const FoldSpec& spec,
+                                const EvaluationContext& context) const;
+  [[nodiscard]] bool takes_part(aggregator::SeriesId id, aggregator::GridTime end_s,
+                                const FoldSpec& spec, const EvaluationContext& context) const;
+
+  std::vector<aggregator::SeriesId>
+      candidates_;  ///< All that match; only kept where they are not all members.
+  std::vector<aggregator::SeriesId> members_;  ///< In the order of their keys.
+  std::vector<FoldedSlot> seen_;               ///< Ring by slot end; a pure cache.
+  std::uint32_t cache_version_ = 0;
+  // Members before `scanned_` need not be waited for at `scanned_for_s_`: each is looked at once a
+  // grid minute.
+  aggregator::GridTime scanned_for_s_ = aggregator::kBeforeAll;
+  std::uint32_t scanned_ = 0;
+  bool any_due_ = false;
+};
+
+}  // namespace fleetmeter::alarms

@@ -1,0 +1,92 @@
+#include "alarms/scaling.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "proto/check.h"
+
+namespace fleetmeter::alarms {
+namespace {
+
+/// Capacities stay far from the ends of the type, so that later sums cannot wrap.
+constexpr std::int64_t kCapacityMax = std::int64_t{1} << 40;
+
+std::int64_t bounded(__int128 value) noexcept {
+  return static_cast<std::int64_t>(std::clamp<__int128>(value, -kCapacityMax, kCapacityMax));
+}
+
+}  // namespace
+
+std::int64_t percent_change(std::int64_t current, std::int64_t percent) noexcept {
+  const __int128 hundredfold = static_cast<__int128>(current) * percent;
+  if (hundredfold == 0) return 0;
+  const __int128 whole = hundredfold / 100;  // Toward zero.
+  if (whole == 0) return hundredfold > 0 ? 1 : -1;
+  return bounded(whole);
+}
+
+std::int64_t adjusted(Adjustment adjustment, std::int64_t current, std::int64_t amount,
+                      std::int64_t min_magnitude) noexcept {
+  switch (adjustment) {
+    case Adjustment::kChange:
+      return std::max<std::int64_t>(0, bounded(static_cast<__int128>(current) + amount));
+    case Adjustment::kExact:
+      return std::clamp<std::int64_t>(amount, 0, kCapacityMax);
+    case Adjustment::kPercent: {
+      std::int64_t change = percent_change(current, amount);
+      if (change > 0) change = std::max(change, min_magnitude);
+      if (change < 0) change = std::min(change, -std::max<std::int64_t>(0, min_magnitude));
+      return std::max<std::int64_t>(0, bounded(static_cast<__int128>(current) + change));
+    }
+  }
+  FM_CHECK(false);
+  return current;
+}
+
+const Step* step_of(const StepPolicy& policy, double metric) noexcept {
+  const double d = metric - policy.threshold;
+  const bool above = breaches_above(policy.comparison);
+  for (const Step& step : policy.steps) {
+    const bool over_lower = !step.lower || (above ? d >= *step.lower : d > *step.lower);
+    const bool under_upper = !step.upper || (above ? d < *step.upper : d <= *step.upper);
+    if (over_lower && under_upper) return &step;
+  }
+  return nullptr;
+}
+
+std::int64_t step_wish(const StepPolicy& policy, const Step& step, std::int64_t current,
+                       std::int64_t warming) noexcept {
+  const std::int64_t warm = std::max<std::int64_t>(0, current - warming);
+  const std::int64_t from_warm =
+      adjusted(policy.adjustment, warm, step.amount, policy.min_adjustment_magnitude);
+  if (from_warm > warm) return std::max(current, from_warm);
+  if (warming > 0) return current;
+  return from_warm;
+}
+
+CapacityLimits limits_of(std::optional<std::int64_t> minimum, std::optional<std::int64_t> maximum,
+                         std::optional<std::int64_t> quota) noexcept {
+  CapacityLimits limits{minimum.value_or(0), maximum.value_or(kCapacityMax)};
+  if (quota) limits.maximum = std::min(limits.maximum, *quota);
+  limits.minimum = std::min(limits.minimum, limits.maximum);
+  return limits;
+}
+
+Decision arbitrate(std::span<const Wish> wishes, std::int64_t current, CapacityLimits limits,
+                   bool scale_in_allowed) noexcept {
+  Decision decision{.winner = nullptr, .desired = current, .cut = false};
+  for (const Wish& wish : wishes) {
+    if (wish.capacity == current) continue;
+    if (wish.capacity < current && !scale_in_allowed) continue;
+    if (decision.winner == nullptr || wish.capacity > decision.winner->capacity)
+      decision.winner = &wish;
+  }
+  if (decision.winner == nullptr) return decision;
+  const std::int64_t wanted = decision.winner->capacity;
+  const std::int64_t inside = std::clamp(wanted, limits.minimum, limits.maximum);
+  decision.desired = wanted > current ? std::max(current, inside) : std::min(current, inside);
+  decision.cut = wanted > current && wanted > limits.maximum;
+  return decision;
+}
+
+}  // namespace fleetmeter::alarms

@@ -1,0 +1,533 @@
+#include "alarms/scaling_group.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "alarms/engine.h"
+#include "alarms/reason.h"
+#include "proto/check.h"
+
+namespace fleetmeter::alarms {
+namespace {
+
+using aggregator::GridTime;
+using aggregator::kBeforeAll;
+using aggregator::kNever;
+using aggregator::SlotState;
+using Kind = RangeSlot::Kind;
+
+constexpr std::uint32_t kStepS = 60;
+constexpr std::uint32_t kSpareSlots = 2;  ///< Range beyond N, as for alarms.
+constexpr std::uint32_t kLearnedPeriodS = 300;
+constexpr GridTime kConfirmS = 300;  ///< Older unconfirmed decisions give way to what metrics say.
+constexpr GridTime kExpiryS = 300;   ///< docs/time.md 7.
+
+GridTime floor_to(GridTime time_s, GridTime step_s) noexcept {
+  const GridTime rest = time_s % step_s;
+  return time_s - (rest < 0 ? rest + step_s : rest);
+}
+
+std::uint32_t ceil_div(std::uint32_t a, std::uint32_t b) noexcept { return (a + b - 1) / b; }
+
+const char* sign_of(Comparison comparison) noexcept {
+  switch (comparison) {
+    case Comparison::kGreaterOrEqual:
+      return ">=";
+    case Comparison::kGreater:
+      return ">";
+    case Comparison::kLess:
+      return "<";
+    case Comparison::kLessOrEqual:
+      return "<=";
+  }
+  FM_CHECK(false);
+  return "";
+}
+
+std::string policy_text(const std::string& metric, Comparison comparison, double threshold) {
+  return fmt::format("{} {} {}", metric, sign_of(comparison), decimal_text(threshold));
+}
+
+std::uint32_t warm_up_of(const ScalingRule& rule, const StepPolicy& policy) noexcept {
+  return policy.warm_up_s.value_or(rule.default_warm_up_s.value_or(rule.cooldown_s));
+}
+
+/// "cluster/service" in its two parts.
+std::pair<std::string_view, std::string_view> split_name(std::string_view name) noexcept {
+  const std::size_t slash = name.find('/');
+  if (slash == std::string_view::npos) return {name, {}};
+  return {name.substr(0, slash), name.substr(slash + 1)};
+}
+
+/// FNV-1a of what makes the group's state its own: another group, other metrics or other policies
+/// start anew.
+std::uint64_t fingerprint_of(const ScalingRule& rule) {
+  std::string text = fmt::format("{};{};{};{};", rule.name, static_cast<int>(rule.group.kind),
+                                 rule.group.name, rule.grace_s);
+  for (const auto& [key, selector] : rule.metrics) {
+    text += fmt::format("{}={};{};{};", key, selector.metric_namespace, selector.name,
+                        selector.statistic);
+    for (const auto& [name, value] : selector.dimensions)
+      text += fmt::format("{}={};", name, value);
+  }
+  for (const SimplePolicy& policy : rule.simple) {
+    text +=
+        fmt::format("simple {} {};",
+                    policy_text(policy.metric, policy.comparison, policy.threshold), policy.for_s);
+  }
+  for (const StepPolicy& policy : rule.step) {
+    text += fmt::format("step {} {} {};",
+                        policy_text(policy.metric, policy.comparison, policy.threshold),
+                        policy.for_s, warm_up_of(rule, policy));
+  }
+  std::uint64_t hash = 0xcbf29ce484222325ULL;
+  for (const char c : text) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100000001b3ULL;
+  return hash;
+}
+
+}  // namespace
+
+ScalingGroup::ScalingGroup(const ScalingRule& rule)
+    : rule_(&rule),
+      name_(rule.name.empty() ? rule.group.name : rule.name),
+      fingerprint_(fingerprint_of(rule)) {
+  for (const SimplePolicy& simple : rule.simple) {
+    Policy policy;
+    policy.simple = &simple;
+    policy.metric = metric_of(simple.metric, rule.grace_s);
+    policy.text = policy_text(simple.metric, simple.comparison, simple.threshold);
+    policies_.push_back(std::move(policy));
+  }
+  for (const StepPolicy& step : rule.step) {
+    Policy policy;
+    policy.step = &step;
+    // Machines that still warm up are left out of what a step policy measures.
+    policy.metric = metric_of(step.metric, std::max(rule.grace_s, warm_up_of(rule, step)));
+    policy.text = policy_text(step.metric, step.comparison, step.threshold);
+    policies_.push_back(std::move(policy));
+  }
+  add_capacity_metrics();
+}
+
+std::size_t ScalingGroup::metric_of(const std::string& key, std::uint32_t young_s) {
+  for (std::size_t i = 0; i < metrics_.size(); ++i) {
+    if (metrics_[i].key == key && metrics_[i].spec.young_s == young_s) return i;
+  }
+  const auto selector = rule_->metrics.find(key);
+  FM_CHECK(selector != rule_->metrics.end());
+  Metric metric;
+  metric.key = key;
+  metric.selector = selector->second;
+  metric.spec.statistic = metric.selector.statistic;
+  metric.spec.young_s = young_s;
+  metric.spec.dimensions_asked = static_cast<std::uint32_t>(metric.selector.dimensions.size());
+  if (!metric.selector.dimensions.empty()) {
+    metric.spec.choice = FoldSpec::Choice::kExactElseDetailed;
+  } else if (rule_->group.kind == GroupRef::Kind::kEcsService) {
+    metric.spec.choice = FoldSpec::Choice::kExactElseDetailed;
+    metric.spec.dimensions_asked = 2;  // ClusterName, ServiceName.
+  } else {
+    metric.spec.choice = FoldSpec::Choice::kMachinesElseGroup;
+    metric.spec.group = rule_->group.name;
+  }
+  metrics_.push_back(std::move(metric));
+  return metrics_.size() - 1;
+}
+
+void ScalingGroup::add_capacity_metrics() {
+  const auto add_metric = [this](InputKind kind, const char* metric_namespace, const char* name,
+                                 std::map<std::string, std::string> dimensions) {
+    Metric metric;
+    metric.kind = kind;
+    metric.selector = {.metric_namespace = metric_namespace,
+                       .name = name,
+                       .statistic = "Maximum",
+                       .dimensions = std::move(dimensions),
+                       .exact = true};
+    metric.spec.statistic = "Maximum";
+    metric.spec.choice = FoldSpec::Choice::kExactElseDetailed;
+    metric.spec.dimensions_asked = static_cast<std::uint32_t>(metric.selector.dimensions.size());
+    metrics_.push_back(std::move(metric));
+  };
+  if (rule_->group.kind == GroupRef::Kind::kAsg) {
+    const std::map<std::string, std::string> group{{"AutoScalingGroupName", rule_->group.name}};
+    add_metric(InputKind::kDesired, "AWS/AutoScaling", "GroupDesiredCapacity", group);
+    add_metric(InputKind::kInService, "AWS/AutoScaling", "GroupInServiceInstances", group);
+  } else if (rule_->group.kind == GroupRef::Kind::kEcsService) {
+    const auto [cluster, service] = split_name(rule_->group.name);
+    const std::map<std::string, std::string> group{{"ClusterName", std::string(cluster)},
+                                                   {"ServiceName", std::string(service)}};
+    add_metric(InputKind::kDesired, "ECS/ContainerInsights", "DesiredTaskCount", group);
+    add_metric(InputKind::kInService, "ECS/ContainerInsights", "RunningTaskCount", group);
+  }
+}
+
+std::vector<ScalingGroup::Input> ScalingGroup::inputs() const {
+  std::vector<Input> inputs;
+  for (const Metric& metric : metrics_)
+    inputs.push_back({metric.selector.metric_namespace, metric.selector.name});
+  return inputs;
+}
+
+bool ScalingGroup::selects(const Metric& metric, const aggregator::SeriesKey& key,
+                           aggregator::SeriesId id, const EvaluationContext& context) const {
+  if (!metric.selector.dimensions.empty()) {
+    if (metric.selector.exact && key.dimensions.size() != metric.selector.dimensions.size())
+      return false;
+    return std::ranges::all_of(metric.selector.dimensions, [&](const auto& asked) {
+      return key.dimension(asked.first) == asked.second;
+    });
+  }
+  const std::string& group = rule_->group.name;
+  if (rule_->group.kind == GroupRef::Kind::kEcsService) {
+    const auto [cluster, service] = split_name(group);
+    return key.dimension("ClusterName") == cluster && key.dimension("ServiceName") == service;
+  }
+  if (key.dimension("AutoScalingGroupName") == group) return true;
+  if (!context.directory.names(id).machine) return false;
+  // Of a machine that is known for later times only, the group is asked for its newest datapoint.
+  const aggregator::SeriesInfo& info = context.table.info(id);
+  return context.directory.term(id, key, context.inventory, info.last_start_s).group == group;
+}
+
+bool ScalingGroup::add(std::size_t index, aggregator::SeriesId id, const EvaluationContext& context,
+                       aggregator::SeriesTable& table) {
+  Metric& metric = metrics_[index];
+  const aggregator::SeriesInfo& info = context.table.info(id);
+  if (!selects(metric, info.key, id, context)) return false;
+  if (metric.fold.add(id, metric.spec, context)) fit(metric, context);
+  // A learned period may turn out longer than the one it is bound with.
+  table.set_retention(id,
+                      std::max(metric.spec.period_s, kLearnedPeriodS) * metric.spec.range_slots);
+  return true;
+}
+
+/// Period and range follow the series' own period, which may be learned late: `for: T` is ceil(T /
+/// p) periods.
+void ScalingGroup::fit(Metric& metric, const EvaluationContext& context) {
+  if (metric.kind != InputKind::kMetric) {
+    metric.spec.range_slots = 1;
+    return;
+  }
+  const std::uint32_t period =
+      std::max(kStepS, ceil_div(metric.fold.own_period_s(context), kStepS) * kStepS);
+  std::uint32_t range = 1;
+  for (const Policy& policy : policies_) {
+    if (&metrics_[policy.metric] != &metric) continue;
+    const std::uint32_t for_s =
+        policy.simple != nullptr ? policy.simple->for_s : policy.step->for_s;
+    range = std::max(range, ceil_div(for_s, period) + kSpareSlots);
+  }
+  if (metric.spec.period_s == period && metric.spec.range_slots == range) return;
+  metric.spec.period_s = period;
+  metric.spec.range_slots = range;
+  metric.fold.forget();
+}
+
+void ScalingGroup::datapoint_changed(aggregator::SeriesId id, GridTime start_s,
+                                     const EvaluationContext& context) noexcept {
+  for (Metric& metric : metrics_) {
+    metric.fold.datapoint_changed(start_s, context.table.info(id).own_period_s, metric.spec);
+  }
+}
+
+void ScalingGroup::start_after(GridTime at_s) noexcept { evaluated_s_ = floor_to(at_s, kStepS); }
+
+void ScalingGroup::observe(const proto::Observation& observation) {
+  pending_.push_back(observation);
+}
+
+bool ScalingGroup::settle(const EvaluationContext& context, GridTime& wake_s) {
+  GridTime first = kNever;
+  std::uint32_t delay = 0;
+  for (const Metric& metric : metrics_) {
+    if (metric.kind != InputKind::kMetric) continue;
+    first = std::min(first, metric.fold.first_end_s(context));
+    delay = std::max(delay, metric.fold.delay_s(context));
+  }
+  if (first == kNever) return false;
+  if (context.frontier.tick_s < first + delay) {
+    wake_s = first + delay;
+    return false;
+  }
+  evaluated_s_ = floor_to(first - 1, kStepS);
+  return true;
+}
+
+bool ScalingGroup::due(GridTime at_s, const EvaluationContext& context, GridTime& wake_s) {
+  for (Metric& metric : metrics_) {
+    if (metric.fold.members().empty() || metric.fold.first_end_s(context) > at_s) continue;
+    if (metric.fold.due(at_s, metric.spec, context)) continue;
+    wake_s = std::max(metric.fold.next_wake(context), at_s);
+    return false;
+  }
+  return true;
+}
+
+GridTime ScalingGroup::advance(const EvaluationContext& context, EventSink& sink) {
+  GridTime wake_s = kNever;
+  if (evaluated_s_ == kBeforeAll && !settle(context, wake_s)) return wake_s;
+  const bool has_metric = std::ranges::any_of(metrics_, [](const Metric& metric) {
+    return metric.kind == InputKind::kMetric && !metric.fold.members().empty();
+  });
+  if (!has_metric) return kNever;
+  for (;;) {
+    const GridTime at_s = evaluated_s_ + kStepS;
+    if (!due(at_s, context, wake_s)) return wake_s;
+    evaluated_s_ = at_s;
+    evaluate_at(at_s, context, sink);
+  }
+}
+
+void ScalingGroup::evaluate_at(GridTime at_s, const EvaluationContext& context, EventSink& sink) {
+  for (Metric& metric : metrics_) fit(metric, context);
+  learn_capacity(at_s, context);
+  for (Policy& policy : policies_) evaluate_policy(policy, at_s, context, sink);
+  const std::optional<std::int64_t> current = capacity(context.inventory);
+  if (!current) {
+    last_reason_ =
+        "the group's capacity is unknown: no observation, metric, inventory or `desired` tells it";
+    return;
+  }
+  arbitrate_at(at_s, *current, context, sink);
+}
+
+void ScalingGroup::learn_capacity(GridTime at_s, const EvaluationContext& context) {
+  const auto ripe = [&](const proto::Observation& observation) {
+    return observation.time_s() <= at_s;
+  };
+  for (const proto::Observation& observation : pending_) {
+    if (!ripe(observation)) continue;
+    const bool failed = !observation.result().empty() && observation.result() != "delivered";
+    if (own_ && failed && observation.event_id() == own_->event_id) {
+      known_ = own_->before;  // What was decided did not happen; its cooldown stays, so that we do
+                              // not hammer.
+      known_s_ = at_s;
+      own_.reset();
+      warming_.clear();
+    }
+    const bool newer =
+        observation.time_s() >= known_s_ && (!own_ || observation.time_s() > own_->time_s);
+    if (observation.has_desired() && newer) {
+      own_.reset();
+      known_ = observation.desired();
+      known_s_ = observation.time_s();
+    }
+    if (observation.has_in_service()) in_service_ = observation.in_service();
+  }
+  std::erase_if(pending_, ripe);
+
+  for (Metric& metric : metrics_) {
+    if (metric.kind == InputKind::kMetric || metric.fold.members().empty()) continue;
+    const FoldedSlot& slot = metric.fold.at(at_s, metric.spec, context);
+    if (slot.state != SlotState::kPresent) continue;
+    const std::int64_t count = std::llround(std::clamp(slot.value, 0.0, 1e12));
+    if (metric.kind == InputKind::kInService) {
+      in_service_ = count;
+      continue;
+    }
+    // A datapoint from while our decision was still being carried out shows the old number.
+    const bool settled =
+        own_ && (own_->capacity == count || at_s - kStepS >= own_->time_s + kConfirmS);
+    if (own_ && !settled) continue;
+    if (known_ && !own_ && at_s <= known_s_) continue;
+    own_.reset();
+    known_ = count;
+    known_s_ = at_s;
+  }
+}
+
+std::optional<std::int64_t> ScalingGroup::capacity(const aggregator::Inventory* inventory) const {
+  if (own_) return own_->capacity;
+  if (known_) return known_;
+  if (inventory != nullptr) {
+    const aggregator::Group* group =
+        inventory->group(rule_->group.name, std::max<GridTime>(evaluated_s_, 0));
+    if (group != nullptr && group->desired) return group->desired;
+  }
+  if (rule_->desired) return rule_->desired;
+  return in_service_;
+}
+
+CapacityLimits ScalingGroup::limits(const aggregator::Inventory* inventory) const {
+  std::optional<std::int64_t> minimum = rule_->minimum;
+  std::optional<std::int64_t> maximum = rule_->maximum;
+  const aggregator::Group* group =
+      inventory == nullptr
+          ? nullptr
+          : inventory->group(rule_->group.name, std::max<GridTime>(evaluated_s_, 0));
+  if (group != nullptr && !minimum) minimum = group->minimum;
+  if (group != nullptr && !maximum) maximum = group->maximum;
+  return limits_of(minimum, maximum, rule_->quota);
+}
+
+void ScalingGroup::evaluate_policy(Policy& policy, GridTime at_s, const EvaluationContext& context,
+                                   EventSink& sink) {
+  ++sink.evaluations;
+  Metric& metric = metrics_[policy.metric];
+  const std::uint32_t for_s = policy.simple != nullptr ? policy.simple->for_s : policy.step->for_s;
+  const Comparison comparison =
+      policy.simple != nullptr ? policy.simple->comparison : policy.step->comparison;
+  const double threshold =
+      policy.simple != nullptr ? policy.simple->threshold : policy.step->threshold;
+  const std::uint32_t n = ceil_div(for_s, metric.spec.period_s);
+  sink.kinds.clear();
+  policy.unknown = false;
+  for (std::uint32_t k = n + kSpareSlots; k-- > 0;) {
+    const FoldedSlot& slot =
+        metric.fold.at(at_s - GridTime{k} * metric.spec.period_s, metric.spec, context);
+    const RangeSlot kind = range_slot(slot, comparison, threshold);
+    policy.unknown = policy.unknown || (k < n && kind.kind == Kind::kUnknown);
+    sink.kinds.push_back(kind);
+    if (k != 0) continue;
+    policy.valid = slot.state == SlotState::kPresent;
+    policy.value = slot.value;
+  }
+  const EvaluationRule rule{
+      .evaluation_periods = n, .datapoints_to_alarm = n, .missing = MissingData::kMissing};
+  policy.state = evaluate(rule, sink.kinds, policy.state);
+}
+
+std::optional<Wish> ScalingGroup::wish_of(const Policy& policy, std::int64_t current,
+                                          std::int64_t warming) const {
+  // Neither unknown nor missing data scales: a state that outlived its data wants nothing.
+  if (policy.state != AlarmState::kAlarm || policy.unknown || !policy.valid) return std::nullopt;
+  Wish wish;
+  wish.policy = policy.text;
+  wish.metric_value = policy.value;
+  if (policy.simple != nullptr) {
+    wish.simple = true;
+    wish.cooldown_s = policy.simple->cooldown_s.value_or(rule_->cooldown_s);
+    wish.warm_up_s = rule_->default_warm_up_s.value_or(0);
+    wish.capacity = adjusted(policy.simple->adjustment, current, policy.simple->amount,
+                             policy.simple->min_adjustment_magnitude);
+    return wish;
+  }
+  const Step* step = step_of(*policy.step, policy.value);
+  if (step == nullptr) return std::nullopt;
+  wish.warm_up_s = warm_up_of(*rule_, *policy.step);
+  wish.capacity = step_wish(*policy.step, *step, current, warming);
+  return wish;
+}
+
+std::int64_t ScalingGroup::warming_units(GridTime at_s) {
+  std::erase_if(warming_, [&](const Warming& warming) { return warming.until_s <= at_s; });
+  std::int64_t units = 0;
+  for (const Warming& warming : warming_) units += warming.units;
+  return units;
+}
+
+void ScalingGroup::arbitrate_at(GridTime at_s, std::int64_t current,
+                                const EvaluationContext& context, EventSink& sink) {
+  const std::int64_t warming = std::min(current, warming_units(at_s));
+  const CapacityLimits limits_now = limits(context.inventory);
+  const bool cooling = at_s < cooldown_until_s_;
+  std::vector<Wish> wishes;
+  const Policy* held = nullptr;  // Wants a change, but its group cools down.
+  bool cut = false;              // Somebody wants more than the maximum, cooling down or not.
+  for (const Policy& policy : policies_) {
+    const std::optional<Wish> wish = wish_of(policy, current, warming);
+    if (!wish || wish->capacity == current) continue;
+    cut = cut || (wish->capacity > current && wish->capacity > limits_now.maximum);
+    if (wish->simple && cooling) {
+      held = &policy;
+    } else {
+      wishes.push_back(*wish);
+    }
+  }
+  const bool all_valid = std::ranges::all_of(
+      policies_, [](const Policy& policy) { return policy.valid && !policy.unknown; });
+  const Decision decision = arbitrate(wishes, current, limits_now, all_valid);
+  if (decision.cut && !limited_) report_limit(at_s, current, *decision.winner, limits_now, sink);
+  limited_ = decision.cut || (limited_ && cut);
+  if (decision.winner != nullptr && decision.desired != current) {
+    decide(at_s, current, decision, limits_now, context, sink);
+  } else if (decision.winner != nullptr) {
+    last_reason_ = fmt::format("{} wants {}, but the group stays at {} (min {}, max {})",
+                               decision.winner->policy, decision.winner->capacity, current,
+                               limits_now.minimum, limits_now.maximum);
+  } else {
+    last_reason_ = held != nullptr ? held->text + " holds, but the group cools down"
+                                   : standstill_reason(cooling, !wishes.empty());
+  }
+}
+
+std::string ScalingGroup::standstill_reason(bool cooling, bool has_wish) const {
+  for (const Policy& policy : policies_) {
+    if (policy.unknown) return "the data behind \"" + policy.text + "\" is unknown";
+    if (!policy.valid)
+      return "no data for \"" + policy.text + "\"" + (has_wish ? ": nothing is removed" : "");
+  }
+  return cooling ? "no policy is in ALARM; cooling down" : "no policy is in ALARM";
+}
+
+std::uint32_t ScalingGroup::slowest_delay_s(const EvaluationContext& context) const {
+  std::uint32_t delay = 0;
+  for (const Metric& metric : metrics_) {
+    if (metric.kind == InputKind::kMetric) delay = std::max(delay, metric.fold.delay_s(context));
+  }
+  return delay;
+}
+
+proto::Event ScalingGroup::make_event(std::string_view type, GridTime at_s, std::int64_t current,
+                                      std::int64_t desired, const Wish& wish,
+                                      CapacityLimits limits_now, const EventSink& sink) const {
+  proto::Event event;
+  event.set_id(event_id(sink.environment, type, name_, rule_->group.name, at_s, 0));
+  event.set_time_s(at_s);
+  event.set_type(std::string(type));
+  event.set_environment(std::string(sink.environment));
+  event.set_rule(name_);
+  event.set_series(rule_->group.name);
+  event.set_from(std::to_string(current));
+  event.set_to(std::to_string(desired));
+  event.set_severity(type == "scaling.limited" ? "warning" : "info");
+  for (const std::string& receiver : rule_->notify) event.add_notify(receiver);
+  proto::ScalingDetail& detail = *event.mutable_scaling();
+  detail.set_group(rule_->group.name);
+  detail.set_policy(wish.policy);
+  detail.set_current(current);
+  detail.set_desired(desired);
+  detail.set_wanted(wish.capacity);
+  detail.set_minimum(limits_now.minimum);
+  detail.set_maximum(limits_now.maximum);
+  detail.set_metric_value(wish.metric_value);
+  return event;
+}
+
+void ScalingGroup::decide(GridTime at_s, std::int64_t current, const Decision& decision,
+                          CapacityLimits limits_now, const EvaluationContext& context,
+                          EventSink& sink) {
+  const Wish& wish = *decision.winner;
+  proto::Event event =
+      make_event("scaling.decided", at_s, current, decision.desired, wish, limits_now, sink);
+  event.set_reason(fmt::format("{} holds at {}: {} -> {} (wanted {}, min {}, max {})", wish.policy,
+                               decimal_text(wish.metric_value), current, decision.desired,
+                               wish.capacity, limits_now.minimum, limits_now.maximum));
+  for (const std::string& receiver : rule_->act) event.add_act(receiver);
+  if (!context.frontier.bounded) event.set_expires_s(at_s + slowest_delay_s(context) + kExpiryS);
+
+  own_ = OwnDecision{decision.desired, current, at_s, event.id()};
+  last_action_s_ = at_s;
+  if (wish.simple) cooldown_until_s_ = at_s + GridTime{wish.cooldown_s};
+  if (decision.desired > current && wish.warm_up_s > 0) {
+    warming_.push_back({at_s + GridTime{wish.warm_up_s}, decision.desired - current});
+  }
+  last_reason_ = event.reason();
+  sink.events.push_back(std::move(event));
+}
+
+void ScalingGroup::report_limit(GridTime at_s, std::int64_t current, const Wish& wish,
+                                CapacityLimits limits_now, EventSink& sink) {
+  const std::int64_t reached = std::max(current, limits_now.maximum);
+  proto::Event event =
+      make_event("scaling.limited", at_s, current, reached, wish, limits_now, sink);
+  event.set_reason(fmt::format("{} wants {}, but the maximum is {}", wish.policy, wish.capacity,
+                               limits_now.maximum));
+  sink.events.push_back(std::move(event));
+}
+
+}  // namespace fleetmeter::alarms

@@ -26,4 +26,9 @@ struct CostQuery {
 [[nodiscard]] Result<std::string> flows_json(const std::string& cost_db, std::int64_t now_s,
                                              std::uint32_t hours);
 
+/// The to-date report of every month in cost.db, as tables for people: what a backtest would have
+/// cost.
+[[nodiscard]] Result<std::string> replay_cost_table(const std::string& cost_db,
+                                                    const aggregator::Inventory& inventory);
+
 }  // namespace fleetmeter::app

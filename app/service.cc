@@ -86,8 +86,9 @@ Result<void> Service::State::open_stores() {
                      "; set `state:` to a directory that can be written"};
   }
   aggregator::SqliteLog::Options log_options;
+  log_options.clock = &clock;
   log_options.fault = options.fault;
-  auto opened = aggregator::SqliteLog::open(path("log.db"), clock, std::move(log_options));
+  auto opened = aggregator::SqliteLog::open(path("log.db"), std::move(log_options));
   if (!opened) return std::move(opened).error();
   log = *std::move(opened);
   auto opened_usage = cost::UsageStore::open(path("cost.db"));

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "aggregator/aggregate_log.h"
@@ -19,10 +20,10 @@
 namespace fleetmeter::app {
 
 struct ServiceOptions {
-  bool until_eof = false;                  ///< Bounded: end when every file is read and evaluated.
-  bool deliver = true;                     ///< With until_eof only when asked for.
-  std::string environment;                 ///< Forced for every record; empty = by the inventory.
-  std::function<void(const char*)> fault;  ///< Test hook of the stores, sources and delivery.
+  bool until_eof = false;   ///< Bounded: end when every file is read and evaluated.
+  bool deliver = true;      ///< With until_eof only when asked for.
+  std::string environment;  ///< Forced for every record; empty = by the inventory.
+  std::function<void(std::string_view)> fault;  ///< Test hook of the stores, sources and delivery.
   std::function<void(std::uint64_t done, std::uint64_t all)> on_read;  ///< Bounded sources: bytes.
   std::function<void(std::int64_t done, std::int64_t all)> on_evaluate;  ///< Log positions.
 };

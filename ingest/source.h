@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -64,7 +65,7 @@ struct SourceContext {
   /// Called with (bytes done, bytes in all) by bounded sources; may be empty.
   std::function<void(std::uint64_t, std::uint64_t)> on_progress;
   /// Test hook: called at named points ("source.after_read", "firehose.before_reply").
-  std::function<void(const char*)> fault;
+  std::function<void(std::string_view)> fault;
 };
 
 /// Settings that every source takes.

@@ -1,0 +1,163 @@
+#include <spdlog/spdlog.h>
+
+#include <fstream>
+#include <iostream>
+#include <thread>
+
+#include "app/command.h"
+#include "app/http_api.h"
+#include "app/logging.h"
+#include "app/run_summary.h"
+#include "app/service.h"
+#include "app/test_clock.h"
+#include "app/test_fault.h"
+
+namespace fleetmeter::app {
+
+namespace {
+
+namespace po = boost::program_options;
+
+struct RunOptions {
+  std::string config = "fleet.yaml", environment, listen, events, log_level = "info";
+  bool until_eof = false, deliver = false, no_http = false, strict = false;
+};
+
+Command make_command(RunOptions& options) {
+  Command command(
+      "fleetmeter run [OPTION]...",
+      "Runs the whole pipeline in one process: sources, alarms, scaling, delivery and the bill, "
+      "with SQLite inside. Serves\n"
+      "the HTTP API. SIGTERM and Ctrl-C drain: what was read is durable, the outbox is safe.",
+      {"fleetmeter run -c fleet.yaml",
+       "fleetmeter run -c fleet.yaml --until-eof --deliver --events events.jsonl",
+       "zcat flow.log.gz | fleetmeter run -c stdin.yaml --until-eof"});
+  command.options().add_options()(
+      "config,c", po::value(&options.config)->default_value(options.config), "configuration file")(
+      "until-eof", po::bool_switch(&options.until_eof),
+      "read the files to their end, evaluate everything, and exit")(
+      "deliver", po::bool_switch(&options.deliver),
+      "with --until-eof: deliver notifications and actions too")(
+      "events", po::value(&options.events),
+      "with --until-eof: write every event to this file, one JSON object a line")(
+      "environment", po::value(&options.environment),
+      "environment of every record, whatever the inventory says")(
+      "http", po::value(&options.listen),
+      "host:port of the API instead of the configuration's; port 0 takes a free one")(
+      "no-http", po::bool_switch(&options.no_http), "serve no API")(
+      "strict", po::bool_switch(&options.strict), "exit 1 when anything was dropped")(
+      "log-level", po::value(&options.log_level)->default_value(options.log_level),
+      "debug, info, warn, error or off");
+  return command;
+}
+
+Result<void> write_file(const std::string& path, const std::string& text) {
+  std::ofstream out(path, std::ios::binary | std::ios::trunc);
+  out << text;
+  out.close();
+  if (!out) return Error{ErrorCode::kUnavailable, path + ": cannot be written"};
+  return {};
+}
+
+/// Reads to the end, evaluates, delivers, and says what came of it.
+int run_to_end(Service& service, const RunOptions& options) {
+  if (auto done = service.run_to_end(); !done) {
+    std::cerr << data_quality(service.counters());
+    return fail(kExitPartly, done.error().message);
+  }
+  if (!options.events.empty()) {
+    const auto events = event_log(service.log());
+    if (!events) return fail(events.error());
+    if (auto written = write_file(options.events, *events); !written) return fail(written.error());
+  }
+  const auto decisions = decisions_table(service.log());
+  if (!decisions) return fail(decisions.error());
+  std::cout << *decisions;
+  std::cerr << data_quality(service.counters());
+  return read_exit_code(service.counters(), options.strict);
+}
+
+/// Until a signal, or until the pipeline has failed for good.
+int run_until_stopped(Service& service) {
+  while (!stop_signals().wait_for(500)) {
+    if (const auto why = service.failure()) {
+      spdlog::error("the pipeline has failed: {}", *why);
+      // The API goes on saying so in /health; an orchestrator restarts us.
+      while (!stop_signals().wait_for(500)) {
+      }
+      return kExitPartly;
+    }
+  }
+  spdlog::info("stopping: draining what was read");
+  return kExitDone;
+}
+
+int run(const RunOptions& options, const Clock& clock, Config config) {
+  ServiceOptions service_options;
+  service_options.until_eof = options.until_eof;
+  service_options.deliver = !options.until_eof || options.deliver;
+  service_options.environment = options.environment;
+  service_options.fault = test_fault();
+  std::unique_ptr<ProgressBar> reading, evaluating;
+  if (options.until_eof && stderr_is_terminal()) {
+    reading = std::make_unique<ProgressBar>("reading");
+    service_options.on_read = [&](std::uint64_t done, std::uint64_t all) {
+      reading->update(done, all);
+    };
+    service_options.on_evaluate = [&](std::int64_t done, std::int64_t all) {
+      if (!evaluating) {
+        reading.reset();
+        evaluating = std::make_unique<ProgressBar>("evaluating");
+      }
+      evaluating->update(static_cast<std::uint64_t>(done), static_cast<std::uint64_t>(all));
+    };
+  }
+  Service service(std::move(config), clock, std::move(service_options));
+  if (options.until_eof && !service.bounded()) {
+    return fail(kExitUsage, options.config +
+                                ": --until-eof needs sources that end: files without `follow`, or "
+                                "- for standard input");
+  }
+  if (auto started = service.start(); !started) return fail(started.error());
+  for (const std::uint16_t port : service.firehose_ports())
+    spdlog::info("Firehose endpoint listens on port {}", port);
+  HttpApi api(service, clock);
+  const bool serve = !options.no_http && !options.until_eof;
+  if (serve) {
+    const std::string listen =
+        options.listen.empty() ? service.config().http_listen : options.listen;
+    if (auto started = api.start(listen); !started) return fail(started.error());
+    spdlog::info("HTTP API listens on port {}", api.port());
+  }
+  const int exit_code =
+      options.until_eof ? run_to_end(service, options) : run_until_stopped(service);
+  reading.reset();
+  evaluating.reset();
+  api.stop();
+  service.drain();
+  return exit_code;
+}
+
+}  // namespace
+
+int command_run(const CommandLine& line) {
+  RunOptions options;
+  Command command = make_command(options);
+  int exit_code = kExitDone;
+  if (!command.parse(line, exit_code)) return exit_code;
+  if (!set_up_logging(options.until_eof && options.log_level == "info" ? "warn"
+                                                                       : options.log_level)) {
+    return fail(kExitUsage, "--log-level: `" + options.log_level +
+                                "` is none of debug, info, warn, error, off");
+  }
+  auto clock = make_clock();
+  if (!clock) return fail(clock.error());
+  std::vector<ConfigWarning> warnings;
+  auto config = load_config(options.config, warnings);
+  if (!config) return fail(config.error());
+  for (const ConfigWarning& warning : warnings)
+    spdlog::warn("{}:{}: {}", options.config, warning.line, warning.message);
+  return run(options, **clock, *std::move(config));
+}
+
+}  // namespace fleetmeter::app

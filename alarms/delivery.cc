@@ -20,25 +20,29 @@ namespace {
 using aggregator::DeliveryState;
 using aggregator::OutboxEntry;
 
-constexpr std::size_t kBatch = 64;              ///< Entries of one receiver held in memory.
-constexpr std::int64_t kLookAgainMs = 1000;     ///< Between two looks at the outbox, and two tries to record an outcome.
-constexpr std::int64_t kEarlyRetryMs = 300'000; ///< Of the oldest entry while others wait behind it.
-constexpr std::int64_t kStopGraceMs = 1000;     ///< For answers under way, so that a stop makes no needless repeat.
+constexpr std::size_t kBatch = 64;  ///< Entries of one receiver held in memory.
+constexpr std::int64_t kLookAgainMs =
+    1000;  ///< Between two looks at the outbox, and two tries to record an outcome.
+constexpr std::int64_t kEarlyRetryMs =
+    300'000;  ///< Of the oldest entry while others wait behind it.
+constexpr std::int64_t kStopGraceMs =
+    1000;  ///< For answers under way, so that a stop makes no needless repeat.
 constexpr std::int64_t kOrphansLookMs = 10'000;
 constexpr std::size_t kOrphansBatch = 1000;
 
 /// One receiver's queue and what is known of it. Only the delivery thread touches it.
 struct Lane {
   Receiver receiver;
-  std::deque<OutboxEntry> queue;    ///< Oldest pending entries, in event order.
-  bool look = true;                 ///< The outbox may hold more than `queue`.
+  std::deque<OutboxEntry> queue;  ///< Oldest pending entries, in event order.
+  bool look = true;               ///< The outbox may hold more than `queue`.
   SteadyTime looked{};
   bool in_flight = false;
-  bool early = false;               ///< The attempt under way is extra: see Deliverer.
+  bool early = false;                     ///< The attempt under way is extra: see Deliverer.
   std::optional<OutboxEntry> unrecorded;  ///< Outcome of the head that the log would not take yet.
   SteadyTime record_tried{};
-  std::int64_t last_try_ms = 0;     ///< Wall time of the last attempt that failed; 0 = the last one succeeded.
-  std::int64_t hold_until_ms = 0;   ///< Asked for with Retry-After.
+  std::int64_t last_try_ms =
+      0;  ///< Wall time of the last attempt that failed; 0 = the last one succeeded.
+  std::int64_t hold_until_ms = 0;  ///< Asked for with Retry-After.
 
   /// Wall time at which the head may be tried.
   [[nodiscard]] std::int64_t due_ms() const {
@@ -68,8 +72,12 @@ struct Deliverer::State {
   bool started = false;
   std::jthread thread;  // Last: it uses everything above.
 
-  State(aggregator::AggregateLog& log_in, std::map<std::string, Receiver> receivers, const Clock& clock_in, Options options_in)
-      : log(log_in), clock(clock_in), options(std::move(options_in)), client(receivers.size(), options.allow_private_targets) {
+  State(aggregator::AggregateLog& log_in, std::map<std::string, Receiver> receivers,
+        const Clock& clock_in, Options options_in)
+      : log(log_in),
+        clock(clock_in),
+        options(std::move(options_in)),
+        client(receivers.size(), options.allow_private_targets) {
     for (auto& [name, receiver] : receivers) {
       Lane& lane = lanes.emplace_back();
       lane.receiver = std::move(receiver);
@@ -105,7 +113,8 @@ void Deliverer::State::run() {
     if (woken.exchange(false)) {
       for (Lane& lane : lanes) lane.look = true;
     }
-    for (std::size_t i = 0; i < lanes.size(); ++i) {  // Each time from another lane: where slots are few all get their turn.
+    for (std::size_t i = 0; i < lanes.size();
+         ++i) {  // Each time from another lane: where slots are few all get their turn.
       const std::size_t index = (turn + i) % lanes.size();
       step(lanes[index], index);
     }
@@ -131,7 +140,8 @@ void Deliverer::State::step(Lane& lane, std::size_t index) {
       conclude(lane, head);
       continue;
     }
-    if (now < lane.due_ms() || client.in_flight() >= std::max(options.parallel_receivers, 1U)) return;
+    if (now < lane.due_ms() || client.in_flight() >= std::max(options.parallel_receivers, 1U))
+      return;
     send(lane, index, now);
   }
 }
@@ -144,7 +154,8 @@ bool Deliverer::State::look(Lane& lane) {
     note_error("the outbox cannot be read: " + pending.error().message);
     return false;
   }
-  lane.queue.assign(std::make_move_iterator(pending->begin()), std::make_move_iterator(pending->end()));
+  lane.queue.assign(std::make_move_iterator(pending->begin()),
+                    std::make_move_iterator(pending->end()));
   lane.look = false;
   return true;
 }
@@ -155,7 +166,8 @@ void Deliverer::State::send(Lane& lane, std::size_t index, std::int64_t now) {
   if (options.fault) options.fault("delivery.before_send");
   counters.attempts.fetch_add(1);
   Result<HttpPost> request = make_request(lane.receiver, head, now / 1000);
-  if (!request) {  // Bad configuration: tried again like an unreachable receiver, so that a fixed secret loses nothing.
+  if (!request) {  // Bad configuration: tried again like an unreachable receiver, so that a fixed
+                   // secret loses nothing.
     HttpOutcome outcome;
     outcome.error = request.error().message;
     finish(lane, outcome);
@@ -197,7 +209,8 @@ void Deliverer::State::conclude(Lane& lane, OutboxEntry entry) {
 bool Deliverer::State::record(Lane& lane) {
   lane.record_tried = clock.steady();
   const Result<void> recorded = log.record_delivery(*lane.unrecorded);
-  if (!recorded && recorded.error().code != ErrorCode::kFenced && recorded.error().code != ErrorCode::kNotFound) {
+  if (!recorded && recorded.error().code != ErrorCode::kFenced &&
+      recorded.error().code != ErrorCode::kNotFound) {
     note_error("a delivery cannot be recorded: " + recorded.error().message);
     return false;
   }
@@ -228,20 +241,24 @@ void Deliverer::State::count(const OutboxEntry& entry) {
   } else {
     counters.dead.fetch_add(1);
     note_error(fmt::format("{}: {}", entry.receiver, entry.last_error));
-    spdlog::error("delivery {} to {} is dead after {} attempts: {}", id, entry.receiver, entry.attempts, entry.last_error);
+    spdlog::error("delivery {} to {} is dead after {} attempts: {}", id, entry.receiver,
+                  entry.attempts, entry.last_error);
   }
 }
 
 /// Entries of receivers that the configuration no longer names would stay pending for ever.
 void Deliverer::State::bury_orphans() {
-  const std::int64_t now = std::chrono::duration_cast<std::chrono::milliseconds>(clock.steady().time_since_epoch()).count();
+  const std::int64_t now =
+      std::chrono::duration_cast<std::chrono::milliseconds>(clock.steady().time_since_epoch())
+          .count();
   if (now - orphans_looked_ms < kOrphansLookMs) return;
   orphans_looked_ms = now;
   Result<std::vector<OutboxEntry>> due = log.due_outbox(now_ms(), kOrphansBatch);
   if (!due) return;
   for (OutboxEntry& entry : *due) {
-    const bool known = std::any_of(lanes.begin(), lanes.end(),
-                                   [&](const Lane& lane) { return lane.receiver.name == entry.receiver; });
+    const bool known = std::any_of(lanes.begin(), lanes.end(), [&](const Lane& lane) {
+      return lane.receiver.name == entry.receiver;
+    });
     if (known) continue;
     entry.state = DeliveryState::kDead;
     entry.last_error = "its receiver is no longer configured";
@@ -257,7 +274,8 @@ int Deliverer::State::wait_ms() const {
   const std::int64_t now = now_ms();
   for (const Lane& lane : lanes) {
     if (lane.in_flight || lane.unrecorded || lane.queue.empty()) continue;
-    if (client.in_flight() >= std::max(options.parallel_receivers, 1U)) continue;  // A finished transfer ends the wait.
+    if (client.in_flight() >= std::max(options.parallel_receivers, 1U))
+      continue;  // A finished transfer ends the wait.
     wait = std::min(wait, std::max<std::int64_t>(lane.due_ms() - now, 0));
   }
   return static_cast<int>(wait);
@@ -272,7 +290,8 @@ void Deliverer::State::wind_down() {
   }
 }
 
-Deliverer::Deliverer(aggregator::AggregateLog& log, std::map<std::string, Receiver> receivers, const Clock& clock, Options options)
+Deliverer::Deliverer(aggregator::AggregateLog& log, std::map<std::string, Receiver> receivers,
+                     const Clock& clock, Options options)
     : state_(std::make_unique<State>(log, std::move(receivers), clock, std::move(options))) {}
 
 Deliverer::~Deliverer() {
@@ -304,7 +323,8 @@ bool Deliverer::drain(std::int64_t timeout_ms) {
     }
     const auto now = std::chrono::steady_clock::now();
     if (now >= deadline) return false;
-    std::unique_lock lock(state_->mutex);  // A signal missed between the count and here costs one short wait.
+    std::unique_lock lock(
+        state_->mutex);  // A signal missed between the count and here costs one short wait.
     state_->settled.wait_until(lock, std::min(deadline, now + std::chrono::milliseconds(50)));
   }
 }

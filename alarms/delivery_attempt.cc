@@ -32,7 +32,8 @@ bool ends_with(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
 }
 
-/// splitmix64: spreads a seed over all bits, so that consecutive ones do not give neighbouring delays.
+/// splitmix64: spreads a seed over all bits, so that consecutive ones do not give neighbouring
+/// delays.
 std::uint64_t spread(std::uint64_t seed) noexcept {
   seed += 0x9E3779B97F4A7C15U;
   seed = (seed ^ (seed >> 30)) * 0xBF58476D1CE4E5B9U;
@@ -51,7 +52,8 @@ void strike_out(std::string& text, const std::string& secret) {
 
 Result<void> check_receiver(const Receiver& receiver) {
   const auto wrong = [&](std::string_view what) {
-    return Error{ErrorCode::kInvalidArgument, fmt::format("receiver '{}': {}", receiver.name, what)};
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("receiver '{}': {}", receiver.name, what)};
   };
   const std::string url = request_url(receiver);
   const bool http = url.rfind("http://", 0) == 0 && url.size() > 7;
@@ -64,21 +66,24 @@ Result<void> check_receiver(const Receiver& receiver) {
       return wrong(signature.error().message);
     }
   }
-  if (receiver.kind == Receiver::Kind::kPagerDuty && receiver.secret.empty()) return wrong("its routing key is empty");
+  if (receiver.kind == Receiver::Kind::kPagerDuty && receiver.secret.empty())
+    return wrong("its routing key is empty");
   return {};
 }
 
 std::int64_t retry_delay_ms(std::uint32_t attempts, bool action, std::uint64_t seed) noexcept {
   FM_CHECK(attempts >= 1);
   const std::size_t step = attempts - 1;
-  const std::int64_t delay_ms = action ? std::min(kSecondMs << std::min<std::size_t>(step, 6), kActionDelayMaxMs)
-                                       : kRetryDelaysMs[std::min(step, kRetryDelaysMs.size() - 1)];
+  const std::int64_t delay_ms =
+      action ? std::min(kSecondMs << std::min<std::size_t>(step, 6), kActionDelayMaxMs)
+             : kRetryDelaysMs[std::min(step, kRetryDelaysMs.size() - 1)];
   const auto permille = static_cast<std::int64_t>(spread(seed) % 201);
   return delay_ms + delay_ms * permille / 1000;
 }
 
 std::string request_url(const Receiver& receiver) {
-  if (receiver.kind == Receiver::Kind::kPagerDuty && receiver.url.empty()) return std::string(kPagerDutyUrl);
+  if (receiver.kind == Receiver::Kind::kPagerDuty && receiver.url.empty())
+    return std::string(kPagerDutyUrl);
   std::string url = receiver.url;
   if (receiver.kind == Receiver::Kind::kAlertmanager && !ends_with(url, kAlertmanagerPath)) {
     while (ends_with(url, "/")) url.pop_back();
@@ -87,7 +92,8 @@ std::string request_url(const Receiver& receiver) {
   return url;
 }
 
-Result<HttpPost> make_request(const Receiver& receiver, const aggregator::OutboxEntry& entry, std::int64_t now_s) {
+Result<HttpPost> make_request(const Receiver& receiver, const aggregator::OutboxEntry& entry,
+                              std::int64_t now_s) {
   HttpPost request;
   request.url = request_url(receiver);
   request.timeout_ms = receiver.timeout_ms;
@@ -102,7 +108,8 @@ Result<HttpPost> make_request(const Receiver& receiver, const aggregator::Outbox
     request.headers.push_back("webhook-signature: " + *signature);
   }
   if (receiver.kind == Receiver::Kind::kPagerDuty) {
-    if (receiver.secret.empty()) return Error{ErrorCode::kInvalidArgument, "the routing key is empty"};
+    if (receiver.secret.empty())
+      return Error{ErrorCode::kInvalidArgument, "the routing key is empty"};
     if (request.body.size() < 2 || request.body.front() != '{') {
       return Error{ErrorCode::kDataLoss, "the stored body is not an object"};
     }
@@ -120,7 +127,8 @@ AttemptVerdict judge(const HttpOutcome& outcome) noexcept {
 
 std::int64_t asked_wait_ms(const HttpOutcome& outcome) noexcept {
   if ((outcome.status != 429 && outcome.status != 503) || !outcome.retry_after_s) return 0;
-  const std::int64_t seconds = std::clamp<std::int64_t>(*outcome.retry_after_s, 1, kAskedWaitMaxMs / kSecondMs);
+  const std::int64_t seconds =
+      std::clamp<std::int64_t>(*outcome.retry_after_s, 1, kAskedWaitMaxMs / kSecondMs);
   return seconds * kSecondMs;
 }
 
@@ -138,9 +146,11 @@ aggregator::OutboxEntry after_attempt(aggregator::OutboxEntry entry, const Recei
     entry.state = aggregator::DeliveryState::kDead;
     return entry;
   }
-  const std::uint64_t seed = std::hash<std::string>{}(entry.event_id + entry.receiver) + entry.attempts;
+  const std::uint64_t seed =
+      std::hash<std::string>{}(entry.event_id + entry.receiver) + entry.attempts;
   const std::int64_t asked_ms = asked_wait_ms(outcome);
-  entry.next_attempt_ms = now_ms + (asked_ms > 0 ? asked_ms : retry_delay_ms(entry.attempts, entry.action, seed));
+  entry.next_attempt_ms =
+      now_ms + (asked_ms > 0 ? asked_ms : retry_delay_ms(entry.attempts, entry.action, seed));
   if (entry.expires_s > 0) {  // So that its expiry is recorded when it happens.
     entry.next_attempt_ms = std::min(entry.next_attempt_ms, entry.expires_s * kSecondMs + 1);
   }

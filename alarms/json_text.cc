@@ -11,12 +11,18 @@ namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
-/// Length of the UTF-8 sequence at the front of `text`, 0 when there is none (RFC 3629: no overlong form, no surrogate).
+/// Length of the UTF-8 sequence at the front of `text`, 0 when there is none (RFC 3629: no overlong
+/// form, no surrogate).
 std::size_t sequence_length(std::string_view text) {
-  const auto byte = [&](std::size_t at) -> unsigned { return static_cast<unsigned char>(text[at]); };
+  const auto byte = [&](std::size_t at) -> unsigned {
+    return static_cast<unsigned char>(text[at]);
+  };
   const unsigned lead = byte(0);
   if (lead < 0x80) return 1;
-  const std::size_t length = lead >= 0xC2 && lead < 0xE0 ? 2 : (lead & 0xF0U) == 0xE0 ? 3 : lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
+  const std::size_t length = lead >= 0xC2 && lead < 0xE0   ? 2
+                             : (lead & 0xF0U) == 0xE0      ? 3
+                             : lead >= 0xF0 && lead < 0xF5 ? 4
+                                                           : 0;
   if (length == 0 || text.size() < length) return 0;
   for (std::size_t i = 1; i < length; ++i) {
     if ((byte(i) & 0xC0U) != 0x80) return 0;
@@ -49,11 +55,21 @@ std::string json_string(std::string_view text) {
   std::string json = "\"";
   for (const char c : valid_utf8(text)) {
     switch (c) {
-      case '"': json += "\\\""; break;
-      case '\\': json += "\\\\"; break;
-      case '\n': json += "\\n"; break;
-      case '\r': json += "\\r"; break;
-      case '\t': json += "\\t"; break;
+      case '"':
+        json += "\\\"";
+        break;
+      case '\\':
+        json += "\\\\";
+        break;
+      case '\n':
+        json += "\\n";
+        break;
+      case '\r':
+        json += "\\r";
+        break;
+      case '\t':
+        json += "\\t";
+        break;
       default:
         if (static_cast<unsigned char>(c) < 0x20) {
           json += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
@@ -72,15 +88,16 @@ std::string rfc3339(std::int64_t time_s) {
   const std::chrono::year_month_day date{midnight};
   const std::chrono::hh_mm_ss clock{time - midnight};
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", static_cast<int>(date.year()),
-                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), clock.hours().count(),
-                     clock.minutes().count(), clock.seconds().count());
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                     clock.hours().count(), clock.minutes().count(), clock.seconds().count());
 }
 
 std::string cut_text(std::string_view text, std::size_t characters_max) {
   FM_CHECK(characters_max >= 40);
   const std::size_t characters = count_characters(text);
   if (characters <= characters_max) return std::string(text);
-  // The note's own length depends on the count in it; 16 digits of room are more than any text needs.
+  // The note's own length depends on the count in it; 16 digits of room are more than any text
+  // needs.
   const std::size_t keep = characters_max - std::string_view(" . (+ characters)").size() - 16;
   std::size_t kept = 0;
   std::size_t end = 0;

@@ -6,7 +6,8 @@
 
 namespace fleetmeter::alarms {
 
-/// A JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD, so that what we send always parses.
+/// A JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD, so that what we send
+/// always parses.
 [[nodiscard]] std::string json_string(std::string_view text);
 
 /// `text` with every byte sequence that is not UTF-8 replaced by U+FFFD.
@@ -15,8 +16,9 @@ namespace fleetmeter::alarms {
 /// "2024-12-20T12:00:00Z".
 [[nodiscard]] std::string rfc3339(std::int64_t time_s);
 
-/// `text` unchanged when it has at most `characters_max` code points; else cut to fit with " … (+N characters)" at its end,
-/// where N is what was left out. `text` must be UTF-8, `characters_max` at least 40.
+/// `text` unchanged when it has at most `characters_max` code points; else cut to fit with " … (+N
+/// characters)" at its end, where N is what was left out. `text` must be UTF-8, `characters_max` at
+/// least 40.
 [[nodiscard]] std::string cut_text(std::string_view text, std::size_t characters_max);
 
 }  // namespace fleetmeter::alarms

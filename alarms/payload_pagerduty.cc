@@ -21,9 +21,10 @@ std::string_view severity_of(const proto::Event& event) {
 }
 
 std::string details(const proto::Event& event) {
-  std::string json = fmt::format(R"({{"event_id":{},"from":{},"to":{},"reason":{})", json_string(event.id()),
-                                 json_string(event.from()), json_string(event.to()),
-                                 json_string(cut_text(valid_utf8(event.reason()), kReasonMax)));
+  std::string json =
+      fmt::format(R"({{"event_id":{},"from":{},"to":{},"reason":{})", json_string(event.id()),
+                  json_string(event.from()), json_string(event.to()),
+                  json_string(cut_text(valid_utf8(event.reason()), kReasonMax)));
   const proto::AlarmDetail& alarm = event.alarm();
   const int count = std::min(alarm.dimension_names_size(), alarm.dimension_values_size());
   std::string dimensions;
@@ -47,17 +48,23 @@ std::string pagerduty_dedup_key(const proto::Event& event) {
 }
 
 std::string pagerduty_body(const proto::Event& event) {
-  const std::string head = fmt::format(R"({{"event_action":"{}","dedup_key":"{}")",
-                                       event.to() == "OK" ? "resolve" : "trigger", pagerduty_dedup_key(event));
+  const std::string head =
+      fmt::format(R"({{"event_action":"{}","dedup_key":"{}")",
+                  event.to() == "OK" ? "resolve" : "trigger", pagerduty_dedup_key(event));
   if (event.to() == "OK") return head + "}";
-  const std::string subject = event.series().empty() ? headline(event) : headline(event) + " on " + event.series();
-  const std::string summary = cut_text(valid_utf8(fmt::format("[{}] {}: {}", event.environment(), subject, event.reason())), kSummaryMax);
+  const std::string subject =
+      event.series().empty() ? headline(event) : headline(event) + " on " + event.series();
+  const std::string summary =
+      cut_text(valid_utf8(fmt::format("[{}] {}: {}", event.environment(), subject, event.reason())),
+               kSummaryMax);
   const std::string& source = event.series().empty() ? event.environment() : event.series();
-  return head + fmt::format(R"(,"payload":{{"summary":{},"source":{},"severity":"{}","timestamp":"{}","component":{},)"
-                            R"("group":{},"custom_details":{}}}}})",
-                            json_string(summary), json_string(source.empty() ? "fleetmeter" : source), severity_of(event),
-                            rfc3339(event.time_s()), json_string(event.rule()), json_string(event.environment()),
-                            details(event));
+  return head +
+         fmt::format(
+             R"(,"payload":{{"summary":{},"source":{},"severity":"{}","timestamp":"{}","component":{},)"
+             R"("group":{},"custom_details":{}}}}})",
+             json_string(summary), json_string(source.empty() ? "fleetmeter" : source),
+             severity_of(event), rfc3339(event.time_s()), json_string(event.rule()),
+             json_string(event.environment()), details(event));
 }
 
 }  // namespace fleetmeter::alarms

@@ -15,14 +15,19 @@ namespace {
 constexpr std::size_t kHeaderMax = 150;
 constexpr std::size_t kSectionMax = 3000;
 constexpr std::size_t kFieldMax = 2000;
-constexpr std::size_t kEntityMax = 5;  ///< "&amp;": an escaped text is at most this many times as long.
+constexpr std::size_t kEntityMax =
+    5;  ///< "&amp;": an escaped text is at most this many times as long.
 
-/// Escaped for mrkdwn and at most `characters_max` long after escaping, without cutting an entity in two.
+/// Escaped for mrkdwn and at most `characters_max` long after escaping, without cutting an entity
+/// in two.
 std::string mrkdwn(std::string_view raw, std::size_t characters_max) {
   const auto escape = [](std::string_view text) {
     std::string escaped;
     for (const char c : text) {
-      c == '&' ? escaped += "&amp;" : c == '<' ? escaped += "&lt;" : c == '>' ? escaped += "&gt;" : escaped += c;
+      c == '&'   ? escaped += "&amp;"
+      : c == '<' ? escaped += "&lt;"
+      : c == '>' ? escaped += "&gt;"
+                 : escaped += c;
     }
     return escaped;
   };
@@ -30,7 +35,9 @@ std::string mrkdwn(std::string_view raw, std::size_t characters_max) {
   std::string escaped = escape(text);
   if (cut_text(escaped, characters_max) == escaped) return escaped;
   std::size_t raw_max = characters_max;
-  while (raw_max > characters_max / kEntityMax) {  // The longest raw text whose escaped form fits, in coarse steps.
+  while (raw_max >
+         characters_max /
+             kEntityMax) {  // The longest raw text whose escaped form fits, in coarse steps.
     escaped = escape(cut_text(text, raw_max));
     if (cut_text(escaped, characters_max) == escaped) return escaped;
     raw_max -= characters_max / 20;
@@ -51,11 +58,15 @@ std::vector<std::pair<std::string, std::string>> shown_fields(const proto::Event
   }
   if (event.has_alarm()) {
     const proto::AlarmDetail& alarm = event.alarm();
-    fields.emplace_back("Metric", fmt::format("{} {} {}", alarm.namespace_(), alarm.metric(), alarm.statistic()));
-    fields.emplace_back("Threshold", fmt::format("{} {}, {} of {} at {} s", alarm.comparison(), number(alarm.threshold()),
-                                                 alarm.datapoints_to_alarm(), alarm.evaluation_periods(), alarm.period_s()));
+    fields.emplace_back(
+        "Metric", fmt::format("{} {} {}", alarm.namespace_(), alarm.metric(), alarm.statistic()));
+    fields.emplace_back(
+        "Threshold",
+        fmt::format("{} {}, {} of {} at {} s", alarm.comparison(), number(alarm.threshold()),
+                    alarm.datapoints_to_alarm(), alarm.evaluation_periods(), alarm.period_s()));
     if (alarm.recent_value_size() > 0) {
-      fields.emplace_back("Newest value", number(alarm.recent_value(alarm.recent_value_size() - 1)));
+      fields.emplace_back("Newest value",
+                          number(alarm.recent_value(alarm.recent_value_size() - 1)));
     }
   }
   if (event.has_scaling()) {
@@ -70,14 +81,17 @@ std::vector<std::pair<std::string, std::string>> shown_fields(const proto::Event
 
 std::string slack_body(const proto::Event& event) {
   const std::string title = cut_text(valid_utf8(headline(event)), kHeaderMax);
-  const std::string reason = event.reason().empty() ? std::string("(no reason given)") : event.reason();
+  const std::string reason =
+      event.reason().empty() ? std::string("(no reason given)") : event.reason();
   std::string fields;
   for (const auto& [name, value] : shown_fields(event)) {
     if (!fields.empty()) fields += ',';
-    const std::string text = fmt::format("*{}*\n{}", name, mrkdwn(value, kFieldMax - name.size() - 3));
+    const std::string text =
+        fmt::format("*{}*\n{}", name, mrkdwn(value, kFieldMax - name.size() - 3));
     fields += fmt::format(R"({{"type":"mrkdwn","text":{}}})", json_string(text));
   }
-  const std::string context = fmt::format("{} | {}", mrkdwn(event.environment(), kFieldMax - 40), rfc3339(event.time_s()));
+  const std::string context =
+      fmt::format("{} | {}", mrkdwn(event.environment(), kFieldMax - 40), rfc3339(event.time_s()));
   return fmt::format(
       R"({{"text":{},"blocks":[{{"type":"header","text":{{"type":"plain_text","text":{}}}}},)"
       R"({{"type":"section","text":{{"type":"mrkdwn","text":{}}}}},{{"type":"section","fields":[{}]}},)"

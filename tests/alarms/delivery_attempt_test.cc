@@ -17,18 +17,21 @@ HttpOutcome answered(long status) {
 }
 
 TEST(DeliveryAttempt, TellsSuccessFromFailureForNowAndForGood) {
-  for (const long status : {200, 202, 204, 299}) EXPECT_EQ(judge(answered(status)), AttemptVerdict::kDelivered) << status;
+  for (const long status : {200, 202, 204, 299})
+    EXPECT_EQ(judge(answered(status)), AttemptVerdict::kDelivered) << status;
   for (const long status : {0, 301, 307, 408, 425, 429, 500, 502, 503, 504, 599}) {
     EXPECT_EQ(judge(answered(status)), AttemptVerdict::kRetry) << status;
   }
-  for (const long status : {400, 401, 403, 404, 410, 413, 422}) EXPECT_EQ(judge(answered(status)), AttemptVerdict::kDead) << status;
+  for (const long status : {400, 401, 403, 404, 410, 413, 422})
+    EXPECT_EQ(judge(answered(status)), AttemptVerdict::kDead) << status;
 }
 
 TEST(DeliveryAttempt, SpacesRetriesFromSecondsToADayWithJitter) {
   const std::int64_t seconds[] = {5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400, 86400};
   for (std::uint32_t attempts = 1; attempts <= 10; ++attempts) {
     std::set<std::int64_t> delays;
-    for (std::uint64_t seed = 0; seed < 100; ++seed) delays.insert(retry_delay_ms(attempts, false, seed));
+    for (std::uint64_t seed = 0; seed < 100; ++seed)
+      delays.insert(retry_delay_ms(attempts, false, seed));
     const std::int64_t base_ms = seconds[attempts - 1] * 1000;
     EXPECT_GE(*delays.begin(), base_ms);
     EXPECT_LE(*delays.rbegin(), base_ms + base_ms / 5);
@@ -38,7 +41,8 @@ TEST(DeliveryAttempt, SpacesRetriesFromSecondsToADayWithJitter) {
 
 TEST(DeliveryAttempt, RetriesAnActionFastEnoughToLandWithinFiveMinutes) {
   std::int64_t since_start_ms = 0;
-  for (std::uint32_t attempts = 1; attempts <= 7; ++attempts) since_start_ms += retry_delay_ms(attempts, true, attempts);
+  for (std::uint32_t attempts = 1; attempts <= 7; ++attempts)
+    since_start_ms += retry_delay_ms(attempts, true, attempts);
   EXPECT_LT(since_start_ms, 300'000);
   EXPECT_LE(retry_delay_ms(1, true, 7), 1200);
   EXPECT_LE(retry_delay_ms(4'000'000'000U, true, 7), 72'000);
@@ -84,7 +88,9 @@ TEST(DeliveryAttempt, FillsInTheServicesAddress) {
 }
 
 TEST(DeliveryAttempt, ChecksAReceiverAndNamesWhatIsWrong) {
-  Receiver receiver{.name = "ops", .url = "https://example.com/hook", .secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"};
+  Receiver receiver{.name = "ops",
+                    .url = "https://example.com/hook",
+                    .secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"};
   EXPECT_TRUE(check_receiver(receiver));
   const auto broken = [&](auto change) {
     Receiver copy = receiver;
@@ -92,13 +98,23 @@ TEST(DeliveryAttempt, ChecksAReceiverAndNamesWhatIsWrong) {
     const Result<void> result = check_receiver(copy);
     return result ? std::string("fine") : result.error().message;
   };
-  EXPECT_NE(broken([](Receiver& r) { r.url = "ftp://example.com"; }).find("http"), std::string::npos);
+  EXPECT_NE(broken([](Receiver& r) { r.url = "ftp://example.com"; }).find("http"),
+            std::string::npos);
   EXPECT_NE(broken([](Receiver& r) { r.url = ""; }).find("http"), std::string::npos);
   EXPECT_NE(broken([](Receiver& r) { r.secret = ""; }).find("secret is empty"), std::string::npos);
   EXPECT_NE(broken([](Receiver& r) { r.timeout_ms = 0; }).find("timeout"), std::string::npos);
-  EXPECT_NE(broken([](Receiver& r) { r.attempts_max = 0; }).find("attempts_max"), std::string::npos);
-  EXPECT_NE(broken([](Receiver& r) { r.kind = Receiver::Kind::kPagerDuty; r.secret = ""; }).find("routing key"), std::string::npos);
-  EXPECT_EQ(broken([](Receiver& r) { r.kind = Receiver::Kind::kSlack; r.secret = ""; }), "fine");
+  EXPECT_NE(broken([](Receiver& r) { r.attempts_max = 0; }).find("attempts_max"),
+            std::string::npos);
+  EXPECT_NE(broken([](Receiver& r) {
+              r.kind = Receiver::Kind::kPagerDuty;
+              r.secret = "";
+            }).find("routing key"),
+            std::string::npos);
+  EXPECT_EQ(broken([](Receiver& r) {
+              r.kind = Receiver::Kind::kSlack;
+              r.secret = "";
+            }),
+            "fine");
 }
 
 TEST(DeliveryAttempt, MakesPrintableAsciiOfWhatAReceiverAnswers) {
@@ -113,13 +129,31 @@ TEST(DeliveryAttempt, MakesPrintableAsciiOfWhatAReceiverAnswers) {
 }
 
 TEST(PrivateAddress, IsWhatTheInternetDoesNotRoute) {
-  for (const char* address : {"10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "127.0.0.1", "169.254.169.254", "100.64.0.1",
-                              "0.0.0.0", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fd00:ec2::254",
-                              "::ffff:10.0.0.1", "64:ff9b::a00:1", "ff02::1", "nonsense", ""}) {
+  for (const char* address : {"10.0.0.1",
+                              "172.16.0.1",
+                              "172.31.255.255",
+                              "192.168.1.1",
+                              "127.0.0.1",
+                              "169.254.169.254",
+                              "100.64.0.1",
+                              "0.0.0.0",
+                              "224.0.0.1",
+                              "255.255.255.255",
+                              "::1",
+                              "::",
+                              "fe80::1",
+                              "fe80::1%eth0",
+                              "fd00:ec2::254",
+                              "::ffff:10.0.0.1",
+                              "64:ff9b::a00:1",
+                              "ff02::1",
+                              "nonsense",
+                              ""}) {
     EXPECT_TRUE(is_private_address(address)) << address;
   }
-  for (const char* address : {"8.8.8.8", "172.15.0.1", "172.32.0.1", "100.63.0.1", "100.128.0.1", "169.253.0.1", "192.167.0.1",
-                              "2600:1f18::1", "::ffff:8.8.8.8", "64:ff9b::808:808"}) {
+  for (const char* address :
+       {"8.8.8.8", "172.15.0.1", "172.32.0.1", "100.63.0.1", "100.128.0.1", "169.253.0.1",
+        "192.167.0.1", "2600:1f18::1", "::ffff:8.8.8.8", "64:ff9b::808:808"}) {
     EXPECT_FALSE(is_private_address(address)) << address;
   }
 }

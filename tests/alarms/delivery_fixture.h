@@ -25,11 +25,13 @@
 
 namespace fleetmeter::alarms {
 
-/// Real time plus what it was advanced by, so that a retry in half an hour is a retry now. Thread safe.
+/// Real time plus what it was advanced by, so that a retry in half an hour is a retry now. Thread
+/// safe.
 class JumpClock final : public Clock {
  public:
   [[nodiscard]] WallTime wall() const override {
-    return std::chrono::time_point_cast<Milliseconds>(std::chrono::system_clock::now()) + Milliseconds(ahead_ms_.load());
+    return std::chrono::time_point_cast<Milliseconds>(std::chrono::system_clock::now()) +
+           Milliseconds(ahead_ms_.load());
   }
   [[nodiscard]] SteadyTime steady() const override { return std::chrono::steady_clock::now(); }
   void advance(Milliseconds by) { ahead_ms_ += by.count(); }
@@ -49,7 +51,8 @@ class MemoryOutbox final : public aggregator::AggregateLog {
   }
   Entry find(const std::string& event_id) {
     const std::lock_guard lock(mutex_);
-    const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.event_id == event_id; });
+    const auto found = std::find_if(entries_.begin(), entries_.end(),
+                                    [&](const Entry& e) { return e.event_id == event_id; });
     return found == entries_.end() ? Entry{} : *found;
   }
   void refuse_records(int count) { records_to_refuse_ = count; }
@@ -59,9 +62,12 @@ class MemoryOutbox final : public aggregator::AggregateLog {
     const std::lock_guard lock(mutex_);
     std::vector<Entry> due;
     for (const Entry& entry : entries_) {
-      if (entry.state == aggregator::DeliveryState::kPending && entry.next_attempt_ms <= now_ms) due.push_back(entry);
+      if (entry.state == aggregator::DeliveryState::kPending && entry.next_attempt_ms <= now_ms)
+        due.push_back(entry);
     }
-    std::stable_sort(due.begin(), due.end(), [](const Entry& a, const Entry& b) { return a.event_time_s < b.event_time_s; });
+    std::stable_sort(due.begin(), due.end(), [](const Entry& a, const Entry& b) {
+      return a.event_time_s < b.event_time_s;
+    });
     if (due.size() > limit) due.resize(limit);
     return due;
   }
@@ -87,19 +93,41 @@ class MemoryOutbox final : public aggregator::AggregateLog {
   }
 
   // Delivery uses none of these.
-  Result<std::map<aggregator::LogPartition, aggregator::LogPosition>> append(aggregator::Commit) override { return none(); }
+  Result<std::map<aggregator::LogPartition, aggregator::LogPosition>> append(
+      aggregator::Commit) override {
+    return none();
+  }
   Result<std::optional<std::string>> source_position(std::string_view) override { return none(); }
-  Result<std::vector<std::string>> seen_keys(const std::vector<std::string>&) override { return none(); }
+  Result<std::vector<std::string>> seen_keys(const std::vector<std::string>&) override {
+    return none();
+  }
   std::vector<aggregator::LogPartition> owned_partitions() override { return {0}; }
-  Result<std::vector<aggregator::LogEntry>> read(aggregator::LogPartition, aggregator::LogPosition, std::size_t) override { return none(); }
-  bool wait(aggregator::LogPartition, aggregator::LogPosition, std::int64_t) override { return false; }
-  Result<aggregator::LogPosition> last_position(aggregator::LogPartition) override { return none(); }
-  Result<aggregator::LogPosition> evaluated_position(aggregator::LogPartition) override { return none(); }
+  Result<std::vector<aggregator::LogEntry>> read(aggregator::LogPartition, aggregator::LogPosition,
+                                                 std::size_t) override {
+    return none();
+  }
+  bool wait(aggregator::LogPartition, aggregator::LogPosition, std::int64_t) override {
+    return false;
+  }
+  Result<aggregator::LogPosition> last_position(aggregator::LogPartition) override {
+    return none();
+  }
+  Result<aggregator::LogPosition> evaluated_position(aggregator::LogPartition) override {
+    return none();
+  }
   Result<void> commit_outputs(aggregator::Outputs) override { return none(); }
-  Result<void> put_snapshot(aggregator::LogPartition, const aggregator::Snapshot&) override { return none(); }
-  Result<std::optional<aggregator::Snapshot>> latest_snapshot(aggregator::LogPartition) override { return none(); }
-  Result<std::uint64_t> prune(aggregator::LogPartition, std::int64_t, std::uint64_t) override { return none(); }
-  Result<std::vector<proto::Event>> events(const aggregator::EventQuery&) override { return none(); }
+  Result<void> put_snapshot(aggregator::LogPartition, const aggregator::Snapshot&) override {
+    return none();
+  }
+  Result<std::optional<aggregator::Snapshot>> latest_snapshot(aggregator::LogPartition) override {
+    return none();
+  }
+  Result<std::uint64_t> prune(aggregator::LogPartition, std::int64_t, std::uint64_t) override {
+    return none();
+  }
+  Result<std::vector<proto::Event>> events(const aggregator::EventQuery&) override {
+    return none();
+  }
 
  private:
   static Error none() { return {ErrorCode::kInternal, "only the outbox is kept in memory"}; }
@@ -133,7 +161,9 @@ class LocalReceiver {
     return at == std::string::npos ? std::string{} : text.substr(at);
   }
   [[nodiscard]] int result() const { return result_; }
-  [[nodiscard]] std::string url() const { return "http://127.0.0.1:" + std::to_string(port_) + "/hooks"; }
+  [[nodiscard]] std::string url() const {
+    return "http://127.0.0.1:" + std::to_string(port_) + "/hooks";
+  }
   [[nodiscard]] std::vector<std::string> lines() const {
     std::vector<std::string> found;
     std::ifstream file(options_.out_path);
@@ -150,14 +180,18 @@ class LocalReceiver {
   std::jthread thread_;
 };
 
-/// A peer that takes connections, keeps what was sent first on each, and gives one fixed answer, or none at all.
+/// A peer that takes connections, keeps what was sent first on each, and gives one fixed answer, or
+/// none at all.
 class RawServer {
  public:
-  explicit RawServer(std::string answer) : answer_(std::move(answer)), listener_(socket(AF_INET, SOCK_STREAM, 0)) {
+  explicit RawServer(std::string answer)
+      : answer_(std::move(answer)), listener_(socket(AF_INET, SOCK_STREAM, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || listen(listener_, 16) != 0) std::abort();
+    if (bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+        listen(listener_, 16) != 0)
+      std::abort();
     socklen_t size = sizeof address;
     getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
     port_ = ntohs(address.sin_port);
@@ -170,7 +204,9 @@ class RawServer {
     close(listener_);
     for (const int connection : connections_) close(connection);
   }
-  [[nodiscard]] std::string url() const { return "http://127.0.0.1:" + std::to_string(port_) + "/"; }
+  [[nodiscard]] std::string url() const {
+    return "http://127.0.0.1:" + std::to_string(port_) + "/";
+  }
   [[nodiscard]] std::size_t connections() const { return accepted_; }
   [[nodiscard]] std::string request() {
     const std::lock_guard lock(mutex_);

@@ -38,7 +38,8 @@ class DeliveryTest : public testing::Test {
     added = {.name = name, .kind = Receiver::Kind::kWebhook, .url = url, .secret = kSecret};
     return added;
   }
-  void queue(const std::string& event_id, const std::string& to, std::int64_t time_s = 100, std::int64_t expires_s = 0) {
+  void queue(const std::string& event_id, const std::string& to, std::int64_t time_s = 100,
+             std::int64_t expires_s = 0) {
     aggregator::OutboxEntry entry;
     entry.event_id = event_id;
     entry.receiver = to;
@@ -71,7 +72,8 @@ class DeliveryTest : public testing::Test {
   std::map<std::string, Receiver> receivers_;
   Deliverer::Options options_;
   std::unique_ptr<Deliverer> deliverer_;
-  std::string path_ = testing::TempDir() + "delivery_" + testing::UnitTest::GetInstance()->current_test_info()->name();
+  std::string path_ = testing::TempDir() + "delivery_" +
+                      testing::UnitTest::GetInstance()->current_test_info()->name();
 };
 
 TEST_F(DeliveryTest, SendsASignedWebhookThatAVerifierAccepts) {
@@ -103,7 +105,9 @@ TEST_F(DeliveryTest, RetriesAfter503WithTheSameIdAndBody) {
   EXPECT_EQ(outbox_.find("e1").attempts, 3U);
   EXPECT_EQ(outbox_.find("e1").last_error, "");
   EXPECT_EQ(deliverer_->counters().failed.load(), 2U);
-  EXPECT_THAT(local.stop(), HasSubstr(R"("requests":3,"deliveries":1,"distinct_ids":1,"duplicates":0,"conflicts":0)"));
+  EXPECT_THAT(
+      local.stop(),
+      HasSubstr(R"("requests":3,"deliveries":1,"distinct_ids":1,"duplicates":0,"conflicts":0)"));
 }
 
 TEST_F(DeliveryTest, WaitsAsLongAsRetryAfterSays) {
@@ -140,7 +144,8 @@ TEST_F(DeliveryTest, PutsWhatAReceiverRefusesForGoodIntoTheDeadLetterAtOnce) {
     ASSERT_TRUE(start().drain(5000));
     EXPECT_EQ(outbox_.find("bad" + name).state, DeliveryState::kDead);
     EXPECT_EQ(outbox_.find("bad" + name).attempts, 1U);
-    EXPECT_THAT(outbox_.find("bad" + name).last_error, HasSubstr("status " + std::to_string(status)));
+    EXPECT_THAT(outbox_.find("bad" + name).last_error,
+                HasSubstr("status " + std::to_string(status)));
     EXPECT_EQ(outbox_.find("good" + name).state, DeliveryState::kDelivered);
     EXPECT_EQ(deliverer_->counters().dead.load(), 1U);
     deliverer_.reset();
@@ -178,7 +183,8 @@ TEST_F(DeliveryTest, KeepsEventOrderPerReceiverWhileTheOldestIsRetried) {
   ASSERT_TRUE(deliverer_->drain(5000));
   const std::vector<std::string> lines = local.lines();
   ASSERT_EQ(lines.size(), 10U);
-  for (std::size_t i = 0; i < lines.size(); ++i) EXPECT_THAT(lines[i], HasSubstr("\"id\":\"e" + std::to_string(i) + "-"));
+  for (std::size_t i = 0; i < lines.size(); ++i)
+    EXPECT_THAT(lines[i], HasSubstr("\"id\":\"e" + std::to_string(i) + "-"));
 }
 
 TEST_F(DeliveryTest, TriesEarlyWithoutUsingUpAnAttemptWhenOthersWaitBehind) {
@@ -210,7 +216,8 @@ TEST_F(DeliveryTest, AReceiverThatHangsOrRefusesBlocksNoOther) {
   receiver("b-closed", "http://127.0.0.1:1/");
   receiver("c-works", local.url());
   for (int i = 0; i < 100; ++i) {  // More than a batch.
-    for (const char* name : {"a-hangs", "b-closed", "c-works"}) queue(name + std::to_string(i), name, i);
+    for (const char* name : {"a-hangs", "b-closed", "c-works"})
+      queue(name + std::to_string(i), name, i);
   }
   start();
   EXPECT_TRUE(reaches("c-works99", DeliveryState::kDelivered));
@@ -314,7 +321,8 @@ TEST_F(DeliveryTest, GoesOnAfterARestartWithoutRepeatingWhatWasDelivered) {
 
 TEST_F(DeliveryTest, DoesNotFollowARedirect) {
   LocalReceiver target(receiving());
-  RawServer redirecting("HTTP/1.1 307 Temporary Redirect\r\nLocation: " + target.url() + "\r\nContent-Length: 0\r\n\r\n");
+  RawServer redirecting("HTTP/1.1 307 Temporary Redirect\r\nLocation: " + target.url() +
+                        "\r\nContent-Length: 0\r\n\r\n");
   receiver("ops", redirecting.url());
   queue("e1", "ops");
   start();
@@ -342,18 +350,56 @@ TEST_F(DeliveryTest, AddsPagerDutysRoutingKeyOnTheWayOutOnly) {
   duty.secret = "R0123456789abcdefghijklmnopqrstu";
   queue("e1", "duty");
   ASSERT_TRUE(start().drain(5000));
-  EXPECT_THAT(pagerduty.request(), HasSubstr(R"({"routing_key":"R0123456789abcdefghijklmnopqrstu","type":"test","data":"e1"})"));
+  EXPECT_THAT(
+      pagerduty.request(),
+      HasSubstr(R"({"routing_key":"R0123456789abcdefghijklmnopqrstu","type":"test","data":"e1"})"));
   EXPECT_THAT(pagerduty.request(), Not(HasSubstr("webhook-signature")));
   EXPECT_THAT(outbox_.find("e1").body, Not(HasSubstr("R0123456789")));
 }
 
 TEST_F(DeliveryTest, NeverShowsASecretThatAReceiverEchoes) {
-  RawServer echo("HTTP/1.1 400 Bad Request\r\nContent-Length: 60\r\n\r\nbad secret whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw, go away!!");
+  RawServer echo(
+      "HTTP/1.1 400 Bad Request\r\nContent-Length: 60\r\n\r\nbad secret "
+      "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw, go away!!");
   receiver("ops", echo.url());
   queue("e1", "ops");
   ASSERT_TRUE(start().drain(5000));
   EXPECT_THAT(outbox_.find("e1").last_error, HasSubstr("bad secret ***"));
   EXPECT_THAT(*deliverer_->last_error(), Not(HasSubstr("MfKQ9")));
+}
+
+TEST_F(DeliveryTest, TheReceiverEndsByItselfOnceAllThatWasExpectedHasArrived) {
+  const std::string expected = path_ + ".expected";
+  std::ofstream(expected) << "e1\n" << webhook_id("e2", "ops") << "\n";
+  app::ReceiveOptions options = receiving();
+  options.expect_path = expected;
+  LocalReceiver local(options);
+  receiver("ops", local.url());
+  queue("e1", "ops", 1);
+  ASSERT_TRUE(start().drain(5000));
+  EXPECT_EQ(local.result(), -1);  // Still serving: e2 is missing.
+  queue("e2", "ops", 2);
+  ASSERT_TRUE(deliverer_->drain(5000));
+  EXPECT_TRUE(eventually([&] { return local.result() == 0; }));
+  EXPECT_THAT(local.stop(), HasSubstr(R"("missing":0)"));
+  std::remove(expected.c_str());
+}
+
+TEST_F(DeliveryTest, TheReceiverRefusesABodyOverItsLimitAndReportsWhatIsMissing) {
+  const std::string expected = path_ + ".expected";
+  std::ofstream(expected) << "e1\n";
+  app::ReceiveOptions options = receiving();
+  options.expect_path = expected;
+  options.body_bytes_max = 10;
+  LocalReceiver local(options);
+  receiver("ops", local.url());
+  queue("e1", "ops");
+  ASSERT_TRUE(start().drain(5000));
+  EXPECT_EQ(outbox_.find("e1").last_error, "status 413");
+  EXPECT_EQ(outbox_.find("e1").state, DeliveryState::kDead);
+  EXPECT_THAT(local.stop(), HasSubstr(R"("deliveries":0)"));
+  EXPECT_EQ(local.result(), 1);
+  std::remove(expected.c_str());
 }
 
 TEST_F(DeliveryTest, BuriesEntriesOfAReceiverThatIsNoLongerConfigured) {

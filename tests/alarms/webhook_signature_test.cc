@@ -34,7 +34,8 @@ TEST(WebhookSignature, AcceptsMissingPadding) {
 }
 
 TEST(WebhookSignature, RefusesAnEmptyOrUndecodableSecretAndDoesNotShowIt) {
-  for (const char* secret : {"", "whsec_", "whsec_=", "whsec_c2Vj*mV0", "whsec_c2VjcmV0c", "whsec_c2V=cmV0", "whsec_c2VjcmV0===="}) {
+  for (const char* secret : {"", "whsec_", "whsec_=", "whsec_c2Vj*mV0", "whsec_c2VjcmV0c",
+                             "whsec_c2V=cmV0", "whsec_c2VjcmV0===="}) {
     const Result<std::string> signature = sign_webhook(secret, kId, kTime, kBody);
     ASSERT_FALSE(signature) << secret;
     EXPECT_EQ(signature.error().code, ErrorCode::kInvalidArgument);
@@ -42,10 +43,13 @@ TEST(WebhookSignature, RefusesAnEmptyOrUndecodableSecretAndDoesNotShowIt) {
   }
 }
 
-TEST(WebhookSignature, RefusesAnIdWithADot) { EXPECT_FALSE(sign_webhook(kSecret, "a.b", kTime, kBody)); }
+TEST(WebhookSignature, RefusesAnIdWithADot) {
+  EXPECT_FALSE(sign_webhook(kSecret, "a.b", kTime, kBody));
+}
 
 TEST(WebhookSignature, ListsOneSignaturePerSecretWhileKeysAreRotated) {
-  const Result<std::string> header = signature_header("whsec_c2VjcmV0cw==  MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", kId, kTime, kBody);
+  const Result<std::string> header =
+      signature_header("whsec_c2VjcmV0cw==  MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", kId, kTime, kBody);
   ASSERT_TRUE(header);
   EXPECT_EQ(*header, signed_by("whsec_c2VjcmV0cw==") + " " + kSignature);
   EXPECT_FALSE(signature_header(" ", kId, kTime, kBody));
@@ -55,13 +59,16 @@ TEST(WebhookSignature, ListsOneSignaturePerSecretWhileKeysAreRotated) {
 TEST(WebhookSignature, IsAcceptedByAVerifierWrittenApart) {
   std::string key = "whsec_AAAA";
   std::string body;
-  for (int size = 0; size < 70; ++size) {  // Keys shorter and longer than a block of the hash, bodies of any bytes.
+  for (int size = 0; size < 70;
+       ++size) {  // Keys shorter and longer than a block of the hash, bodies of any bytes.
     SCOPED_TRACE(size);
     const Result<std::string> header = signature_header(key, "id-1", kTime + size, body);
     ASSERT_TRUE(header);
     const std::string time = std::to_string(kTime + size);
-    EXPECT_EQ(app::verify_webhook(key, {"id-1", time, *header}, body, kTime, 300), app::WebhookVerdict::kValid);
-    EXPECT_EQ(app::verify_webhook(key, {"id-2", time, *header}, body, kTime, 300), app::WebhookVerdict::kBadSignature);
+    EXPECT_EQ(app::verify_webhook(key, {"id-1", time, *header}, body, kTime, 300),
+              app::WebhookVerdict::kValid);
+    EXPECT_EQ(app::verify_webhook(key, {"id-2", time, *header}, body, kTime, 300),
+              app::WebhookVerdict::kBadSignature);
     key += "z9+/";
     body += static_cast<char>(size * 37);
   }
@@ -74,7 +81,9 @@ TEST(WebhookId, IsStablePerEventAndReceiverAndHasNoDot) {
   EXPECT_EQ(webhook_id("0123abcd", "ops").rfind("0123abcd-", 0), 0U);
   for (const char* event : {"", "a.b", "a b\r\nx: y"}) {
     const std::string id = webhook_id(event, "ops.eu");
-    EXPECT_TRUE(std::all_of(id.begin(), id.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '-'; }));
+    EXPECT_TRUE(std::all_of(id.begin(), id.end(), [](char c) {
+      return std::isalnum(static_cast<unsigned char>(c)) || c == '-';
+    }));
   }
 }
 

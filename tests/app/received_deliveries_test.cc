@@ -12,10 +12,13 @@ namespace fleetmeter::app {
 namespace {
 
 // The check value of the Standard Webhooks libraries, at the time it was signed.
-constexpr ReceiveRequest kSigned{"msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330",
-                                 "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", R"({"test": 2432232314})"};
+constexpr ReceiveRequest kSigned{
+    "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330",
+    "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", R"({"test": 2432232314})"};
 
-ReceiveRequest post(std::string_view id, std::string_view body) { return {id, "1614265330", "", body}; }
+ReceiveRequest post(std::string_view id, std::string_view body) {
+  return {id, "1614265330", "", body};
+}
 
 class ReceivedDeliveriesTest : public testing::Test {
  protected:
@@ -50,10 +53,11 @@ TEST_F(ReceivedDeliveriesTest, WritesOneLineForEachAcceptedDelivery) {
   ASSERT_TRUE(deliveries.open());
   EXPECT_EQ(deliveries.accept(kSigned).status, 200);
   ASSERT_EQ(lines().size(), 1U);
-  EXPECT_EQ(lines()[0],
-            R"({"id":"msg_p5jXN8AQM9LWM0D4loKWxJek","attempt":1,"received_ms":1614265330000,"timestamp":"1614265330",)"
-            R"("sha256":"ae858931f67887e8150d6f96c9fe03062c1df36b4464c4ddc8e002c084d5d198",)"
-            R"("body":"{\"test\": 2432232314}"})");
+  EXPECT_EQ(
+      lines()[0],
+      R"({"id":"msg_p5jXN8AQM9LWM0D4loKWxJek","attempt":1,"received_ms":1614265330000,"timestamp":"1614265330",)"
+      R"("sha256":"ae858931f67887e8150d6f96c9fe03062c1df36b4464c4ddc8e002c084d5d198",)"
+      R"("body":"{\"test\": 2432232314}"})");
 }
 
 TEST_F(ReceivedDeliveriesTest, AnswersBadRequestAndUnauthorized) {
@@ -80,9 +84,10 @@ TEST_F(ReceivedDeliveriesTest, CountsARepeatAsADuplicateAndRefusesAnotherBodyFor
   EXPECT_EQ(deliveries.accept(post("a", "one")).status, 200);
   EXPECT_EQ(deliveries.accept(post("a", "two")).status, 409);
   EXPECT_EQ(deliveries.accept(post("b", "two")).status, 200);
-  EXPECT_EQ(deliveries.summary_json(),
-            R"({"schema":1,"requests":4,"deliveries":3,"distinct_ids":2,"duplicates":1,"conflicts":1,)"
-            R"("failures_injected":0,"rejected":1,"missing":0})");
+  EXPECT_EQ(
+      deliveries.summary_json(),
+      R"({"schema":1,"requests":4,"deliveries":3,"distinct_ids":2,"duplicates":1,"conflicts":1,)"
+      R"("failures_injected":0,"rejected":1,"missing":0})");
   EXPECT_NE(report_.str().find("id a came with another body"), std::string::npos);
   ASSERT_EQ(lines().size(), 3U);
   EXPECT_NE(lines()[1].find(R"("attempt":2)"), std::string::npos);
@@ -109,7 +114,8 @@ TEST_F(ReceivedDeliveriesTest, IsCompleteWhenEveryExpectedIdHasArrived) {
   ReceivedDeliveries deliveries(options_);
   ASSERT_TRUE(deliveries.open());
   EXPECT_EQ(deliveries.missing(), 3U);
-  for (const char* id : {"a-0011", "b-99887766"}) EXPECT_EQ(deliveries.accept(post(id, "x")).status, 200);
+  for (const char* id : {"a-0011", "b-99887766"})
+    EXPECT_EQ(deliveries.accept(post(id, "x")).status, 200);
   EXPECT_FALSE(deliveries.complete());
   EXPECT_EQ(deliveries.accept(post("c-99887766", "x")).status, 200);
   EXPECT_TRUE(deliveries.complete());

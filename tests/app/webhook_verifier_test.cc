@@ -14,14 +14,18 @@ constexpr std::int64_t kSentS = 1614265330;
 constexpr WebhookHeaders kHeaders{"msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330",
                                   "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="};
 
-WebhookVerdict verify(const WebhookHeaders& headers, std::int64_t now_s = kSentS, std::int64_t tolerance_s = 300) {
+WebhookVerdict verify(const WebhookHeaders& headers, std::int64_t now_s = kSentS,
+                      std::int64_t tolerance_s = 300) {
   return verify_webhook(kSecret, headers, kBody, now_s, tolerance_s);
 }
 
-TEST(WebhookVerifier, AcceptsThePublishedCheckValue) { EXPECT_EQ(verify(kHeaders), WebhookVerdict::kValid); }
+TEST(WebhookVerifier, AcceptsThePublishedCheckValue) {
+  EXPECT_EQ(verify(kHeaders), WebhookVerdict::kValid);
+}
 
 TEST(WebhookVerifier, TakesTheSecretWithoutItsPrefix) {
-  EXPECT_EQ(verify_webhook("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", kHeaders, kBody, kSentS, 300), WebhookVerdict::kValid);
+  EXPECT_EQ(verify_webhook("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", kHeaders, kBody, kSentS, 300),
+            WebhookVerdict::kValid);
 }
 
 TEST(WebhookVerifier, AcceptsWhenAnyKnownVersionMatchesAndSkipsOthers) {
@@ -40,7 +44,8 @@ TEST(WebhookVerifier, RefusesAnyChangeOfIdTimestampBodyOrSecret) {
   other_time.timestamp = "1614265331";
   EXPECT_EQ(verify(other_time), WebhookVerdict::kBadSignature);
   EXPECT_EQ(verify_webhook(kSecret, kHeaders, "{}", kSentS, 300), WebhookVerdict::kBadSignature);
-  EXPECT_EQ(verify_webhook("whsec_c2VjcmV0", kHeaders, kBody, kSentS, 300), WebhookVerdict::kBadSignature);
+  EXPECT_EQ(verify_webhook("whsec_c2VjcmV0", kHeaders, kBody, kSentS, 300),
+            WebhookVerdict::kBadSignature);
 }
 
 TEST(WebhookVerifier, RefusesAMissingHeaderAndATimestampThatIsNoNumber) {
@@ -50,7 +55,8 @@ TEST(WebhookVerifier, RefusesAMissingHeaderAndATimestampThatIsNoNumber) {
     EXPECT_EQ(verify(headers), WebhookVerdict::kMissingHeader);
   }
   for (const char* timestamp : {"now", "1614265330x", "-5", "1614265330.5", " 1614265330"}) {
-    EXPECT_EQ(verify({kHeaders.id, timestamp, kHeaders.signature}), WebhookVerdict::kBadTimestamp) << timestamp;
+    EXPECT_EQ(verify({kHeaders.id, timestamp, kHeaders.signature}), WebhookVerdict::kBadTimestamp)
+        << timestamp;
   }
 }
 
@@ -64,7 +70,8 @@ TEST(WebhookVerifier, ToleratesFiveMinutesBothWaysAndAnyTimeWhenToldSo) {
 
 TEST(WebhookVerifier, RefusesASecretThatIsEmptyOrNotBase64) {
   for (const char* secret : {"", "whsec_", "whsec_%%%%", "whsec_A", "===="}) {
-    EXPECT_EQ(verify_webhook(secret, kHeaders, kBody, kSentS, 300), WebhookVerdict::kBadSecret) << secret;
+    EXPECT_EQ(verify_webhook(secret, kHeaders, kBody, kSentS, 300), WebhookVerdict::kBadSecret)
+        << secret;
   }
 }
 

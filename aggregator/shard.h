@@ -44,6 +44,7 @@ class Shard {
   explicit Shard(ShardOptions options);
   ~Shard();
   Shard(Shard&&) noexcept;
+  Shard& operator=(Shard&&) noexcept;
 
   /// Applies a record (batches of other environments only move time). `changes` is replaced.
   void apply(const proto::LogRecord& record, std::vector<Change>& changes);

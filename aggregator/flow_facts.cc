@@ -1,0 +1,169 @@
+#include "aggregator/flow_facts.h"
+
+namespace fleetmeter::aggregator {
+namespace {
+
+enum class Side : std::uint8_t { kUnknown, kSource, kDestination };
+
+Side own_side(const RecordFacts& record) noexcept {
+  if (record.direction == parsers::Direction::kEgress) return Side::kSource;
+  if (record.direction == parsers::Direction::kIngress) return Side::kDestination;
+  if (record.source_is_own != record.destination_is_own) {
+    return record.source_is_own ? Side::kSource : Side::kDestination;
+  }
+  const bool source = record.source->end.is_private || record.source->end.in_vpc;
+  const bool destination = record.destination->end.is_private || record.destination->end.in_vpc;
+  if (source == destination) return Side::kUnknown;
+  return source ? Side::kSource : Side::kDestination;
+}
+
+proto::FlowDirection direction_of(Side own) noexcept {
+  if (own == Side::kSource) return proto::DIRECTION_EGRESS;
+  return own == Side::kDestination ? proto::DIRECTION_INGRESS : proto::DIRECTION_UNKNOWN;
+}
+
+std::uint32_t name_of(const AddressFacts& facts) noexcept { return facts.owner != 0 ? facts.owner : facts.text; }
+
+void set_owner(FlowAttribution& out, const AddressFacts& facts) noexcept {
+  out.owner = name_of(facts);
+  out.owner_az = facts.end.az;
+}
+
+void set_peer(FlowAttribution& out, const AddressFacts& facts, std::uint32_t service) noexcept {
+  out.peer_owner = facts.owner != 0 ? facts.owner : service != 0 && !facts.end.in_vpc ? service : facts.place;
+  out.peer_az = facts.end.az;
+  out.peer_region = facts.region;
+  out.peer_interface = facts.interface;
+  out.peer_role = facts.role;
+  out.peer_service = service;
+}
+
+/// The gateway saw the packet with its original addresses: an inside leg shows its own in one of them.
+void attribute_translated(const RecordFacts& record, FlowAttribution& out) noexcept {
+  out.nat_leg = proto::NAT_LEG_INSIDE;
+  const AddressFacts& from = *record.packet_source;
+  const AddressFacts& to = *record.packet_destination;
+  if (record.destination_translated) {  // From the instance to the gateway.
+    out.direction = proto::DIRECTION_INGRESS;
+    set_owner(out, from);
+    set_peer(out, to, record.destination_service);
+  } else {
+    out.direction = proto::DIRECTION_EGRESS;
+    set_owner(out, to);
+    set_peer(out, from, record.source_service);
+  }
+}
+
+bool is_vpc_address(const CaptureFacts& capture, const AddressFacts& facts) noexcept {
+  return facts.end.in_vpc || (!capture.vpcs_known && facts.end.is_private);
+}
+
+/// Version 2 shows one hop: the gateway's own address and a peer, which tells the leg.
+void attribute_nat_hop(const CaptureFacts& capture, const RecordFacts& record, FlowAttribution& out) noexcept {
+  const bool source_in = is_vpc_address(capture, *record.source);
+  const bool destination_in = is_vpc_address(capture, *record.destination);
+  const bool own_known = record.source_is_own != record.destination_is_own;
+  Side own = Side::kUnknown;
+  if (own_known) {
+    own = record.source_is_own ? Side::kSource : Side::kDestination;
+  } else if (source_in != destination_in) {
+    own = source_in ? Side::kSource : Side::kDestination;
+  } else {
+    own = own_side(record);
+  }
+  out.direction = direction_of(own);
+  if (own == Side::kUnknown) {
+    out.nat_leg = source_in ? proto::NAT_LEG_INSIDE : proto::NAT_LEG_OUTSIDE;
+    out.owner = name_of(*record.source);
+    out.peer_owner = name_of(*record.destination);
+    return;
+  }
+  const AddressFacts& gateway = own == Side::kSource ? *record.source : *record.destination;
+  const AddressFacts& peer = own == Side::kSource ? *record.destination : *record.source;
+  if (is_vpc_address(capture, peer)) {
+    out.nat_leg = proto::NAT_LEG_INSIDE;
+    set_owner(out, peer);
+    out.peer_owner = capture.owner != 0 ? capture.owner : gateway.text;
+    out.peer_az = gateway.end.az;
+    out.peer_role = proto::ROLE_NAT;
+    return;
+  }
+  out.nat_leg = proto::NAT_LEG_OUTSIDE;
+  out.owner = own_known && capture.owner != 0 ? capture.owner : gateway.text;
+  out.owner_az = gateway.end.az;
+  set_peer(out, peer, own == Side::kSource ? record.destination_service : record.source_service);
+}
+
+void attribute_nat(const CaptureFacts& capture, const RecordFacts& record, FlowAttribution& out) noexcept {
+  if (record.packet_source == nullptr || record.packet_destination == nullptr) {
+    attribute_nat_hop(capture, record, out);
+    return;
+  }
+  if (record.source_translated || record.destination_translated) {
+    attribute_translated(record, out);
+    return;
+  }
+  const Side own = own_side(record);
+  const bool source = own != Side::kDestination;
+  const AddressFacts& gateway = source ? *record.source : *record.destination;
+  out.nat_leg = proto::NAT_LEG_OUTSIDE;
+  out.direction = direction_of(own);
+  out.owner = capture.owner != 0 ? capture.owner : gateway.text;
+  out.owner_az = gateway.end.az;
+  set_peer(out, source ? *record.destination : *record.source,
+           source ? record.destination_service : record.source_service);
+}
+
+}  // namespace
+
+FlowAttribution attribute_flow(const CaptureFacts& capture, const RecordFacts& record) noexcept {
+  FlowAttribution out;
+  if (record.source == nullptr || record.destination == nullptr) {
+    out.owner = capture.owner;
+    out.owner_az = capture.az;
+    return out;
+  }
+  out.path_class = classify_path(record.source->end, record.destination->end);
+  if (capture.role == proto::ROLE_NAT) {
+    attribute_nat(capture, record, out);
+    return out;
+  }
+  const Side own = own_side(record);
+  out.direction = direction_of(own);
+  const bool source = own != Side::kDestination;  // Unknown: as the sender sees it.
+  const AddressFacts& own_facts = source ? *record.source : *record.destination;
+  set_owner(out, own_facts);
+  if (own != Side::kUnknown && capture.owner != 0) out.owner = capture.owner;
+  if (out.owner_az == 0 && own != Side::kUnknown) out.owner_az = capture.az;
+  const AddressFacts* packet = source ? record.packet_destination : record.packet_source;
+  const AddressFacts& hop = source ? *record.destination : *record.source;
+  set_peer(out, packet != nullptr ? *packet : hop, source ? record.destination_service : record.source_service);
+  return out;
+}
+
+bool NatAddresses::undecided(const proto::FlowAggregates& flows, int row) {
+  return flows.role(row) == proto::ROLE_NAT && flows.nat_leg(row) == proto::NAT_LEG_INSIDE &&
+         flows.direction(row) == proto::DIRECTION_UNKNOWN;
+}
+
+void NatAddresses::learn(const proto::AggregateBatch& batch) {
+  const proto::FlowAggregates& flows = batch.flows();
+  for (int row = 0; row < flows.window_start_min_size(); ++row) {
+    if (flows.role(row) != proto::ROLE_NAT || flows.nat_leg(row) != proto::NAT_LEG_OUTSIDE) continue;
+    const std::string& interface = batch.strings(static_cast<int>(flows.interface(row)));
+    const std::string& owner = batch.strings(static_cast<int>(flows.owner(row)));
+    if (!owner.empty()) own_[interface].insert(owner);
+  }
+}
+
+NatAddresses::Side NatAddresses::resolve(std::string_view interface, std::string_view source,
+                                         std::string_view destination) const {
+  const auto own = own_.find(interface);
+  if (own == own_.end()) return {};
+  const bool source_own = own->second.contains(source);
+  if (source_own == own->second.contains(destination)) return {};
+  if (source_own) return {destination, proto::DIRECTION_EGRESS};
+  return {source, proto::DIRECTION_INGRESS};
+}
+
+}  // namespace fleetmeter::aggregator

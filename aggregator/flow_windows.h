@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "aggregator/series_table.h"
+#include "aggregator/state_codec.h"
+#include "proto/log.pb.h"
+
+namespace fleetmeter::aggregator {
+
+/// Sums of one interface in one window: it had a record of some kind, so that no traffic is 0, not missing.
+struct FlowWindow {
+  std::uint32_t interface = 0;  ///< Index for FlowWindows::interface_name.
+  GridTime start_s = 0;
+  std::uint32_t source = 0;     ///< Source partition that carried it last.
+  bool nat = false;             ///< The interface has been seen in the role of a NAT gateway.
+  bool lower_bound = false;     ///< Some records of the window were lost upstream (SKIPDATA).
+  std::uint64_t accepted_bytes = 0, accepted_packets = 0, accepted_records = 0;
+  std::uint64_t rejected_bytes = 0, rejected_packets = 0, rejected_records = 0;
+  std::uint64_t nat_bytes = 0;  ///< Processed by a NAT gateway: accepted bytes of its inside legs.
+};
+
+/// Windows of flow records of one shard, aligned to the Unix epoch. A record counts whole in the window of its `start`. A
+/// window is closed exactly once, by the watermark; what comes for it later is late: counted, not added. Windows last
+/// 60 s, or the capture interval when that is longer: configured, else 600 s as soon as a record over 120 s long was
+/// seen; the windows of the 600 s at hand are then open again (docs/time.md 3).
+/// Keeps sums per interface only, and of the last 600 s behind the watermark.
+class FlowWindows {
+ public:
+  explicit FlowWindows(std::uint32_t capture_interval_s);
+
+  /// Adds the rows of a batch. Returns how many records were late.
+  std::uint64_t add(const proto::AggregateBatch& batch, std::uint32_t source);
+  /// Closes every window that ends at or before the watermark; appends them by time and interface.
+  void close(GridTime watermark_s, std::vector<FlowWindow>& closed);
+
+  [[nodiscard]] std::uint32_t interval_s() const noexcept { return interval_s_; }
+  [[nodiscard]] GridTime closed_until_s() const noexcept { return closed_until_s_; }
+  [[nodiscard]] std::string_view interface_name(std::uint32_t index) const { return interfaces_[index].name; }
+
+  void save(StateWriter& out) const;
+  void load(StateReader& in);
+
+ private:
+  struct Interface {
+    std::string name;
+    bool nat = false;
+  };
+  using Minute = std::map<std::uint32_t, FlowWindow>;  ///< By interface.
+
+  std::uint32_t interface_index(const std::string& name);
+  void add_row(const proto::AggregateBatch& batch, int row, std::uint32_t source, std::uint64_t& late);
+  void widen();
+
+  std::uint32_t interval_s_;
+  bool configured_;
+  GridTime closed_until_s_ = kBeforeAll;
+  std::vector<Interface> interfaces_;
+  std::unordered_map<std::string, std::uint32_t> interface_ids_;
+  std::map<GridTime, Minute> minutes_;  ///< By start of the minute.
+};
+
+}  // namespace fleetmeter::aggregator

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+#include <vector>
+
+namespace fleetmeter::aggregator {
+
+/// 64-bit mix of two words; both halves of a 128-bit product, so every input bit reaches every output bit.
+[[nodiscard]] inline std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
+  const auto product = static_cast<unsigned __int128>(a ^ 0x9e3779b97f4a7c15ull) * (b ^ 0xd6e8feb86659fd93ull);
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+}
+
+[[nodiscard]] inline std::uint64_t hash_text(std::string_view text) noexcept {
+  std::uint64_t hash = text.size();
+  const char* at = text.data();
+  std::size_t left = text.size();
+  for (; left >= 8; at += 8, left -= 8) {
+    std::uint64_t word;
+    std::memcpy(&word, at, 8);
+    hash = mix(hash, word);
+  }
+  std::uint64_t tail = 0;
+  if (left > 0) std::memcpy(&tail, at, left);
+  return mix(hash, tail);
+}
+
+/// Open-addressing table from hash to the index of an entry that the caller keeps in a vector. Grows at half load; never
+/// shrinks, so a reused one stops allocating. Bound by one cache miss a look-up (bench/aggregator/).
+class IndexTable {
+ public:
+  static constexpr std::uint32_t kNone = 0xffffffff;
+
+  IndexTable() : slots_(kSlotsAtFirst) {}
+
+  /// Index of the entry with this hash for which `equal(index)` holds; kNone when there is none.
+  template <typename Equal>
+  [[nodiscard]] std::uint32_t find(std::uint64_t hash, Equal&& equal) const {
+    const auto tag = static_cast<std::uint32_t>(hash);
+    const std::size_t mask = slots_.size() - 1;
+    for (std::size_t at = tag & mask;; at = (at + 1) & mask) {
+      const Slot slot = slots_[at];
+      if (slot.index_plus_1 == 0) return kNone;
+      if (slot.tag == tag && equal(slot.index_plus_1 - 1)) return slot.index_plus_1 - 1;
+    }
+  }
+  void insert(std::uint64_t hash, std::uint32_t index) {
+    if (2 * (count_ + 1) > slots_.size()) grow();
+    put({static_cast<std::uint32_t>(hash), index + 1});
+    ++count_;
+  }
+  void clear() {
+    if (count_ > 0) std::fill(slots_.begin(), slots_.end(), Slot{});
+    count_ = 0;
+  }
+
+ private:
+  struct Slot {
+    std::uint32_t tag = 0;
+    std::uint32_t index_plus_1 = 0;
+  };
+  static constexpr std::size_t kSlotsAtFirst = 1024;
+
+  void put(Slot slot) {
+    const std::size_t mask = slots_.size() - 1;
+    std::size_t at = slot.tag & mask;
+    while (slots_[at].index_plus_1 != 0) at = (at + 1) & mask;
+    slots_[at] = slot;
+  }
+  void grow() {
+    std::vector<Slot> old(slots_.size() * 2);
+    old.swap(slots_);
+    for (const Slot& slot : old) {
+      if (slot.index_plus_1 != 0) put(slot);
+    }
+  }
+
+  std::vector<Slot> slots_;
+  std::size_t count_ = 0;
+};
+
+}  // namespace fleetmeter::aggregator

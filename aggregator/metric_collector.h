@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "aggregator/attribution.h"
+#include "parsers/metric_batch.h"
+#include "proto/log.pb.h"
+
+namespace fleetmeter::aggregator {
+
+/// The metric half of the partial aggregates: series of a commit by identity, datapoints as they came. What the table
+/// makes of two values of one key is decided where all of them meet, so a commit may be cut anywhere.
+class MetricCollector {
+ public:
+  MetricCollector(Attribution& attribution, std::uint32_t series_max)
+      : attribution_(attribution), series_max_(series_max) {}
+
+  /// Environment index of the record; its series is known from here on.
+  struct Taken {
+    bool ok = false;  ///< False: a new series beyond series_max; the datapoint is not kept.
+    std::uint32_t environment = 0;
+  };
+  Taken add(const parsers::MetricBatch& batch, const parsers::MetricRecord& record, std::int64_t start_s);
+
+  /// Moves the datapoints of an environment into its batch.
+  void take(std::uint32_t environment, proto::AggregateBatch& batch);
+  /// After every environment was taken; keeps the memory.
+  void clear();
+  /// Environments are looked up again from here on; datapoints already added stay where they are.
+  void inventory_changed();
+
+ private:
+  struct Row {
+    std::uint32_t series = 0;
+    std::int64_t start_s = 0;
+    std::uint32_t period_s = 0;
+    double sample_count = 0, sum = 0, minimum = 0, maximum = 0;
+    std::uint32_t first_extended = 0, extended_count = 0;
+  };
+  struct KnownSeries {
+    proto::Series identity;
+    std::uint32_t environment = 0;
+    std::uint32_t epoch = 0;
+    std::uint32_t in_batch = 0;      ///< Index + 1 within the batch being taken.
+    std::uint64_t commit = 0;        ///< Last commit that carried it.
+  };
+  std::uint32_t environment_of(const proto::Series& identity, std::int64_t at_s);
+  void write_key(const parsers::MetricBatch& batch, const parsers::MetricRecord& record);
+
+  Attribution& attribution_;
+  std::uint32_t series_max_;
+  std::uint32_t series_in_commit_ = 0;
+  std::uint64_t commit_ = 1;
+  std::string key_;  ///< Scratch: the identity of the record at hand.
+  std::unordered_map<std::string, std::uint32_t> ids_;
+  std::vector<KnownSeries> series_;
+  std::vector<std::vector<Row>> rows_;  ///< By environment.
+  std::vector<std::pair<std::string, double>> extended_;
+};
+
+}  // namespace fleetmeter::aggregator

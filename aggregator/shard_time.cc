@@ -1,0 +1,146 @@
+#include "aggregator/shard_time.h"
+
+#include <algorithm>
+
+namespace fleetmeter::aggregator {
+namespace {
+
+constexpr std::int64_t kGrid = 10;
+constexpr std::int64_t kTickAheadMax = 60;
+constexpr std::int64_t kDefaultLateness = 600;
+constexpr std::int64_t kCarriesFor = 86'400;  ///< A source that carried nothing for this long holds nobody up.
+
+}  // namespace
+
+std::uint32_t ShardTime::source(const std::string& name) {
+  const auto [at, added] = ids_.try_emplace(name, static_cast<std::uint32_t>(sources_.size()));
+  if (added) sources_.emplace_back();
+  return at->second;
+}
+
+void ShardTime::carried(std::uint32_t source, bool flows) {
+  if (flows) sources_[source].carried_at_s = frontier_.append_time_s;
+}
+
+void ShardTime::apply(const proto::Progress& progress, SeriesTable& table) {
+  for (const proto::SourceProgress& one : progress.sources()) apply(one, table);
+  // Before any progress nothing is known to be live: then nothing is due, as in bounded input.
+  frontier_.bounded = std::ranges::all_of(sources_, [](const Source& s) { return !s.known || s.bounded; });
+  advance_watermark();
+}
+
+void ShardTime::apply(const proto::SourceProgress& progress, SeriesTable& table) {
+  const std::uint32_t index = source(progress.source());
+  Source& source = sources_[index];
+  // Progress never passes the append time and never goes back.
+  const GridTime read_to_s = std::min<GridTime>(progress.read_to_ms() / 1000, frontier_.append_time_s);
+  const GridTime listening_s = progress.listening_since_ms() / 1000;
+  if (!progress.bounded()) {
+    if (!source.known) {
+      table.add_deaf_span(index, kBeforeAll, progress.push() && listening_s > 0 ? listening_s : read_to_s);
+    } else if (progress.push() && progress.started()) {
+      table.add_deaf_span(index, source.read_to_s, listening_s);
+    }
+  }
+  source.known = true;
+  source.bounded = progress.bounded();
+  source.read_to_s = std::max(source.read_to_s, read_to_s);
+  if (source.stalled) table.set_stalled(index, true, source.read_to_s);
+  source.lateness_s = progress.allowed_lateness_s() > 0 ? progress.allowed_lateness_s() : kDefaultLateness;
+  source.elsewhere = progress.environments_size() > 0 &&
+                     std::ranges::find(progress.environments(), environment_) == progress.environments().end();
+}
+
+void ShardTime::apply(const proto::SourceStall& stall, SeriesTable& table) {
+  const std::uint32_t index = source(stall.source());
+  Source& source = sources_[index];
+  source.stalled = stall.stalled() && !stall.given_up();
+  if (stall.given_up()) {
+    source.given_up = true;
+    source.given_up_from_s = source.read_to_s;
+    table.set_stalled(index, false, 0);
+    table.add_deaf_span(index, source.given_up_from_s, kNever);
+  } else if (stall.stalled()) {
+    table.set_stalled(index, true, source.read_to_s);
+  } else {
+    table.set_stalled(index, false, 0);
+    // It is heard again: what was decided without it stays unknown, the rest waits for it as before.
+    if (source.given_up) table.add_deaf_span(index, source.given_up_from_s, frontier_.tick_s);
+    source.given_up = false;
+  }
+  advance_watermark();
+}
+
+bool ShardTime::apply(const proto::Tick& tick) {
+  const GridTime at_s = tick.time_s();
+  if (at_s <= frontier_.tick_s || at_s % kGrid != 0) return false;
+  if (!frontier_.bounded && at_s > frontier_.append_time_s + kTickAheadMax) return false;
+  frontier_.tick_s = at_s;
+  if (frontier_.bounded) frontier_.watermark_s = std::max(frontier_.watermark_s, at_s);
+  return true;
+}
+
+void ShardTime::advance_watermark() {
+  if (frontier_.bounded) return;
+  GridTime least = kNever;
+  for (const Source& source : sources_) {
+    const bool carries = source.carried_at_s != kBeforeAll && !source.elsewhere &&
+                         source.carried_at_s >= frontier_.append_time_s - kCarriesFor;
+    if (!carries || source.given_up) continue;
+    if (!source.known) return;  // Its records came before its first progress: nothing can be said of their end.
+    least = std::min(least, source.read_to_s - source.lateness_s);
+  }
+  if (least != kNever) frontier_.watermark_s = std::max(frontier_.watermark_s, least);
+}
+
+void ShardTime::save(StateWriter& out) const {
+  out.i64(frontier_.tick_s);
+  out.i64(frontier_.watermark_s);
+  out.boolean(frontier_.bounded);
+  out.i64(frontier_.append_time_s);
+  out.u64(sources_.size());
+  for (const auto& [name, index] : ids_) {
+    const Source& source = sources_[index];
+    out.text(name);
+    out.u32(index);
+    out.boolean(source.known);
+    out.boolean(source.bounded);
+    out.boolean(source.elsewhere);
+    out.boolean(source.stalled);
+    out.boolean(source.given_up);
+    out.i64(source.read_to_s);
+    out.i64(source.lateness_s);
+    out.i64(source.carried_at_s);
+    out.i64(source.given_up_from_s);
+  }
+}
+
+void ShardTime::load(StateReader& in) {
+  frontier_.tick_s = in.i64();
+  frontier_.watermark_s = in.i64();
+  frontier_.bounded = in.boolean();
+  frontier_.append_time_s = in.i64();
+  const std::uint64_t count = in.count();
+  sources_.assign(count, {});
+  ids_.clear();
+  for (std::uint64_t i = 0; i < count && in.ok(); ++i) {
+    const std::string name = in.text();
+    const std::uint32_t index = in.u32();
+    if (index >= count || !ids_.try_emplace(name, index).second) {
+      in.fail();
+      return;
+    }
+    Source& source = sources_[index];
+    source.known = in.boolean();
+    source.bounded = in.boolean();
+    source.elsewhere = in.boolean();
+    source.stalled = in.boolean();
+    source.given_up = in.boolean();
+    source.read_to_s = in.i64();
+    source.lateness_s = in.i64();
+    source.carried_at_s = in.i64();
+    source.given_up_from_s = in.i64();
+  }
+}
+
+}  // namespace fleetmeter::aggregator

@@ -1,0 +1,333 @@
+#include "aggregator/partial_aggregator.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "aggregator/flow_facts.h"
+#include "aggregator/flow_sums.h"
+#include "tests/aggregator/log_records.h"
+
+namespace fleetmeter::aggregator {
+namespace {
+
+constexpr std::string_view kVpc = R"(
+vpc_cidr: 10.0.0.0/16
+region: us-east-1
+subnets:
+  - { id: subnet-a, cidr: 10.0.1.0/24, az: us-east-1a }
+  - { id: subnet-b, cidr: 10.0.2.0/24, az: us-east-1b }
+  - { id: subnet-nat, cidr: 10.0.101.0/24, az: us-east-1a }
+interfaces:
+  - { id: eni-a, subnet: subnet-a, instance: i-a, addresses: [10.0.1.5], role: instance }
+  - { id: eni-b, subnet: subnet-b, instance: i-b, addresses: [10.0.2.6], role: instance }
+)";
+
+std::shared_ptr<const Inventory> inventory_of(std::string_view yaml, std::vector<EnvironmentMatch> environments = {}) {
+  std::vector<Inventory::Problem> warnings;
+  auto parsed = Inventory::parse({{"inventory.yaml", std::string(yaml)}}, std::move(environments), warnings);
+  EXPECT_TRUE(parsed.has_value()) << (parsed ? "" : parsed.error().message);
+  EXPECT_TRUE(warnings.empty());
+  return parsed ? *parsed : Inventory::empty({});
+}
+
+class PartialAggregatorTest : public testing::Test {
+ protected:
+  void use(std::string_view yaml) { inventory = inventory_of(yaml); }
+  /// Aggregates of the lines, decoded and put together; a commit after every `commit_every` lines.
+  Combined combined(const std::vector<std::string>& lines, std::size_t commit_every = 1000) {
+    PartialAggregator aggregator(inventory, options);
+    aggregator.set_now(now_s);
+    Combined out;
+    batches.clear();
+    for (std::size_t i = 0; i < lines.size(); i += commit_every) {
+      parsers::DecoderOptions decoding;
+      decoding.flow_format = format;
+      decoding.fields = PartialAggregator::fields_needed();
+      parsers::Decoder decoder(decoding, aggregator);
+      std::string text;
+      for (std::size_t j = i; j < std::min(i + commit_every, lines.size()); ++j) text += lines[j] + "\n";
+      decoder.message(text);
+      for (proto::AggregateBatch& batch : aggregator.take()) {
+        combine(batch, out);
+        batches.push_back(std::move(batch));
+      }
+    }
+    dropped = aggregator.dropped();
+    return out;
+  }
+  struct Row {
+    std::string owner, peer, interface, owner_az;
+    proto::FlowDirection direction;
+    proto::PathClass path;
+    proto::NatLeg leg;
+    std::uint64_t bytes;
+  };
+  Row only(const std::string& line) {
+    combined({line});
+    EXPECT_EQ(batches.size(), 1u);
+    if (batches.empty() || batches[0].flows().bytes_size() == 0) return {};
+    const proto::FlowAggregates& f = batches[0].flows();
+    EXPECT_EQ(f.bytes_size(), 1);
+    const auto text = [&](std::uint32_t i) { return batches[0].strings(static_cast<int>(i)); };
+    return {text(f.owner(0)), text(f.peer_owner(0)), text(f.interface(0)), text(f.owner_az(0)),
+            f.direction(0),   f.path_class(0),       f.nat_leg(0),         f.bytes(0)};
+  }
+  static std::string v2(std::string interface, std::string from, std::string to, std::uint64_t bytes = 1000,
+                        std::int64_t start_s = 1'700'000'000, std::int64_t seconds = 59) {
+    return "2 123456789012 " + interface + " " + from + " " + to + " 443 50000 6 10 " + std::to_string(bytes) + " " +
+           std::to_string(start_s) + " " + std::to_string(start_s + seconds) + " ACCEPT OK";
+  }
+
+  std::shared_ptr<const Inventory> inventory = Inventory::empty({});
+  PartialAggregatorOptions options;
+  std::string format;
+  std::int64_t now_s = 0;
+  std::vector<proto::AggregateBatch> batches;
+  std::map<std::string, std::uint64_t> dropped;
+};
+
+TEST_F(PartialAggregatorTest, DirectionComesFromTheInterfacesOwnAddress) {
+  use(kVpc);
+  const Row out = only(v2("eni-a", "10.0.1.5", "10.0.2.6"));
+  EXPECT_EQ(out.direction, proto::DIRECTION_EGRESS);
+  EXPECT_EQ(out.owner, "i-a");
+  EXPECT_EQ(out.peer, "i-b");
+  EXPECT_EQ(out.path, proto::PATH_CROSS_AZ);
+  const Row in = only(v2("eni-b", "10.0.1.5", "10.0.2.6"));
+  EXPECT_EQ(in.direction, proto::DIRECTION_INGRESS);
+  EXPECT_EQ(in.owner, "i-b");
+  EXPECT_EQ(in.peer, "i-a");
+  EXPECT_EQ(in.owner_az, "us-east-1b");
+}
+
+TEST_F(PartialAggregatorTest, WithoutInventoryOnlyOnePrivateSideTellsTheDirection) {
+  EXPECT_EQ(only(v2("eni-x", "10.9.0.1", "8.8.8.8")).direction, proto::DIRECTION_EGRESS);
+  EXPECT_EQ(only(v2("eni-x", "8.8.8.8", "10.9.0.1")).direction, proto::DIRECTION_INGRESS);
+  const Row both = only(v2("eni-x", "10.9.0.1", "10.8.0.1"));
+  EXPECT_EQ(both.direction, proto::DIRECTION_UNKNOWN);
+  EXPECT_EQ(both.path, proto::PATH_OTHER_PRIVATE);
+  EXPECT_EQ(both.peer, "10.8.0.0/16");
+}
+
+TEST_F(PartialAggregatorTest, PathClassesSayWhereTheAddressesLie) {
+  use(kVpc);
+  EXPECT_EQ(only(v2("eni-a", "10.0.1.5", "10.0.1.9")).path, proto::PATH_SAME_AZ);
+  EXPECT_EQ(only(v2("eni-a", "10.0.1.5", "10.0.200.9")).path, proto::PATH_VPC_UNKNOWN_AZ);
+  EXPECT_EQ(only(v2("eni-a", "10.0.1.5", "192.168.1.1")).path, proto::PATH_OTHER_PRIVATE);
+  EXPECT_EQ(only(v2("eni-a", "10.0.1.5", "52.95.128.179")).path, proto::PATH_EXTERNAL);
+  EXPECT_EQ(only("2 1 eni-a - - - - - - - 1700000000 1700000059 - NODATA").path, proto::PATH_UNCLASSIFIED);
+}
+
+TEST_F(PartialAggregatorTest, NatLegsOfVersion3AreToldByThePacketAddresses) {
+  use(std::string(kVpc) + "  - { id: eni-nat, subnet: subnet-nat, resource: nat-1, addresses: [10.0.101.78], role: nat }\n");
+  format = "interface-id srcaddr dstaddr pkt-srcaddr pkt-dstaddr packets bytes start end action log-status";
+  const std::string tail = " 1 500 1700000000 1700000059 ACCEPT OK";
+  const Row request = only("eni-nat 10.0.1.5 10.0.101.78 10.0.1.5 203.0.113.5" + tail);
+  EXPECT_EQ(request.leg, proto::NAT_LEG_INSIDE);
+  EXPECT_EQ(request.owner, "i-a");
+  EXPECT_EQ(request.peer, "internet");
+  EXPECT_EQ(request.direction, proto::DIRECTION_INGRESS);
+  const Row reply = only("eni-nat 10.0.101.78 10.0.2.6 203.0.113.5 10.0.2.6" + tail);
+  EXPECT_EQ(reply.leg, proto::NAT_LEG_INSIDE);
+  EXPECT_EQ(reply.owner, "i-b");
+  const Row outside = only("eni-nat 10.0.101.78 203.0.113.5 10.0.101.78 203.0.113.5" + tail);
+  EXPECT_EQ(outside.leg, proto::NAT_LEG_OUTSIDE);
+  EXPECT_EQ(outside.owner, "nat-1");
+  EXPECT_EQ(outside.peer, "internet");
+}
+
+TEST_F(PartialAggregatorTest, OnVersion2ANatInsideLegHasAVpcPeer) {
+  use(std::string(kVpc) + "  - { id: eni-nat, addresses: [10.0.101.78], role: nat }\n");
+  const Row in = only(v2("eni-nat", "10.0.2.124", "10.0.101.78"));
+  EXPECT_EQ(in.leg, proto::NAT_LEG_INSIDE);
+  EXPECT_EQ(in.owner, "10.0.2.124");
+  EXPECT_EQ(in.owner_az, "us-east-1b");
+  EXPECT_EQ(in.direction, proto::DIRECTION_INGRESS);
+  const Row out = only(v2("eni-nat", "10.0.101.78", "10.0.1.5"));
+  EXPECT_EQ(out.owner, "i-a");
+  EXPECT_EQ(out.direction, proto::DIRECTION_EGRESS);
+  EXPECT_EQ(only(v2("eni-nat", "10.0.101.78", "8.8.8.8")).leg, proto::NAT_LEG_OUTSIDE);
+  EXPECT_EQ(only(v2("eni-nat", "192.168.7.7", "10.0.101.78")).leg, proto::NAT_LEG_OUTSIDE) << "private, not of the VPC";
+}
+
+TEST_F(PartialAggregatorTest, AGatewayOfUnknownAddressIsResolvedByItsOutsideLegsInAnyOrder) {
+  use(std::string(kVpc) + "  - { id: eni-nat, role: nat }\n");
+  std::vector<std::string> lines = {v2("eni-nat", "10.0.2.124", "10.0.101.78"), v2("eni-nat", "10.0.101.78", "10.0.1.5"),
+                                    v2("eni-nat", "10.0.101.78", "8.8.8.8")};
+  do {
+    combined(lines, 1);
+    NatAddresses addresses;
+    for (const proto::AggregateBatch& batch : batches) addresses.learn(batch);
+    int resolved = 0;
+    for (const proto::AggregateBatch& batch : batches) {
+      if (!NatAddresses::undecided(batch.flows(), 0)) continue;
+      const auto text = [&](std::uint32_t i) { return batch.strings(static_cast<int>(i)); };
+      const std::string source = text(batch.flows().owner(0));
+      const std::string destination = text(batch.flows().peer_owner(0));
+      const NatAddresses::Side side = addresses.resolve("eni-nat", source, destination);
+      EXPECT_EQ(side.owner, side.direction == proto::DIRECTION_INGRESS ? "10.0.2.124" : "i-a");
+      ++resolved;
+    }
+    EXPECT_EQ(resolved, 2);
+  } while (std::ranges::next_permutation(lines).found);
+}
+
+TEST_F(PartialAggregatorTest, ARecordAcrossAMonthsFirstMidnightIsSplitAndLosesNothing) {
+  constexpr std::int64_t kJune = 1'717'200'000;  // 2024-06-01T00:00:00Z
+  const Combined out = combined({v2("eni-a", "10.0.1.5", "8.8.8.8", 100, kJune - 20, 60)});
+  std::map<std::string, std::uint64_t> bytes, records;
+  for (const auto& [key, sums] : out.flows) {
+    bytes[key[1]] += std::get<0>(sums);
+    records[key[1]] += std::get<2>(sums);
+  }
+  EXPECT_EQ(bytes[std::to_string(kJune / 60 - 1)], 33u) << "20 of 60 seconds, rounded down";
+  EXPECT_EQ(bytes[std::to_string(kJune / 60)], 67u) << "the rest";
+  EXPECT_EQ(records[std::to_string(kJune / 60 - 1)], 1u);
+  EXPECT_EQ(records[std::to_string(kJune / 60)], 0u);
+}
+
+TEST(SplitByMonth, KeepsARecordWholeThatCrossesNoMonthOrClaimsTooMuch) {
+  EXPECT_EQ(split_by_month(1'717'199'000, 1'717'200'000, 9, 9).size(), 1u) << "ends at midnight";
+  EXPECT_EQ(split_by_month(1'717'200'000, 1'717'200'060, 9, 9).size(), 1u);
+  EXPECT_EQ(split_by_month(1'717'199'000, 4'000'000'000, 9, 9).size(), 1u);
+  EXPECT_EQ(split_by_month(1'717'199'990, 1'717'199'980, 9, 9).size(), 1u) << "ends before it starts";
+}
+
+TEST_F(PartialAggregatorTest, RecordFrom2100IsDroppedAsFutureAndMovesNoTime) {  // docs/time.md 1
+  now_s = 1'700'000'100;
+  PartialAggregator aggregator(inventory, options);
+  aggregator.set_now(now_s);
+  parsers::Decoder decoder({}, aggregator);
+  decoder.message(v2("eni-a", "10.0.1.5", "8.8.8.8", 1, 4'102'444'800) + "\n" + v2("eni-a", "10.0.1.5", "8.8.8.8") + "\n");
+  EXPECT_EQ(aggregator.event_time_max_s(), 1'700'000'000);
+  EXPECT_EQ(aggregator.records(), 1u);
+  EXPECT_EQ(aggregator.dropped().at("future"), 1u);
+}
+
+TEST_F(PartialAggregatorTest, TwoEnvironmentsInOneAccountAreToldApartBySubnet) {  // docs/time.md 1, DESIGN 6
+  EnvironmentMatch prod;
+  prod.name = "prod";
+  prod.accounts = {"123456789012"};
+  prod.subnets = {"subnet-a"};
+  EnvironmentMatch dev = prod;
+  dev.name = "dev";
+  dev.subnets = {"subnet-b"};
+  inventory = inventory_of(kVpc, {prod, dev});
+  combined({v2("eni-a", "10.0.1.5", "10.0.2.6"), v2("eni-b", "10.0.1.5", "10.0.2.6"), v2("eni-?", "10.0.1.5", "10.0.2.6")});
+  std::map<std::string, std::uint64_t> bytes;
+  for (const proto::AggregateBatch& batch : batches) bytes[batch.environment()] += batch.flows().bytes(0);
+  EXPECT_EQ(bytes, (std::map<std::string, std::uint64_t>{{"dev", 1000}, {"prod", 1000}, {"unassigned", 1000}}));
+}
+
+TEST_F(PartialAggregatorTest, AttributionFollowsTheInventoryAtEventTime) {
+  use(R"(
+interfaces:
+  - { id: eni-1, instance: i-old, addresses: [10.0.1.5], role: instance, valid_to: "2023-11-14T22:13:20Z" }
+  - { id: eni-1, instance: i-new, addresses: [10.0.1.5], role: instance, valid_from: "2023-11-14T22:13:20Z" }
+)");
+  EXPECT_EQ(only(v2("eni-1", "10.0.1.5", "8.8.8.8", 1, 1'699'999'999)).owner, "i-old");
+  EXPECT_EQ(only(v2("eni-1", "10.0.1.5", "8.8.8.8", 1, 1'700'000'000)).owner, "i-new");
+}
+
+TEST_F(PartialAggregatorTest, ATooLongListOfKeysFallsTogetherAsOther) {
+  options.keys_max = 3;
+  std::vector<std::string> lines;
+  for (int i = 0; i < 20; ++i) lines.push_back(v2("eni-a", "10.0.1." + std::to_string(i), "8.8.8.8", 10));
+  const Combined out = combined(lines);
+  std::uint64_t total = 0, other = 0;
+  for (const auto& [key, sums] : out.flows) {
+    total += std::get<0>(sums);
+    if (key[9] == "other") other += std::get<0>(sums);
+  }
+  EXPECT_EQ(total, 200u) << "nothing is lost";
+  EXPECT_EQ(other, 170u);
+  EXPECT_EQ(dropped.at("keys_over_limit"), 17u);
+}
+
+TEST_F(PartialAggregatorTest, LawAnyOrderAndAnyCommitsCombineToTheSameAggregates) {
+  use(std::string(kVpc) + "  - { id: eni-nat, role: nat }\n");
+  std::mt19937 random(11);
+  const std::vector<std::string> hosts = {"10.0.1.5", "10.0.2.6", "10.0.101.78", "10.0.9.9", "8.8.8.8", "192.168.3.3"};
+  const std::vector<std::string> interfaces = {"eni-a", "eni-b", "eni-nat", "eni-unknown"};
+  std::vector<std::string> lines;
+  for (int i = 0; i < 300; ++i) {
+    lines.push_back(v2(interfaces[random() % 4], hosts[random() % 6], hosts[random() % 6], random() % 5000,
+                       1'717'199'000 + static_cast<std::int64_t>(random() % 2000), static_cast<std::int64_t>(random() % 200)));
+  }
+  for (int i = 0; i < 20; ++i) lines.push_back("2 1 eni-b - - - - - - - 1717199100 1717199159 - SKIPDATA");
+  const Combined whole = combined(lines, lines.size());
+  ASSERT_GT(whole.flows.size(), 50u);
+  for (int round = 0; round < 20; ++round) {
+    std::ranges::shuffle(lines, random);
+    ASSERT_EQ(combined(lines, 1 + random() % 60), whole);
+  }
+}
+
+TEST_F(PartialAggregatorTest, MetricsKeepTheirDatapointsAndCountTheirUpdates) {
+  PartialAggregator aggregator(inventory, options);
+  parsers::MetricBatch batch;
+  batch.dimensions = {{"InstanceId", "i-a"}};
+  batch.extended = {{"p99", 7.0}, {"p90", 5.0}};
+  parsers::MetricRecord record{.stream = "s", .account = "012345678901", .region = "us-east-1",
+                               .metric_namespace = "AWS/EC2", .name = "CPUUtilization", .unit = "Percent"};
+  record.start_ms = 1'700'000'040'000;
+  record.period_s = 60;
+  record.sample_count = 2;
+  record.sum = 10;
+  record.minimum = 3;
+  record.maximum = 7;
+  record.dimension_count = 1;
+  record.extended_count = 2;
+  batch.records = {record, record};
+  batch.records[1].start_ms += 60'000;
+  batch.records[1].extended_count = 0;
+  aggregator.on_metrics(batch);
+  const auto taken = aggregator.take();
+  ASSERT_EQ(taken.size(), 1u);
+  EXPECT_EQ(taken[0].environment(), "unassigned");
+  ASSERT_EQ(taken[0].series_size(), 1);
+  EXPECT_EQ(taken[0].series(0).account(), "012345678901");
+  EXPECT_EQ(taken[0].datapoints().start_s(1), 1'700'000'100);
+  EXPECT_EQ(taken[0].datapoints().extended_size(), 2);
+  std::uint64_t updates = 0;
+  for (const proto::Volume& volume : taken[0].volumes()) updates += volume.metric_updates();
+  EXPECT_EQ(updates, 4u);
+  EXPECT_TRUE(aggregator.empty());
+  EXPECT_TRUE(aggregator.take().empty());
+}
+
+TEST_F(PartialAggregatorTest, SeriesBeyondTheLimitOfACommitAreCountedOut) {
+  options.series_max = 1;
+  PartialAggregator aggregator(inventory, options);
+  parsers::MetricBatch batch;
+  parsers::MetricRecord record;
+  record.name = "one";
+  record.start_ms = 60'000;
+  batch.records = {record, record};
+  batch.records[1].name = "two";
+  aggregator.on_metrics(batch);
+  EXPECT_EQ(aggregator.dropped().at("series_over_limit"), 1u);
+  EXPECT_EQ(aggregator.take()[0].datapoints().start_s_size(), 1);
+  batch.records.erase(batch.records.begin());
+  aggregator.on_metrics(batch);
+  EXPECT_EQ(aggregator.take()[0].datapoints().start_s_size(), 1) << "the next commit has room again";
+}
+
+TEST(PathClass, KnowsTheRangesThatAreNotTheInternet) {
+  const auto v4 = [](std::uint32_t a) { return parsers::IpAddress{0, 0xffff00000000ull | a}; };
+  EXPECT_EQ(range_name(v4(0x0a05060b)), "10.5.0.0/16");
+  EXPECT_EQ(range_name(v4(0x08080808)), "internet");
+  EXPECT_EQ(range_name(v4(0xa9fea9fe)), "link-local");
+  EXPECT_EQ(range_name(v4(0xe0000001)), "multicast");
+  EXPECT_EQ(range_of(v4(0xac200001)), AddressRange::kPublic) << "172.32.0.1 is outside 172.16.0.0/12";
+  EXPECT_EQ(range_of({0xfd00000000000000, 1}), AddressRange::kPrivate);
+  EXPECT_EQ(range_of({0x20010db800000000, 1}), AddressRange::kPublic);
+  EXPECT_EQ(address_text({0x20010db800000000, 1}), "2001:db8::1");
+}
+
+}  // namespace
+}  // namespace fleetmeter::aggregator

@@ -40,7 +40,7 @@ struct Interface {
 };
 struct Instance {
   std::string id, type, az, group, vpc_id, subnet_id, account, region, state, name;
-  bool windows = false;
+  bool windows = false;     ///< Pays the Windows Server licence; bring-your-own does not.
   Tags tags;
   Validity valid;
 };
@@ -53,9 +53,12 @@ struct Group {
   bool windows = false;
   Tags tags;
   Validity valid;
+  bool planned = false;  ///< From a plan: for the bill only; group() does not find it.
 };
 /// Anything that costs money and needs no lookup by address: gateways, volumes, databases, load balancers, ...
-/// Attributes by the name that Terraform gives them ("instance_class", "allocated_storage"); nested blocks dotted.
+/// Attributes by the name that Terraform gives them ("instance_class", "allocated_storage"); nested blocks dotted, list
+/// elements by index, `.#` is a list's length ("root_block_device.0.volume_size", "subnet_ids.#"). Every Terraform resource
+/// of a known type is here, instances and groups too; the same id in instances() or groups() is the same thing.
 struct Resource {
   std::string address;  ///< Terraform address, or type/id from the AWS CLI.
   std::string type;     ///< Terraform type: aws_nat_gateway, aws_ebs_volume, ...
@@ -68,11 +71,11 @@ struct Resource {
 
 /// What one `environments:` entry of the configuration matches; empty = not asked.
 struct EnvironmentMatch {
-  std::string name;
-  std::vector<std::string> accounts;
-  std::string region;
-  std::vector<std::string> vpcs, subnets, groups, instances;
-  Tags tags;
+  std::string name = {};
+  std::vector<std::string> accounts = {};
+  std::string region = {};
+  std::vector<std::string> vpcs = {}, subnets = {}, groups = {}, instances = {};
+  Tags tags = {};
   [[nodiscard]] bool empty() const noexcept;  ///< Has no match at all: takes everything if it is the only one.
 };
 
@@ -119,7 +122,7 @@ class Inventory {
   /// subnet, group, instance, tags; the next fact narrows where several match; else the only declared environment if it
   /// has no match; else "unassigned".
   struct Facts {
-    std::string_view account, region, vpc_id, subnet_id, group, instance_id, interface_id;
+    std::string_view account = {}, region = {}, vpc_id = {}, subnet_id = {}, group = {}, instance_id = {}, interface_id = {};
     std::int64_t at_s = 0;
   };
   [[nodiscard]] std::string_view environment_of(const Facts& facts) const;

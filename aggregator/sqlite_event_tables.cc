@@ -10,6 +10,27 @@ std::int64_t limit_of(std::size_t limit) {
   return static_cast<std::int64_t>(std::min<std::uint64_t>(limit, std::numeric_limits<std::int64_t>::max()));
 }
 
+/// The rest of a SELECT of all outbox columns, in their order.
+Result<std::vector<OutboxEntry>> take_entries(SqliteQuery& query) {
+  std::vector<OutboxEntry> entries;
+  while (query.next()) {
+    OutboxEntry& entry = entries.emplace_back();
+    entry.event_id = query.blob(0);
+    entry.receiver = query.blob(1);
+    entry.body = query.blob(2);
+    entry.content_type = query.blob(3);
+    entry.event_time_s = query.integer(4);
+    entry.expires_s = query.integer(5);
+    entry.action = query.integer(6) != 0;
+    entry.attempts = static_cast<std::uint32_t>(query.integer(7));
+    entry.next_attempt_ms = query.integer(8);
+    entry.state = static_cast<DeliveryState>(query.integer(9));
+    entry.last_error = query.blob(10);
+  }
+  if (auto done = query.finish(); !done) return done.error();
+  return entries;
+}
+
 }  // namespace
 
 Result<void> insert_event(SqliteDatabase& database, const proto::Event& event, std::int64_t now_ms) {
@@ -77,23 +98,17 @@ Result<std::vector<OutboxEntry>> read_due_outbox(SqliteDatabase& database, std::
                     "WHERE state = 0 AND next_attempt_ms <= ?1 ORDER BY event_time_s, sequence LIMIT ?2) "
                     "ORDER BY event_time_s, sequence");
   query.bind(1, now_ms).bind(2, limit_of(limit));
-  std::vector<OutboxEntry> entries;
-  while (query.next()) {
-    OutboxEntry& entry = entries.emplace_back();
-    entry.event_id = query.blob(0);
-    entry.receiver = query.blob(1);
-    entry.body = query.blob(2);
-    entry.content_type = query.blob(3);
-    entry.event_time_s = query.integer(4);
-    entry.expires_s = query.integer(5);
-    entry.action = query.integer(6) != 0;
-    entry.attempts = static_cast<std::uint32_t>(query.integer(7));
-    entry.next_attempt_ms = query.integer(8);
-    entry.state = static_cast<DeliveryState>(query.integer(9));
-    entry.last_error = query.blob(10);
-  }
-  if (auto done = query.finish(); !done) return done.error();
-  return entries;
+  return take_entries(query);
+}
+
+Result<std::vector<OutboxEntry>> read_pending_outbox(SqliteDatabase& database, std::string_view receiver,
+                                                     std::size_t limit) {
+  SqliteQuery query(database,
+                    "SELECT event_id, receiver, body, content_type, event_time_s, expires_s, action, attempts, "
+                    "next_attempt_ms, state, last_error FROM outbox WHERE state = 0 AND receiver = ?1 "
+                    "ORDER BY event_time_s, sequence LIMIT ?2");
+  query.bind_text(1, receiver).bind(2, limit_of(limit));
+  return take_entries(query);
 }
 
 Result<std::map<DeliveryState, std::uint64_t>> count_outbox(SqliteDatabase& database) {

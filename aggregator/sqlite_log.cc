@@ -277,6 +277,11 @@ Result<std::vector<OutboxEntry>> SqliteLog::due_outbox(std::int64_t now_ms, std:
   return state_->with_reader([&](SqliteDatabase& database) { return read_due_outbox(database, now_ms, limit); });
 }
 
+Result<std::vector<OutboxEntry>> SqliteLog::pending_outbox(std::string_view receiver, std::size_t limit) {
+  return state_->with_reader(
+      [&](SqliteDatabase& database) { return read_pending_outbox(database, receiver, limit); });
+}
+
 Result<void> SqliteLog::record_delivery(const OutboxEntry& entry) {
   const SqliteWriter::Work work = [&](SqliteDatabase& database, StoreTotals&) { return update_outbox(database, entry); };
   return state_->writer->run("delivery", work);

@@ -63,6 +63,7 @@ class SqliteLog final : public AggregateLog {
   /// The newest `limit` that match, oldest of them first.
   Result<std::vector<proto::Event>> events(const EventQuery& query) override;
   Result<std::vector<OutboxEntry>> due_outbox(std::int64_t now_ms, std::size_t limit) override;
+  Result<std::vector<OutboxEntry>> pending_outbox(std::string_view receiver, std::size_t limit) override;
   Result<void> record_delivery(const OutboxEntry& entry) override;
   Result<std::map<DeliveryState, std::uint64_t>> outbox_counts() override;
 

@@ -72,6 +72,7 @@ CREATE TABLE outbox (
   UNIQUE (event_id, receiver)
 );
 CREATE INDEX outbox_pending ON outbox (next_attempt_ms) WHERE state = 0;
+CREATE INDEX outbox_by_receiver ON outbox (receiver, event_time_s) WHERE state = 0;
 CREATE INDEX outbox_by_state ON outbox (state);
 )sql";
 

@@ -54,6 +54,8 @@ Result<void> insert_outbox(SqliteDatabase& database, const OutboxEntry& entry);
 Result<void> update_outbox(SqliteDatabase& database, const OutboxEntry& entry);
 Result<std::vector<proto::Event>> read_events(SqliteDatabase& database, const EventQuery& query);
 Result<std::vector<OutboxEntry>> read_due_outbox(SqliteDatabase& database, std::int64_t now_ms, std::size_t limit);
+/// The oldest pending entries of one receiver, due or not.
+Result<std::vector<OutboxEntry>> read_pending_outbox(SqliteDatabase& database, std::string_view receiver, std::size_t limit);
 Result<std::map<DeliveryState, std::uint64_t>> count_outbox(SqliteDatabase& database);
 /// Events recorded before `before_ms` whose entries are all settled.
 Result<void> expire_events(SqliteDatabase& database, std::int64_t before_ms);

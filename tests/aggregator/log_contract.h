@@ -448,6 +448,22 @@ TEST_P(LogContract, AnEventGoesToEachReceiverByItself) {
   EXPECT_EQ(due->front().receiver, "pager");
 }
 
+TEST_P(LogContract, PendingEntriesOfAReceiverComeOldestFirstDueOrNot) {
+  const LogPosition read = append_tick(10);
+  Outputs outputs = outputs_at(read);
+  outputs.outbox = {entry("c", 180), entry("b", 120, 5000), entry("x", 60), entry("a", 60), entry("y", 30)};
+  outputs.outbox[2].receiver = "pager";
+  ASSERT_TRUE(log->commit_outputs(outputs));
+  outputs.outbox[4].state = DeliveryState::kDelivered;
+  ASSERT_TRUE(log->record_delivery(outputs.outbox[4]));
+  const auto pending = log->pending_outbox("ops", 2);
+  ASSERT_TRUE(pending) << pending.error().message;
+  ASSERT_EQ(pending->size(), 2U);
+  EXPECT_EQ((*pending)[0].event_id, "a");
+  EXPECT_EQ((*pending)[1].event_id, "b");
+  EXPECT_EQ(log->pending_outbox("nobody", 2)->size(), 0U);
+}
+
 // --- snapshots and pruning ---
 
 TEST_P(LogContract, TheNewestSnapshotComesBackWholeAfterAReopen) {

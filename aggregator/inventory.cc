@@ -1,0 +1,267 @@
+#include "aggregator/inventory.h"
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "aggregator/inventory_aws.h"
+#include "aggregator/inventory_data.h"
+#include "aggregator/inventory_readers.h"
+#include "aggregator/inventory_terraform.h"
+#include "proto/check.h"
+
+namespace fleetmeter::aggregator {
+namespace {
+
+// FNV-1a, 64 bits: written down, so that a version means the same on every machine and release.
+std::uint64_t stable_hash(std::string_view bytes) {
+  std::uint64_t hash = 0xcbf29ce484222325U;
+  for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+  return hash;
+}
+
+template <typename Entry, typename Id>
+void index_by(const std::vector<Entry>& entries, IdIndex& out, Id id_of) {
+  out.reserve(entries.size());
+  for (std::uint32_t i = 0; i < entries.size(); ++i) {
+    const std::string_view id = id_of(entries[i]);
+    if (!id.empty()) ++out.try_emplace(id, EntryRange{.first = i, .count = 0}).first->second.count;
+  }
+}
+
+/// Of the entries of one id the last begun that holds: they are sorted by their beginning.
+template <typename Entry>
+const Entry* entry_at(const std::vector<Entry>& entries, const IdIndex& index, std::string_view id, std::int64_t at_s) {
+  const auto found = index.find(id);
+  if (found == index.end()) return nullptr;
+  for (std::uint32_t i = found->second.count; i-- > 0;) {
+    const Entry& entry = entries[found->second.first + i];
+    if (entry.valid.holds(at_s)) return &entry;
+  }
+  return nullptr;
+}
+
+Result<std::string> read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  if (!in || !(text << in.rdbuf())) {
+    // An empty file sets failbit on the output too; it is read, and the reader says that it holds nothing.
+    if (in.is_open() && in.peek() == std::ifstream::traits_type::eof() && !in.bad()) return std::string();
+    return Error{ErrorCode::kInvalidArgument, path + ": cannot be read"};
+  }
+  return std::move(text).str();
+}
+
+void set_environments_of_resources(const Inventory& inventory, std::vector<Resource>& resources) {
+  for (Resource& one : resources) {
+    if (!one.environment.empty()) continue;
+    const auto attribute = [&](const char* name) {
+      const auto found = one.attributes.find(name);
+      return found == one.attributes.end() ? std::string_view() : std::string_view(found->second);
+    };
+    one.environment = inventory.environment_of_tags(one.tags, one.account, one.region);
+    if (one.environment != "unassigned") continue;
+    // A resource's own facts do not say: what it lies in or hangs on may.
+    one.environment = inventory.environment_of({.account = one.account,
+                                                .region = one.region,
+                                                .vpc_id = attribute("vpc_id"),
+                                                .subnet_id = attribute("subnet_id"),
+                                                .group = {},
+                                                .instance_id = attribute("instance_id"),
+                                                .interface_id = {},
+                                                .at_s = std::max<std::int64_t>(one.valid.from_s, 0)});
+  }
+}
+
+}  // namespace
+
+void InventoryWarnings::add(std::string message) {
+  if (said_.insert(message).second) out_.push_back({.file = file_, .message = std::move(message)});
+}
+
+Result<void> read_inventory_text(const std::string& text, InventoryEntries& out, InventoryWarnings& warnings) {
+  const std::size_t start = text.find_first_not_of(" \t\r\n\xef\xbb\xbf");
+  const bool json = start != std::string::npos && (text[start] == '{' || text[start] == '[');
+  if (!json) return read_plain(text, /*json=*/false, out, warnings);
+  JsonDocument document;
+  if (auto parsed = parse_json(text.substr(start), document); !parsed) {
+    // YAML's flow style looks like JSON and need not be.
+    if (read_plain(text, /*json=*/false, out, warnings)) return {};
+    return parsed.error();
+  }
+  if (const TerraformKind kind = terraform_kind(document.root); kind != TerraformKind::kNone) {
+    read_terraform(document.root, kind, out, warnings);
+    return {};
+  }
+  if (is_aws_output(document.root)) {
+    read_aws(document.root, out, warnings);
+    return {};
+  }
+  return read_plain(text.substr(start), /*json=*/true, out, warnings);
+}
+
+void Inventory::Data::index() {
+  index_by(entries.interfaces, interfaces, [](const Interface& one) -> std::string_view { return one.id; });
+  index_by(entries.instances, instances, [](const Instance& one) -> std::string_view { return one.id; });
+  index_by(entries.groups, groups, [](const Group& one) -> std::string_view { return one.name; });
+  index_by(entries.subnets, subnets, [](const Subnet& one) -> std::string_view { return one.id; });
+  index_by(entries.resources, resources, [](const Resource& one) -> std::string_view { return one.id; });
+  for (const IdIndex* ids : {&interfaces, &instances, &groups, &subnets, &resources}) {
+    for (const auto& [id, range] : *ids) known.insert(id);
+  }
+  for (std::uint32_t i = 0; i < entries.interfaces.size(); ++i) {
+    const Interface& one = entries.interfaces[i];
+    if (!one.resource_id.empty()) known.insert(one.resource_id);
+    for (const std::string& text : one.private_addresses) {
+      if (const auto address = parse_address(text)) addresses[*address].push_back({i, true});
+    }
+    for (const std::string& text : one.public_addresses) {
+      if (const auto address = parse_address(text)) addresses[*address].push_back({i, false});
+    }
+  }
+  for (std::uint32_t i = 0; i < entries.subnets.size(); ++i) {
+    if (const auto range = parse_cidr(entries.subnets[i].cidr)) subnet_ranges.add(*range, i);
+  }
+  for (const Vpc& vpc : entries.vpcs) {
+    if (!vpc.id.empty()) known.insert(vpc.id);
+    for (const std::string& text : vpc.cidrs) {
+      if (const auto range = parse_cidr(text)) vpc_ranges.add(*range, 0);  // Which VPC does not matter: inside or not.
+    }
+  }
+}
+
+Inventory::Inventory(std::unique_ptr<Data> data) : data_(std::move(data)) {}
+Inventory::~Inventory() = default;
+
+Result<std::shared_ptr<const Inventory>> Inventory::parse(const std::vector<std::pair<std::string, std::string>>& named_texts,
+                                                          std::vector<EnvironmentMatch> environments,
+                                                          std::vector<Problem>& warnings) {
+  auto data = std::make_unique<Data>();
+  for (const auto& [name, text] : named_texts) {
+    InventoryWarnings of_file(name, warnings);
+    if (auto read = read_inventory_text(text, data->entries, of_file); !read) return std::move(read.error()).with_context(name);
+    if (!data->entries.environments.empty()) {
+      of_file.add("environments are declared in the configuration; those of an inventory file are ignored");
+      data->entries.environments.clear();
+    }
+  }
+  data->entries.environments = std::move(environments);
+  merge_entries(data->entries);
+  data->index();
+  Data& inner = *data;
+  const std::shared_ptr<Inventory> made(new Inventory(std::move(data)));
+  set_environments_of_resources(*made, inner.entries.resources);  // Not part of any index.
+  inner.serialized = write_inventory(inner.entries);
+  inner.version = stable_hash(inner.serialized);
+  return std::shared_ptr<const Inventory>(made);
+}
+
+Result<std::shared_ptr<const Inventory>> Inventory::load(const std::vector<std::string>& files,
+                                                         std::vector<EnvironmentMatch> environments,
+                                                         std::vector<Problem>& warnings) {
+  std::vector<std::pair<std::string, std::string>> texts;
+  for (const std::string& file : files) {
+    auto text = read_file(file);
+    if (!text) return text.error();
+    texts.emplace_back(file, *std::move(text));
+  }
+  return parse(texts, std::move(environments), warnings);
+}
+
+std::shared_ptr<const Inventory> Inventory::empty(std::vector<EnvironmentMatch> environments) {
+  std::vector<Problem> none;
+  auto made = parse({}, std::move(environments), none);
+  FM_CHECK(made.has_value());  // Nothing was read, so nothing can be wrong.
+  return *std::move(made);
+}
+
+Result<std::shared_ptr<const Inventory>> Inventory::deserialize(std::string_view bytes) {
+  InventoryEntries entries;
+  std::vector<Problem> unknown;  // Keys of a newer release: it may say more than we know.
+  InventoryWarnings warnings("inventory", unknown);
+  if (auto read = read_plain(std::string(bytes), /*json=*/true, entries, warnings); !read) {
+    Error error = std::move(read.error()).with_context("stored inventory");
+    error.code = ErrorCode::kDataLoss;
+    return error;
+  }
+  auto data = std::make_unique<Data>();
+  data->entries = std::move(entries);
+  merge_entries(data->entries);
+  data->index();
+  data->serialized = write_inventory(data->entries);
+  data->version = stable_hash(data->serialized);
+  return std::shared_ptr<const Inventory>(new Inventory(std::move(data)));
+}
+
+std::uint64_t Inventory::version() const noexcept { return data_->version; }
+std::string Inventory::serialize() const { return data_->serialized; }
+
+const Instance* Inventory::instance(std::string_view id, std::int64_t at_s) const {
+  return entry_at(data_->entries.instances, data_->instances, id, at_s);
+}
+
+const Group* Inventory::group(std::string_view name, std::int64_t at_s) const {
+  const auto found = data_->groups.find(name);
+  if (found == data_->groups.end()) return nullptr;
+  for (std::uint32_t i = found->second.count; i-- > 0;) {
+    const Group& one = data_->entries.groups[found->second.first + i];
+    if (!one.planned && one.valid.holds(at_s)) return &one;
+  }
+  return nullptr;
+}
+
+const Resource* Inventory::resource(std::string_view id) const {
+  const auto found = data_->resources.find(id);
+  return found == data_->resources.end() ? nullptr : &data_->entries.resources[found->second.first + found->second.count - 1];
+}
+
+bool Inventory::known(std::string_view resource_id) const { return data_->known.count(resource_id) != 0; }
+
+Place Inventory::place_of_interface(std::string_view interface_id, std::int64_t at_s) const {
+  Place place;
+  place.interface = entry_at(data_->entries.interfaces, data_->interfaces, interface_id, at_s);
+  if (place.interface == nullptr) return place;
+  place.in_vpc = true;
+  if (!place.interface->instance_id.empty()) place.instance = instance(place.interface->instance_id, at_s);
+  const auto subnet = data_->subnets.find(place.interface->subnet_id);
+  if (subnet != data_->subnets.end()) place.subnet = &data_->entries.subnets[subnet->second.first];
+  return place;
+}
+
+Place Inventory::place_of_address(const parsers::IpAddress& address, std::int64_t at_s) const {
+  if (const auto owners = data_->addresses.find(address); owners != data_->addresses.end()) {
+    const Interface* owner = nullptr;
+    bool is_private = false;
+    bool ambiguous = false;
+    for (const Data::AddressOwner& one : owners->second) {
+      const Interface& interface = data_->entries.interfaces[one.interface];
+      if (!interface.valid.holds(at_s)) continue;
+      ambiguous = ambiguous || (owner != nullptr && owner->id != interface.id);
+      owner = &interface;
+      is_private = one.is_private;
+    }
+    // Two VPCs may use one range: an address of both is nobody's.
+    if (owner != nullptr && !ambiguous) {
+      Place place = place_of_interface(owner->id, at_s);
+      place.in_vpc = is_private;
+      const std::uint32_t around = place.subnet == nullptr ? data_->subnet_ranges.find(address) : CidrTable::kNone;
+      if (is_private && around < CidrTable::kAmbiguous) place.subnet = &data_->entries.subnets[around];
+      return place;
+    }
+  }
+  Place place;
+  const std::uint32_t subnet = data_->subnet_ranges.find(address);
+  if (subnet < CidrTable::kAmbiguous) place.subnet = &data_->entries.subnets[subnet];
+  place.in_vpc = subnet != CidrTable::kNone || data_->vpc_ranges.find(address) != CidrTable::kNone;
+  return place;
+}
+
+const std::vector<Subnet>& Inventory::subnets() const noexcept { return data_->entries.subnets; }
+const std::vector<Interface>& Inventory::interfaces() const noexcept { return data_->entries.interfaces; }
+const std::vector<Instance>& Inventory::instances() const noexcept { return data_->entries.instances; }
+const std::vector<Group>& Inventory::groups() const noexcept { return data_->entries.groups; }
+const std::vector<Resource>& Inventory::resources() const noexcept { return data_->entries.resources; }
+const std::vector<EnvironmentMatch>& Inventory::environments() const noexcept { return data_->entries.environments; }
+
+}  // namespace fleetmeter::aggregator

@@ -1,0 +1,232 @@
+#include <algorithm>
+#include <array>
+
+#include "aggregator/inventory_aws.h"
+#include "aggregator/inventory_document.h"
+
+namespace fleetmeter::aggregator {
+namespace {
+
+using simdjson::dom::element;
+
+Tags tags_of(const element& in, std::string_view key = "Tags") {
+  Tags tags;
+  for (const element tag : json_list(in, key)) {
+    std::string name = json_text(tag, "Key");
+    if (!name.empty()) tags[std::move(name)] = json_text(tag, "Value");
+  }
+  return tags;
+}
+
+std::string text_in(const element& in, std::string_view object, std::string_view key) {
+  const auto found = json_at(in, object);
+  return found ? json_text(*found, key) : std::string();
+}
+
+/// The earlier of what `valid` says and the time at `key`.
+void begin_at(const std::string& time, Validity& valid) {
+  std::int64_t seconds = 0;
+  if (!parse_rfc3339(time, seconds)) return;
+  const bool unset = valid.from_s == Validity().from_s;
+  if (unset || seconds < valid.from_s) valid.from_s = seconds;
+}
+
+/// Licence-included Windows pays more than Linux; own licences (":0800") pay the Linux rate.
+/// Rule: Amazon EC2 User Guide, "AMI billing information fields".
+bool pays_windows(const element& instance) {
+  const std::string operation = json_text(instance, "UsageOperation");
+  if (!operation.empty()) {
+    constexpr std::array<std::string_view, 4> kWindows{":0002", ":0006", ":0102", ":0202"};
+    return std::any_of(kWindows.begin(), kWindows.end(), [&](std::string_view end) { return operation.ends_with(end); });
+  }
+  const std::string details = json_text(instance, "PlatformDetails");
+  if (!details.empty()) return details.starts_with("Windows") && details != "Windows BYOL";
+  std::string platform = json_text(instance, "Platform");
+  std::transform(platform.begin(), platform.end(), platform.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return platform == "windows";
+}
+
+void read_interface(const element& in, const std::string& instance_id, InventoryEntries& out) {
+  Interface entry;
+  entry.id = json_text(in, "NetworkInterfaceId");
+  if (entry.id.empty()) return;
+  entry.subnet_id = json_text(in, "SubnetId");
+  entry.vpc_id = json_text(in, "VpcId");
+  entry.az = json_text(in, "AvailabilityZone");
+  entry.account = json_text(in, "OwnerId");
+  entry.description = json_text(in, "Description");
+  entry.instance_id = instance_id.empty() ? text_in(in, "Attachment", "InstanceId") : instance_id;
+  entry.tags = tags_of(in, "TagSet");
+  const auto add = [](std::vector<std::string>& list, std::string address) {
+    if (parse_address(address) && std::find(list.begin(), list.end(), address) == list.end()) list.push_back(std::move(address));
+  };
+  add(entry.private_addresses, json_text(in, "PrivateIpAddress"));
+  add(entry.public_addresses, text_in(in, "Association", "PublicIp"));
+  for (const element one : json_list(in, "PrivateIpAddresses")) {
+    add(entry.private_addresses, json_text(one, "PrivateIpAddress"));
+    add(entry.public_addresses, text_in(one, "Association", "PublicIp"));
+  }
+  for (const element one : json_list(in, "Ipv6Addresses")) add(entry.private_addresses, json_text(one, "Ipv6Address"));
+  // What an interface was before it was attached, this output does not say.
+  begin_at(text_in(in, "Attachment", "AttachTime"), entry.valid);
+  entry.role = role_of_interface(json_text(in, "InterfaceType"), entry.description, json_true(in, "RequesterManaged"),
+                                 !entry.instance_id.empty(), entry.resource_id);
+  out.interfaces.push_back(std::move(entry));
+}
+
+void read_instance(const element& in, const std::string& account, InventoryEntries& out) {
+  Instance entry;
+  entry.id = json_text(in, "InstanceId");
+  if (entry.id.empty()) return;
+  entry.type = json_text(in, "InstanceType");
+  entry.az = text_in(in, "Placement", "AvailabilityZone");
+  entry.vpc_id = json_text(in, "VpcId");
+  entry.subnet_id = json_text(in, "SubnetId");
+  entry.account = account;
+  entry.state = text_in(in, "State", "Name");
+  entry.windows = pays_windows(in);
+  entry.tags = tags_of(in);
+  // LaunchTime moves at every stop and start; the first attachment of the primary interface does not.
+  begin_at(json_text(in, "LaunchTime"), entry.valid);
+  for (const element interface : json_list(in, "NetworkInterfaces")) {
+    begin_at(text_in(interface, "Attachment", "AttachTime"), entry.valid);
+    read_interface(interface, entry.id, out);
+  }
+  out.instances.push_back(std::move(entry));
+}
+
+void read_subnet(const element& in, InventoryEntries& out) {
+  Subnet entry;
+  entry.id = json_text(in, "SubnetId");
+  entry.vpc_id = json_text(in, "VpcId");
+  entry.cidr = json_text(in, "CidrBlock");
+  entry.az = json_text(in, "AvailabilityZone");
+  entry.account = json_text(in, "OwnerId");
+  entry.tags = tags_of(in);
+  if (const auto name = entry.tags.find("Name"); name != entry.tags.end()) entry.name = name->second;
+  if (!entry.id.empty()) out.subnets.push_back(std::move(entry));
+}
+
+void read_vpc(const element& in, InventoryEntries& out) {
+  Vpc entry;
+  entry.id = json_text(in, "VpcId");
+  entry.account = json_text(in, "OwnerId");
+  entry.tags = tags_of(in);
+  if (const auto name = entry.tags.find("Name"); name != entry.tags.end()) entry.name = name->second;
+  const auto add = [&](std::string cidr) {
+    if (parse_cidr(cidr) && std::find(entry.cidrs.begin(), entry.cidrs.end(), cidr) == entry.cidrs.end()) {
+      entry.cidrs.push_back(std::move(cidr));
+    }
+  };
+  add(json_text(in, "CidrBlock"));
+  for (const element one : json_list(in, "CidrBlockAssociationSet")) add(json_text(one, "CidrBlock"));
+  for (const element one : json_list(in, "Ipv6CidrBlockAssociationSet")) add(json_text(one, "Ipv6CidrBlock"));
+  if (!entry.id.empty()) out.vpcs.push_back(std::move(entry));
+}
+
+/// A resource named by type and id, until a Terraform file gives it an address.
+Resource resource_of(std::string_view type, std::string id) {
+  Resource entry;
+  entry.type = type;
+  entry.address = entry.type + "/" + id;
+  entry.id = std::move(id);
+  return entry;
+}
+
+void put(Resource& entry, std::string_view name, std::string value) {
+  if (!value.empty()) entry.attributes[std::string(name)] = std::move(value);
+}
+
+void read_nat_gateway(const element& in, InventoryEntries& out) {
+  Resource entry = resource_of("aws_nat_gateway", json_text(in, "NatGatewayId"));
+  if (entry.id.empty()) return;
+  entry.tags = tags_of(in);
+  put(entry, "subnet_id", json_text(in, "SubnetId"));
+  put(entry, "vpc_id", json_text(in, "VpcId"));
+  put(entry, "connectivity_type", json_text(in, "ConnectivityType"));
+  put(entry, "state", json_text(in, "State"));
+  begin_at(json_text(in, "CreateTime"), entry.valid);
+  std::int64_t deleted = 0;
+  if (parse_rfc3339(json_text(in, "DeleteTime"), deleted)) entry.valid.to_s = deleted;
+  for (const element address : json_list(in, "NatGatewayAddresses")) {
+    Interface interface;
+    interface.id = json_text(address, "NetworkInterfaceId");
+    if (interface.id.empty()) continue;
+    interface.role = proto::ROLE_NAT;
+    interface.resource_id = entry.id;
+    interface.subnet_id = json_text(in, "SubnetId");
+    interface.vpc_id = json_text(in, "VpcId");
+    interface.tags = entry.tags;
+    interface.valid = entry.valid;
+    if (std::string ip = json_text(address, "PrivateIp"); parse_address(ip)) interface.private_addresses = {std::move(ip)};
+    if (std::string ip = json_text(address, "PublicIp"); parse_address(ip)) interface.public_addresses = {std::move(ip)};
+    out.interfaces.push_back(std::move(interface));
+  }
+  out.resources.push_back(std::move(entry));
+}
+
+void read_volume(const element& in, InventoryEntries& out) {
+  Resource entry = resource_of("aws_ebs_volume", json_text(in, "VolumeId"));
+  if (entry.id.empty()) return;
+  put(entry, "type", json_text(in, "VolumeType"));
+  put(entry, "size", json_text(in, "Size"));
+  put(entry, "iops", json_text(in, "Iops"));
+  put(entry, "throughput", json_text(in, "Throughput"));
+  put(entry, "availability_zone", json_text(in, "AvailabilityZone"));
+  put(entry, "state", json_text(in, "State"));
+  for (const element attachment : json_list(in, "Attachments")) {
+    put(entry, "instance_id", json_text(attachment, "InstanceId"));
+  }
+  entry.region = region_of_zone(json_text(in, "AvailabilityZone"));
+  entry.tags = tags_of(in);
+  begin_at(json_text(in, "CreateTime"), entry.valid);
+  out.resources.push_back(std::move(entry));
+}
+
+void read_group(const element& in, InventoryEntries& out) {
+  Group entry;
+  entry.name = json_text(in, "AutoScalingGroupName");
+  if (entry.name.empty()) return;
+  entry.kind = "asg";
+  std::tie(entry.region, entry.account) = region_and_account_of_arn(json_text(in, "AutoScalingGroupARN"));
+  entry.minimum = json_integer(in, "MinSize");
+  entry.maximum = json_integer(in, "MaxSize");
+  entry.desired = json_integer(in, "DesiredCapacity");
+  for (const element instance : json_list(in, "Instances")) {
+    if (std::string id = json_text(instance, "InstanceId"); !id.empty()) entry.instance_ids.push_back(std::move(id));
+  }
+  entry.tags = tags_of(in);
+  begin_at(json_text(in, "CreatedTime"), entry.valid);
+  out.groups.push_back(std::move(entry));
+}
+
+}  // namespace
+
+bool is_aws_output(const element& root) {
+  for (const char* key : {"Reservations", "NetworkInterfaces", "Subnets", "Vpcs", "NatGateways", "Volumes", "AutoScalingGroups"}) {
+    if (json_at(root, key)) return true;
+  }
+  return false;
+}
+
+void read_aws(const element& root, InventoryEntries& out, InventoryWarnings& warnings) {
+  for (const element reservation : json_list(root, "Reservations")) {
+    const std::string account = json_text(reservation, "OwnerId");
+    for (const element one : json_list(reservation, "Instances")) read_instance(one, account, out);
+  }
+  for (const element one : json_list(root, "NetworkInterfaces")) read_interface(one, "", out);
+  for (const element one : json_list(root, "Subnets")) read_subnet(one, out);
+  for (const element one : json_list(root, "Vpcs")) read_vpc(one, out);
+  for (const element one : json_list(root, "NatGateways")) read_nat_gateway(one, out);
+  for (const element one : json_list(root, "Volumes")) read_volume(one, out);
+  for (const element one : json_list(root, "AutoScalingGroups")) read_group(one, out);
+  constexpr std::array<std::string_view, 9> kKnown{"Reservations", "NetworkInterfaces", "Subnets", "Vpcs", "NatGateways",
+                                                   "Volumes", "AutoScalingGroups", "ResponseMetadata", "NextToken"};
+  for (const auto field : simdjson::dom::object(root)) {
+    if (std::find(kKnown.begin(), kKnown.end(), field.key) != kKnown.end()) continue;
+    warnings.add("unknown key " + std::string(field.key) + " is ignored");
+  }
+  if (!json_text(root, "NextToken").empty()) warnings.add("is one page of several (NextToken): the rest is missing");
+}
+
+}  // namespace fleetmeter::aggregator

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "aggregator/cidr.h"
+#include "aggregator/inventory.h"
+
+namespace fleetmeter::aggregator {
+
+/// A VPC is looked up by its ranges alone.
+struct Vpc {
+  std::string id, name, region, account;
+  std::vector<std::string> cidrs;
+  Tags tags;
+};
+
+/// What the readers put in, before it is merged and indexed.
+struct InventoryEntries {
+  std::vector<Vpc> vpcs;
+  std::vector<Subnet> subnets;
+  std::vector<Interface> interfaces;
+  std::vector<Instance> instances;
+  std::vector<Group> groups;
+  std::vector<Resource> resources;
+  std::vector<EnvironmentMatch> environments;
+};
+
+/// Joins what several sources say of one thing: a later source wins where it says something. Entries of one id that state
+/// validities which do not touch are different times of it and stay apart. Fills in what follows (region from zone, group of
+/// an instance from its group's list or tag, subnet's VPC), then sorts by id and time, so that equal content is equal.
+void merge_entries(InventoryEntries& entries);
+
+/// Plain JSON (docs/inventory.md), sorted and without what is empty: equal for equal entries.
+[[nodiscard]] std::string write_inventory(const InventoryEntries& entries);
+
+/// "us-east-1" of "us-east-1a" and of the local zone "us-west-2-lax-1a"; empty when it is no zone.
+[[nodiscard]] std::string region_of_zone(std::string_view zone);
+/// The fields 3 and 4 (region, account) of an ARN; empty when it is none.
+[[nodiscard]] std::pair<std::string, std::string> region_and_account_of_arn(std::string_view arn);
+
+/// Entries of one id: [first, first + count) in the sorted vector.
+struct EntryRange {
+  std::uint32_t first = 0, count = 0;
+};
+using IdIndex = std::unordered_map<std::string_view, EntryRange>;
+
+struct Inventory::Data {
+  InventoryEntries entries;  // Never changes after index(): the maps hold views into it.
+  std::string serialized;
+  std::uint64_t version = 0;
+
+  IdIndex interfaces, instances, groups, subnets, resources;
+  std::unordered_set<std::string_view> known;
+  struct AddressOwner {
+    std::uint32_t interface;
+    bool is_private;
+  };
+  std::unordered_map<parsers::IpAddress, std::vector<AddressOwner>, AddressHash> addresses;
+  CidrTable subnet_ranges, vpc_ranges;
+
+  void index();
+};
+
+}  // namespace fleetmeter::aggregator

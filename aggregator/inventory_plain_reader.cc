@@ -1,0 +1,299 @@
+#include <charconv>
+#include <initializer_list>
+
+#include "aggregator/inventory_document.h"
+#include "aggregator/inventory_readers.h"
+
+namespace fleetmeter::aggregator {
+namespace {
+
+using Kind = DocumentNode::Kind;
+
+/// What holds for a whole plain file unless an entry says otherwise.
+struct FileDefaults {
+  std::string region, account, vpc_id, environment;
+};
+
+/// Reads one map; remembers which keys were asked for, so that the rest can be warned of, and the first error.
+class MapReader {
+ public:
+  MapReader(const DocumentNode& node, std::string path, InventoryWarnings& warnings)
+      : node_(node), path_(std::move(path)), warnings_(warnings) {}
+
+  const DocumentNode* take(std::string_view key) {
+    asked_.insert(std::string(key));
+    const DocumentNode* found = node_.find(key);
+    return found == nullptr || found->kind == Kind::kNull ? nullptr : found;
+  }
+  void text(std::string_view key, std::string& out) {
+    const DocumentNode* node = take(key);
+    if (node == nullptr) return;
+    if (node->kind != Kind::kScalar) return fail(*node, key, "a text");
+    out = node->text;
+  }
+  void texts(std::string_view key, std::vector<std::string>& out) {
+    const DocumentNode* node = take(key);
+    if (node == nullptr) return;
+    if (node->kind == Kind::kScalar) return out.push_back(node->text);
+    if (node->kind != Kind::kList) return fail(*node, key, "a list of texts");
+    for (const DocumentNode& item : node->items) {
+      if (item.kind != Kind::kScalar) return fail(item, key, "a list of texts");
+      out.push_back(item.text);
+    }
+  }
+  void pairs(std::string_view key, std::map<std::string, std::string>& out) {
+    const DocumentNode* node = take(key);
+    if (node == nullptr) return;
+    if (node->kind != Kind::kMap) return fail(*node, key, "a map of texts");
+    for (const auto& [name, value] : node->entries) {
+      if (value.kind != Kind::kScalar && value.kind != Kind::kNull) return fail(value, key, "a map of texts");
+      out[name] = value.text;
+    }
+  }
+  void boolean(std::string_view key, bool& out) {
+    const DocumentNode* node = take(key);
+    if (node == nullptr) return;
+    if (node->kind != Kind::kScalar || (node->text != "true" && node->text != "false")) return fail(*node, key, "true or false");
+    out = node->text == "true";
+  }
+  void integer(std::string_view key, std::optional<std::int64_t>& out) {
+    const DocumentNode* node = take(key);
+    if (node == nullptr) return;
+    std::int64_t value = 0;
+    const char* end = node->text.data() + node->text.size();
+    const auto [stop, failed] = std::from_chars(node->text.data(), end, value);
+    if (node->kind != Kind::kScalar || failed != std::errc() || stop != end) return fail(*node, key, "a whole number");
+    out = value;
+  }
+  void time(std::string_view key, std::int64_t& out) {
+    const DocumentNode* node = take(key);
+    if (node == nullptr) return;
+    if (node->kind != Kind::kScalar || !parse_rfc3339(node->text, out)) {
+      fail(*node, key, "a time like 2024-05-01T00:00:00Z");
+    }
+  }
+  void validity(Validity& out) {
+    time("valid_from", out.from_s);
+    time("valid_to", out.to_s);
+  }
+  void fail(const DocumentNode& node, std::string_view key, std::string_view wanted) {
+    if (!error_.empty()) return;
+    if (node.line > 0) error_ = "line " + std::to_string(node.line) + ": ";
+    error_ += path_ + std::string(key) + " must be " + std::string(wanted);
+  }
+  /// After the last take(): unknown keys warn, once a path.
+  Result<void> finish() {
+    for (const auto& [name, value] : node_.entries) {
+      if (asked_.count(name) != 0) continue;
+      const std::string line = value.line > 0 ? "line " + std::to_string(value.line) + ": " : "";
+      warnings_.add(line + "unknown key " + path_ + name + " is ignored");
+    }
+    if (!error_.empty()) return Error{ErrorCode::kInvalidArgument, error_};
+    return {};
+  }
+
+ private:
+  const DocumentNode& node_;
+  std::string path_;
+  InventoryWarnings& warnings_;
+  std::unordered_set<std::string> asked_;
+  std::string error_;
+};
+
+void or_default(std::string& value, const std::string& fallback) {
+  if (value.empty()) value = fallback;
+}
+
+template <typename Entry>
+void read_owner(MapReader& map, const FileDefaults& defaults, Entry& entry) {
+  map.text("region", entry.region);
+  map.text("account", entry.account);
+  map.pairs("tags", entry.tags);
+  or_default(entry.region, defaults.region);
+  or_default(entry.account, defaults.account);
+  if (!defaults.environment.empty()) entry.tags.try_emplace("Environment", defaults.environment);
+}
+
+void check_cidr(MapReader& map, std::string_view key, const std::string& text) {
+  const DocumentNode* node = map.take(key);
+  if (node != nullptr && !text.empty() && !parse_cidr(text)) map.fail(*node, key, "a range like 10.0.0.0/16");
+}
+
+void check_addresses(MapReader& map, std::string_view key, const std::vector<std::string>& texts) {
+  for (const std::string& text : texts) {
+    if (!parse_address(text)) map.fail(*map.take(key), key, "an address like 10.0.1.5, not '" + text + "'");
+  }
+}
+
+void require(MapReader& map, const DocumentNode& node, std::string_view key, const std::string& value) {
+  if (value.empty()) map.fail(node, key, "given");
+}
+
+void read_entry(MapReader& map, const DocumentNode&, const FileDefaults& defaults, Vpc& out) {
+  map.text("id", out.id);
+  map.text("name", out.name);
+  map.texts("cidr", out.cidrs);
+  map.texts("cidrs", out.cidrs);
+  for (const std::string& cidr : out.cidrs) check_cidr(map, "cidr", cidr), check_cidr(map, "cidrs", cidr);
+  read_owner(map, defaults, out);
+}
+
+void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& defaults, Subnet& out) {
+  map.text("id", out.id);
+  map.text("name", out.name);
+  map.text("cidr", out.cidr);
+  map.text("az", out.az);
+  map.text("vpc_id", out.vpc_id);
+  or_default(out.vpc_id, defaults.vpc_id);
+  or_default(out.id, out.name);
+  or_default(out.id, out.cidr);
+  require(map, node, "id", out.id);
+  check_cidr(map, "cidr", out.cidr);
+  read_owner(map, defaults, out);
+}
+
+void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& defaults, Interface& out) {
+  map.text("id", out.id);
+  map.text("subnet", out.subnet_id);
+  map.text("subnet_id", out.subnet_id);
+  map.text("vpc_id", out.vpc_id);
+  map.text("az", out.az);
+  map.text("instance", out.instance_id);
+  map.text("instance_id", out.instance_id);
+  map.text("resource", out.resource_id);
+  map.text("resource_id", out.resource_id);
+  map.text("description", out.description);
+  for (const char* key : {"address", "addresses"}) map.texts(key, out.private_addresses);
+  check_addresses(map, map.take("address") != nullptr ? "address" : "addresses", out.private_addresses);
+  for (const char* key : {"public_address", "public_addresses"}) map.texts(key, out.public_addresses);
+  check_addresses(map, map.take("public_address") != nullptr ? "public_address" : "public_addresses", out.public_addresses);
+  std::string role;
+  map.text("role", role);
+  if (const auto known = role_by_name(role)) {
+    out.role = *known;
+  } else if (!role.empty()) {
+    map.fail(*map.take("role"), "role",
+             "instance, nat, alb, nlb, endpoint, rds, transit_gateway, lambda, other or unknown, not '" + role + "'");
+  }
+  or_default(out.vpc_id, defaults.vpc_id);
+  require(map, node, "id", out.id);
+  map.validity(out.valid);
+  read_owner(map, defaults, out);
+}
+
+void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& defaults, Instance& out) {
+  map.text("id", out.id);
+  map.text("type", out.type);
+  map.text("az", out.az);
+  map.text("group", out.group);
+  map.text("subnet", out.subnet_id);
+  map.text("subnet_id", out.subnet_id);
+  map.text("vpc_id", out.vpc_id);
+  map.text("state", out.state);
+  map.text("name", out.name);
+  map.boolean("windows", out.windows);
+  or_default(out.vpc_id, defaults.vpc_id);
+  require(map, node, "id", out.id);
+  map.validity(out.valid);
+  read_owner(map, defaults, out);
+}
+
+void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& defaults, Group& out) {
+  map.text("name", out.name);
+  map.text("kind", out.kind);
+  for (const char* key : {"minimum", "min"}) map.integer(key, out.minimum);
+  for (const char* key : {"maximum", "max"}) map.integer(key, out.maximum);
+  map.integer("desired", out.desired);
+  map.texts("instances", out.instance_ids);
+  map.text("instance_type", out.instance_type);
+  map.boolean("windows", out.windows);
+  map.boolean("planned", out.planned);
+  require(map, node, "name", out.name);
+  map.validity(out.valid);
+  read_owner(map, defaults, out);
+}
+
+void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& defaults, Resource& out) {
+  map.text("address", out.address);
+  map.text("type", out.type);
+  map.text("id", out.id);
+  map.text("environment", out.environment);
+  map.pairs("attributes", out.attributes);
+  map.boolean("planned", out.planned);
+  or_default(out.environment, defaults.environment);
+  require(map, node, "type", out.type);
+  if (out.address.empty()) out.address = out.type + "/" + out.id;
+  map.validity(out.valid);
+  read_owner(map, defaults, out);
+}
+
+void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults&, EnvironmentMatch& out) {
+  map.text("name", out.name);
+  map.texts("accounts", out.accounts);
+  map.text("region", out.region);
+  map.texts("vpcs", out.vpcs);
+  map.texts("subnets", out.subnets);
+  map.texts("groups", out.groups);
+  map.texts("instances", out.instances);
+  map.pairs("tags", out.tags);
+  require(map, node, "name", out.name);
+}
+
+template <typename Entry>
+Result<void> read_list(MapReader& file, std::string_view key, const FileDefaults& defaults, InventoryWarnings& warnings,
+                       std::vector<Entry>& out) {
+  const DocumentNode* list = file.take(key);
+  if (list == nullptr) return {};
+  if (list->kind != Kind::kList) {
+    file.fail(*list, key, "a list");
+    return file.finish();
+  }
+  for (const DocumentNode& node : list->items) {
+    MapReader map(node, std::string(key) + "[].", warnings);
+    if (node.kind != Kind::kMap) {
+      map.fail(node, "", "a map");
+      return map.finish();
+    }
+    Entry entry;
+    read_entry(map, node, defaults, entry);
+    if (auto done = map.finish(); !done) return done;
+    out.push_back(std::move(entry));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> read_plain(const std::string& text, bool json, InventoryEntries& out, InventoryWarnings& warnings) {
+  const auto document = json ? parse_json_document(text) : parse_yaml_document(text);
+  if (!document) return document.error();
+  if (document->kind == Kind::kNull) {
+    warnings.add("holds nothing");
+    return {};
+  }
+  if (document->kind != Kind::kMap) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "no inventory: neither Terraform state or plan, nor AWS CLI output, nor a map of the plain form"};
+  }
+  MapReader file(*document, "", warnings);
+  FileDefaults defaults;
+  file.text("region", defaults.region);
+  file.text("account", defaults.account);
+  file.text("vpc_id", defaults.vpc_id);
+  file.text("environment", defaults.environment);
+  Vpc vpc{.id = defaults.vpc_id, .name = {}, .region = defaults.region, .account = defaults.account, .cidrs = {}, .tags = {}};
+  file.texts("vpc_cidr", vpc.cidrs);
+  for (const std::string& cidr : vpc.cidrs) check_cidr(file, "vpc_cidr", cidr);
+  if (!vpc.cidrs.empty() || !vpc.id.empty()) out.vpcs.push_back(std::move(vpc));
+
+  if (auto done = read_list(file, "vpcs", defaults, warnings, out.vpcs); !done) return done;
+  if (auto done = read_list(file, "subnets", defaults, warnings, out.subnets); !done) return done;
+  if (auto done = read_list(file, "interfaces", defaults, warnings, out.interfaces); !done) return done;
+  if (auto done = read_list(file, "instances", defaults, warnings, out.instances); !done) return done;
+  if (auto done = read_list(file, "groups", defaults, warnings, out.groups); !done) return done;
+  if (auto done = read_list(file, "resources", defaults, warnings, out.resources); !done) return done;
+  if (auto done = read_list(file, "environments", defaults, warnings, out.environments); !done) return done;
+  return file.finish();
+}
+
+}  // namespace fleetmeter::aggregator

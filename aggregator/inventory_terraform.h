@@ -1,0 +1,28 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+
+#include "aggregator/inventory_json.h"
+#include "aggregator/inventory_readers.h"
+
+namespace fleetmeter::aggregator {
+
+enum class TerraformKind : std::uint8_t { kNone, kPlan, kState, kRawState };
+[[nodiscard]] TerraformKind terraform_kind(const simdjson::dom::element& root);
+
+/// Reads a plan (`terraform show -json PLAN`: resources and groups, marked planned), a state (`terraform show -json`) or a
+/// raw terraform.tfstate. Rule: Terraform documentation, "JSON Output Format"; docs/inventory.md has the shapes.
+void read_terraform(const simdjson::dom::element& root, TerraformKind kind, InventoryEntries& out, InventoryWarnings& warnings);
+
+/// Copies what is allowed of one resource's attributes, flattened: "root_block_device.0.volume_size", "subnet_ids.#".
+/// Everything else is dropped here: plans and states print secrets in clear. `sensitive` mirrors `values` with `true` where
+/// a value is secret (it may be absent); such a value is dropped even if its name is allowed.
+void copy_allowed_attributes(const simdjson::dom::element& values, const std::optional<simdjson::dom::element>& sensitive,
+                             std::map<std::string, std::string>& out);
+/// Whether the bill or a lookup knows this type.
+[[nodiscard]] bool is_known_terraform_type(std::string_view type);
+
+}  // namespace fleetmeter::aggregator

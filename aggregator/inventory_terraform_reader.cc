@@ -1,0 +1,485 @@
+#include <algorithm>
+#include <charconv>
+
+#include "aggregator/inventory_terraform.h"
+
+namespace fleetmeter::aggregator {
+namespace {
+
+using simdjson::dom::element;
+using Attributes = std::map<std::string, std::string>;
+
+/// One resource of any of the three forms.
+struct Block {
+  std::string address, module, type, mode, name;
+  std::optional<element> sensitive;
+};
+
+std::string get(const Attributes& attributes, const std::string& name) {
+  const auto found = attributes.find(name);
+  return found == attributes.end() ? std::string() : found->second;
+}
+
+std::optional<std::int64_t> whole(const std::string& text) {
+  std::int64_t value = 0;
+  const auto [stop, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || failed != std::errc() || stop != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+/// "module.a[0].aws_x.y[\"k\"]" -> "module.a.aws_x.y": configuration blocks have no instances.
+std::string without_indexes(std::string_view address) {
+  std::string out;
+  int depth = 0;
+  for (const char c : address) {
+    if (c == '[') ++depth;
+    if (depth == 0) out += c;
+    if (c == ']') --depth;
+  }
+  return out;
+}
+
+/// What the configuration part of a plan tells: regions of providers, and what refers to what.
+class Configuration {
+ public:
+  explicit Configuration(const element& root) {
+    const auto configuration = json_at(root, "configuration");
+    if (!configuration) return;
+    if (const auto providers = json_at(*configuration, "provider_config")) read_providers(*providers, root);
+    if (const auto module = json_at(*configuration, "root_module")) read_module(*module, "");
+  }
+  [[nodiscard]] std::string region_of(const std::string& address) const {
+    const auto key = provider_of_.find(without_indexes(address));
+    const auto region = region_of_.find(key == provider_of_.end() ? "aws" : key->second);
+    return region == region_of_.end() ? std::string() : region->second;
+  }
+  /// Address (without indexes) of the resource that `address` takes its launch template or configuration from.
+  [[nodiscard]] std::string template_of(const std::string& address) const {
+    const auto found = template_of_.find(without_indexes(address));
+    return found == template_of_.end() ? std::string() : found->second;
+  }
+
+ private:
+  void read_providers(const element& providers, const element& root) {
+    if (!providers.is_object()) return;
+    for (const auto [key, provider] : simdjson::dom::object(providers)) {
+      // Only the region is looked at: a provider block may hold access keys.
+      const auto expressions = json_at(provider, "expressions");
+      const auto region = expressions ? json_at(*expressions, "region") : std::nullopt;
+      if (!region) continue;
+      std::string value = json_text(*region, "constant_value");
+      for (const element reference : json_list(*region, "references")) {
+        if (value.empty()) value = variable(root, json_scalar(reference).value_or(""));
+      }
+      if (!value.empty()) region_of_[std::string(key)] = value;
+    }
+  }
+  static std::string variable(const element& root, const std::string& reference) {
+    constexpr std::string_view kPrefix = "var.";
+    const auto variables = json_at(root, "variables");
+    if (!variables || !reference.starts_with(kPrefix)) return {};
+    const auto one = json_at(*variables, std::string_view(reference).substr(kPrefix.size()));
+    return one ? json_text(*one, "value") : std::string();
+  }
+  void read_module(const element& module, const std::string& prefix) {
+    for (const element resource : json_list(module, "resources")) {
+      const std::string address = prefix + json_text(resource, "address");
+      provider_of_[address] = json_text(resource, "provider_config_key");
+      if (const auto expressions = json_at(resource, "expressions")) read_template(*expressions, address, prefix);
+    }
+    const auto calls = json_at(module, "module_calls");
+    if (!calls || !calls->is_object()) return;
+    for (const auto [name, call] : simdjson::dom::object(*calls)) {
+      if (const auto inner = json_at(call, "module")) read_module(*inner, prefix + "module." + std::string(name) + ".");
+    }
+  }
+  void read_template(const element& expressions, const std::string& address, const std::string& prefix) {
+    for (const char* key : {"launch_template", "launch_configuration", "mixed_instances_policy"}) {
+      const auto found = json_at(expressions, key);
+      const std::string target = found ? first_reference(*found) : std::string();
+      if (!target.empty()) template_of_[address] = prefix + target;
+    }
+  }
+  /// Depth first: the first "aws_launch_...name" that anything inside refers to.
+  static std::string first_reference(const element& in) {
+    if (in.is_string()) {
+      const std::string text = json_scalar(in).value_or("");
+      if (!text.starts_with("aws_launch_")) return {};
+      const std::size_t dot = text.find('.');
+      return dot == std::string::npos ? std::string() : without_indexes(text.substr(0, text.find('.', dot + 1)));
+    }
+    std::string found;
+    if (in.is_array()) {
+      for (const element item : simdjson::dom::array(in)) {
+        if (found.empty()) found = first_reference(item);
+      }
+    } else if (in.is_object()) {
+      for (const auto [key, value] : simdjson::dom::object(in)) {
+        if (found.empty()) found = first_reference(value);
+      }
+    }
+    return found;
+  }
+
+  std::map<std::string, std::string> region_of_, provider_of_, template_of_;
+};
+
+class TerraformReader {
+ public:
+  TerraformReader(const element& root, bool planned, InventoryEntries& out, InventoryWarnings& warnings)
+      : configuration_(root), planned_(planned), out_(out), warnings_(warnings) {}
+
+  void read_module(const element& module, const std::string& address) {
+    for (const element resource : json_list(module, "resources")) {
+      Block block;
+      block.address = json_text(resource, "address");
+      block.module = address;
+      block.type = json_text(resource, "type");
+      block.mode = json_text(resource, "mode");
+      block.name = json_text(resource, "name");
+      block.sensitive = json_at(resource, "sensitive_values");
+      if (const auto values = json_at(resource, "values")) add(block, *values);
+    }
+    for (const element inner : json_list(module, "child_modules")) read_module(inner, json_text(inner, "address"));
+  }
+  /// Machine images alone, of a plan's prior state.
+  void read_images(const element& module) {
+    for (const element resource : json_list(module, "resources")) {
+      if (json_text(resource, "mode") != "data") continue;
+      Block block;
+      block.type = json_text(resource, "type");
+      if (const auto values = json_at(resource, "values")) add_image(block, *values);
+    }
+    for (const element inner : json_list(module, "child_modules")) read_images(inner);
+  }
+  void read_raw(const element& root) {
+    for (const element resource : json_list(root, "resources")) {
+      Block block;
+      block.module = json_text(resource, "module");
+      block.type = json_text(resource, "type");
+      block.mode = json_text(resource, "mode");
+      block.name = json_text(resource, "name");
+      for (const element instance : json_list(resource, "instances")) {
+        block.address = raw_address(block, instance);
+        secrets_ = raw_secrets(instance);
+        if (const auto values = json_at(instance, "attributes")) add(block, *values);
+      }
+    }
+    secrets_.clear();
+  }
+  /// After the last resource: groups get what their launch templates say.
+  void finish() {
+    for (const PendingGroup& pending : groups_) {
+      Group group = pending.group;
+      const auto found = templates_.find(pending.template_key);
+      if (found != templates_.end()) {
+        if (group.instance_type.empty()) group.instance_type = found->second.instance_type;
+        group.windows = windows_images_.count(found->second.image) != 0;
+        Resource& resource = out_.resources[pending.resource];
+        resource.attributes["launch_template_address"] = found->second.address;
+        if (!group.instance_type.empty()) resource.attributes.try_emplace("instance_type", group.instance_type);
+      }
+      if (group.windows) out_.resources[pending.resource].attributes["windows"] = "true";
+      if (!group.name.empty()) out_.groups.push_back(std::move(group));
+    }
+    for (const auto& [index, image] : images_of_instances_) {
+      if (windows_images_.count(image) != 0) out_.instances[index].windows = true;
+    }
+    for (const auto& [index, image] : images_of_resources_) {
+      if (windows_images_.count(image) != 0) out_.resources[index].attributes["windows"] = "true";
+    }
+  }
+
+ private:
+  struct Template {
+    std::string address, instance_type, image;
+  };
+  struct PendingGroup {
+    Group group;
+    std::size_t resource;
+    std::string template_key;
+  };
+
+  static std::string raw_address(const Block& block, const element& instance) {
+    std::string address = block.module.empty() ? "" : block.module + ".";
+    address += block.type + "." + block.name;
+    const auto key = json_at(instance, "index_key");
+    if (!key) return address;
+    const std::string text = json_scalar(*key).value_or("");
+    return address + (key->is_string() ? "[\"" + text + "\"]" : "[" + text + "]");
+  }
+  /// Top-level names of `sensitive_attributes`: lists of steps, the first of which names the attribute.
+  static std::unordered_set<std::string> raw_secrets(const element& instance) {
+    std::unordered_set<std::string> names;
+    for (const element path : json_list(instance, "sensitive_attributes")) {
+      simdjson::dom::array steps;
+      if (path.get(steps) != simdjson::SUCCESS) continue;
+      for (const element step : steps) {
+        names.insert(json_text(step, "value"));
+        break;
+      }
+    }
+    return names;
+  }
+
+  void add(const Block& block, const element& values) {
+    if (block.mode == "data") return add_image(block, values);
+    if (!block.type.starts_with("aws_")) return;
+    Resource resource;
+    resource.address = block.address;
+    resource.type = block.type;
+    resource.planned = planned_;
+    const bool known = is_known_terraform_type(block.type);
+    // Of an unknown type even an id may be a secret.
+    if (known) copy_allowed_attributes(values, block.sensitive, resource.attributes);
+    for (const std::string& name : secrets_) erase_attribute(resource.attributes, name);
+    resource.id = get(resource.attributes, "id");
+    read_tags(values, block, resource.tags);
+    const auto [region, account] = region_and_account_of_arn(get(resource.attributes, "arn"));
+    resource.account = account;
+    resource.region = get(resource.attributes, "region");
+    for (const std::string& next : {region, region_of_zone(get(resource.attributes, "availability_zone")),
+                                    region_of_zone(get(resource.attributes, "availability_zones.0")),
+                                    configuration_.region_of(block.address)}) {
+      if (resource.region.empty()) resource.region = next;
+    }
+    if (!known) {
+      warnings_.add("resources of type " + block.type + " are not known: listed without a price");
+    }
+    out_.resources.push_back(std::move(resource));
+    add_lookups(block, values);
+  }
+
+  static void erase_attribute(Attributes& attributes, const std::string& name) {
+    const std::string prefix = name + ".";
+    std::erase_if(attributes, [&](const auto& one) { return one.first == name || one.first.starts_with(prefix); });
+  }
+
+  void read_tags(const element& values, const Block& block, Tags& tags) const {
+    for (const char* key : {"tags", "tags_all"}) {  // tags_all has the provider's defaults too, and wins.
+      const auto found = json_at(values, key);
+      if (!found || !found->is_object() || secrets_.count(key) != 0) continue;
+      const auto secret = block.sensitive ? json_at(*block.sensitive, key) : std::nullopt;
+      if (secret && secret->is_bool()) continue;
+      for (const auto [name, value] : simdjson::dom::object(*found)) {
+        if (secret && json_at(*secret, name)) continue;
+        if (auto text = json_scalar(value)) tags[std::string(name)] = *std::move(text);
+      }
+    }
+    // Groups have their own form: tag { key, value, propagate_at_launch }.
+    for (const element tag : json_list(values, "tag")) {
+      if (std::string name = json_text(tag, "key"); !name.empty()) tags[std::move(name)] = json_text(tag, "value");
+    }
+  }
+
+  void add_image(const Block& block, const element& values) {
+    const std::string id = json_text(values, "id");
+    if (block.type == "aws_ami" && !id.empty() && json_text(values, "platform") == "windows") windows_images_.insert(id);
+  }
+
+  /// What is looked up by address, interface or name besides; a plan's things do not exist yet, but for its groups.
+  void add_lookups(const Block& block, const element& values) {
+    const std::size_t index = out_.resources.size() - 1;
+    const Resource& resource = out_.resources[index];
+    const std::string& type = block.type;
+    if (type == "aws_launch_template" || type == "aws_launch_configuration") return add_template(resource);
+    if (type == "aws_autoscaling_group") return add_group(resource, index);
+    if (type == "aws_eks_node_group") return add_node_group(resource);
+    if (type == "aws_ecs_service") return add_service(resource);
+    if (type == "aws_instance") note_image(resource, index, json_true(values, "get_password_data"));
+    if (planned_) return;
+    if (type == "aws_vpc") add_vpc(resource, values);
+    if (type == "aws_subnet") add_subnet(resource);
+    if (type == "aws_instance") add_instance(resource);
+    if (type == "aws_network_interface") add_interface(resource, values);
+    if (type == "aws_nat_gateway") add_nat_gateway(resource);
+    if (type == "aws_vpc_endpoint") add_endpoint(resource);
+  }
+
+  /// get_password_data asks for the Windows password: nothing else has one.
+  void note_image(const Resource& resource, std::size_t index, bool has_password) {
+    images_of_resources_.emplace_back(index, image_of(resource));
+    if (has_password) windows_images_.insert(image_of(resource));
+  }
+  /// An image that is not known yet is the resource's own.
+  static std::string image_of(const Resource& resource) {
+    const std::string image = get(resource.attributes, "ami");
+    return image.empty() ? resource.address : image;
+  }
+  void add_template(const Resource& resource) {
+    Template made{.address = resource.address,
+                  .instance_type = get(resource.attributes, "instance_type"),
+                  .image = get(resource.attributes, "image_id")};
+    for (const std::string& key : {resource.id, get(resource.attributes, "name"), without_indexes(resource.address)}) {
+      if (!key.empty()) templates_[key] = made;
+    }
+  }
+  Group group_of(const Resource& resource, std::string name, std::string_view kind) const {
+    Group group;
+    group.name = std::move(name);
+    group.kind = kind;
+    group.account = resource.account;
+    group.region = resource.region;
+    group.tags = resource.tags;
+    group.planned = planned_;
+    return group;
+  }
+  void add_group(const Resource& resource, std::size_t index) {
+    const Attributes& attributes = resource.attributes;
+    std::string name = get(attributes, "name");
+    if (name.empty() && planned_) name = resource.address;  // The provider makes the name up when it applies.
+    Group group = group_of(resource, std::move(name), "asg");
+    group.minimum = whole(get(attributes, "min_size"));
+    group.maximum = whole(get(attributes, "max_size"));
+    group.desired = whole(get(attributes, "desired_capacity"));
+    const std::string mixed = "mixed_instances_policy.0.launch_template.0.";
+    group.instance_type = get(attributes, mixed + "override.0.instance_type");
+    std::string key;
+    for (const std::string& next :
+         {get(attributes, "launch_template.0.id"), get(attributes, "launch_template.0.name"),
+          get(attributes, "launch_configuration"), get(attributes, mixed + "launch_template_specification.0.launch_template_id"),
+          get(attributes, mixed + "launch_template_specification.0.launch_template_name"),
+          configuration_.template_of(resource.address)}) {
+      if (key.empty()) key = next;
+    }
+    groups_.push_back({.group = std::move(group), .resource = index, .template_key = std::move(key)});
+  }
+  void add_node_group(const Resource& resource) {
+    Group group = group_of(resource, get(resource.attributes, "node_group_name"), "eks_node_group");
+    group.minimum = whole(get(resource.attributes, "scaling_config.0.min_size"));
+    group.maximum = whole(get(resource.attributes, "scaling_config.0.max_size"));
+    group.desired = whole(get(resource.attributes, "scaling_config.0.desired_size"));
+    group.instance_type = get(resource.attributes, "instance_types.0");
+    group.windows = get(resource.attributes, "ami_type").starts_with("WINDOWS");
+    if (!group.name.empty()) out_.groups.push_back(std::move(group));
+  }
+  void add_service(const Resource& resource) {
+    Group group = group_of(resource, get(resource.attributes, "name"), "ecs_service");
+    group.desired = whole(get(resource.attributes, "desired_count"));
+    if (!group.name.empty()) out_.groups.push_back(std::move(group));
+  }
+  void add_vpc(const Resource& resource, const element& values) {
+    Vpc vpc{.id = resource.id, .name = get(resource.tags, "Name"), .region = resource.region, .account = resource.account,
+            .cidrs = {}, .tags = resource.tags};
+    for (const char* key : {"cidr_block", "ipv6_cidr_block"}) {
+      if (std::string cidr = json_text(values, key); parse_cidr(cidr)) vpc.cidrs.push_back(std::move(cidr));
+    }
+    out_.vpcs.push_back(std::move(vpc));
+  }
+  void add_subnet(const Resource& resource) {
+    Subnet subnet{.id = resource.id, .vpc_id = get(resource.attributes, "vpc_id"), .name = get(resource.tags, "Name"),
+                  .cidr = get(resource.attributes, "cidr_block"), .az = get(resource.attributes, "availability_zone"),
+                  .region = resource.region, .account = resource.account, .tags = resource.tags};
+    if (!subnet.id.empty()) out_.subnets.push_back(std::move(subnet));
+  }
+  Interface interface_of(const Resource& resource, std::string id) const {
+    Interface interface;
+    interface.id = std::move(id);
+    interface.subnet_id = get(resource.attributes, "subnet_id");
+    interface.vpc_id = get(resource.attributes, "vpc_id");
+    interface.az = get(resource.attributes, "availability_zone");
+    interface.account = resource.account;
+    interface.region = resource.region;
+    interface.tags = resource.tags;
+    if (std::string ip = get(resource.attributes, "private_ip"); parse_address(ip)) interface.private_addresses.push_back(ip);
+    if (std::string ip = get(resource.attributes, "public_ip"); parse_address(ip)) interface.public_addresses.push_back(ip);
+    return interface;
+  }
+  void put(Interface interface) {
+    if (!interface.id.empty()) out_.interfaces.push_back(std::move(interface));
+  }
+  void add_instance(const Resource& resource) {
+    Instance instance;
+    instance.id = resource.id;
+    instance.type = get(resource.attributes, "instance_type");
+    instance.az = get(resource.attributes, "availability_zone");
+    instance.subnet_id = get(resource.attributes, "subnet_id");
+    instance.account = resource.account;
+    instance.region = resource.region;
+    instance.state = get(resource.attributes, "instance_state");
+    instance.tags = resource.tags;
+    if (instance.id.empty()) return;
+    images_of_instances_.emplace_back(out_.instances.size(), image_of(resource));
+    Interface interface = interface_of(resource, get(resource.attributes, "primary_network_interface_id"));
+    interface.instance_id = instance.id;
+    interface.role = proto::ROLE_INSTANCE;
+    out_.instances.push_back(std::move(instance));
+    put(std::move(interface));
+  }
+  void add_interface(const Resource& resource, const element& values) {
+    Interface interface = interface_of(resource, resource.id);
+    interface.description = json_text(values, "description");
+    for (const element ip : json_list(values, "private_ips")) {
+      std::string text = json_scalar(ip).value_or("");
+      const bool fresh = std::find(interface.private_addresses.begin(), interface.private_addresses.end(), text) ==
+                         interface.private_addresses.end();
+      if (fresh && parse_address(text)) interface.private_addresses.push_back(std::move(text));
+    }
+    interface.instance_id = get(resource.attributes, "attachment.0.instance");
+    interface.role = role_of_interface(json_text(values, "interface_type"), interface.description, false,
+                                       !interface.instance_id.empty(), interface.resource_id);
+    put(std::move(interface));
+  }
+  void add_nat_gateway(const Resource& resource) {
+    Interface interface = interface_of(resource, get(resource.attributes, "network_interface_id"));
+    interface.role = proto::ROLE_NAT;
+    interface.resource_id = resource.id;
+    put(std::move(interface));
+  }
+  void add_endpoint(const Resource& resource) {
+    const auto count = whole(get(resource.attributes, "network_interface_ids.#")).value_or(0);
+    for (std::int64_t i = 0; i < count; ++i) {
+      Interface interface;
+      interface.id = get(resource.attributes, "network_interface_ids." + std::to_string(i));
+      interface.vpc_id = get(resource.attributes, "vpc_id");
+      interface.account = resource.account;
+      interface.region = resource.region;
+      interface.role = proto::ROLE_ENDPOINT;
+      interface.resource_id = resource.id;
+      interface.tags = resource.tags;
+      put(std::move(interface));
+    }
+  }
+
+  Configuration configuration_;
+  bool planned_;
+  InventoryEntries& out_;
+  InventoryWarnings& warnings_;
+  std::unordered_set<std::string> secrets_;  // Of the raw instance at hand.
+  std::map<std::string, Template> templates_;
+  std::vector<PendingGroup> groups_;
+  std::unordered_set<std::string> windows_images_;
+  std::vector<std::pair<std::size_t, std::string>> images_of_instances_, images_of_resources_;
+};
+
+}  // namespace
+
+TerraformKind terraform_kind(const element& root) {
+  if (json_at(root, "planned_values") || json_at(root, "resource_changes")) return TerraformKind::kPlan;
+  const bool versioned = json_at(root, "format_version") || json_at(root, "terraform_version");
+  if (versioned && json_at(root, "values")) return TerraformKind::kState;
+  if (json_at(root, "lineage") && json_at(root, "serial")) return TerraformKind::kRawState;
+  if (versioned && json_at(root, "resources")) return TerraformKind::kRawState;
+  return json_at(root, "format_version") ? TerraformKind::kState : TerraformKind::kNone;
+}
+
+void read_terraform(const element& root, TerraformKind kind, InventoryEntries& out, InventoryWarnings& warnings) {
+  const std::size_t before = out.resources.size();
+  TerraformReader reader(root, kind == TerraformKind::kPlan, out, warnings);
+  if (kind == TerraformKind::kRawState) {
+    reader.read_raw(root);
+  } else {
+    const auto values = json_at(root, kind == TerraformKind::kPlan ? "planned_values" : "values");
+    const auto module = values ? json_at(*values, "root_module") : std::nullopt;
+    // Data sources that a plan has read already are in its prior state.
+    const auto prior = json_at(root, "prior_state");
+    const auto prior_values = prior ? json_at(*prior, "values") : std::nullopt;
+    const auto prior_module = prior_values ? json_at(*prior_values, "root_module") : std::nullopt;
+    if (kind == TerraformKind::kPlan && prior_module) reader.read_images(*prior_module);
+    if (module) reader.read_module(*module, "");
+  }
+  reader.finish();
+  if (out.resources.size() == before) warnings.add("holds no AWS resource");
+}
+
+}  // namespace fleetmeter::aggregator

@@ -1,0 +1,196 @@
+#include "tests/aggregator/inventory_fixture.h"
+
+// The files under data/ are what boto3 returned from moto (an EC2 imitation) for a small fleet made for this test: two
+// subnets in two zones, a group of three Windows machines, a NAT gateway, one other machine.
+namespace fleetmeter::aggregator {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+std::string data(const std::string& name) { return std::string(FLEETMETER_TEST_DATA) + "/describe-" + name + ".json"; }
+
+class AwsInventoryTest : public InventoryTest {
+ protected:
+  void load_fleet(std::vector<EnvironmentMatch> environments = {}) {
+    load({data("instances"), data("network-interfaces"), data("subnets"), data("vpcs"), data("nat-gateways"), data("volumes"),
+          data("auto-scaling-groups")},
+         std::move(environments));
+  }
+  const Interface* nat() const {
+    for (const Interface& one : inventory->interfaces()) {
+      if (one.role == proto::ROLE_NAT) return &one;
+    }
+    return nullptr;
+  }
+};
+
+TEST_F(AwsInventoryTest, TheFleetIsWholeAndNothingIsWarnedOf) {
+  load_fleet();
+  EXPECT_THAT(warned(), IsEmpty());
+  EXPECT_EQ(inventory->instances().size(), 4U);
+  EXPECT_EQ(inventory->interfaces().size(), 6U);  // Each once, though two files tell of the machines'.
+  EXPECT_EQ(inventory->subnets().size(), 3U);
+  ASSERT_EQ(inventory->groups().size(), 1U);
+}
+
+TEST_F(AwsInventoryTest, AMachineKnowsItsGroupZoneAccountTypeAndSystem) {
+  load_fleet();
+  const Group& group = inventory->groups().front();
+  EXPECT_EQ(group.name, "hyperion-windows-fleet-asg");
+  EXPECT_EQ(group.minimum, 2);
+  EXPECT_EQ(group.maximum, 10);
+  EXPECT_EQ(group.desired, 3);
+  EXPECT_EQ(group.region, "us-east-1");
+  EXPECT_EQ(group.account, "123456789012");
+  EXPECT_EQ(group.instance_type, "m5.large");
+  EXPECT_TRUE(group.windows);
+  ASSERT_EQ(group.instance_ids.size(), 3U);
+  const Instance* machine = inventory->instance(group.instance_ids.front(), 4'000'000'000);
+  ASSERT_NE(machine, nullptr);
+  EXPECT_EQ(machine->group, group.name);
+  EXPECT_EQ(machine->type, "m5.large");
+  EXPECT_EQ(machine->region, "us-east-1");
+  EXPECT_EQ(machine->account, "123456789012");
+  EXPECT_EQ(machine->state, "running");
+  EXPECT_EQ(machine->name, "fleet");
+  EXPECT_TRUE(machine->windows);
+}
+
+TEST_F(AwsInventoryTest, AMachineIsValidFromItsLaunch) {
+  load_fleet();
+  const Instance& machine = inventory->instances().front();
+  EXPECT_GT(machine.valid.from_s, 1'700'000'000);
+  EXPECT_EQ(inventory->instance(machine.id, machine.valid.from_s - 1), nullptr);
+  EXPECT_NE(inventory->instance(machine.id, machine.valid.from_s), nullptr);
+}
+
+TEST_F(AwsInventoryTest, TheNatGatewaysInterfaceIsFoundThroughTheGateway) {
+  load_fleet();
+  ASSERT_NE(nat(), nullptr);
+  EXPECT_THAT(nat()->resource_id, testing::StartsWith("nat-"));
+  EXPECT_EQ(nat()->az, "us-east-1a");
+  ASSERT_EQ(nat()->public_addresses.size(), 1U);
+  EXPECT_EQ(at(nat()->public_addresses.front(), 4'000'000'000).interface, nat());
+  const Resource* gateway = inventory->resource(nat()->resource_id);
+  ASSERT_NE(gateway, nullptr);
+  EXPECT_EQ(gateway->type, "aws_nat_gateway");
+  EXPECT_EQ(gateway->attributes.at("subnet_id"), nat()->subnet_id);
+}
+
+TEST_F(AwsInventoryTest, VolumesAreResources) {
+  load_fleet({{.name = "prod", .tags = {{"Environment", "prod"}}}});
+  int gp3 = 0;
+  for (const Resource& one : inventory->resources()) {
+    if (one.type != "aws_ebs_volume" || one.attributes.at("type") != "gp3") continue;
+    ++gp3;
+    EXPECT_EQ(one.attributes.at("size"), "100");
+    EXPECT_EQ(one.region, "us-east-1");
+    EXPECT_EQ(one.environment, "prod");
+  }
+  EXPECT_EQ(gp3, 1);
+}
+
+TEST_F(AwsInventoryTest, TheLoadBalancersInterfaceIsKnownByItsDescription) {
+  load_fleet();
+  const Place place = at("10.0.10.99");
+  ASSERT_NE(place.interface, nullptr);
+  EXPECT_EQ(place.interface->role, proto::ROLE_ALB);
+  EXPECT_EQ(place.interface->resource_id, "front");
+}
+
+TEST_F(AwsInventoryTest, TagsOfTheMachinesGiveTheirEnvironment) {
+  load_fleet({{.name = "prod", .tags = {{"Environment", "prod"}}}, {.name = "dev", .tags = {{"Environment", "dev"}}}});
+  std::map<std::string, int> machines;
+  for (const Interface& one : inventory->interfaces()) {
+    if (one.role == proto::ROLE_INSTANCE) {
+      ++machines[std::string(inventory->environment_of({.interface_id = one.id, .at_s = 4'000'000'000}))];
+    }
+  }
+  EXPECT_EQ(machines, (std::map<std::string, int>{{"dev", 1}, {"prod", 3}}));
+}
+
+TEST_F(AwsInventoryTest, ItComesBackFromItsSerializedFormTheSame) {
+  load_fleet({{.name = "prod", .tags = {{"Environment", "prod"}}}});
+  const auto again = Inventory::deserialize(inventory->serialize());
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ((*again)->version(), inventory->version());
+}
+
+TEST_F(AwsInventoryTest, TheOrderOfTheFilesDoesNotMatterWhereTheyAgree) {
+  load_fleet();
+  const std::uint64_t version = inventory->version();
+  load({data("auto-scaling-groups"), data("volumes"), data("nat-gateways"), data("vpcs"), data("subnets"),
+        data("network-interfaces"), data("instances")});
+  EXPECT_EQ(inventory->version(), version);
+}
+
+struct RoleCase {
+  const char *type, *description;
+  bool requester_managed;
+  proto::InterfaceRole role;
+  const char* resource;
+};
+class AwsRoleTest : public InventoryTest, public testing::WithParamInterface<RoleCase> {};
+
+TEST_P(AwsRoleTest, FollowsFromTypeAndDescription) {
+  const RoleCase& one = GetParam();
+  parse(std::string(R"({"NetworkInterfaces":[{"NetworkInterfaceId":"eni-1","InterfaceType":")") + one.type +
+        R"(","Description":")" + one.description + R"(","RequesterManaged":)" + (one.requester_managed ? "true" : "false") + "}]}");
+  ASSERT_EQ(inventory->interfaces().size(), 1U);
+  EXPECT_EQ(inventory->interfaces().front().role, one.role);
+  EXPECT_EQ(inventory->interfaces().front().resource_id, one.resource);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Roles, AwsRoleTest,
+    testing::Values(
+        RoleCase{"nat_gateway", "Interface for NAT Gateway nat-0a1b", true, proto::ROLE_NAT, "nat-0a1b"},
+        RoleCase{"interface", "Interface for NAT Gateway nat-0a1b", true, proto::ROLE_NAT, "nat-0a1b"},
+        RoleCase{"interface", "ELB app/front/50dc6c495c0c9188", true, proto::ROLE_ALB, "front"},
+        RoleCase{"network_load_balancer", "ELB net/edge/50dc6c495c0c9188", true, proto::ROLE_NLB, "edge"},
+        RoleCase{"interface", "ELB classic-one", true, proto::ROLE_OTHER, "classic-one"},
+        RoleCase{"vpc_endpoint", "VPC Endpoint Interface vpce-0c3d", true, proto::ROLE_ENDPOINT, "vpce-0c3d"},
+        RoleCase{"interface", "RDSNetworkInterface", true, proto::ROLE_RDS, ""},
+        RoleCase{"transit_gateway", "Network Interface for Transit Gateway Attachment tgw-attach-1", true,
+                 proto::ROLE_TRANSIT_GATEWAY, "tgw-attach-1"},
+        RoleCase{"lambda", "AWS Lambda VPC ENI-resize-6a7b", true, proto::ROLE_LAMBDA, "resize-6a7b"},
+        RoleCase{"efa", "", false, proto::ROLE_OTHER, ""}, RoleCase{"interface", "something", true, proto::ROLE_OTHER, ""},
+        RoleCase{"interface", "something", false, proto::ROLE_UNKNOWN, ""}));
+
+TEST_F(AwsInventoryTest, TheLicenceFollowsFromTheUsageOperation) {
+  const auto windows = [&](const std::string& fields) {
+    parse(R"({"Reservations":[{"OwnerId":"1","Instances":[{"InstanceId":"i-1",)" + fields + "}]}]}");
+    return inventory->instances().front().windows;
+  };
+  EXPECT_TRUE(windows(R"("UsageOperation":"RunInstances:0002")"));
+  EXPECT_TRUE(windows(R"("UsageOperation":"RunInstances:0202")"));
+  EXPECT_FALSE(windows(R"("UsageOperation":"RunInstances:0800","Platform":"windows")"));  // Own licence.
+  EXPECT_FALSE(windows(R"("UsageOperation":"RunInstances:0010")"));
+  EXPECT_TRUE(windows(R"("PlatformDetails":"Windows with SQL Server Web")"));
+  EXPECT_FALSE(windows(R"("PlatformDetails":"Linux/UNIX")"));
+  EXPECT_TRUE(windows(R"("Platform":"Windows")"));
+  EXPECT_FALSE(windows(R"("InstanceType":"m5.large")"));
+}
+
+TEST_F(AwsInventoryTest, ARestartDoesNotMakeAMachineYounger) {
+  parse(R"({"Reservations":[{"OwnerId":"1","Instances":[{"InstanceId":"i-1","LaunchTime":"2024-05-01T00:00:00+00:00",
+    "NetworkInterfaces":[{"NetworkInterfaceId":"eni-1","Attachment":{"AttachTime":"2024-01-01T00:00:00+00:00"}}]}]}]})");
+  EXPECT_EQ(inventory->instances().front().valid.from_s, 1704067200);
+}
+
+TEST_F(AwsInventoryTest, OnePageOfSeveralAndUnknownKeysWarn) {
+  parse(R"({"Subnets":[],"NextToken":"abc","Extra":1})");
+  EXPECT_THAT(warned(), ElementsAre(HasSubstr("unknown key Extra"), HasSubstr("NextToken")));
+}
+
+TEST_F(AwsInventoryTest, UserDataAndOtherFreeTextIsNotKept) {
+  parse(R"({"Reservations":[{"OwnerId":"1","Instances":[{"InstanceId":"i-1","UserData":"hunter2",
+    "StateReason":{"Message":"hunter2"}}]}]})");
+  EXPECT_THAT(inventory->serialize(), Not(HasSubstr("hunter2")));
+}
+
+}  // namespace
+}  // namespace fleetmeter::aggregator

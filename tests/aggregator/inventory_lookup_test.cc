@@ -1,0 +1,161 @@
+#include "tests/aggregator/inventory_fixture.h"
+
+namespace fleetmeter::aggregator {
+namespace {
+
+TEST(Cidr, ParsesBothKindsAndRefusesTheRest) {
+  EXPECT_EQ(parse_cidr("10.1.2.3/16")->network, *parse_address("10.1.0.0"));
+  EXPECT_EQ(parse_cidr("10.0.0.0/8")->length, 104);
+  EXPECT_EQ(parse_cidr("2001:db8::1/32")->network, *parse_address("2001:db8::"));
+  EXPECT_EQ(parse_cidr("0.0.0.0/0")->length, 96);
+  for (const char* bad : {"", "10.0.0.0", "10.0.0.0/33", "10.0.0/8", "10.0.0.0/", "10.0.0.0/8x", "10.0.0.0/-1", "::/129", "x/8"}) {
+    EXPECT_FALSE(parse_cidr(bad)) << bad;
+  }
+  EXPECT_EQ(parse_address("10.0.1.2")->v4(), 0x0a000102U);
+  EXPECT_EQ(*parse_address("::ffff:10.0.1.2"), *parse_address("10.0.1.2"));
+  EXPECT_FALSE(parse_address("10.0.1.2 "));
+}
+
+TEST(CidrTable, TheLongestPrefixWins) {
+  CidrTable table;
+  EXPECT_EQ(table.find(*parse_address("10.0.0.1")), CidrTable::kNone);
+  table.add(*parse_cidr("10.0.0.0/16"), 1);
+  table.add(*parse_cidr("10.0.1.0/24"), 2);
+  table.add(*parse_cidr("0.0.0.0/0"), 3);
+  table.add(*parse_cidr("10.0.1.0/24"), 2);
+  EXPECT_EQ(table.find(*parse_address("10.0.1.255")), 2U);
+  EXPECT_EQ(table.find(*parse_address("10.0.2.0")), 1U);
+  EXPECT_EQ(table.find(*parse_address("192.0.2.1")), 3U);
+  EXPECT_EQ(table.find(*parse_address("2001:db8::1")), CidrTable::kNone);
+  table.add(*parse_cidr("10.0.1.0/24"), 9);
+  EXPECT_EQ(table.find(*parse_address("10.0.1.1")), CidrTable::kAmbiguous);
+}
+
+constexpr const char* kPlaces = R"yaml(
+vpc_cidr: [10.0.0.0/16, 100.64.0.0/16]
+vpc_id: vpc-1
+region: us-east-1
+subnets: [{ id: subnet-a, cidr: 10.0.1.0/24, az: us-east-1a }]
+interfaces:
+  - { id: eni-1, address: 10.0.1.5, public_address: 203.0.113.5, instance: i-1, subnet: subnet-a }
+  - { id: eni-6, address: "2600:1f18::5", subnet: subnet-a }
+instances: [{ id: i-1, group: web }]
+)yaml";
+
+TEST_F(InventoryTest, AnAddressIsAnInterfaceElseASubnetElseInTheVpc) {
+  parse(kPlaces);
+  EXPECT_EQ(at("10.0.1.5").interface->id, "eni-1");
+  EXPECT_EQ(at("10.0.1.5").instance->id, "i-1");
+  EXPECT_TRUE(at("10.0.1.5").in_vpc);
+  EXPECT_EQ(at("10.0.1.6").interface, nullptr);
+  EXPECT_EQ(at("10.0.1.6").subnet->id, "subnet-a");
+  EXPECT_TRUE(at("10.0.1.6").in_vpc);
+  EXPECT_EQ(at("10.0.9.9").subnet, nullptr);
+  EXPECT_TRUE(at("10.0.9.9").in_vpc);
+  EXPECT_TRUE(at("100.64.3.3").in_vpc);
+  EXPECT_FALSE(at("192.0.2.1").in_vpc);
+  EXPECT_EQ(at("2600:1f18::5").interface->id, "eni-6");
+}
+
+TEST_F(InventoryTest, APublicAddressIsItsInterfacesButNotInTheVpc) {
+  parse(kPlaces);
+  EXPECT_EQ(at("203.0.113.5").interface->id, "eni-1");
+  EXPECT_FALSE(at("203.0.113.5").in_vpc);
+}
+
+TEST_F(InventoryTest, AnAddressOfTwoInterfacesAtOnceIsNobodys) {
+  parse("interfaces: [{id: eni-1, address: 10.0.0.5, vpc_id: vpc-1}, {id: eni-2, address: 10.0.0.5, vpc_id: vpc-2}]\n");
+  EXPECT_EQ(at("10.0.0.5").interface, nullptr);
+  EXPECT_NE(inventory->place_of_interface("eni-2", 0).interface, nullptr);
+}
+
+TEST_F(InventoryTest, EntriesHoldFromTheirBeginningUpToTheirEnd) {
+  parse(R"yaml(
+interfaces:
+  - { id: eni-1, address: 10.0.0.5, instance: i-old, valid_from: "2024-01-01T00:00:00Z", valid_to: "2024-02-01T00:00:00Z" }
+  - { id: eni-1, address: 10.0.0.5, instance: i-new, valid_from: "2024-02-01T01:00:00+01:00" }
+instances:
+  - { id: i-old, valid_to: "2024-02-01T00:00:00Z" }
+  - { id: i-new, valid_from: "2024-02-01T00:00:00Z" }
+groups: [{ name: g, valid_from: "2024-02-01T00:00:00Z" }]
+)yaml");
+  constexpr std::int64_t kJanuary = 1704067200;
+  constexpr std::int64_t kFebruary = 1706745600;
+  EXPECT_EQ(inventory->place_of_interface("eni-1", kJanuary - 1).interface, nullptr);
+  EXPECT_EQ(inventory->place_of_interface("eni-1", kJanuary).interface->instance_id, "i-old");
+  EXPECT_EQ(at("10.0.0.5", kFebruary - 1).instance->id, "i-old");
+  EXPECT_EQ(at("10.0.0.5", kFebruary).instance->id, "i-new");
+  EXPECT_EQ(inventory->instance("i-old", kFebruary), nullptr);
+  EXPECT_EQ(inventory->instance("i-new", kFebruary - 1), nullptr);
+  EXPECT_EQ(inventory->group("g", kFebruary - 1), nullptr);
+  EXPECT_NE(inventory->group("g", kFebruary), nullptr);
+  EXPECT_TRUE(inventory->known("i-old"));
+  EXPECT_FALSE(inventory->known("i-never"));
+}
+
+TEST_F(InventoryTest, ALaterFileAddsToAnEntryAndWinsWhereItSpeaks) {
+  parse_all({{"a", "interfaces: [{id: eni-1, address: 10.0.0.5, az: us-east-1a, role: other}]\n"},
+             {"b", "interfaces: [{id: eni-1, role: nat, resource: nat-1}]\n"},
+             {"c", "interfaces: [{id: eni-1, role: other}]\n"}});
+  ASSERT_EQ(inventory->interfaces().size(), 1U);
+  const Interface& one = inventory->interfaces().front();
+  EXPECT_EQ(one.role, proto::ROLE_NAT);  // "Other" knows less than what was there.
+  EXPECT_EQ(one.resource_id, "nat-1");
+  EXPECT_EQ(one.az, "us-east-1a");
+}
+
+// --- environments ---
+
+const std::vector<EnvironmentMatch> kByAccount{{.name = "prod", .accounts = {"111"}, .region = "us-east-1"},
+                                               {.name = "standby", .accounts = {"111"}, .region = "eu-west-1"},
+                                               {.name = "dev", .accounts = {"222"}}};
+
+TEST_F(InventoryTest, AccountAndRegionDecideFirst) {
+  parse("", kByAccount);
+  EXPECT_EQ(inventory->environment_of({.account = "111", .region = "us-east-1"}), "prod");
+  EXPECT_EQ(inventory->environment_of({.account = "111", .region = "eu-west-1"}), "standby");
+  EXPECT_EQ(inventory->environment_of({.account = "222", .region = "eu-west-1"}), "dev");
+  EXPECT_EQ(inventory->environment_of({.account = "333", .region = "us-east-1"}), "unassigned");
+  EXPECT_EQ(inventory->environment_of({.account = "111"}), "unassigned");  // Two match: not known which.
+  EXPECT_EQ(inventory->environment_of({}), "unassigned");
+}
+
+TEST_F(InventoryTest, WhereSeveralMatchTheNextFactNarrows) {
+  parse("instances: [{id: i-d, tags: {Environment: dev}}, {id: i-p, tags: {Environment: prod}}, {id: i-x, tags: {Environment: x}}]\n",
+        {{.name = "prod", .accounts = {"111"}, .tags = {{"Environment", "prod"}}},
+         {.name = "dev", .accounts = {"111"}, .tags = {{"Environment", "dev"}}},
+         {.name = "lab", .accounts = {"111"}, .vpcs = {"vpc-lab"}}});
+  EXPECT_EQ(inventory->environment_of({.account = "111", .instance_id = "i-d"}), "dev");
+  EXPECT_EQ(inventory->environment_of({.account = "111", .vpc_id = "vpc-1", .instance_id = "i-p"}), "prod");
+  EXPECT_EQ(inventory->environment_of({.account = "111", .vpc_id = "vpc-lab"}), "lab");
+  EXPECT_EQ(inventory->environment_of({.account = "111", .vpc_id = "vpc-1", .instance_id = "i-x"}), "unassigned");
+  EXPECT_EQ(inventory->environment_of({.account = "111", .vpc_id = "vpc-1", .instance_id = "i-unheard"}), "unassigned");
+}
+
+TEST_F(InventoryTest, FactsOfAnInterfaceFollowFromTheInventory) {
+  parse(kPlaces, {{.name = "web", .groups = {"web"}}, {.name = "rest", .subnets = {"subnet-z"}}});
+  EXPECT_EQ(inventory->environment_of({.interface_id = "eni-1"}), "web");
+  EXPECT_EQ(inventory->environment_of({.interface_id = "eni-6"}), "unassigned");
+  parse(kPlaces, {{.name = "a", .subnets = {"subnet-a"}}, {.name = "b", .vpcs = {"vpc-2"}}});
+  EXPECT_EQ(inventory->environment_of({.interface_id = "eni-6"}), "a");
+  EXPECT_EQ(inventory->environment_of({.subnet_id = "subnet-a"}), "a");
+}
+
+TEST_F(InventoryTest, TheOnlyEnvironmentWithoutAMatchTakesEverything) {
+  parse("", {{.name = "all"}});
+  EXPECT_EQ(inventory->environment_of({.account = "9"}), "all");
+  parse("", {{.name = "all"}, {.name = "prod", .accounts = {"1"}}});
+  EXPECT_EQ(inventory->environment_of({.account = "9"}), "unassigned");
+  parse("", {});
+  EXPECT_EQ(inventory->environment_of({.account = "9"}), "unassigned");
+}
+
+TEST_F(InventoryTest, TagsAloneCanTell) {
+  parse("", {{.name = "prod", .tags = {{"Environment", "prod"}, {"Team", "a"}}}, {.name = "dev", .tags = {{"Environment", "dev"}}}});
+  EXPECT_EQ(inventory->environment_of_tags({{"Environment", "prod"}, {"Team", "a"}}, "", ""), "prod");
+  EXPECT_EQ(inventory->environment_of_tags({{"Environment", "prod"}}, "", ""), "unassigned");
+  EXPECT_EQ(inventory->environment_of_tags({{"Environment", "dev"}}, "1", "us-east-1"), "dev");
+}
+
+}  // namespace
+}  // namespace fleetmeter::aggregator

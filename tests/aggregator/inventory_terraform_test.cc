@@ -1,0 +1,171 @@
+#include "tests/aggregator/inventory_fixture.h"
+
+namespace fleetmeter::aggregator {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+// As `terraform show -json` prints a state.
+constexpr const char* kState = R"json({"format_version":"1.0","terraform_version":"1.11.4","values":{"outputs":{"password":{"value":"hunter2","sensitive":true}},
+"root_module":{"resources":[
+ {"address":"aws_vpc.main","mode":"managed","type":"aws_vpc","name":"main","values":{"id":"vpc-1","arn":"arn:aws:ec2:eu-west-1:123456789012:vpc/vpc-1","cidr_block":"10.0.0.0/16","tags_all":{"Environment":"prod"}}},
+ {"address":"aws_subnet.a","mode":"managed","type":"aws_subnet","name":"a","values":{"id":"subnet-a","vpc_id":"vpc-1","cidr_block":"10.0.1.0/24","availability_zone":"eu-west-1a","tags":{"Name":"private-a"},"tags_all":{"Name":"private-a","Environment":"prod"}}},
+ {"address":"data.aws_ami.win","mode":"data","type":"aws_ami","name":"win","values":{"id":"ami-win","platform":"windows"}},
+ {"address":"aws_instance.web[0]","mode":"managed","type":"aws_instance","name":"web","index":0,"values":{"id":"i-1","ami":"ami-win","instance_type":"m5.large","availability_zone":"eu-west-1a","subnet_id":"subnet-a","primary_network_interface_id":"eni-1","private_ip":"10.0.1.5","public_ip":"","user_data":"hunter2","root_block_device":[{"volume_size":30,"volume_type":"gp3","kms_key_id":"hunter2"}],"tags_all":{"Environment":"prod","Token":"hunter2"}},
+  "sensitive_values":{"tags_all":{"Token":true}}},
+ {"address":"aws_nat_gateway.a","mode":"managed","type":"aws_nat_gateway","name":"a","values":{"id":"nat-1","subnet_id":"subnet-a","network_interface_id":"eni-nat","private_ip":"10.0.1.9","public_ip":"198.51.100.9"}},
+ {"address":"aws_db_instance.db","mode":"managed","type":"aws_db_instance","name":"db","values":{"id":"db-1","identifier":"orders","engine":"mysql","instance_class":"db.t3.small","multi_az":true,"allocated_storage":50,"username":"admin","password":"hunter2","engine_version":"hunter2"},"sensitive_values":{"password":true,"engine_version":true}},
+ {"address":"random_password.db","mode":"managed","type":"random_password","name":"db","values":{"id":"none","result":"hunter2"}}],
+"child_modules":[{"address":"module.edge","resources":[
+ {"address":"module.edge.aws_launch_template.t","mode":"managed","type":"aws_launch_template","name":"t","values":{"id":"lt-1","name":"t","image_id":"ami-win","instance_type":"c5.xlarge","user_data":"hunter2"}},
+ {"address":"module.edge.aws_autoscaling_group.g","mode":"managed","type":"aws_autoscaling_group","name":"g","values":{"id":"edge","name":"edge","min_size":2,"max_size":10,"desired_capacity":4,"launch_template":[{"id":"lt-1","version":"$Latest"}],"tag":[{"key":"Environment","value":"prod","propagate_at_launch":true}]}},
+ {"address":"module.edge.aws_vpc_endpoint.s","mode":"managed","type":"aws_vpc_endpoint","name":"s","values":{"id":"vpce-1","vpc_id":"vpc-1","vpc_endpoint_type":"Interface","network_interface_ids":["eni-e1","eni-e2"],"subnet_ids":["subnet-a","subnet-b"],"policy":"hunter2"}},
+ {"address":"module.edge.aws_iam_access_key.k","mode":"managed","type":"aws_iam_access_key","name":"k","values":{"id":"hunter2","secret":"hunter2"}}]}]}}})json";
+
+TEST_F(InventoryTest, AStateGivesMachinesInterfacesSubnetsAndResources) {
+  parse(kState);
+  const Place place = at("10.0.1.5");
+  ASSERT_NE(place.interface, nullptr);
+  EXPECT_EQ(place.interface->id, "eni-1");
+  EXPECT_EQ(place.instance->id, "i-1");
+  EXPECT_EQ(place.instance->region, "eu-west-1");
+  EXPECT_TRUE(place.instance->windows);  // By its image.
+  EXPECT_EQ(place.subnet->name, "private-a");
+  EXPECT_EQ(place.interface->vpc_id, "vpc-1");
+  const Resource* machine = resource_at("aws_instance.web[0]");
+  ASSERT_NE(machine, nullptr);
+  EXPECT_EQ(machine->attributes.at("root_block_device.#"), "1");
+  EXPECT_EQ(machine->attributes.at("root_block_device.0.volume_size"), "30");
+  EXPECT_EQ(machine->attributes.at("windows"), "true");
+  EXPECT_FALSE(machine->planned);
+}
+
+TEST_F(InventoryTest, AStatesNatGatewayAndEndpointsHaveTheirInterfaces) {
+  parse(kState);
+  const Place nat = inventory->place_of_interface("eni-nat", 0);
+  EXPECT_EQ(nat.interface->role, proto::ROLE_NAT);
+  EXPECT_EQ(nat.interface->resource_id, "nat-1");
+  EXPECT_EQ(nat.interface->az, "eu-west-1a");
+  EXPECT_EQ(at("198.51.100.9").interface, nat.interface);
+  EXPECT_EQ(inventory->place_of_interface("eni-e2", 0).interface->role, proto::ROLE_ENDPOINT);
+  EXPECT_EQ(inventory->place_of_interface("eni-e2", 0).interface->resource_id, "vpce-1");
+}
+
+TEST_F(InventoryTest, AGroupTakesTypeAndSystemFromItsLaunchTemplate) {
+  parse(kState);
+  const Group* group = inventory->group("edge", 0);
+  ASSERT_NE(group, nullptr);
+  EXPECT_EQ(group->kind, "asg");
+  EXPECT_EQ(group->minimum, 2);
+  EXPECT_EQ(group->maximum, 10);
+  EXPECT_EQ(group->desired, 4);
+  EXPECT_EQ(group->instance_type, "c5.xlarge");
+  EXPECT_TRUE(group->windows);
+  EXPECT_EQ(group->tags.at("Environment"), "prod");
+  EXPECT_EQ(resource_at("module.edge.aws_autoscaling_group.g")->attributes.at("launch_template_address"),
+            "module.edge.aws_launch_template.t");
+}
+
+TEST_F(InventoryTest, NoSecretOfAStateIsKept) {
+  parse(kState);
+  EXPECT_THAT(inventory->serialize(), Not(HasSubstr("hunter2")));
+  EXPECT_EQ(inventory->resource("db-1")->attributes.at("instance_class"), "db.t3.small");
+  EXPECT_EQ(inventory->resource("db-1")->attributes.count("engine_version"), 0U);  // Marked secret, though its name is allowed.
+}
+
+TEST_F(InventoryTest, ATypeThatIsNotKnownWarnsAndIsListedBare) {
+  parse(kState);
+  EXPECT_THAT(warned(), ElementsAre(HasSubstr("aws_iam_access_key")));
+  ASSERT_NE(resource_at("module.edge.aws_iam_access_key.k"), nullptr);
+  EXPECT_TRUE(resource_at("module.edge.aws_iam_access_key.k")->attributes.empty());
+}
+
+TEST_F(InventoryTest, ARawStateIsReadTheSameWay) {
+  parse(R"json({"version":4,"terraform_version":"1.11.4","serial":7,"lineage":"3f","outputs":{},"resources":[
+ {"module":"module.m","mode":"managed","type":"aws_instance","name":"web","provider":"provider[\"registry.terraform.io/hashicorp/aws\"]","instances":[
+  {"index_key":"a","schema_version":1,"attributes":{"id":"i-1","arn":"arn:aws:ec2:us-west-2:123456789012:instance/i-1","instance_type":"t3.small","primary_network_interface_id":"eni-1","private_ip":"10.0.0.4","availability_zone":"us-west-2b","user_data":"hunter2","tags_all":{"Environment":"dev"}},"sensitive_attributes":[]},
+  {"index_key":1,"attributes":{"id":"i-2","instance_type":"t3.small"}}]},
+ {"mode":"managed","type":"aws_db_instance","name":"db","instances":[{"attributes":{"id":"db-1","engine":"hunter2","password":"hunter2"},
+  "sensitive_attributes":[[{"type":"get_attr","value":"engine"}]]}]}]})json");
+  EXPECT_THAT(warned(), IsEmpty());
+  EXPECT_NE(resource_at("module.m.aws_instance.web[\"a\"]"), nullptr);
+  EXPECT_NE(resource_at("module.m.aws_instance.web[1]"), nullptr);
+  EXPECT_EQ(at("10.0.0.4").instance->account, "123456789012");
+  EXPECT_EQ(at("10.0.0.4").instance->region, "us-west-2");
+  EXPECT_EQ(at("10.0.0.4").instance->tags.at("Environment"), "dev");
+  EXPECT_THAT(inventory->serialize(), Not(HasSubstr("hunter2")));
+}
+
+// Ids are unknown before apply; what refers to what is in the configuration part.
+constexpr const char* kPlan = R"json({"format_version":"1.2","terraform_version":"1.11.4","variables":{"region":{"value":"eu-west-3"},"db_password":{"value":"hunter2"}},
+"planned_values":{"root_module":{"resources":[
+  {"address":"aws_instance.one","mode":"managed","type":"aws_instance","name":"one","values":{"ami":"ami-1","instance_type":"m5.large","get_password_data":true,"subnet_id":"subnet-a","tags":{"Name":"one"},"tags_all":{"Name":"one","Environment":"prod"}}},
+  {"address":"aws_ebs_volume.paris","mode":"managed","type":"aws_ebs_volume","name":"paris","values":{"size":100,"type":"gp3"}},
+  {"address":"aws_ebs_volume.zoned","mode":"managed","type":"aws_ebs_volume","name":"zoned","values":{"size":10,"availability_zone":"us-west-2a"}}],
+ "child_modules":[{"address":"module.m[0]","resources":[
+  {"address":"module.m[0].aws_launch_template.t","mode":"managed","type":"aws_launch_template","name":"t","values":{"instance_type":"c5.large","image_id":"ami-2"}},
+  {"address":"module.m[0].aws_autoscaling_group.g[0]","mode":"managed","type":"aws_autoscaling_group","name":"g","index":0,"values":{"min_size":1,"max_size":5,"launch_template":[{"version":"$Latest"}]}}]}]}},
+"resource_changes":[{"address":"aws_instance.one","change":{"actions":["create"],"after":{"password":"hunter2"},"after_unknown":{"id":true}}}],
+"configuration":{"provider_config":{"aws":{"name":"aws","expressions":{"access_key":{"constant_value":"hunter2"},"region":{"constant_value":"eu-west-1"}}},
+  "aws.paris":{"name":"aws","alias":"paris","expressions":{"region":{"references":["var.region"]}}}},
+ "root_module":{"resources":[{"address":"aws_ebs_volume.paris","provider_config_key":"aws.paris"},{"address":"aws_instance.one","provider_config_key":"aws"}],
+  "module_calls":{"m":{"module":{"resources":[{"address":"aws_autoscaling_group.g","provider_config_key":"aws","expressions":{"launch_template":[{"id":{"references":["aws_launch_template.t.id","aws_launch_template.t"]}}]}}]}}}}}})json";
+
+TEST_F(InventoryTest, APlanGivesResourcesAndGroupsForTheBillOnly) {
+  parse(kPlan);
+  EXPECT_TRUE(inventory->instances().empty());
+  EXPECT_TRUE(inventory->interfaces().empty());
+  for (const Resource& one : inventory->resources()) EXPECT_TRUE(one.planned) << one.address;
+  const Resource* machine = resource_at("aws_instance.one");
+  ASSERT_NE(machine, nullptr);
+  EXPECT_TRUE(machine->id.empty());  // Not known before apply.
+  EXPECT_EQ(machine->attributes.count("id"), 0U);
+  EXPECT_EQ(machine->tags.at("Environment"), "prod");
+  EXPECT_EQ(machine->attributes.at("windows"), "true");  // It asks for the Windows password.
+}
+
+TEST_F(InventoryTest, APlannedGroupFindsItsTemplateThroughTheConfiguration) {
+  parse(kPlan);
+  const Group* group = group_named("module.m[0].aws_autoscaling_group.g[0]");
+  ASSERT_NE(group, nullptr);
+  EXPECT_TRUE(group->planned);
+  EXPECT_EQ(group->instance_type, "c5.large");
+  EXPECT_EQ(group->minimum, 1);
+  EXPECT_EQ(group->desired, std::nullopt);
+  EXPECT_EQ(inventory->group(group->name, 0), nullptr);  // Nothing to scale yet.
+}
+
+TEST_F(InventoryTest, ThePlansRegionsComeFromProviderVariableOrZone) {
+  parse(kPlan);
+  EXPECT_EQ(resource_at("aws_instance.one")->region, "eu-west-1");
+  EXPECT_EQ(resource_at("aws_ebs_volume.paris")->region, "eu-west-3");
+  EXPECT_EQ(resource_at("aws_ebs_volume.zoned")->region, "us-west-2");
+}
+
+TEST_F(InventoryTest, NoSecretOfAPlanIsKept) {
+  parse(kPlan);
+  EXPECT_THAT(inventory->serialize(), Not(HasSubstr("hunter2")));
+}
+
+TEST_F(InventoryTest, StateAndAwsOutputOfOneThingAreOneEntry) {
+  parse_all({{"aws", R"({"NatGateways":[{"NatGatewayId":"nat-1","SubnetId":"subnet-a","NatGatewayAddresses":[{"NetworkInterfaceId":"eni-nat"}]}]})"},
+             {"state", kState}});
+  EXPECT_EQ(inventory->resource("nat-1")->address, "aws_nat_gateway.a");
+  EXPECT_EQ(std::count_if(inventory->resources().begin(), inventory->resources().end(),
+                          [](const Resource& one) { return one.id == "nat-1"; }),
+            1);
+  parse_all({{"state", kState}, {"aws", R"({"NatGateways":[{"NatGatewayId":"nat-1"}]})"}});
+  EXPECT_EQ(inventory->resource("nat-1")->address, "aws_nat_gateway.a");
+}
+
+TEST_F(InventoryTest, AnEmptyStateSaysSo) {
+  parse(R"({"format_version":"1.0"})");
+  EXPECT_THAT(warned(), Contains("holds no AWS resource"));
+}
+
+}  // namespace
+}  // namespace fleetmeter::aggregator

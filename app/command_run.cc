@@ -39,7 +39,7 @@ Command make_command(RunOptions& options) {
       "deliver", po::bool_switch(&options.deliver),
       "with --until-eof: deliver notifications and actions too")(
       "events", po::value(&options.events),
-      "with --until-eof: write every event to this file, one JSON object a line")(
+      "at the end, write every event to this file, one JSON object a line")(
       "environment", po::value(&options.environment),
       "environment of every record, whatever the inventory says")(
       "http", po::value(&options.listen),
@@ -59,16 +59,19 @@ Result<void> write_file(const std::string& path, const std::string& text) {
   return {};
 }
 
+/// The whole event log of the state, when --events asks for it.
+Result<void> write_events(Service& service, const std::string& path) {
+  if (path.empty()) return {};
+  const auto events = event_log(service.log());
+  if (!events) return events.error();
+  return write_file(path, *events);
+}
+
 /// Reads to the end, evaluates, delivers, and says what came of it.
 int run_to_end(Service& service, const RunOptions& options) {
   if (auto done = service.run_to_end(); !done) {
     std::cerr << data_quality(service.counters());
     return fail(kExitPartly, done.error().message);
-  }
-  if (!options.events.empty()) {
-    const auto events = event_log(service.log());
-    if (!events) return fail(events.error());
-    if (auto written = write_file(options.events, *events); !written) return fail(written.error());
   }
   const auto decisions = decisions_table(service.log());
   if (!decisions) return fail(decisions.error());
@@ -135,6 +138,7 @@ int run(const RunOptions& options, const Clock& clock, Config config) {
   evaluating.reset();
   api.stop();
   service.drain();
+  if (auto written = write_events(service, options.events); !written) return fail(written.error());
   return exit_code;
 }
 

@@ -1,6 +1,7 @@
 #include "aggregator/attribution.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "parsers/flow_values.h"
 
@@ -119,13 +120,20 @@ std::string_view Attribution::environment_of(Inventory::Facts facts) const {
 
 const CaptureFacts& Attribution::capture(const CaptureTexts& texts, std::int64_t at_s, std::uint32_t epoch) {
   std::uint64_t hash = epoch;
-  for (const std::string_view text : texts.text) hash = mix(hash, text.empty() ? 0 : hash_text(text));
+  for (std::uint32_t left = texts.present; left != 0; left &= left - 1) {
+    hash = mix(hash, hash_text(texts.text[static_cast<std::size_t>(std::countr_zero(left))]));
+  }
   const std::uint32_t found = capture_table_.find(hash, [&](std::uint32_t index) {
     const CaptureEntry& entry = captures_[index];
-    return entry.epoch == epoch && std::equal(texts.text.begin(), texts.text.end(), entry.text.begin());
+    if (entry.epoch != epoch || entry.present != texts.present) return false;
+    for (std::uint32_t left = texts.present; left != 0; left &= left - 1) {
+      const auto field = static_cast<std::size_t>(std::countr_zero(left));
+      if (entry.text[field] != texts.text[field]) return false;
+    }
+    return true;
   });
   if (found != IndexTable::kNone) return captures_[found].facts;
-  CaptureEntry entry{{}, epoch, make_capture(texts, at_s)};
+  CaptureEntry entry{{}, texts.present, epoch, make_capture(texts, at_s)};
   std::copy(texts.text.begin(), texts.text.end(), entry.text.begin());
   captures_.push_back(std::move(entry));
   capture_table_.insert(hash, static_cast<std::uint32_t>(captures_.size() - 1));

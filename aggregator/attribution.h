@@ -15,10 +15,16 @@
 
 namespace fleetmeter::aggregator {
 
-/// The texts of a record that say who captured it; absent ones are empty.
+/// The texts of a record that say who captured it; absent ones are empty and not in `present`.
 struct CaptureTexts {
   enum Field : std::uint8_t { kInterface, kResource, kAccount, kVpc, kSubnet, kInstance, kRegion, kAz, kType, kCount };
   std::array<std::string_view, kCount> text;
+  std::uint32_t present = 0;  ///< Bit i: field i. Version 2 has two of nine, so only these are looked at.
+
+  void set(std::size_t field, std::string_view value) noexcept {
+    text[field] = value;
+    present |= 1u << field;
+  }
 };
 
 /// Look-ups of the inventory, remembered: what a record's texts and addresses mean at its event time. Entries of the
@@ -54,6 +60,7 @@ class Attribution {
   };
   struct CaptureEntry {
     std::array<std::string, CaptureTexts::kCount> text;
+    std::uint32_t present;
     std::uint32_t epoch;
     CaptureFacts facts;
   };

@@ -146,6 +146,7 @@ struct PartialAggregator::State {
   Volumes volumes;
   std::vector<std::int64_t> environment_time_max_s;  ///< 0 = met nothing since the last take.
   std::vector<std::uint32_t> batch_index;            ///< Of a pool id in the batch being taken; 0 = not in it.
+  std::uint32_t other = 0;  ///< Owner and peer of keys beyond the limit.
   std::int64_t now_s = 0;
   std::uint64_t records = 0;
   std::int64_t event_time_max_s = 0;
@@ -200,7 +201,9 @@ void PartialAggregator::State::add_flow(const FlowColumns& flows, const Columns&
   if (start_s / 60 > 0xffffffff || is_future(start_s)) return drop("future");
 
   CaptureTexts texts;
-  for (std::size_t i = 0; i < CaptureTexts::kCount; ++i) texts.text[i] = columns.texts[i].value_or(record, {});
+  for (std::size_t i = 0; i < CaptureTexts::kCount; ++i) {
+    if (columns.texts[i].present(record)) texts.set(i, columns.texts[i][record]);
+  }
   const std::uint32_t epoch = attribution.epoch(start_s);
   const CaptureFacts& capture = attribution.capture(texts, start_s, epoch);
   RecordFacts facts;
@@ -240,7 +243,7 @@ void PartialAggregator::State::add_flow(const FlowColumns& flows, const Columns&
 
   const auto end_s = static_cast<std::int64_t>(std::min<std::uint64_t>(end, std::uint64_t{1} << 62));
   if (!crosses_month(start_s, end_s)) {
-    if (!sums.add(key, sum, strings.intern("other"))) drop("keys_over_limit");
+    if (!sums.add(key, sum, other)) drop("keys_over_limit");
     return;
   }
   // The record is counted where it starts; what falls into the next month is a row without records.
@@ -248,7 +251,7 @@ void PartialAggregator::State::add_flow(const FlowColumns& flows, const Columns&
     key.window_start_min = static_cast<std::uint32_t>(part.start_s / 60);
     sum.bytes = part.bytes;
     sum.packets = part.packets;
-    if (!sums.add(key, sum, strings.intern("other"))) drop("keys_over_limit");
+    if (!sums.add(key, sum, other)) drop("keys_over_limit");
     sum.records = sum.long_records = 0;
   }
 }
@@ -256,6 +259,7 @@ void PartialAggregator::State::add_flow(const FlowColumns& flows, const Columns&
 void PartialAggregator::on_flows(const FlowColumns& flows) {
   const Columns columns(flows);
   state_->attribution.shrink();
+  state_->other = state_->strings.intern("other");
   for (std::uint32_t record = 0; record < flows.size; ++record) state_->add_flow(flows, columns, record);
 }
 

@@ -79,6 +79,8 @@ void SeriesDirectory::look_up(Entry& entry, const aggregator::SeriesKey& key,
     if (name != "InstanceId") continue;
     if (const auto* instance = inventory->instance(value, at_s)) entry.group = instance->group;
   }
+  // Of one that has not begun yet only the beginning was looked up.
+  if (entry.from_s > at_s) entry.version = 0;
   if (known) entry.known_once = true;
   // A file that no longer lists the resource ends it; no inventory at all says nothing.
   if (!known && entry.known_once && inventory != nullptr) entry.ended = true;

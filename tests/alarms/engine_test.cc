@@ -1,0 +1,322 @@
+#include "alarms/engine.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/alarms/fleet_fixture.h"
+
+namespace fleetmeter::alarms {
+namespace {
+
+using Lines = std::vector<std::string>;
+constexpr const char* kA = "i-a";
+
+TEST(Engine, AlarmsWithTheRecordThatBringsTheDecidingDatapoint) {
+  Fleet fleet(only(cpu_alarm()));
+  fleet.run({kA}, 0, 6, 10);
+  EXPECT_EQ(fleet.changes(), (Lines{"1 InstanceId=i-a INSUFFICIENT_DATA>OK initial"}));
+  fleet.datapoint(kA, 6, 95);
+  EXPECT_EQ(fleet.changes().back(), "7 InstanceId=i-a OK>ALARM");
+}
+
+TEST(Engine, TheFirstOkOfAnAlarmIsRecordedAndNotSentButAFirstAlarmIs) {
+  Fleet fleet(only(cpu_alarm()));
+  fleet.run({kA}, 0, 5, 10);
+  ASSERT_EQ(fleet.events.size(), 1U);
+  EXPECT_TRUE(fleet.events[0].initial());
+  EXPECT_EQ(fleet.events[0].notify_size(), 0);
+  fleet.run({"i-b"}, 5, 10, 95);
+  const proto::Event& first_alarm = fleet.events.back();
+  EXPECT_EQ(first_alarm.to(), "ALARM");
+  EXPECT_EQ(first_alarm.from(), "INSUFFICIENT_DATA");
+  EXPECT_FALSE(first_alarm.initial());
+  EXPECT_EQ(first_alarm.notify(0), "ops");
+}
+
+TEST(Engine, EventsCarryTheReasonInCloudWatchsWordsAndTheDetailOfTheRule) {
+  Fleet fleet(only(cpu_alarm()));
+  fleet.run({kA}, 0, 5, 10);
+  fleet.datapoint(kA, 5, 99.5);
+  const proto::Event& event = fleet.events.back();
+  EXPECT_EQ(event.reason(),
+            "Threshold Crossed: 1 out of the last 1 datapoints [99.5 (20/12/24 00:05:00)] was "
+            "greater than the threshold "
+            "(80.0) (minimum 1 datapoint for OK -> ALARM transition).");
+  EXPECT_EQ(event.type(), "alarm.state_changed");
+  EXPECT_EQ(event.time_s(), minute(6));
+  EXPECT_EQ(event.expires_s(), 0);
+  EXPECT_EQ(event.alarm().metric(), "CPUUtilization");
+  EXPECT_EQ(event.alarm().dimension_names(0), "InstanceId");
+  EXPECT_EQ(event.alarm().recent_value(0), 99.5);
+  EXPECT_EQ(event.id(),
+            event_id("prod", "alarm.state_changed", "cpu", "InstanceId=i-a", minute(6), 0));
+}
+
+TEST(Engine, EvaluatesEachMinuteOnceAndInOrderWhenDataComesLate) {
+  Fleet fleet(only(cpu_alarm()));
+  fleet.run({kA}, 0, 6, 10);
+  fleet.datapoint(kA, 7, 95);  // Its neighbour is still on its way.
+  EXPECT_EQ(fleet.changes().size(), 1U);
+  fleet.datapoint(kA, 6, 96);
+  EXPECT_EQ(fleet.changes(),
+            (Lines{"1 InstanceId=i-a INSUFFICIENT_DATA>OK initial", "7 InstanceId=i-a OK>ALARM"}));
+}
+
+TEST(Engine, LateValueChangesTheNextEvaluationOnly) {
+  Fleet fleet(only(cpu_alarm(80, 2, 2)));
+  fleet.run({kA}, 0, 6, 10);
+  fleet.ticks(7, 10);  // The datapoint of minute 6 stays away: due as missing at tick 10.
+  fleet.datapoint(kA, 6, 95);
+  EXPECT_EQ(fleet.changes().size(), 1U);
+  fleet.datapoint(kA, 7, 95);
+  EXPECT_EQ(fleet.changes().back(), "8 InstanceId=i-a OK>ALARM");
+}
+
+TEST(Engine, WaitsForThePublicationDelayBeforeItCallsASlotMissing) {
+  Fleet fleet(only(cpu_alarm(80, 1, 1, MissingData::kBreaching)));
+  fleet.run({kA}, 0, 6, 10);
+  // Nothing after minute 5. Range of three: the last good point is looked past for two more minutes.
+  fleet.ticks(7, 11);
+  EXPECT_EQ(fleet.changes().size(), 1U);
+  fleet.tick(12);
+  EXPECT_EQ(fleet.changes().back(), "9 InstanceId=i-a OK>ALARM");
+}
+
+TEST(Engine, SilenceOfASourceGivesInsufficientDataAndDataBringsItBackAsARealChange) {
+  Fleet fleet(only(cpu_alarm()));
+  fleet.run({kA}, 0, 6, 10);
+  fleet.ticks(7, 30);
+  EXPECT_EQ(fleet.changes().back(), "9 InstanceId=i-a OK>INSUFFICIENT_DATA");
+  EXPECT_EQ(fleet.events.back().reason(), "Insufficient Data: 1 datapoint was unknown.");
+  fleet.datapoint(kA, 30, 10);
+  fleet.ticks(31, 33);  // The minutes before it fall due as missing.
+  EXPECT_EQ(fleet.changes().back(), "31 InstanceId=i-a INSUFFICIENT_DATA>OK");
+  EXPECT_FALSE(fleet.events.back().initial());
+  EXPECT_EQ(fleet.events.back().notify_size(), 1);
+}
+
+TEST(Engine, AQuietAlarmIsNotEvaluatedMinuteByMinute) {
+  Fleet fleet(only(cpu_alarm()));
+  fleet.run({kA}, 0, 6, 10);
+  fleet.ticks(7, 20);
+  const std::uint64_t before = fleet.engine().evaluations_total();
+  fleet.ticks(21, 150);
+  EXPECT_EQ(fleet.engine().evaluations_total(), before);
+}
+
+TEST(Engine, PeriodsLongerThanTheGridSlide) {
+  AlarmRule rule = cpu_alarm();
+  rule.period_s = 300;
+  Fleet fleet(only(rule));
+  fleet.run({kA}, 0, 10, 10);
+  fleet.datapoint(kA, 10, 400);  // Average of minutes 6-10 is 88.
+  EXPECT_EQ(fleet.changes().back(), "11 InstanceId=i-a OK>ALARM");
+  fleet.tick(11);
+  fleet.run({kA}, 11, 15, 10);
+  EXPECT_EQ(fleet.changes().size(), 2U);
+  fleet.datapoint(kA, 15, 10);
+  EXPECT_EQ(fleet.changes().back(), "16 InstanceId=i-a ALARM>OK");
+}
+
+TEST(Engine, AlarmsLongerThanADayLookOnceAnHour) {
+  AlarmRule rule = cpu_alarm();
+  rule.period_s = 3600;
+  rule.evaluation_periods = 25;
+  rule.datapoints_to_alarm = 1;
+  Fleet fleet(only(rule), Fleet::Input::kBounded);
+  fleet.datapoints(kA, 0, 180, 95);
+  fleet.ticks(1, 185);
+  EXPECT_EQ(fleet.changes(), (Lines{"60 InstanceId=i-a INSUFFICIENT_DATA>ALARM"}));
+  EXPECT_EQ(fleet.engine().evaluations_total(), 3U);
+}
+
+TEST(Engine, AForEachAlarmReadsTheMostDetailedDimensionSetOnly) {
+  AlarmRule rule = cpu_alarm();
+  rule.metric.metric_namespace = "CWAgent";
+  rule.metric.name = "disk_used_percent";
+  rule.metric.statistic = "Maximum";
+  Fleet fleet(only(rule));
+  const auto disk = [](const std::string& path, std::int64_t m, double value) {
+    Sample sample{.metric_namespace = "CWAgent",
+                  .name = "disk_used_percent",
+                  .dimensions = {{"InstanceId", kA}},
+                  .minute = m,
+                  .value = value,
+                  .source = "stream"};
+    if (!path.empty()) sample.dimensions.emplace_back("path", path);
+    return sample;
+  };
+  for (std::int64_t m = 0; m < 6; ++m) {
+    fleet.samples({disk("/", m, 20), disk("/data", m, m == 5 ? 90 : 30), disk("", m, 99)});
+    fleet.tick(m + 1);
+  }
+  EXPECT_EQ(fleet.changes(),
+            (Lines{"1 InstanceId=i-a INSUFFICIENT_DATA>OK initial", "6 InstanceId=i-a OK>ALARM"}));
+  EXPECT_EQ(fleet.events.back().alarm().recent_value(0), 90);
+}
+
+TEST(Engine, AnAlarmWithoutForEachReadsTheSeriesWithExactlyItsDimensions) {
+  AlarmRule rule = cpu_alarm();
+  rule.for_each.clear();
+  rule.metric.dimensions = {{"AutoScalingGroupName", "web"}};
+  Fleet fleet(only(rule));
+  for (std::int64_t m = 0; m < 6; ++m) {
+    Sample group = Fleet::cpu(kA, m, 10);
+    group.dimensions = {{"AutoScalingGroupName", "web"}};
+    Sample machine = Fleet::cpu(kA, m, 99);
+    machine.dimensions.emplace_back("AutoScalingGroupName", "web");
+    fleet.samples({machine, group});
+    fleet.tick(m + 1);
+  }
+  EXPECT_EQ(
+      fleet.changes(),
+      (Lines{"1 AWS/EC2 CPUUtilization AutoScalingGroupName=web INSUFFICIENT_DATA>OK initial"}));
+}
+
+TEST(Engine, ASingleAlarmIsShownBeforeItsFirstDatapoint) {
+  AlarmRule rule = cpu_alarm();
+  rule.for_each.clear();
+  Fleet fleet(only(rule));
+  const std::vector<AlarmView> views = fleet.engine().alarms(fleet.shard());
+  ASSERT_EQ(views.size(), 1U);
+  EXPECT_EQ(views[0].state, AlarmState::kInsufficientData);
+  EXPECT_EQ(views[0].reason, "Unchecked: Initial alarm creation");
+}
+
+TEST(Engine, RulesOfOtherEnvironmentsAreLeftOut) {
+  AlarmRule rule = cpu_alarm();
+  rule.environments = {"staging"};
+  Fleet fleet(only(rule));
+  fleet.run({kA}, 0, 10, 99);
+  EXPECT_TRUE(fleet.events.empty());
+}
+
+TEST(Engine, SilencedAlarmsRecordTheirChangesAndSendNone) {
+  Fleet fleet(only(cpu_alarm()));
+  fleet.run({kA}, 0, 6, 10);
+  fleet.command("silence", 6, "cpu");
+  fleet.datapoint(kA, 6, 95);
+  ASSERT_EQ(fleet.changes().back(), "7 InstanceId=i-a OK>ALARM");
+  EXPECT_EQ(fleet.events.back().notify_size(), 0);
+  fleet.command("unsilence", 7, "cpu");
+  fleet.datapoint(kA, 7, 10);
+  EXPECT_EQ(fleet.events.back().notify_size(), 1);
+}
+
+TEST(Engine, ASilenceHoldsForAlarmsThatAreBornLater) {
+  Fleet fleet(only(cpu_alarm()));
+  fleet.command("silence", 0, "cpu");
+  fleet.run({kA}, 0, 6, 95);
+  ASSERT_EQ(fleet.changes().size(), 1U);
+  EXPECT_EQ(fleet.events.back().notify_size(), 0);
+}
+
+TEST(Engine, SetStateTakesEffectAtTheNextGridMinuteAndTheNextEvaluationMayOverwriteIt) {
+  Fleet fleet(only(cpu_alarm()));
+  fleet.run({kA}, 0, 6, 10);
+  fleet.command("set_state", 6, "cpu", "ALARM");
+  EXPECT_EQ(fleet.changes().size(), 1U);
+  fleet.datapoint(kA, 6, 10);
+  EXPECT_EQ(fleet.changes(), (Lines{"1 InstanceId=i-a INSUFFICIENT_DATA>OK initial",
+                                    "7 InstanceId=i-a OK>ALARM", "7 InstanceId=i-a ALARM>OK"}));
+  EXPECT_NE(fleet.events[1].id(), fleet.events[2].id());
+}
+
+TEST(Engine, AfterACatchUpAnAlarmSendsItsNetChangeOnce) {
+  Fleet fleet(only(cpu_alarm()));
+  fleet.run({kA}, 0, 6, 10);
+  fleet.clock(40);
+  std::vector<Sample> backlog;
+  for (std::int64_t m = 6; m < 30; ++m) backlog.push_back(Fleet::cpu(kA, m, m % 10 < 5 ? 95 : 10));
+  fleet.samples(backlog);
+  std::size_t sent = 0;
+  for (const proto::Event& event : fleet.events) sent += event.notify_size() > 0 ? 1 : 0;
+  EXPECT_EQ(fleet.changes().size(), 5U);
+  EXPECT_EQ(sent, 0U) << "It came back to OK, which is what receivers believe.";
+}
+
+TEST(Engine, AfterACatchUpThatEndsInAlarmOnlyTheLastChangeIsSent) {
+  Fleet fleet(only(cpu_alarm()));
+  fleet.run({kA}, 0, 6, 10);
+  fleet.clock(40);
+  std::vector<Sample> backlog;
+  for (std::int64_t m = 6; m < 33; ++m) backlog.push_back(Fleet::cpu(kA, m, m % 10 < 5 ? 95 : 10));
+  fleet.samples(backlog);
+  ASSERT_EQ(fleet.events.back().to(), "ALARM");
+  for (const proto::Event& event : fleet.events)
+    EXPECT_EQ(event.notify_size(), &event == &fleet.events.back() ? 1 : 0);
+}
+
+TEST(Engine, UnchangedRulesKeepTheirAlarmsStateAndNewOnesStartFromTheirRecord) {
+  Fleet fleet(only(cpu_alarm()));
+  fleet.run({kA}, 0, 6, 95);
+  RuleSet rules = only(cpu_alarm());
+  rules.alarms[0].severity = "critical";
+  rules.alarms.push_back(cpu_alarm(50));
+  rules.alarms[1].name = "cpu-low";
+  fleet.set_rules(rules);
+  fleet.run({kA}, 6, 9, 95);
+  EXPECT_EQ(fleet.changes(), (Lines{"1 InstanceId=i-a INSUFFICIENT_DATA>ALARM",
+                                    "7 InstanceId=i-a INSUFFICIENT_DATA>ALARM"}));
+  EXPECT_EQ(fleet.events.back().rule(), "cpu-low");
+}
+
+TEST(Engine, AChangedRuleStartsAnew) {
+  Fleet fleet(only(cpu_alarm()));
+  fleet.run({kA}, 0, 6, 95);
+  fleet.set_rules(only(cpu_alarm(99)));
+  fleet.run({kA}, 6, 9, 95);
+  EXPECT_EQ(fleet.changes().back(), "7 InstanceId=i-a INSUFFICIENT_DATA>OK initial");
+}
+
+TEST(Engine, BoundedInputEvaluatesInEventTimeAndNothingExpires) {
+  Fleet fleet(only(cpu_alarm()), Fleet::Input::kBounded);
+  fleet.clock(60 * 24 * 365);
+  fleet.datapoints(kA, 10, 20, 95);
+  fleet.datapoints(kA, 0, 10, 10);
+  EXPECT_TRUE(fleet.events.empty());
+  fleet.ticks(1, 27);
+  EXPECT_EQ(fleet.changes(),
+            (Lines{"1 InstanceId=i-a INSUFFICIENT_DATA>OK initial", "11 InstanceId=i-a OK>ALARM",
+                   "23 InstanceId=i-a ALARM>INSUFFICIENT_DATA"}));
+  EXPECT_EQ(fleet.events[1].notify_size(), 1);
+}
+
+TEST(Engine, BoundedInputWithAGapLongerThanAnAlarmIsKeptRetiresAndBeginsAgain) {
+  Fleet fleet(only(cpu_alarm()), Fleet::Input::kBounded);
+  fleet.datapoints(kA, 0, 10, 10);
+  fleet.datapoints(kA, 400, 410, 95);
+  fleet.ticks(1, 412);
+  EXPECT_EQ(fleet.told("alarm.retired"), (Lines{"190 InstanceId=i-a"}));
+  EXPECT_EQ(fleet.changes().back(), "401 InstanceId=i-a INSUFFICIENT_DATA>ALARM");
+}
+
+TEST(EventJson, HasItsKeysInOrderAndEscapesText) {
+  proto::Event event;
+  event.set_id("ab");
+  event.set_time_s(kMidnightS);
+  event.set_type("alarm.state_changed");
+  event.set_environment("prod");
+  event.set_rule("a \"quoted\" rule");
+  event.set_from("OK");
+  event.set_to("ALARM");
+  const std::string json = event_json(event);
+  EXPECT_EQ(json.rfind("{\"id\":\"ab\",\"time\":\"2024-12-20T00:00:00Z\",\"type\":\"alarm.state_"
+                       "changed\",\"environment\":"
+                       "\"prod\",\"rule\":\"a \\\"quoted\\\" "
+                       "rule\",\"series\":\"\",\"from\":\"OK\",\"to\":\"ALARM\",",
+                       0),
+            0U)
+      << json;
+}
+
+TEST(EventId, DependsOnEveryPartAndOnNothingElse) {
+  const std::string id = event_id("prod", "t", "r", "s", 60, 0);
+  EXPECT_EQ(id.size(), 32U);
+  EXPECT_EQ(id, event_id("prod", "t", "r", "s", 60, 0));
+  EXPECT_NE(id, event_id("prod", "t", "rs", "", 60, 0));
+  EXPECT_NE(id, event_id("prod", "t", "r", "s", 60, 1));
+  EXPECT_NE(id, event_id("prod", "t", "r", "s", 120, 0));
+}
+
+}  // namespace
+}  // namespace fleetmeter::alarms

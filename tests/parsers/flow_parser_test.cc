@@ -223,7 +223,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadLine{"2 1 eni-1 10.0.0.1 10.0.0.2 1 2 6 20 4249 1418530010 1418530070 ACCEPT FINE", FlowDrop::kBadStatus},
         BadLine{"2 1 eni-1 10.0.0.1 10.0.0.2 1 2 6 20 4249 1418530010 1418530070 ACCEPT -", FlowDrop::kBadStatus},
         BadLine{"2\t1 eni-1 10.0.0.1 10.0.0.2 1 2 6 20 4249 1418530010 1418530070 ACCEPT OK", FlowDrop::kNotText},
-        BadLine{std::string("2 1 eni-1 10.0.0.1 10.0.0.2 1 2 6 20 4249 1418530010 1418530070 ACCEPT\0 OK", 79), FlowDrop::kNotText},
+        BadLine{std::string("2 1 eni-1 10.0.0.1 10.0.0.2 1 2 6 20 4249 1418530010 1418530070 ACCEPT") + '\0' + " OK", FlowDrop::kNotText},
         BadLine{"5 10.0.0.1 10.0.0.2 1700000000 OK", FlowDrop::kNoLayout},
         BadLine{std::string(70000, 'x'), FlowDrop::kLineTooLong}));
 

@@ -17,13 +17,13 @@
 namespace fleetmeter::cost {
 
 struct ReportOptions {
-  std::string month;                    ///< "2026-11"; empty = of the data or the current one, given by the caller.
+  std::string month = {};               ///< "2026-11"; empty = of the data or the current one, given by the caller.
   enum class Basis : std::uint8_t { kEstimate, kToDate } basis = Basis::kEstimate;
   std::uint32_t hours = 730;            ///< Of a month in an estimate; "actual" = 672..744.
-  std::optional<bool> assume_windows;   ///< --assume os=linux|windows; nullopt = what the inventory says.
+  std::optional<bool> assume_windows = {};  ///< --assume os=linux|windows; nullopt = what the inventory says.
   bool free_tier = false;
   std::uint64_t bytes_per_gb = 1ull << 30;
-  std::string environment;              ///< Empty = all.
+  std::string environment = {};         ///< Empty = all.
 };
 
 /// One priced line. Unknown is nullopt with a reason, never zero.
@@ -35,7 +35,7 @@ struct Line {
   std::optional<Money> price;
   std::optional<Money> amount;
   std::string source;                   ///< inventory, telemetry, usage_file.
-  std::string reason;                   ///< Why something is nullopt.
+  std::string reason;                   ///< Why something is nullopt; else how a price came about (tiers, free allowance), if not plainly.
 };
 struct EnvironmentReport {
   std::string environment;

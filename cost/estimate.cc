@@ -1,0 +1,352 @@
+#include "cost/estimate.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include <fmt/format.h>
+
+namespace fleetmeter::cost {
+namespace {
+
+/// Types that cost nothing by themselves: what they do is billed elsewhere. Prefixes end in '*'.
+constexpr std::array<std::string_view, 46> kFreeTypes{
+    "aws_vpc", "aws_subnet", "aws_route_table*", "aws_route", "aws_main_route_table*", "aws_internet_gateway",
+    "aws_egress_only_internet_gateway", "aws_security_group*", "aws_vpc_security_group*", "aws_network_acl*",
+    "aws_default_*", "aws_network_interface*", "aws_eip_association", "aws_vpc_dhcp_options*", "aws_iam_*",
+    "aws_launch_template", "aws_launch_configuration", "aws_key_pair", "aws_placement_group", "aws_volume_attachment",
+    "aws_autoscaling_policy", "aws_autoscaling_schedule", "aws_autoscaling_attachment", "aws_autoscaling_lifecycle_hook",
+    "aws_appautoscaling_*", "aws_lb_listener*", "aws_lb_target_group*", "aws_alb_listener*", "aws_alb_target_group*",
+    "aws_db_subnet_group", "aws_db_parameter_group", "aws_db_option_group", "aws_rds_cluster_parameter_group",
+    "aws_elasticache_subnet_group", "aws_elasticache_parameter_group", "aws_ecs_cluster*", "aws_ecs_task_definition",
+    "aws_s3_bucket_*", "aws_secretsmanager_secret_*", "aws_kms_alias", "aws_route53_record", "aws_acm_certificate*",
+    "aws_sns_topic*", "aws_cloudwatch_log_stream", "aws_vpc_endpoint_*", "aws_ecr_lifecycle_policy"};
+
+bool is_free(std::string_view type) {
+  return std::any_of(kFreeTypes.begin(), kFreeTypes.end(),
+                     [type](std::string_view pattern) { return matches_pattern(pattern, type); });
+}
+
+const std::map<std::string_view, PriceFunction>& known_types() {
+  static const std::map<std::string_view, PriceFunction> kTypes = [] {
+    std::map<std::string_view, PriceFunction> types;
+    for (const auto& list : {compute_types(), network_types(), data_types(), watch_types()}) {
+      for (const TypeEntry& entry : list) types.emplace(entry.type, entry.price);
+    }
+    return types;
+  }();
+  return kTypes;
+}
+
+std::string attribute_of(const aggregator::Resource& resource, const std::string& name) {
+  const auto found = resource.attributes.find(name);
+  return found == resource.attributes.end() ? std::string() : found->second;
+}
+
+}  // namespace
+
+Quantity product(Quantity a, Quantity b) noexcept { return scale(a, b.e9_units, kQuantityOne); }
+
+Subject::Subject(Estimator& of, const aggregator::Resource& about, std::string in, std::string at, UsageValues values)
+    : resource(about), estimator(of), environment(std::move(in)), region(std::move(at)), usage_(std::move(values)) {}
+
+std::string Subject::text(const std::string& attribute, const std::string& otherwise) const {
+  const std::string found = attribute_of(resource, attribute);
+  return found.empty() ? otherwise : found;
+}
+
+std::optional<Quantity> Subject::number(const std::string& attribute) const {
+  const std::optional<Quantity> value = parse_quantity(text(attribute));
+  return value && *value >= Quantity{} ? value : std::nullopt;
+}
+
+std::int64_t Subject::integer(const std::string& attribute, std::int64_t otherwise) const {
+  const std::optional<Quantity> value = number(attribute);
+  return value ? value->e9_units / kQuantityOne : otherwise;
+}
+
+bool Subject::flag(const std::string& attribute) const {
+  const std::string value = text(attribute);
+  return value == "true" || value == "1";
+}
+
+std::int64_t Subject::count(const std::string& list) const {
+  if (const std::int64_t told = integer(list + ".#", -1); told >= 0) return told;
+  // Without a length, the elements themselves tell.
+  std::int64_t found = 0;
+  while (true) {
+    const std::string prefix = fmt::format("{}.{}", list, found);
+    const auto at = resource.attributes.lower_bound(prefix);
+    const bool here = at != resource.attributes.end() && at->first.starts_with(prefix) &&
+                      (at->first.size() == prefix.size() || at->first[prefix.size()] == '.');
+    if (!here) return found;
+    ++found;
+  }
+}
+
+std::optional<Quantity> Subject::usage(const std::string& key, unsigned per_power10) {
+  const auto found = usage_.find(key);
+  if (found == usage_.end()) return std::nullopt;
+  used_.insert(key);
+  const std::optional<Quantity> value = parse_quantity(found->second.text, per_power10);
+  if (value && *value >= Quantity{}) return value;
+  if (!estimator.error) {
+    estimator.error = Error{ErrorCode::kInvalidArgument,
+                            fmt::format("{}:{}: {}.{}: must be a plain number, 0 or more, not '{}'",
+                                        estimator.usage_file->name(), found->second.line, resource.address, key,
+                                        found->second.text)};
+  }
+  return std::nullopt;
+}
+
+std::string Subject::usage_text(const std::string& key) {
+  const auto found = usage_.find(key);
+  if (found == usage_.end()) return {};
+  used_.insert(key);
+  return found->second.text;
+}
+
+Quantity Subject::month() const { return units(estimator.options.hours); }
+
+Draft& Subject::add(const std::string& component, const std::string& price_key, Quantity quantity, const char* source) {
+  Draft& draft = estimator.drafts.emplace_back();
+  draft.environment = environment;
+  draft.region = region;
+  draft.resource = resource.address;
+  draft.component = component;
+  draft.price_key = price_key;
+  draft.quantity = quantity;
+  draft.source = source;
+  return draft;
+}
+
+Draft& Subject::add_usage(const std::string& component, const std::string& price_key, const std::string& key,
+                          unsigned per_power10) {
+  const std::optional<Quantity> quantity = usage(key, per_power10);
+  Draft& draft = add(component, price_key, quantity.value_or(Quantity{}), "usage_file");
+  if (!quantity) {
+    draft.quantity.reset();
+    draft.reason = fmt::format("depends on usage: state {} of {} in the usage file", key, resource.address);
+  }
+  return draft;
+}
+
+void Subject::add_if_used(const std::string& component, const std::string& price_key, const std::string& key,
+                          unsigned per_power10) {
+  const std::optional<Quantity> quantity = usage(key, per_power10);
+  if (quantity) add(component, price_key, *quantity, "usage_file");
+}
+
+void Subject::add_unknown(const std::string& component, const std::string& reason) {
+  Draft& draft = add(component, {}, Quantity{});
+  draft.quantity.reset();
+  draft.reason = reason;
+}
+
+void Subject::warn_unused_keys() {
+  for (const auto& [key, value] : usage_) {
+    if (used_.contains(key)) continue;
+    estimator.warnings->push_back(fmt::format("{}:{}: {} of {} is not used", estimator.usage_file->name(), value.line, key,
+                                              resource.address));
+  }
+}
+
+Estimator::Estimator(const ReportOptions& report_options, const PriceBook& price_book, const aggregator::Inventory& of,
+                     const UsageFile* file)
+    : options(report_options), prices(price_book), inventory(of), usage_file(file), placement(of) {
+  index();
+}
+
+void Estimator::index() {
+  for (const aggregator::Resource& resource : inventory.resources()) {
+    by_type_[resource.type].push_back(&resource);
+    auto& references = by_reference_[resource.type];
+    for (const std::string& name : {resource.id, attribute_of(resource, "arn"), attribute_of(resource, "name"),
+                                    attribute_of(resource, "family"), attribute_of(resource, "node_group_name"), attribute_of(resource, "allocation_id"),
+                                    resource.address}) {
+      if (!name.empty()) references.emplace(name, &resource);
+    }
+  }
+  for (const aggregator::Instance& entry : inventory.instances()) instances_[entry.id] = &entry;  // The latest of its times.
+  for (const aggregator::Group& entry : inventory.groups()) groups_[entry.name] = &entry;
+  for (const aggregator::Resource* address : of_type("aws_eip")) elastic_instances_.insert(attribute_of(*address, "instance"));
+}
+
+const aggregator::Instance* Estimator::instance(const std::string& id) const {
+  const auto found = instances_.find(id);
+  return id.empty() || found == instances_.end() ? nullptr : found->second;
+}
+
+const aggregator::Group* Estimator::group(const std::string& name) const {
+  const auto found = groups_.find(name);
+  return name.empty() || found == groups_.end() ? nullptr : found->second;
+}
+
+bool Estimator::has_elastic_address(const std::string& instance_id) const {
+  return !instance_id.empty() && elastic_instances_.contains(instance_id);
+}
+
+const aggregator::Resource* Estimator::find(std::string_view type, std::string_view reference) const {
+  const auto references = by_reference_.find(type);
+  if (references == by_reference_.end() || reference.empty()) return nullptr;
+  const auto found = references->second.find(std::string(reference));
+  return found == references->second.end() ? nullptr : found->second;
+}
+
+const std::vector<const aggregator::Resource*>& Estimator::of_type(std::string_view type) const {
+  static const std::vector<const aggregator::Resource*> kNone;
+  const auto found = by_type_.find(type);
+  return found == by_type_.end() ? kNone : found->second;
+}
+
+std::string Estimator::system_of(Subject& subject, bool windows) const {
+  const std::string stated = subject.usage_text("operating_system");
+  if (options.assume_windows) return *options.assume_windows ? "windows" : "linux";
+  if (!stated.empty()) return stated;
+  return windows ? "windows" : "linux";
+}
+
+Result<std::vector<Draft>> Estimator::run(std::vector<std::string>& out_warnings) {
+  warnings = &out_warnings;
+  // Gateways first: the Elastic IPs that they hold are billed with them.
+  for (const aggregator::Resource* gateway : of_type("aws_nat_gateway")) price(*gateway);
+  for (const aggregator::Resource& resource : inventory.resources()) {
+    if (resource.type == "aws_nat_gateway" || taken_addresses_.contains(&resource)) continue;
+    price(resource);
+  }
+  price_lone_instances();
+  price_lone_groups();
+  price_data_transfer();
+  warn_unmatched();
+  if (error) return *std::move(error);
+  return std::move(drafts);
+}
+
+void Estimator::price(const aggregator::Resource& resource) {
+  if (!resource.type.starts_with("aws_") || is_free(resource.type)) return;
+  std::string environment = placement.environment_of(resource);
+  std::string region = placement.region_or(resource.region, environment);
+  UsageValues usage;
+  if (usage_file != nullptr) {
+    usage = usage_file->values(resource.type, resource.address);
+    matched_addresses_.insert(resource.address);
+  }
+  Subject subject(*this, resource, std::move(environment), std::move(region), std::move(usage));
+  const auto known = known_types().find(resource.type);
+  if (known == known_types().end()) {
+    subject.add_unknown(resource.type, fmt::format("unsupported: the estimate does not know {} yet", resource.type));
+    return;
+  }
+  known->second(subject);
+  subject.warn_unused_keys();
+}
+
+void Estimator::price_lone_instances() {
+  std::set<std::string_view> priced_groups;
+  for (const aggregator::Group& group : inventory.groups()) priced_groups.insert(group.name);
+  std::set<std::string_view> members;
+  for (const aggregator::Group& group : inventory.groups()) members.insert(group.instance_ids.begin(), group.instance_ids.end());
+  for (const aggregator::Instance& instance : inventory.instances()) {
+    if (find("aws_instance", instance.id) != nullptr) continue;
+    if (priced_groups.contains(instance.group) || members.contains(instance.id)) continue;
+    if (!instance.state.empty() && instance.state != "running" && instance.state != "pending") continue;
+    aggregator::Resource stand_in;
+    stand_in.type = "aws_instance";
+    stand_in.address = instance.id;
+    std::string environment = placement.environment_of(instance);
+    std::string region = placement.region_or(instance.region, environment);
+    UsageValues usage;
+    if (usage_file != nullptr) usage = usage_file->values(stand_in.type, stand_in.address);
+    matched_addresses_.insert(stand_in.address);
+    Subject subject(*this, stand_in, std::move(environment), std::move(region), std::move(usage));
+    add_machines(subject, instance.type, instance.windows, units(1));
+  }
+}
+
+void Estimator::price_lone_groups() {
+  for (const aggregator::Group& group : inventory.groups()) {
+    const bool priced = find("aws_autoscaling_group", group.name) != nullptr || find("aws_ecs_service", group.name) != nullptr ||
+                        find("aws_eks_node_group", group.name) != nullptr;
+    if (priced) continue;
+    aggregator::Resource stand_in;
+    stand_in.type = "aws_autoscaling_group";
+    stand_in.address = group.name;
+    std::string environment = placement.environment_of(group);
+    std::string region = placement.region_or(group.region, environment);
+    UsageValues usage;
+    if (usage_file != nullptr) usage = usage_file->values(stand_in.type, stand_in.address);
+    matched_addresses_.insert(stand_in.address);
+    Subject subject(*this, stand_in, std::move(environment), std::move(region), std::move(usage));
+    if (group.kind == "ecs_service") {
+      subject.add_unknown("task hours", "the service's task definition is not in the inventory");
+      continue;
+    }
+    std::optional<Quantity> count = subject.usage("instances");
+    const std::optional<std::int64_t> size = group.desired ? group.desired : group.minimum;
+    if (!count && size) count = units(*size);
+    if (!count) {
+      subject.add_unknown("instance hours", "the group's desired and minimum size are not known");
+      continue;
+    }
+    add_machines(subject, group.instance_type, group.windows, *count);
+  }
+}
+
+/// Transfer that no resource of the inventory stands for: aws_data_transfer.<name> of the usage file.
+void Estimator::price_data_transfer() {
+  if (usage_file == nullptr) return;
+  constexpr std::string_view kType = "aws_data_transfer";
+  for (const std::string& address : usage_file->addresses_of(kType)) {
+    matched_addresses_.insert(address);
+    aggregator::Resource stand_in;
+    stand_in.type = kType;
+    stand_in.address = address;
+    Subject subject(*this, stand_in, {}, {}, usage_file->values(kType, address));
+    subject.environment = subject.usage_text("environment");
+    if (subject.environment.empty()) subject.environment = usage_file->environment();
+    if (subject.environment.empty()) subject.environment = placement.only_environment();
+    subject.region = placement.region_or(subject.usage_text("region"), subject.environment);
+    subject.add_if_used("internet egress", "transfer.internet_egress", "monthly_outbound_internet_gb");
+    // Both sides of a byte that crosses zones pay, so the file's one-way figure counts twice.
+    if (const auto gb = subject.usage("monthly_intra_region_gb")) {
+      subject.add("cross-AZ transfer, both halves", "transfer.regional", multiply(*gb, 2), "usage_file");
+    }
+    subject.add_if_used("transfer to other regions", "transfer.inter_region", "monthly_outbound_other_regions_gb");
+    subject.add_if_used("transfer between us-east regions", "transfer.inter_region.us_east",
+                        "monthly_outbound_us_east_to_us_east_gb");
+    subject.warn_unused_keys();
+  }
+}
+
+void Estimator::warn_unmatched() {
+  if (usage_file == nullptr) return;
+  for (const auto& [address, values] : usage_file->resources()) {
+    const std::string_view text = address;
+    // A wildcard stands for any one index, which is what a pattern's '*' between the brackets says too.
+    const bool met = matched_addresses_.contains(address) ||
+                     (text.find("[*]") != std::string_view::npos &&
+                      std::any_of(matched_addresses_.begin(), matched_addresses_.end(),
+                                  [text](const std::string& matched) { return matches_pattern(text, matched); }));
+    if (!met) {
+      warnings->push_back(fmt::format("{}: resource_usage.{} matches no resource of the inventory", usage_file->name(), address));
+    }
+  }
+}
+
+bool Estimator::take_address(const Subject& gateway, const std::string& allocation) {
+  const aggregator::Resource* address = find("aws_eip", allocation);
+  if (address == nullptr && allocation.empty()) {
+    // A plan does not know the allocation yet: any Elastic IP of the environment that nothing else holds.
+    for (const aggregator::Resource* candidate : of_type("aws_eip")) {
+      const bool held = !attribute_of(*candidate, "instance").empty() || !attribute_of(*candidate, "network_interface").empty();
+      if (held || taken_addresses_.contains(candidate)) continue;
+      if (placement.environment_of(*candidate) != gateway.environment) continue;
+      address = candidate;
+      break;
+    }
+  }
+  if (address == nullptr) return false;
+  return taken_addresses_.insert(address).second;
+}
+
+}  // namespace fleetmeter::cost

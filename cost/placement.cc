@@ -1,0 +1,72 @@
+#include <set>
+
+#include "cost/estimate.h"
+
+namespace fleetmeter::cost {
+namespace {
+
+constexpr const char* kUnassigned = "unassigned";
+
+/// An instant at which an entry is valid: its first, or the epoch for one that always was.
+std::int64_t some_time(const aggregator::Validity& valid) {
+  return valid.from_s > 0 ? valid.from_s : 0;
+}
+
+}  // namespace
+
+Placement::Placement(const aggregator::Inventory& inventory) : inventory_(&inventory) {
+  std::set<std::string> all;
+  const auto see = [&](const std::string& environment, const std::string& region) {
+    if (region.empty()) return;
+    all.insert(region);
+    regions_.try_emplace(environment, region);
+  };
+  for (const aggregator::EnvironmentMatch& match : inventory.environments()) see(match.name, match.region);
+  for (const aggregator::Subnet& subnet : inventory.subnets()) {
+    if (!subnet.region.empty()) all.insert(subnet.region);
+  }
+  for (const aggregator::Resource& resource : inventory.resources()) see(environment_of(resource), resource.region);
+  for (const aggregator::Instance& instance : inventory.instances()) see(environment_of(instance), instance.region);
+  if (all.size() == 1) only_region_ = *all.begin();
+}
+
+std::string Placement::environment_of(const aggregator::Resource& resource) const {
+  if (!resource.environment.empty()) return resource.environment;
+  return std::string(inventory_->environment_of_tags(resource.tags, resource.account, resource.region));
+}
+
+std::string Placement::environment_of(const aggregator::Instance& instance) const {
+  aggregator::Inventory::Facts facts;
+  facts.account = instance.account;
+  facts.region = instance.region;
+  facts.vpc_id = instance.vpc_id;
+  facts.subnet_id = instance.subnet_id;
+  facts.group = instance.group;
+  facts.instance_id = instance.id;
+  facts.at_s = some_time(instance.valid);
+  return std::string(inventory_->environment_of(facts));
+}
+
+std::string Placement::environment_of(const aggregator::Group& group) const {
+  const std::string_view tagged = inventory_->environment_of_tags(group.tags, group.account, group.region);
+  if (tagged != kUnassigned) return std::string(tagged);
+  aggregator::Inventory::Facts facts;
+  facts.account = group.account;
+  facts.region = group.region;
+  facts.group = group.name;
+  facts.at_s = some_time(group.valid);
+  return std::string(inventory_->environment_of(facts));
+}
+
+std::string Placement::region_or(const std::string& region, const std::string& environment) const {
+  if (!region.empty()) return region;
+  const auto found = regions_.find(environment);
+  return found == regions_.end() ? only_region_ : found->second;
+}
+
+std::string Placement::only_environment() const {
+  const auto& environments = inventory_->environments();
+  return environments.size() == 1 ? environments.front().name : kUnassigned;
+}
+
+}  // namespace fleetmeter::cost

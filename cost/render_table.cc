@@ -1,0 +1,74 @@
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "cost/render_text.h"
+
+namespace fleetmeter::cost {
+namespace {
+
+constexpr std::size_t kColumns = 8;
+using Row = std::array<std::string, kColumns>;
+constexpr std::array<bool, kColumns> kRight{false, false, false, true, false, true, true, false};
+const Row kHeader{"Resource", "Component", "Scope", "Quantity", "Unit", "Price", "USD", "Source"};
+
+Row row_of(const Line& line) {
+  Cells cells = cells_of(line);
+  return {std::move(cells.resource), std::move(cells.component), std::move(cells.scope), std::move(cells.quantity),
+          std::move(cells.unit),     std::move(cells.price),     std::move(cells.amount), std::move(cells.source)};
+}
+
+void put_row(std::string& out, const Row& row, const std::array<std::size_t, kColumns>& widths) {
+  std::string line;
+  for (std::size_t i = 0; i < kColumns; ++i) {
+    const std::string gap(widths[i] - std::min(widths[i], display_width(row[i])), ' ');
+    if (i > 0) line += "  ";
+    line += kRight[i] ? gap + row[i] : row[i] + gap;
+  }
+  while (line.ends_with(' ')) line.pop_back();
+  out += line;
+  out += '\n';
+}
+
+void put_environment(std::string& out, const EnvironmentReport& environment, bool color) {
+  std::vector<Row> rows;
+  for (const Line& line : environment.lines) rows.push_back(row_of(line));
+  std::array<std::size_t, kColumns> widths{};
+  for (std::size_t i = 0; i < kColumns; ++i) {
+    widths[i] = kHeader[i].size();
+    for (const Row& row : rows) widths[i] = std::max(widths[i], display_width(row[i]));
+  }
+  out += fmt::format("\n{}{}{}\n", color ? "\033[1m" : "", clean(environment.environment), color ? "\033[0m" : "");
+  put_row(out, kHeader, widths);
+  for (const Row& row : rows) put_row(out, row, widths);
+  out += fmt::format("Total of {}: {} USD", clean(environment.environment), to_cents(environment.total));
+  if (environment.stated_total != environment.total) out += fmt::format(", of which stated {} USD", to_cents(environment.stated_total));
+  out += '\n';
+}
+
+}  // namespace
+
+std::string render_table(const Report& report, bool color) {
+  std::string out = fmt::format("Cost {}{}{}, {} h, list prices in {}\n", report.basis == "estimate" ? "estimate" : "to date",
+                                report.month.empty() ? "" : " of ", clean(report.month), report.hours, report.currency);
+  for (const EnvironmentReport& environment : report.environments) put_environment(out, environment, color);
+  out += fmt::format("\n{}Total: {} USD{}", color ? "\033[1m" : "", to_cents(report.total), color ? "\033[0m" : "");
+  if (report.stated_total != report.total) {
+    out += fmt::format(" (stated {}, added {})", to_cents(report.stated_total), to_cents(report.total - report.stated_total));
+  }
+  out += '\n';
+  if (report.unknown_lines > 0) {
+    out += fmt::format("\n{} {} unknown and in no total:\n", report.unknown_lines, report.unknown_lines == 1 ? "line is" : "lines are");
+    for (const EnvironmentReport& environment : report.environments) {
+      for (const Line& line : environment.lines) {
+        if (!line.amount) out += fmt::format("  {} {}: {}\n", clean(line.resource), clean(line.component), clean(line.reason));
+      }
+    }
+  }
+  if (!report.warnings.empty()) out += "\nNotes:\n";
+  for (const std::string& warning : report.warnings) out += fmt::format("  {}\n", clean(warning));
+  return out;
+}
+
+}  // namespace fleetmeter::cost

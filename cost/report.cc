@@ -1,0 +1,38 @@
+#include "cost/report.h"
+
+#include <fmt/format.h>
+
+#include "cost/draft.h"
+#include "cost/estimate.h"
+#include "cost/to_date.h"
+
+namespace fleetmeter::cost {
+namespace {
+
+Result<Report> estimate(const ReportOptions& options, const PriceBook& prices, const aggregator::Inventory& inventory,
+                        const UsageFile* usage_file) {
+  std::vector<std::string> warnings;
+  Result<std::vector<Draft>> drafts = Estimator(options, prices, inventory, usage_file).run(warnings);
+  if (!drafts) return std::move(drafts).error();
+  Report report = settle(options, prices, usage_file, *std::move(drafts));
+  report.warnings.insert(report.warnings.begin(), warnings.begin(), warnings.end());
+  return report;
+}
+
+}  // namespace
+
+Result<Report> make_report(const ReportOptions& options, const PriceBook& prices, const aggregator::Inventory& inventory,
+                           const UsageFile* usage_file, const std::vector<HourlyUsage>& usage,
+                           const std::vector<FlowUsage>& flows) {
+  if (options.bytes_per_gb == 0) return Error{ErrorCode::kInvalidArgument, "a GB of 0 bytes; say 2^30 or 10^9"};
+  if (options.basis == ReportOptions::Basis::kEstimate) return estimate(options, prices, inventory, usage_file);
+  std::vector<std::string> warnings;
+  ReportOptions seen = options;
+  seen.hours = hours_seen(usage, flows);
+  std::vector<Draft> drafts = drafts_to_date(seen, inventory, usage, flows, warnings);
+  Report report = settle(seen, prices, usage_file, std::move(drafts));
+  report.warnings.insert(report.warnings.begin(), warnings.begin(), warnings.end());
+  return report;
+}
+
+}  // namespace fleetmeter::cost

@@ -1,0 +1,176 @@
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include <fmt/format.h>
+
+#include "cost/draft.h"
+
+namespace fleetmeter::cost {
+namespace {
+
+/// All drafts that share one price and its tiers.
+struct Pool {
+  const Price* price = nullptr;
+  std::int64_t factor = 1;
+  Quantity quantity, free;
+  std::vector<std::size_t> members;
+};
+
+/// The free allowance goes to the pools of its key in the order of their regions, one after the other.
+void allow_free(const PriceBook& prices, std::map<std::tuple<std::string, std::string, std::int64_t>, Pool>& pools) {
+  std::map<std::string, Quantity> left;
+  for (auto& [key, pool] : pools) {
+    const std::string& price_key = std::get<0>(key);
+    const FreeAllowance* allowance = prices.free_allowance(price_key);
+    if (allowance == nullptr) continue;
+    Quantity& rest = left.try_emplace(allowance->per_region ? price_key + "@" + std::get<1>(key) : price_key,
+                                      allowance->quantity).first->second;
+    pool.free = std::min(rest, pool.quantity);
+    rest = rest - pool.free;
+  }
+}
+
+std::vector<PriceTier> times(std::vector<PriceTier> tiers, std::int64_t factor) {
+  for (PriceTier& tier : tiers) tier.price = multiply(tier.price, units(factor));
+  return tiers;
+}
+
+/// Amounts of a pool: exact where one rate holds for all of it, else the pool's cost shared by quantity, the last member
+/// taking what rounding leaves.
+void price_pool(const Pool& pool, const std::vector<Draft>& drafts, std::vector<Line>& lines) {
+  const std::vector<PriceTier> tiers = times(pool.price->tiers, pool.factor);
+  const bool one_rate = pool.free == Quantity{} && (tiers.size() == 1 || pool.quantity <= tiers[1].from);
+  const Money total = tiered_cost(tiers, pool.quantity - pool.free);
+  const Money blended = pool.quantity > Quantity{} && !one_rate ? unit_price(total, pool.quantity) : tiers.front().price;
+  Money spread;
+  for (std::size_t i = 0; i < pool.members.size(); ++i) {
+    Line& line = lines[pool.members[i]];
+    line.unit = pool.price->unit;
+    line.price = blended;
+    const std::optional<Quantity>& quantity = drafts[pool.members[i]].quantity;
+    if (!quantity) continue;
+    if (one_rate) {
+      line.amount = multiply(blended, *quantity);
+      continue;
+    }
+    Money part = share(total, *quantity, pool.quantity);
+    spread += part;
+    const bool last = std::none_of(pool.members.begin() + static_cast<std::ptrdiff_t>(i) + 1, pool.members.end(),
+                                   [&drafts](std::size_t at) { return drafts[at].quantity.has_value(); });
+    if (last) part += total - spread;
+    line.amount = part;
+    if (pool.free > Quantity{}) {
+      line.reason = fmt::format("list price {} after {} {} free", to_decimal(tiers.front().price), to_decimal(pool.free), line.unit);
+    } else {
+      line.reason = fmt::format("mean price of the tiers for {} {} of all environments", to_decimal(pool.quantity), line.unit);
+    }
+  }
+}
+
+Line line_of(const Draft& draft) {
+  Line line;
+  line.resource = draft.resource;
+  line.component = draft.component;
+  line.quantity = draft.quantity;
+  line.unit = draft.unit;
+  line.source = draft.source;
+  line.reason = draft.reason;
+  return line;
+}
+
+bool is_stated(const StatedLine& stated, const std::string& environment, const Line& line) {
+  return (stated.environment.empty() || stated.environment == environment) &&
+         matches_pattern(stated.resource, line.resource) && matches_pattern(stated.component, line.component);
+}
+
+/// Sets the lines' scope by the document's list and tells where its figures differ from ours.
+void compare_with_document(const UsageFile& file, Report& report) {
+  if (file.stated().empty()) return;
+  std::vector<Money> sums(file.stated().size());
+  std::vector<bool> met(file.stated().size());
+  for (EnvironmentReport& environment : report.environments) {
+    for (Line& line : environment.lines) {
+      line.scope = "added";
+      for (std::size_t i = 0; i < file.stated().size(); ++i) {
+        if (!is_stated(file.stated()[i], environment.environment, line)) continue;
+        line.scope = "stated";
+        met[i] = true;
+        if (line.amount) sums[i] += *line.amount;
+        break;  // The first entry that matches has it, so that no line is compared twice.
+      }
+    }
+  }
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    const StatedLine& stated = file.stated()[i];
+    if (!met[i]) {
+      report.warnings.push_back(fmt::format("{}: stated line '{}' '{}' matches nothing in this report", file.name(),
+                                            stated.resource, stated.component));
+    } else if (stated.amount && to_cents(*stated.amount) != to_cents(sums[i])) {
+      report.warnings.push_back(fmt::format("stated {} for '{}' '{}', exact {}", to_cents(*stated.amount),
+                                            stated.resource, stated.component, to_cents(sums[i])));
+    }
+  }
+}
+
+void add_up(Report& report) {
+  for (EnvironmentReport& environment : report.environments) {
+    for (const Line& line : environment.lines) {
+      if (!line.amount) {
+        ++report.unknown_lines;
+        continue;
+      }
+      environment.total += *line.amount;
+      if (line.scope == "stated") environment.stated_total += *line.amount;
+    }
+    report.total += environment.total;
+    report.stated_total += environment.stated_total;
+  }
+}
+
+}  // namespace
+
+Report settle(const ReportOptions& options, const PriceBook& prices, const UsageFile* usage_file,
+              std::vector<Draft> drafts) {
+  std::vector<Line> lines;
+  lines.reserve(drafts.size());
+  std::map<std::tuple<std::string, std::string, std::int64_t>, Pool> pools;
+  for (std::size_t i = 0; i < drafts.size(); ++i) {
+    const Draft& draft = drafts[i];
+    lines.push_back(line_of(draft));
+    if (draft.price_key.empty()) continue;
+    const Price* price = prices.find(draft.region, draft.price_key);
+    if (price == nullptr) {
+      lines[i].reason = draft.region.empty()
+                            ? fmt::format("price_not_found: the region of {} is not known", draft.resource)
+                            : fmt::format("price_not_found: no price of {} in {}", draft.price_key, draft.region);
+      continue;
+    }
+    Pool& pool = pools[{draft.price_key, draft.region, draft.price_factor}];
+    pool.price = price;
+    pool.factor = draft.price_factor;
+    if (draft.quantity) pool.quantity = pool.quantity + *draft.quantity;
+    pool.members.push_back(i);
+  }
+  if (options.free_tier) allow_free(prices, pools);
+  for (const auto& [key, pool] : pools) price_pool(pool, drafts, lines);
+
+  Report report;
+  report.month = options.month;
+  report.basis = options.basis == ReportOptions::Basis::kEstimate ? "estimate" : "to_date";
+  report.hours = options.hours;
+  std::map<std::string, EnvironmentReport> environments;
+  for (std::size_t i = 0; i < drafts.size(); ++i) {
+    const std::string& name = drafts[i].environment;
+    if (!options.environment.empty() && name != options.environment) continue;
+    EnvironmentReport& environment = environments[name];
+    environment.environment = name;
+    environment.lines.push_back(std::move(lines[i]));
+  }
+  for (auto& [name, environment] : environments) report.environments.push_back(std::move(environment));
+  if (usage_file != nullptr) compare_with_document(*usage_file, report);
+  add_up(report);
+  return report;
+}
+
+}  // namespace fleetmeter::cost

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <functional>
 #include <sstream>
 #include <utility>
 
@@ -25,18 +26,15 @@ template <typename Entry, typename Id>
 void index_by(const std::vector<Entry>& entries, IdIndex& out, Id id_of) {
   out.reserve(entries.size());
   for (std::uint32_t i = 0; i < entries.size(); ++i) {
-    const std::string_view id = id_of(entries[i]);
-    if (!id.empty()) ++out.try_emplace(id, EntryRange{.first = i, .count = 0}).first->second.count;
+    if (const std::string_view id = id_of(entries[i]); !id.empty()) out.add(id, i);
   }
 }
 
 /// Of the entries of one id the last begun that holds: they are sorted by their beginning.
 template <typename Entry>
-const Entry* entry_at(const std::vector<Entry>& entries, const IdIndex& index, std::string_view id, std::int64_t at_s) {
-  const auto found = index.find(id);
-  if (found == index.end()) return nullptr;
-  for (std::uint32_t i = found->second.count; i-- > 0;) {
-    const Entry& entry = entries[found->second.first + i];
+const Entry* entry_at(const std::vector<Entry>& entries, EntryRange range, std::int64_t at_s) {
+  for (std::uint32_t i = range.count; i-- > 0;) {
+    const Entry& entry = entries[range.first + i];
     if (entry.valid.holds(at_s)) return &entry;
   }
   return nullptr;
@@ -101,6 +99,33 @@ Result<void> read_inventory_text(const std::string& text, InventoryEntries& out,
   return read_plain(text.substr(start), /*json=*/true, out, warnings);
 }
 
+void IdIndex::reserve(std::size_t ids) {
+  std::size_t size = 16;
+  while (size < 2 * ids) size *= 2;
+  slots_.resize(size);
+}
+
+void IdIndex::add(std::string_view id, std::uint32_t first) {
+  const std::size_t hash = std::hash<std::string_view>()(id);
+  for (std::size_t at = hash;; ++at) {
+    Slot& slot = slots_[at & (slots_.size() - 1)];
+    if (slot.range.count == 0) slot = {.id = id, .hash = hash, .range = {.first = first, .count = 0}};
+    if (slot.hash != hash || slot.id != id) continue;
+    ++slot.range.count;
+    return;
+  }
+}
+
+EntryRange IdIndex::find(std::string_view id) const noexcept {
+  if (slots_.empty()) return {};
+  const std::size_t hash = std::hash<std::string_view>()(id);
+  for (std::size_t at = hash;; ++at) {
+    const Slot& slot = slots_[at & (slots_.size() - 1)];
+    if (slot.range.count == 0) return {};
+    if (slot.hash == hash && slot.id == id) return slot.range;
+  }
+}
+
 void Inventory::Data::index() {
   index_by(entries.interfaces, interfaces, [](const Interface& one) -> std::string_view { return one.id; });
   index_by(entries.instances, instances, [](const Instance& one) -> std::string_view { return one.id; });
@@ -108,10 +133,13 @@ void Inventory::Data::index() {
   index_by(entries.subnets, subnets, [](const Subnet& one) -> std::string_view { return one.id; });
   index_by(entries.resources, resources, [](const Resource& one) -> std::string_view { return one.id; });
   for (const IdIndex* ids : {&interfaces, &instances, &groups, &subnets, &resources}) {
-    for (const auto& [id, range] : *ids) known.insert(id);
+    ids->for_each_id([&](std::string_view id) { known.insert(id); });
   }
+  links.resize(entries.interfaces.size());
   for (std::uint32_t i = 0; i < entries.interfaces.size(); ++i) {
     const Interface& one = entries.interfaces[i];
+    links[i].instances = instances.find(one.instance_id);
+    if (const EntryRange subnet = subnets.find(one.subnet_id); subnet.count != 0) links[i].subnet = subnet.first;
     if (!one.resource_id.empty()) known.insert(one.resource_id);
     for (const std::string& text : one.private_addresses) {
       if (const auto address = parse_address(text)) addresses[*address].push_back({i, true});
@@ -129,6 +157,17 @@ void Inventory::Data::index() {
       if (const auto range = parse_cidr(text)) vpc_ranges.add(*range, 0);  // Which VPC does not matter: inside or not.
     }
   }
+}
+
+Place Inventory::Data::place_of(const Interface* interface, std::int64_t at_s) const {
+  Place place;
+  if (interface == nullptr) return place;
+  const InterfaceLinks& link = links[static_cast<std::size_t>(interface - entries.interfaces.data())];
+  place.interface = interface;
+  place.instance = entry_at(entries.instances, link.instances, at_s);
+  if (link.subnet != CidrTable::kNone) place.subnet = &entries.subnets[link.subnet];
+  place.in_vpc = true;
+  return place;
 }
 
 Inventory::Inventory(std::unique_ptr<Data> data) : data_(std::move(data)) {}
@@ -198,35 +237,27 @@ std::uint64_t Inventory::version() const noexcept { return data_->version; }
 std::string Inventory::serialize() const { return data_->serialized; }
 
 const Instance* Inventory::instance(std::string_view id, std::int64_t at_s) const {
-  return entry_at(data_->entries.instances, data_->instances, id, at_s);
+  return entry_at(data_->entries.instances, data_->instances.find(id), at_s);
 }
 
 const Group* Inventory::group(std::string_view name, std::int64_t at_s) const {
-  const auto found = data_->groups.find(name);
-  if (found == data_->groups.end()) return nullptr;
-  for (std::uint32_t i = found->second.count; i-- > 0;) {
-    const Group& one = data_->entries.groups[found->second.first + i];
+  const EntryRange range = data_->groups.find(name);
+  for (std::uint32_t i = range.count; i-- > 0;) {
+    const Group& one = data_->entries.groups[range.first + i];
     if (!one.planned && one.valid.holds(at_s)) return &one;
   }
   return nullptr;
 }
 
 const Resource* Inventory::resource(std::string_view id) const {
-  const auto found = data_->resources.find(id);
-  return found == data_->resources.end() ? nullptr : &data_->entries.resources[found->second.first + found->second.count - 1];
+  const EntryRange range = data_->resources.find(id);
+  return range.count == 0 ? nullptr : &data_->entries.resources[range.first + range.count - 1];
 }
 
 bool Inventory::known(std::string_view resource_id) const { return data_->known.count(resource_id) != 0; }
 
 Place Inventory::place_of_interface(std::string_view interface_id, std::int64_t at_s) const {
-  Place place;
-  place.interface = entry_at(data_->entries.interfaces, data_->interfaces, interface_id, at_s);
-  if (place.interface == nullptr) return place;
-  place.in_vpc = true;
-  if (!place.interface->instance_id.empty()) place.instance = instance(place.interface->instance_id, at_s);
-  const auto subnet = data_->subnets.find(place.interface->subnet_id);
-  if (subnet != data_->subnets.end()) place.subnet = &data_->entries.subnets[subnet->second.first];
-  return place;
+  return data_->place_of(entry_at(data_->entries.interfaces, data_->interfaces.find(interface_id), at_s), at_s);
 }
 
 Place Inventory::place_of_address(const parsers::IpAddress& address, std::int64_t at_s) const {
@@ -243,7 +274,7 @@ Place Inventory::place_of_address(const parsers::IpAddress& address, std::int64_
     }
     // Two VPCs may use one range: an address of both is nobody's.
     if (owner != nullptr && !ambiguous) {
-      Place place = place_of_interface(owner->id, at_s);
+      Place place = data_->place_of(owner, at_s);
       place.in_vpc = is_private;
       const std::uint32_t around = place.subnet == nullptr ? data_->subnet_ranges.find(address) : CidrTable::kNone;
       if (is_private && around < CidrTable::kAmbiguous) place.subnet = &data_->entries.subnets[around];

@@ -48,7 +48,34 @@ void merge_entries(InventoryEntries& entries);
 struct EntryRange {
   std::uint32_t first = 0, count = 0;
 };
-using IdIndex = std::unordered_map<std::string_view, EntryRange>;
+/// Ids to entries: open addressing over the hash, so that a lookup costs one probe and one comparison of the id itself.
+class IdIndex {
+ public:
+  void reserve(std::size_t ids);
+  /// Counts one more entry of `id`; the first one's index is `first`. The id's bytes must outlive the index.
+  void add(std::string_view id, std::uint32_t first);
+  /// count 0 = not there.
+  [[nodiscard]] EntryRange find(std::string_view id) const noexcept;
+  template <typename Visit>
+  void for_each_id(Visit visit) const {
+    for (const Slot& slot : slots_) {
+      if (slot.range.count != 0) visit(slot.id);
+    }
+  }
+
+ private:
+  struct Slot {
+    std::string_view id;
+    std::size_t hash = 0;
+    EntryRange range;
+  };
+  std::vector<Slot> slots_;  // A power of two, at most half full.
+};
+/// Where an interface lies, found once when the inventory is made.
+struct InterfaceLinks {
+  EntryRange instances;
+  std::uint32_t subnet = CidrTable::kNone;
+};
 
 struct Inventory::Data {
   InventoryEntries entries;  // Never changes after index(): the maps hold views into it.
@@ -56,6 +83,7 @@ struct Inventory::Data {
   std::uint64_t version = 0;
 
   IdIndex interfaces, instances, groups, subnets, resources;
+  std::vector<InterfaceLinks> links;  // One an interface.
   std::unordered_set<std::string_view> known;
   struct AddressOwner {
     std::uint32_t interface;
@@ -65,6 +93,8 @@ struct Inventory::Data {
   CidrTable subnet_ranges, vpc_ranges;
 
   void index();
+  /// Of one of `entries.interfaces`, or of none.
+  [[nodiscard]] Place place_of(const Interface* interface, std::int64_t at_s) const;
 };
 
 }  // namespace fleetmeter::aggregator

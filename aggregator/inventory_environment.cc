@@ -111,8 +111,11 @@ bool EnvironmentMatch::empty() const noexcept {
 std::string_view Inventory::environment_of(const Facts& facts) const {
   KnownFacts known{.account = facts.account, .region = facts.region, .vpc_id = facts.vpc_id, .subnet_id = facts.subnet_id,
                    .subnet_name = {}, .group = facts.group, .instance_id = facts.instance_id};
+  const Instance* attached = nullptr;
   if (!facts.interface_id.empty()) {
-    if (const Interface* interface = place_of_interface(facts.interface_id, facts.at_s).interface) {
+    const Place place = place_of_interface(facts.interface_id, facts.at_s);
+    if (const Interface* interface = place.interface) {
+      attached = place.instance;
       known.account = or_else(known.account, interface->account);
       known.region = or_else(known.region, interface->region);
       known.vpc_id = or_else(known.vpc_id, interface->vpc_id);
@@ -122,7 +125,8 @@ std::string_view Inventory::environment_of(const Facts& facts) const {
     }
   }
   if (!known.instance_id.empty()) {
-    if (const Instance* found = instance(known.instance_id, facts.at_s)) {
+    const bool same = attached != nullptr && attached->id == known.instance_id;
+    if (const Instance* found = same ? attached : instance(known.instance_id, facts.at_s)) {
       known.account = or_else(known.account, found->account);
       known.region = or_else(known.region, found->region);
       known.vpc_id = or_else(known.vpc_id, found->vpc_id);
@@ -139,9 +143,8 @@ std::string_view Inventory::environment_of(const Facts& facts) const {
     }
   }
   if (!known.subnet_id.empty()) {
-    const auto found = data_->subnets.find(known.subnet_id);
-    if (found != data_->subnets.end()) {
-      const Subnet& subnet = data_->entries.subnets[found->second.first];
+    if (const EntryRange range = data_->subnets.find(known.subnet_id); range.count != 0) {
+      const Subnet& subnet = data_->entries.subnets[range.first];
       known.account = or_else(known.account, subnet.account);
       known.region = or_else(known.region, subnet.region);
       known.vpc_id = or_else(known.vpc_id, subnet.vpc_id);

@@ -119,4 +119,17 @@ bool is_known_terraform_type(std::string_view type) {
   return types.count(type) != 0;
 }
 
+bool is_free_terraform_type(std::string_view type) {
+  constexpr std::array<std::string_view, 12> kPrefixes{
+      "aws_iam_", "aws_security_group", "aws_vpc_security_group", "aws_route_table", "aws_network_acl", "aws_lb_listener",
+      "aws_lb_target_group", "aws_alb_listener", "aws_alb_target_group", "aws_s3_bucket_", "aws_autoscaling_policy",
+      "aws_appautoscaling_policy"};
+  constexpr std::array<std::string_view, 12> kNames{
+      "aws_route", "aws_internet_gateway", "aws_egress_only_internet_gateway", "aws_customer_gateway", "aws_key_pair",
+      "aws_db_subnet_group", "aws_db_parameter_group", "aws_elasticache_subnet_group", "aws_eip_association",
+      "aws_autoscaling_attachment", "aws_cloudwatch_event_rule", "aws_main_route_table_association"};
+  return std::any_of(kPrefixes.begin(), kPrefixes.end(), [&](std::string_view one) { return type.starts_with(one); }) ||
+         std::find(kNames.begin(), kNames.end(), type) != kNames.end();
+}
+
 }  // namespace fleetmeter::aggregator

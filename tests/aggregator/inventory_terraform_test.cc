@@ -19,6 +19,7 @@ constexpr const char* kState = R"json({"format_version":"1.0","terraform_version
   "sensitive_values":{"tags_all":{"Token":true}}},
  {"address":"aws_nat_gateway.a","mode":"managed","type":"aws_nat_gateway","name":"a","values":{"id":"nat-1","subnet_id":"subnet-a","network_interface_id":"eni-nat","private_ip":"10.0.1.9","public_ip":"198.51.100.9"}},
  {"address":"aws_db_instance.db","mode":"managed","type":"aws_db_instance","name":"db","values":{"id":"db-1","identifier":"orders","engine":"mysql","instance_class":"db.t3.small","multi_az":true,"allocated_storage":50,"username":"admin","password":"hunter2","engine_version":"hunter2"},"sensitive_values":{"password":true,"engine_version":true}},
+ {"address":"aws_quantum_lamp.k","mode":"managed","type":"aws_quantum_lamp","name":"k","values":{"id":"hunter2","secret":"hunter2"}},
  {"address":"random_password.db","mode":"managed","type":"random_password","name":"db","values":{"id":"none","result":"hunter2"}}],
 "child_modules":[{"address":"module.edge","resources":[
  {"address":"module.edge.aws_launch_template.t","mode":"managed","type":"aws_launch_template","name":"t","values":{"id":"lt-1","name":"t","image_id":"ami-win","instance_type":"c5.xlarge","user_data":"hunter2"}},
@@ -79,9 +80,14 @@ TEST_F(InventoryTest, NoSecretOfAStateIsKept) {
 
 TEST_F(InventoryTest, ATypeThatIsNotKnownWarnsAndIsListedBare) {
   parse(kState);
-  EXPECT_THAT(warned(), ElementsAre(HasSubstr("aws_iam_access_key")));
-  ASSERT_NE(resource_at("module.edge.aws_iam_access_key.k"), nullptr);
-  EXPECT_TRUE(resource_at("module.edge.aws_iam_access_key.k")->attributes.empty());
+  EXPECT_THAT(warned(), ElementsAre(HasSubstr("aws_quantum_lamp")));
+  ASSERT_NE(resource_at("aws_quantum_lamp.k"), nullptr);
+  EXPECT_TRUE(resource_at("aws_quantum_lamp.k")->attributes.empty());
+}
+
+TEST_F(InventoryTest, WhatCostsNothingIsLeftOutWithoutAWord) {
+  parse(kState);
+  EXPECT_EQ(resource_at("module.edge.aws_iam_access_key.k"), nullptr);
 }
 
 TEST_F(InventoryTest, ARawStateIsReadTheSameWay) {

@@ -1,0 +1,318 @@
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <unordered_set>
+
+#include "ingest/kafka_reader.h"
+#include "ingest/kafka_transaction.h"
+
+namespace fleetmeter::ingest {
+
+namespace {
+
+constexpr int kPollMs = 100;
+constexpr auto kRetryInterval = std::chrono::milliseconds(500);
+constexpr std::size_t kOnceKeysMax = 1'000'000;
+
+Error not_here() { return {ErrorCode::kInternal, "ingest writes the aggregate log only"}; }
+
+/// The newest log event ids that this process has committed. A repeat that reaches another process,
+/// or this one after a restart, is not found: bridges repeat within seconds, to the same partition.
+class RecentKeys {
+ public:
+  void add(const std::string& key) {
+    if (!keys_.insert(key).second) return;
+    order_.push_back(key);
+    if (order_.size() <= kOnceKeysMax) return;
+    keys_.erase(order_.front());
+    order_.pop_front();
+  }
+  [[nodiscard]] bool holds(const std::string& key) const { return keys_.contains(key); }
+
+ private:
+  std::unordered_set<std::string> keys_;
+  std::deque<std::string> order_;
+};
+
+/// The log as batchers see it: gathers what all partitions append, for one transaction.
+class GatheringLog final : public aggregator::AggregateLog {
+ public:
+  Result<std::map<aggregator::LogPartition, aggregator::LogPosition>> append(
+      aggregator::Commit commit) override {
+    for (aggregator::Commit::Record& record : commit.records) {
+      if (record.record.has_progress()) {
+        for (proto::SourceProgress& source :
+             *record.record.mutable_progress()->mutable_sources()) {
+          *progress_[record.partition].add_sources() = std::move(source);
+        }
+      } else {
+        records_.push_back(std::move(record));
+      }
+    }
+    for (std::string& key : commit.once_keys) keys_.push_back(std::move(key));
+    return std::map<aggregator::LogPartition, aggregator::LogPosition>();
+  }
+  Result<std::vector<std::string>> seen_keys(const std::vector<std::string>& keys) override {
+    std::vector<std::string> seen;
+    for (const std::string& key : keys) {
+      if (recent_.holds(key)) seen.push_back(key);
+    }
+    return seen;
+  }
+
+  /// What was gathered, batches before progress: what has been read is in the log before anything
+  /// says that it was read, whatever another writer appends in between.
+  std::vector<KafkaRecord> take(const std::string& topic, std::int64_t now_ms) {
+    for (auto& [partition, progress] : progress_) {
+      proto::LogRecord record;
+      *record.mutable_progress() = std::move(progress);
+      records_.push_back({partition, std::move(record)});
+    }
+    progress_.clear();
+    std::vector<KafkaRecord> made;
+    for (aggregator::Commit::Record& record : records_) {
+      record.record.set_append_time_ms(now_ms);
+      made.push_back({{topic, record.partition}, {}, record.record.SerializeAsString(), now_ms});
+    }
+    records_.clear();
+    return made;
+  }
+  void committed() {
+    for (const std::string& key : keys_) recent_.add(key);
+    keys_.clear();
+  }
+  void dropped() { *this = GatheringLog(std::move(recent_)); }
+
+  GatheringLog() = default;
+
+  Result<std::optional<std::string>> source_position(std::string_view) override {
+    return not_here();
+  }
+  std::vector<aggregator::LogPartition> owned_partitions() override { return {}; }
+  Result<std::vector<aggregator::LogEntry>> read(aggregator::LogPartition, aggregator::LogPosition,
+                                                 std::size_t) override {
+    return not_here();
+  }
+  bool wait(aggregator::LogPartition, aggregator::LogPosition, std::int64_t) override {
+    return false;
+  }
+  Result<aggregator::LogPosition> last_position(aggregator::LogPartition) override {
+    return not_here();
+  }
+  Result<aggregator::LogPosition> evaluated_position(aggregator::LogPartition) override {
+    return not_here();
+  }
+  Result<void> commit_outputs(aggregator::Outputs) override { return not_here(); }
+  Result<void> put_snapshot(aggregator::LogPartition, const aggregator::Snapshot&) override {
+    return not_here();
+  }
+  Result<std::optional<aggregator::Snapshot>> latest_snapshot(aggregator::LogPartition) override {
+    return not_here();
+  }
+  Result<std::uint64_t> prune(aggregator::LogPartition, std::int64_t, std::uint64_t) override {
+    return not_here();
+  }
+  Result<std::vector<proto::Event>> events(const aggregator::EventQuery&) override {
+    return not_here();
+  }
+  Result<std::vector<aggregator::OutboxEntry>> due_outbox(std::int64_t, std::size_t) override {
+    return not_here();
+  }
+  Result<void> record_delivery(const aggregator::OutboxEntry&) override { return not_here(); }
+  Result<std::map<aggregator::DeliveryState, std::uint64_t>> outbox_counts() override {
+    return not_here();
+  }
+
+ private:
+  explicit GatheringLog(RecentKeys recent) : recent_(std::move(recent)) {}
+
+  std::vector<aggregator::Commit::Record> records_;
+  std::map<aggregator::LogPartition, proto::Progress> progress_;
+  std::vector<std::string> keys_;
+  RecentKeys recent_;
+};
+
+class Ingest final : public KafkaIngest {
+ public:
+  Ingest(const Clock& clock, const InventoryHolder& inventory, IngestCounters& counters,
+         KafkaSourceOptions input, KafkaLogOptions log, std::vector<EnvironmentPartition> table)
+      : clock_(clock),
+        inventory_(inventory),
+        counters_(counters),
+        input_(std::move(input)),
+        options_(std::move(log)) {
+    for (EnvironmentPartition& entry : table) table_[entry.environment] = entry.partition;
+  }
+  ~Ingest() override { stop(); }
+
+  Result<void> start() override {
+    thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+    return {};
+  }
+  void stop() override {
+    if (!thread_.joinable()) return;
+    thread_.request_stop();
+    thread_.join();
+  }
+  [[nodiscard]] std::optional<Error> failure() const override {
+    const std::lock_guard lock(mutex_);
+    return failure_;
+  }
+  [[nodiscard]] std::string blocked() const override {
+    const std::lock_guard lock(mutex_);
+    return blocked_;
+  }
+
+ private:
+  /// A producer and a consumer that live and die together.
+  struct Session {
+    std::unique_ptr<KafkaTransactions> transactions;
+    std::unique_ptr<KafkaReader> reader;
+  };
+
+  void run(const std::stop_token& stop);
+  Result<Session> open();
+  Result<void> read(Session& session, const std::stop_token& stop);
+  Result<void> commit(Session& session);
+  [[nodiscard]] SourceContext context(std::int32_t partitions);
+  void set_blocked(const std::string& why) {
+    const std::lock_guard lock(mutex_);
+    blocked_ = why;
+  }
+  [[nodiscard]] std::string topic() const { return options_.prefix + ".aggregates"; }
+
+  const Clock& clock_;
+  const InventoryHolder& inventory_;
+  IngestCounters& counters_;
+  KafkaSourceOptions input_;
+  KafkaLogOptions options_;
+  std::map<std::string, std::int32_t, std::less<>> table_;
+  GatheringLog gathered_;
+  mutable std::mutex mutex_;  // Guards failure_ and blocked_.
+  std::optional<Error> failure_;
+  std::string blocked_ = "kafka: not connected yet";
+  std::jthread thread_;
+};
+
+SourceContext Ingest::context(std::int32_t partitions) {
+  SourceContext made{gathered_, clock_, inventory_, counters_, {}, {}, {}, {}};
+  // What no environment claims, and what the table does not name, is partition 0's.
+  made.partition_of = [this](std::string_view environment) {
+    const auto found = table_.find(environment);
+    return found == table_.end() ? aggregator::LogPartition{0} : found->second;
+  };
+  for (std::int32_t i = 0; i < partitions; ++i) made.all_partitions.push_back(i);
+  return made;
+}
+
+Result<Ingest::Session> Ingest::open() {
+  Session session;
+  auto transactions =
+      KafkaTransactions::open(options_.connection, options_.prefix + ".ingest." + options_.instance,
+                              options_.transaction_timeout_ms);
+  if (!transactions) return std::move(transactions).error();
+  session.transactions = *std::move(transactions);
+  rd_kafka_t* producer = session.transactions->handle();
+  if (auto made = ensure_topics(producer, log_topics(options_)); !made)
+    return std::move(made).error();
+  auto partitions = partition_count(producer, topic());
+  if (!partitions) return std::move(partitions).error();
+  for (const auto& [environment, partition] : table_) {
+    if (partition >= 0 && partition < *partitions) continue;
+    return Error{ErrorCode::kInvalidArgument, "environment " + environment + " has partition " +
+                                                  std::to_string(partition) + ", but topic " +
+                                                  topic() + " has only " +
+                                                  std::to_string(*partitions)};
+  }
+  gathered_.dropped();
+  auto reader = KafkaReader::open(context(*partitions), input_, options_.session_timeout_ms, {});
+  if (!reader) return std::move(reader).error();
+  session.reader = *std::move(reader);
+  return session;
+}
+
+void Ingest::run(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    auto session = open();
+    Result<void> ended;
+    if (session) {
+      set_blocked({});
+      ended = read(*session, stop);
+      session->reader.reset();  // Leaves the group first, so that a survivor need not wait.
+    } else {
+      ended = std::move(session).error();
+    }
+    if (ended) return;
+    if (ended.error().code == ErrorCode::kInvalidArgument) {
+      const std::lock_guard lock(mutex_);
+      failure_ = std::move(ended).error();
+      return;
+    }
+    // Whatever it was, a new producer settles the old transaction and the group's committed offsets
+    // say where to go on.
+    spdlog::warn("ingest starts over: {}", ended.error().message);
+    set_blocked(ended.error().message);
+    if (!stop.stop_requested()) std::this_thread::sleep_for(kRetryInterval);
+  }
+}
+
+Result<void> Ingest::read(Session& session, const std::stop_token& stop) {
+  SteadyTime committed_at = clock_.steady();
+  while (!stop.stop_requested()) {
+    auto found = session.reader->poll(kPollMs);
+    if (!found) return std::move(found).error();
+    const bool interval_over =
+        clock_.steady() - committed_at >= Milliseconds(input_.settings.commit_interval_ms);
+    const std::size_t bytes = session.reader->uncommitted_bytes();
+    const bool due = bytes >= input_.settings.commit_bytes_max ||
+                     (interval_over && (bytes > 0 || session.reader->progress_due()));
+    if (!due) continue;
+    if (auto done = commit(session); !done) return done;
+    committed_at = clock_.steady();
+  }
+  return commit(session);
+}
+
+/// One transaction of everything read: batches, progress and input offsets.
+Result<void> Ingest::commit(Session& session) {
+  KafkaReader& reader = *session.reader;
+  reader.note_progress();
+  KafkaOffsets offsets;
+  for (auto& [partition, input] : reader.inputs()) {
+    std::map<std::string, std::string> positions;
+    if (input->uncommitted) {
+      offsets[partition] = input->next_offset;
+      positions[input->source] = std::to_string(input->next_offset);
+    }
+    auto gathered = input->batcher.try_commit(std::move(positions), {});
+    FM_CHECK(gathered.has_value());  // Gathering cannot fail.
+  }
+  const auto records = gathered_.take(topic(), clock_.wall().time_since_epoch().count());
+  if (records.empty() && offsets.empty()) return {};
+  auto committed = session.transactions->commit(records, offsets, reader.handle());
+  if (committed) {
+    gathered_.committed();
+    reader.mark_committed();
+    return {};
+  }
+  ++counters_.commit_failures;
+  gathered_.dropped();
+  if (session.transactions->broken()) return std::move(committed).error();
+  spdlog::warn("ingest reads again from the committed offsets: {}", committed.error().message);
+  return reader.rewind();
+}
+
+}  // namespace
+
+std::unique_ptr<KafkaIngest> make_kafka_ingest(const Clock& clock, const InventoryHolder& inventory,
+                                               IngestCounters& counters, KafkaSourceOptions input,
+                                               KafkaLogOptions log,
+                                               std::vector<EnvironmentPartition> table) {
+  return std::make_unique<Ingest>(clock, inventory, counters, std::move(input), std::move(log),
+                                  std::move(table));
+}
+
+}  // namespace fleetmeter::ingest

@@ -1,0 +1,212 @@
+#include "ingest/kafka_reader.h"
+
+#include <spdlog/spdlog.h>
+
+namespace fleetmeter::ingest {
+
+namespace {
+
+constexpr int kSeekTimeoutMs = 10'000;
+
+std::string source_name(const TopicPartition& partition) {
+  return "kafka:" + partition.first + "/" + std::to_string(partition.second);
+}
+
+}  // namespace
+
+struct KafkaReader::State {
+  State(const SourceContext& context_in, const SourceSettings& settings_in, StoredOffset stored_in)
+      : context(context_in), settings(settings_in), stored(std::move(stored_in)) {}
+
+  SourceContext context;
+  SourceSettings settings;
+  StoredOffset stored;
+  std::map<TopicPartition, std::unique_ptr<KafkaInput>> inputs;
+  std::size_t uncommitted_bytes = 0;
+  std::int64_t empty_poll_ms = 0;  // Wall time at which the last poll that found nothing began.
+  bool doubtful = false;           // Trouble since: the end must be asked for again.
+  std::optional<Error> failure;    // Of a rebalance callback.
+  KafkaHandle consumer;  // Last: closing it still calls back, which takes inputs away.
+
+  static void rebalance(rd_kafka_t* consumer, rd_kafka_resp_err_t event,
+                        rd_kafka_topic_partition_list_t* list, void* opaque);
+  void assign(rd_kafka_topic_partition_list_t* list);
+  void read(const rd_kafka_message_t& message);
+  void confirm_ends();
+  [[nodiscard]] std::int64_t wall_ms() const {
+    return context.clock.wall().time_since_epoch().count();
+  }
+};
+
+void KafkaReader::State::rebalance(rd_kafka_t* consumer, rd_kafka_resp_err_t event,
+                                   rd_kafka_topic_partition_list_t* list, void* opaque) {
+  State& state = *static_cast<State*>(opaque);
+  KafkaError error;
+  if (event == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+    state.assign(list);
+    error.reset(rd_kafka_incremental_assign(consumer, list));
+  } else {
+    for (int i = 0; i < list->cnt; ++i)
+      state.inputs.erase({list->elems[i].topic, list->elems[i].partition});
+    error.reset(rd_kafka_incremental_unassign(consumer, list));
+  }
+  if (error) state.failure = kafka_error(*error, "assignment");
+}
+
+void KafkaReader::State::assign(rd_kafka_topic_partition_list_t* list) {
+  for (int i = 0; i < list->cnt; ++i) {
+    const TopicPartition partition{list->elems[i].topic, list->elems[i].partition};
+    auto input = std::make_unique<KafkaInput>(context, settings, source_name(partition));
+    if (stored) {
+      auto offset = stored(input->source);
+      if (!offset) failure = std::move(offset).error();
+      else if (*offset) list->elems[i].offset = **offset;
+    }
+    spdlog::info("reading {}", input->source);
+    inputs[partition] = std::move(input);
+  }
+}
+
+void KafkaReader::State::read(const rd_kafka_message_t& message) {
+  const auto found = inputs.find({rd_kafka_topic_name(message.rkt), message.partition});
+  if (found == inputs.end()) return;  // Taken away while it was under way.
+  KafkaInput& input = *found->second;
+  if (message.offset < input.next_offset) return;  // Fetched before a seek.
+  input.at_end = false;
+  input.next_offset = message.offset + 1;
+  input.uncommitted = true;
+  uncommitted_bytes += message.len;
+  input.decoder.message({static_cast<const char*>(message.payload), message.len});
+  input.batcher.count(input.decoder, message.len);
+}
+
+/// After trouble with the brokers silence proves nothing: asks for each end again.
+void KafkaReader::State::confirm_ends() {
+  if (!doubtful) return;
+  for (auto& [partition, input] : inputs) {
+    if (!input->at_end) continue;
+    const auto ends = watermarks(consumer.get(), partition);
+    if (!ends) return;
+    input->at_end = input->next_offset >= ends->second || ends->second == ends->first;
+  }
+  doubtful = false;
+}
+
+KafkaReader::KafkaReader(std::unique_ptr<State> state) : state_(std::move(state)) {}
+KafkaReader::~KafkaReader() = default;
+
+Result<std::unique_ptr<KafkaReader>> KafkaReader::open(const SourceContext& context,
+                                                       const KafkaSourceOptions& options,
+                                                       std::uint32_t session_timeout_ms,
+                                                       StoredOffset stored) {
+  auto state = std::make_unique<State>(context, options.settings, std::move(stored));
+  KafkaHooks hooks;
+  hooks.opaque = state.get();
+  hooks.rebalance = State::rebalance;
+  auto consumer = make_kafka_client(
+      RD_KAFKA_CONSUMER, options.connection,
+      {{"group.id", options.group},
+       {"auto.offset.reset", "earliest"},
+       {"enable.auto.commit", "false"},
+       {"enable.auto.offset.store", "false"},
+       {"isolation.level", "read_committed"},
+       {"partition.assignment.strategy", "cooperative-sticky"},
+       {"session.timeout.ms", std::to_string(session_timeout_ms)},
+       {"heartbeat.interval.ms", std::to_string(std::max(session_timeout_ms / 12, 100u))},
+       {"enable.partition.eof", "true"},
+       {"receive.message.max.bytes", "200000000"},
+       {"queued.max.messages.kbytes", "65536"}},
+      hooks);
+  if (!consumer) return std::move(consumer).error();
+  state->consumer = *std::move(consumer);
+  PartitionList topics;
+  for (const std::string& topic : options.topics) topics.add({topic, RD_KAFKA_PARTITION_UA});
+  const auto error = rd_kafka_subscribe(state->consumer.get(), topics.get());
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return kafka_error(error, "subscription");
+  return std::unique_ptr<KafkaReader>(new KafkaReader(std::move(state)));
+}
+
+Result<bool> KafkaReader::poll(int timeout_ms) {
+  State& state = *state_;
+  const std::int64_t begun_ms = state.wall_ms();
+  const KafkaMessage message(rd_kafka_consumer_poll(state.consumer.get(), timeout_ms));
+  if (state.failure) return *state.failure;
+  if (!message) {
+    if (timeout_ms > 0) state.empty_poll_ms = begun_ms;
+    return false;
+  }
+  if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    state.read(*message);
+    return true;
+  }
+  if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+    const auto found =
+        state.inputs.find({rd_kafka_topic_name(message->rkt), message->partition});
+    if (found != state.inputs.end()) {
+      found->second->at_end = true;
+      found->second->next_offset = std::max(found->second->next_offset, message->offset);
+    }
+    return false;
+  }
+  char why[512];
+  const rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(state.consumer.get(), why, sizeof why);
+  if (fatal != RD_KAFKA_RESP_ERR_NO_ERROR) return kafka_error(fatal, why);
+  state.doubtful = true;
+  spdlog::warn("kafka input: {}", rd_kafka_message_errstr(message.get()));
+  return false;
+}
+
+std::size_t KafkaReader::uncommitted_bytes() const noexcept { return state_->uncommitted_bytes; }
+
+bool KafkaReader::progress_due() const noexcept {
+  for (const auto& [partition, input] : state_->inputs) {
+    if (input->batcher.progress_due()) return true;
+  }
+  return false;
+}
+
+void KafkaReader::note_progress() {
+  State& state = *state_;
+  state.confirm_ends();
+  for (auto& [partition, input] : state.inputs) {
+    const bool caught_up = input->at_end && !state.doubtful && state.empty_poll_ms > 0;
+    if (caught_up) input->batcher.caught_up(state.empty_poll_ms);
+    if (!caught_up) input->batcher.behind();
+  }
+}
+
+void KafkaReader::mark_committed() {
+  state_->uncommitted_bytes = 0;
+  for (auto& [partition, input] : state_->inputs) input->uncommitted = false;
+}
+
+Result<void> KafkaReader::rewind() {
+  State& state = *state_;
+  std::vector<TopicPartition> partitions;
+  for (const auto& [partition, input] : state.inputs) partitions.push_back(partition);
+  state.uncommitted_bytes = 0;
+  if (partitions.empty()) return {};
+  auto committed = committed_offsets(state.consumer.get(), partitions);
+  if (!committed) return std::move(committed).error();
+  for (auto& [partition, offset] : *committed) {
+    if (offset < 0) offset = RD_KAFKA_OFFSET_BEGINNING;
+    state.inputs[partition] =
+        std::make_unique<KafkaInput>(state.context, state.settings, source_name(partition));
+  }
+  const PartitionList list(*committed);
+  const KafkaError error(
+      rd_kafka_seek_partitions(state.consumer.get(), list.get(), kSeekTimeoutMs));
+  if (error) return kafka_error(*error, "seek");
+  for (int i = 0; i < list.get()->cnt; ++i) {
+    if (list.get()->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
+      return kafka_error(list.get()->elems[i].err, "seek");
+  }
+  return {};
+}
+
+std::map<TopicPartition, std::unique_ptr<KafkaInput>>& KafkaReader::inputs() noexcept {
+  return state_->inputs;
+}
+rd_kafka_t* KafkaReader::handle() const noexcept { return state_->consumer.get(); }
+
+}  // namespace fleetmeter::ingest

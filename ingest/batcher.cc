@@ -1,7 +1,9 @@
 #include "ingest/batcher.h"
 
 #include <algorithm>
+#include <iterator>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <thread>
 
@@ -13,6 +15,8 @@ constexpr std::int64_t kProgressIntervalMs = 1000;
 constexpr std::int64_t kPushSettleMs =
     5 * 60 * 1000;  // docs/time.md 1: a push source counts as caught up this long after it opened.
 constexpr auto kRetryInterval = std::chrono::milliseconds(500);
+constexpr std::uint64_t kRecordsMax =
+    1u << 18;  // A commit; well under the keys that a batch may hold.
 
 /// Passes batches on and drops log events that an earlier commit, or this one, holds already
 /// (docs/time.md 10).
@@ -26,17 +30,25 @@ class OnceSink final : public parsers::PayloadSink {
     if (event_id.empty()) return true;
     std::string key = "event:" + std::string(event_id);
     if (keys_.contains(key)) return false;
-    if (const auto seen = log_.seen_keys({key}); seen && !seen->empty()) return false;
+    auto seen = log_.seen_keys({key});
+    if (seen && !seen->empty()) return false;
+    if (!seen && !failed_) failed_ = std::move(seen).error();
     keys_.insert(std::move(key));
     return true;
   }
   [[nodiscard]] const std::set<std::string>& keys() const noexcept { return keys_; }
-  void clear() { keys_.clear(); }
+  /// Why it is not known whether an event is a repeat; then the commit must not happen.
+  [[nodiscard]] const std::optional<Error>& failed() const noexcept { return failed_; }
+  void clear() {
+    keys_.clear();
+    failed_.reset();
+  }
 
  private:
   aggregator::AggregateLog& log_;
   aggregator::PartialAggregator& aggregator_;
   std::set<std::string> keys_;
+  std::optional<Error> failed_;
 };
 
 aggregator::PartialAggregatorOptions aggregator_options(const SourceSettings& settings,
@@ -58,7 +70,8 @@ struct Batcher::State {
         settings(settings_in),
         source(std::move(source_in)),
         writes_progress(writes_progress_in),
-        aggregator(context.inventory.get(), aggregator_options(settings, source)),
+        inventory(context.inventory.get()),
+        aggregator(inventory, aggregator_options(settings, source)),
         sink(context.log, aggregator) {
     progress.set_source(source);
     progress.set_started(true);
@@ -74,17 +87,21 @@ struct Batcher::State {
   SourceSettings settings;
   std::string source;
   bool writes_progress;
+  std::shared_ptr<const aggregator::Inventory> inventory;
   aggregator::PartialAggregator aggregator;
   OnceSink sink;
   proto::SourceProgress progress;  // Next to write.
   std::int64_t progress_written_ms = 0;
   bool progress_written =
       false;  // The first commit always carries one: it says that we listen, and since when.
-  bool turned = true;  // Caught up <-> behind since the last one.
+  bool push_opened = false;
   std::int64_t event_time_max_s = 0;
   std::int64_t time_from_s = 0, time_to_s = 0;
-  std::map<std::string, std::uint64_t> dropped_before;
-  mutable std::mutex mutex;  // Guards blocked.
+  parsers::DecodeCounts decoded;  // Counts of what the next commit holds, with the two below.
+  std::uint64_t raw_bytes = 0;
+  std::map<std::string, std::uint64_t> dropped;
+  std::map<std::string, std::uint64_t> dropped_before;  // By the aggregator, up to the last commit.
+  mutable std::mutex mutex;                             // Guards blocked.
   std::string blocked;
 
   [[nodiscard]] std::int64_t wall_ms() const {
@@ -92,7 +109,14 @@ struct Batcher::State {
   }
   void advance(std::int64_t read_to_ms, bool caught_up);
   void note_times(const proto::AggregateBatch& batch);
-  void count_drops();
+  void publish_counts();
+  void forget_counts();
+  void refresh();
+  [[nodiscard]] bool progress_due() const {
+    return !progress_written || wall_ms() - progress_written_ms >= kProgressIntervalMs;
+  }
+  /// What is done once the outcome of a commit is known.
+  Result<void> settle(Result<void> outcome, bool carries_progress, std::int64_t built_ms);
   void set_blocked(const std::string& why) {
     const std::lock_guard lock(mutex);
     blocked = why;
@@ -103,7 +127,6 @@ struct Batcher::State {
 
 /// Progress never goes back and never passes the append time.
 void Batcher::State::advance(std::int64_t read_to_ms, bool caught_up) {
-  turned = turned || progress.caught_up() != caught_up;
   progress.set_caught_up(caught_up);
   progress.set_read_to_ms(std::max(progress.read_to_ms(), std::min(read_to_ms, wall_ms())));
 }
@@ -122,12 +145,30 @@ void Batcher::State::note_times(const proto::AggregateBatch& batch) {
   }
 }
 
-void Batcher::State::count_drops() {
+void Batcher::State::publish_counts() {
+  context.counters.bytes_read += raw_bytes;
+  for (const auto& [reason, count] : aggregator.dropped())
+    dropped[reason] += count - dropped_before[reason];
   const std::lock_guard lock(context.counters.mutex);
-  for (const auto& [reason, count] : aggregator.dropped()) {
-    context.counters.dropped[reason] += count - dropped_before[reason];
-    dropped_before[reason] = count;
+  context.counters.decode += decoded;
+  for (const auto& [reason, count] : dropped) {
+    if (count > 0) context.counters.dropped[reason] += count;
   }
+}
+
+void Batcher::State::forget_counts() {
+  decoded = {};
+  raw_bytes = 0;
+  dropped.clear();
+  dropped_before = aggregator.dropped();
+}
+
+void Batcher::State::refresh() {
+  aggregator.set_now(wall_ms() / 1000);
+  auto newest = context.inventory.get();
+  if (newest == inventory) return;  // Attribution would forget what it has looked up.
+  inventory = std::move(newest);
+  aggregator.set_inventory(inventory);
 }
 
 aggregator::Commit Batcher::State::build(std::map<std::string, std::string> positions,
@@ -136,20 +177,22 @@ aggregator::Commit Batcher::State::build(std::map<std::string, std::string> posi
   event_time_max_s = std::max(event_time_max_s, aggregator.event_time_max_s());
   std::vector<proto::AggregateBatch> batches = aggregator.take();
   if (!progress.caught_up()) advance(event_time_max_s * 1000, false);
-  const std::int64_t now_ms = wall_ms();
-  if (writes_progress &&
-      (turned || !progress_written || now_ms - progress_written_ms >= kProgressIntervalMs)) {
-    proto::LogRecord record;
-    *record.mutable_progress()->add_sources() = progress;
-    for (const aggregator::LogPartition partition : context.all_partitions)
-      commit.records.push_back({partition, record});
-  }
   for (proto::AggregateBatch& batch : batches) {
     note_times(batch);
     const aggregator::LogPartition partition = context.partition_of(batch.environment());
     proto::LogRecord record;
     *record.mutable_batch() = std::move(batch);
     commit.records.push_back({partition, std::move(record)});
+  }
+  if (writes_progress && progress_due()) {
+    std::vector<aggregator::Commit::Record> told;
+    for (const aggregator::LogPartition partition : context.all_partitions) {
+      told.push_back({partition, {}});
+      *told.back().record.mutable_progress()->add_sources() = progress;
+    }
+    commit.records.insert(settings.bounded ? commit.records.begin() : commit.records.end(),
+                          std::make_move_iterator(told.begin()),
+                          std::make_move_iterator(told.end()));
   }
   commit.positions = std::move(positions);
   commit.once_keys = std::move(once_keys);
@@ -171,13 +214,16 @@ parsers::DecoderOptions Batcher::decoder_options() const {
   return options;
 }
 
+void Batcher::refresh() { state_->refresh(); }
+
 void Batcher::count(parsers::Decoder& decoder, std::uint64_t raw_bytes) {
-  state_->context.counters.bytes_read += raw_bytes;
-  {
-    const std::lock_guard lock(state_->context.counters.mutex);
-    state_->context.counters.decode += decoder.counts();
-  }
+  state_->raw_bytes += raw_bytes;
+  state_->decoded += decoder.counts();
   decoder.reset_counts();
+}
+
+void Batcher::count_drop(const std::string& reason, std::uint64_t count) {
+  if (count > 0) state_->dropped[reason] += count;
 }
 
 void Batcher::caught_up(std::int64_t wall_ms) { state_->advance(wall_ms, true); }
@@ -189,6 +235,7 @@ void Batcher::behind() {
 }
 
 void Batcher::push_open(std::int64_t wall_ms) {
+  if (!std::exchange(state_->push_opened, true)) state_->progress.set_listening_since_ms(wall_ms);
   state_->progress.set_push(true);
   if (wall_ms - state_->progress.listening_since_ms() >= kPushSettleMs) return caught_up(wall_ms);
   behind();
@@ -204,55 +251,84 @@ std::int64_t Batcher::event_time_max_s() const noexcept {
 
 bool Batcher::has_records() const noexcept { return !state_->aggregator.empty(); }
 
-bool Batcher::progress_due() const noexcept {
-  return !state_->progress_written ||
-         state_->wall_ms() - state_->progress_written_ms >= kProgressIntervalMs;
+bool Batcher::full() const noexcept {
+  return state_->aggregator.records() >= kRecordsMax ||
+         state_->decoded.plain_bytes >= state_->settings.commit_bytes_max;
+}
+
+bool Batcher::progress_due() const noexcept { return state_->progress_due(); }
+
+namespace {
+
+bool says_anything(const aggregator::Commit& commit) {
+  return !commit.records.empty() || !commit.positions.empty() || !commit.once_keys.empty();
+}
+
+bool carries_progress(const aggregator::Commit& commit) {
+  return !commit.records.empty() && (commit.records.front().record.has_progress() ||
+                                     commit.records.back().record.has_progress());
+}
+
+}  // namespace
+
+Result<void> Batcher::State::settle(Result<void> outcome, bool with_progress,
+                                    std::int64_t built_ms) {
+  if (outcome) {
+    set_blocked({});
+    publish_counts();
+    if (with_progress) {
+      progress_written = true;
+      progress_written_ms = built_ms;
+      progress.set_started(false);
+    }
+  }
+  forget_counts();
+  sink.clear();
+  refresh();
+  return outcome;
 }
 
 Result<void> Batcher::try_commit(std::map<std::string, std::string> positions,
                                  std::vector<std::string> once_keys) {
-  return commit(std::move(positions), std::move(once_keys), [] {
-    std::stop_source stopped;  // Stopped from the start: no waiting.
-    stopped.request_stop();
-    return stopped.get_token();
-  }());
+  State& state = *state_;
+  const std::int64_t built_ms = state.wall_ms();
+  aggregator::Commit commit = state.build(std::move(positions), std::move(once_keys));
+  const bool with_progress = carries_progress(commit);
+  if (state.sink.failed()) return state.settle(*state.sink.failed(), with_progress, built_ms);
+  if (!says_anything(commit)) return state.settle({}, with_progress, built_ms);
+  auto appended = state.context.log.append(std::move(commit));
+  if (appended) {
+    ++state.context.counters.commits;
+    return state.settle({}, with_progress, built_ms);
+  }
+  ++state.context.counters.commit_failures;
+  state.set_blocked(state.source + ": " + appended.error().message);
+  return state.settle(std::move(appended).error(), with_progress, built_ms);
 }
 
 Result<void> Batcher::commit(std::map<std::string, std::string> positions,
                              std::vector<std::string> once_keys, const std::stop_token& stop) {
   State& state = *state_;
+  const std::int64_t built_ms = state.wall_ms();
   const aggregator::Commit commit = state.build(std::move(positions), std::move(once_keys));
-  const bool carries_progress =
-      !commit.records.empty() && commit.records.front().record.has_progress();
-  const std::int64_t now_ms = state.wall_ms();
+  const bool with_progress = carries_progress(commit);
+  if (state.sink.failed()) return state.settle(*state.sink.failed(), with_progress, built_ms);
   Result<void> outcome;
-  if (!commit.records.empty() || !commit.positions.empty() || !commit.once_keys.empty()) {
-    for (;;) {
-      auto appended = state.context.log.append(commit);
-      if (appended) break;
-      ++state.context.counters.commit_failures;
-      state.set_blocked(state.source + ": " + appended.error().message);
+  while (says_anything(commit)) {
+    auto appended = state.context.log.append(commit);
+    if (appended) {
+      ++state.context.counters.commits;
+      break;
+    }
+    ++state.context.counters.commit_failures;
+    state.set_blocked(state.source + ": " + appended.error().message);
+    if (appended.error().code != ErrorCode::kUnavailable || stop.stop_requested()) {
       outcome = std::move(appended).error();
-      if (outcome.error().code != ErrorCode::kUnavailable || stop.stop_requested()) break;
-      outcome = Result<void>();
-      std::this_thread::sleep_for(kRetryInterval);
+      break;
     }
+    std::this_thread::sleep_for(kRetryInterval);
   }
-  if (outcome) {
-    ++state.context.counters.commits;
-    state.set_blocked({});
-    if (carries_progress) {
-      state.progress_written = true;
-      state.progress_written_ms = now_ms;
-      state.turned = false;
-      state.progress.set_started(false);
-    }
-  }
-  state.count_drops();
-  state.sink.clear();
-  state.aggregator.set_inventory(state.context.inventory.get());
-  state.aggregator.set_now(state.wall_ms() / 1000);
-  return outcome;
+  return state.settle(std::move(outcome), with_progress, built_ms);
 }
 
 std::pair<std::int64_t, std::int64_t> Batcher::event_time_range_s() const noexcept {

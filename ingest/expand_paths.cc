@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <set>
+#include <span>
 
 #include "ingest/files_source.h"
 
@@ -17,45 +18,73 @@ bool has_wildcard(std::string_view text) {
   return text.find_first_of("*?[") != std::string_view::npos;
 }
 
+/// Hidden files are copies in the making (rsync, editors), as they are to the shell's `*`.
+bool is_hidden(const fs::path& path) { return path.filename().native().starts_with('.'); }
+
+/// Regular files below `root`. Directories are listed one by one: one that goes away meanwhile, or cannot be listed, costs
+/// itself alone.
 void add_tree(const fs::path& root, std::set<std::string>& found) {
   std::error_code error;
-  auto walk =
-      fs::recursive_directory_iterator(root, fs::directory_options::skip_permission_denied, error);
-  for (; !error && walk != fs::recursive_directory_iterator(); walk.increment(error)) {
+  fs::directory_iterator walk(root, error);
+  for (; !error && walk != fs::directory_iterator(); walk.increment(error)) {
+    if (is_hidden(walk->path())) continue;
     std::error_code ignored;
+    // A link to a directory may lead back up.
+    if (walk->is_directory(ignored) && !walk->is_symlink(ignored)) add_tree(walk->path(), found);
     if (walk->is_regular_file(ignored)) found.insert(walk->path().string());
   }
 }
 
-/// `**` matches any number of directories: the tree below the part before it, filtered by the whole
-/// pattern.
-void add_pattern(const std::string& pattern, std::set<std::string>& found) {
-  const std::size_t stars = pattern.find("**");
-  if (stars == std::string::npos) {
-    glob_t matches{};
-    if (glob(pattern.c_str(), GLOB_MARK, nullptr, &matches) == 0) {
-      for (std::size_t i = 0; i < matches.gl_pathc; ++i) {
-        const std::string path = matches.gl_pathv[i];
-        if (path.back() == '/') add_tree(path, found);
-        if (path.back() != '/') found.insert(path);
-      }
+void add_glob(const std::string& pattern, std::set<std::string>& found) {
+  glob_t matches{};
+  if (glob(pattern.c_str(), GLOB_MARK, nullptr, &matches) == 0) {
+    for (std::size_t i = 0; i < matches.gl_pathc; ++i) {
+      const std::string path(matches.gl_pathv[i]);
+      if (path.ends_with('/')) add_tree(path, found);
+      if (!path.ends_with('/')) found.insert(path);
     }
-    globfree(&matches);
-    return;
   }
+  globfree(&matches);
+}
+
+/// Part by part; `**` is any number of parts, none included.
+bool matches(std::span<const std::string> pattern, std::span<const std::string> path) {
+  if (pattern.empty()) return path.empty();
+  if (pattern.front() == "**") {
+    for (std::size_t skipped = 0; skipped <= path.size(); ++skipped) {
+      if (matches(pattern.subspan(1), path.subspan(skipped))) return true;
+    }
+    return false;
+  }
+  return !path.empty() && fnmatch(pattern.front().c_str(), path.front().c_str(), FNM_PERIOD) == 0 &&
+         matches(pattern.subspan(1), path.subspan(1));
+}
+
+std::vector<std::string> parts_of(const fs::path& path) {
+  std::vector<std::string> parts;
+  for (const fs::path& part : path) {
+    if (!part.empty()) parts.push_back(part.string());
+  }
+  if (!parts.empty() && parts.back() == "**") parts.emplace_back("*");  // All files at any depth.
+  return parts;
+}
+
+/// The tree below what comes before the first wildcard, filtered by the rest.
+void add_deep_glob(const std::string& pattern, std::set<std::string>& found) {
+  fs::path root, rest;
+  for (const fs::path& part : fs::path(pattern)) {
+    if (rest.empty() && !has_wildcard(part.native())) {
+      root /= part;
+    } else {
+      rest /= part;
+    }
+  }
+  const std::vector<std::string> wanted = parts_of(rest);
   std::set<std::string> below;
-  const std::size_t slash = pattern.rfind('/', stars);
-  add_tree(slash == std::string::npos ? fs::path(".") : fs::path(pattern.substr(0, slash + 1)),
-           below);
-  // Without FNM_PATHNAME `*` crosses slashes, so `a/**/b*.gz` becomes `a/*b*.gz` besides itself:
-  // `**/` also matches nothing.
-  std::string loose = pattern;
-  for (std::size_t at = loose.find("**/"); at != std::string::npos; at = loose.find("**/"))
-    loose.replace(at, 3, "*");
+  add_tree(root.empty() ? fs::path(".") : root, below);
   for (const std::string& path : below) {
-    const std::string shown =
-        slash == std::string::npos ? path.substr(path.starts_with("./") ? 2 : 0) : path;
-    if (fnmatch(loose.c_str(), shown.c_str(), 0) == 0) found.insert(shown);
+    const fs::path inside = fs::path(path).lexically_relative(root.empty() ? fs::path(".") : root);
+    if (matches(wanted, parts_of(inside))) found.insert(root.empty() ? inside.string() : path);
   }
 }
 
@@ -73,8 +102,10 @@ Result<std::vector<std::string>> expand_paths(const std::vector<std::string>& pa
       add_tree(path, found);
     } else if (fs::exists(path, error)) {
       found.insert(path);
+    } else if (path.find("**") != std::string::npos) {
+      add_deep_glob(path, found);
     } else if (has_wildcard(path)) {
-      add_pattern(path, found);
+      add_glob(path, found);
     }
     if (found.empty()) {
       const bool exists = fs::exists(path, error);

@@ -12,8 +12,6 @@ namespace fleetmeter::ingest {
 
 namespace {
 
-constexpr std::uint32_t kHeadBytesMax = 1024;
-
 /// FNV-1a: tells files apart, guards against nothing.
 std::uint64_t hash_bytes(std::string_view bytes) {
   std::uint64_t hash = 0xcbf29ce484222325ull;
@@ -90,9 +88,9 @@ std::optional<FileIdentity> identify(int fd, const std::string& source, const st
   identity.size = static_cast<std::uint64_t>(std::max<off_t>(status.st_size, 0));
   const std::string name = std::filesystem::path(path).filename().string();
   identity.named = is_aws_object_name(name);
-  identity.key = identity.named ? source + "/name:" + name
-                                : source + "/" + std::to_string(status.st_dev) + ":" +
-                                      std::to_string(status.st_ino);
+  identity.inode_key =
+      source + "/" + std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
+  identity.key = identity.named ? source + "/name:" + name : identity.inode_key;
   const std::uint64_t wanted =
       head_bytes != 0 ? head_bytes : std::min<std::uint64_t>(kHeadBytesMax, identity.size);
   std::string head(static_cast<std::size_t>(std::min<std::uint64_t>(wanted, kHeadBytesMax)), '\0');

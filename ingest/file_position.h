@@ -12,7 +12,9 @@ namespace fleetmeter::ingest {
 /// Who a file is: device and inode, and hash and length of its first min(1 KiB, size) bytes; or its
 /// name alone when AWS wrote it (docs/time.md 10).
 struct FileIdentity {
-  std::string key;     ///< Of its position: "SOURCE/name:FILE" or "SOURCE/DEVICE:INODE".
+  std::string key;  ///< Of its position: "SOURCE/name:FILE" or "SOURCE/DEVICE:INODE".
+  std::string
+      inode_key;  ///< "SOURCE/DEVICE:INODE": what a named file had for key before it got its name.
   bool named = false;  ///< Identified by an AWS object name: appears once, is never appended to.
   std::uint32_t head_bytes = 0;  ///< How many bytes at the front `head_hash` covers.
   std::uint64_t head_hash = 0;
@@ -25,7 +27,8 @@ struct FilePosition {
   std::uint32_t head_bytes = 0;
   std::uint64_t head_hash = 0;
   bool done = false;  ///< Read to its end and finished: only a larger or other file is read again.
-  std::uint64_t size = 0;  ///< When done.
+  std::uint64_t size =
+      0;  ///< Bytes of the file that were read, `stream` or a little more: a smaller file is another.
 };
 
 [[nodiscard]] std::string encode(const FilePosition& position);
@@ -35,6 +38,9 @@ struct FilePosition {
 /// `ACCOUNT_vpcflowlogs_REGION_fl-..._YYYYMMDDTHHmmZ_HASH.log.gz`. Rule: Amazon VPC User Guide,
 /// "Flow log files".
 [[nodiscard]] bool is_aws_object_name(std::string_view file_name);
+
+/// A file is known by so many bytes at its front, or all that it has.
+inline constexpr std::uint32_t kHeadBytesMax = 1024;
 
 /// Identity of an open file; `head_bytes` = 0 takes min(1 KiB, size), else that many bytes.
 /// nullopt: it cannot be read.

@@ -18,6 +18,8 @@ namespace fleetmeter::ingest {
 
 namespace {
 
+const std::string kRequestId = "x-amz-firehose-request-id";
+
 /// Equal without telling by its duration how much of it was: hashes of one length are compared.
 bool same_key(std::string_view given, std::string_view wanted) {
   unsigned char a[SHA256_DIGEST_LENGTH], b[SHA256_DIGEST_LENGTH];
@@ -86,7 +88,8 @@ class InFlightGuard {
   std::string key_;
 };
 
-/// What one request needs to become a commit; pooled, since requests come at the same time.
+/// What one request needs to become a commit; pooled, since requests come at the same time. There are never more of them
+/// than server threads, each of which handles one request at a time.
 struct Worker {
   Worker(const SourceContext& context, const SourceSettings& settings)
       : batcher(context, settings, settings.name, false),
@@ -121,6 +124,7 @@ class FirehoseEndpoint final : public FirehoseSource {
   }
 
  private:
+  std::optional<HttpResponse> admit(const HttpRequest& head);
   HttpResponse answer(HttpRequest& request);
   HttpResponse refuse(unsigned status, const std::string& request_id, const std::string& why);
   HttpResponse reply(unsigned status, const std::string& request_id,
@@ -128,6 +132,7 @@ class FirehoseEndpoint final : public FirehoseSource {
   HttpResponse take(HttpRequest& request, const std::string& header_id);
   std::unique_ptr<Worker> borrow();
   void give_back(std::unique_ptr<Worker> worker);
+  void note_outcome(const std::string& why);
   void pace(const std::stop_token& stop);
   [[nodiscard]] std::int64_t wall_ms() const {
     return context_.clock.wall().time_since_epoch().count();
@@ -154,6 +159,10 @@ Result<void> FirehoseEndpoint::start() {
   server.body_bytes_max = options_.body_bytes_max;
   server.read_timeout_ms = options_.read_timeout_ms;
   server.threads = options_.threads;
+  server.admit = [this](const HttpRequest& head) { return admit(head); };
+  server.refuse = [this](const HttpRequest& head, unsigned status, const std::string& why) {
+    return refuse(status, std::string(head.header(kRequestId)), why);
+  };
   server_ = std::make_unique<HttpServer>(std::move(server),
                                          [this](HttpRequest& request) { return answer(request); });
   if (auto started = server_->start(); !started)
@@ -182,6 +191,8 @@ void FirehoseEndpoint::pace(const std::stop_token& stop) {
         failure_ = std::move(committed).error();
         return;
       }
+      if (committed)
+        note_outcome({});  // The log takes commits again, whether or not a sender has tried.
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
@@ -210,6 +221,12 @@ void FirehoseEndpoint::give_back(std::unique_ptr<Worker> worker) {
   idle_workers_.push_back(std::move(worker));
 }
 
+/// Of the last commit, for blocked(); empty = it succeeded.
+void FirehoseEndpoint::note_outcome(const std::string& why) {
+  const std::lock_guard lock(mutex_);
+  blocked_ = why.empty() ? "" : options_.settings.name + ": " + why;
+}
+
 /// The exact contract: requestId echoed, timestamp a number, errorMessage only with errors, no
 /// other key.
 HttpResponse FirehoseEndpoint::reply(unsigned status, const std::string& request_id,
@@ -231,18 +248,30 @@ HttpResponse FirehoseEndpoint::refuse(unsigned status, const std::string& reques
   return reply(status, request_id, why);
 }
 
+bool is_health_check(const HttpRequest& request) {
+  return request.method == "GET" || request.method == "HEAD";
+}
+
+/// Who has no key sends no body.
+std::optional<HttpResponse> FirehoseEndpoint::admit(const HttpRequest& head) {
+  if (is_health_check(head)) return std::nullopt;
+  ++context_.counters.requests;
+  const std::string header_id(head.header(kRequestId));
+  if (head.method != "POST") return refuse(405, header_id, "only POST and GET are served");
+  if (!options_.access_key.empty() &&
+      !same_key(head.header("x-amz-firehose-access-key"), options_.access_key))
+    return refuse(401, header_id, "X-Amz-Firehose-Access-Key is missing or wrong");
+  const std::string_view coding = head.header("content-encoding");
+  if (!coding.empty() && coding != "gzip")
+    return refuse(415, header_id, "Content-Encoding must be gzip or absent");
+  return std::nullopt;
+}
+
 HttpResponse FirehoseEndpoint::answer(HttpRequest& request) {
   // Load balancers in front check health with a GET on any path.
-  if (request.method == "GET" || request.method == "HEAD")
-    return {200, "application/json", "{\"status\":\"healthy\"}", {}};
-  ++context_.counters.requests;
-  const std::string header_id(request.header("x-amz-firehose-request-id"));
-  if (request.method != "POST") return refuse(405, header_id, "only POST and GET are served");
-  if (!options_.access_key.empty() &&
-      !same_key(request.header("x-amz-firehose-access-key"), options_.access_key)) {
-    return refuse(401, header_id, "X-Amz-Firehose-Access-Key is missing or wrong");
-  }
-  if (request.header("content-encoding") == "gzip") {
+  if (is_health_check(request)) return {200, "application/json", "{\"status\":\"healthy\"}", {}};
+  const std::string header_id(request.header(kRequestId));
+  if (!request.header("content-encoding").empty()) {
     std::string plain;
     switch (gunzip(request.body, plain, options_.body_bytes_max)) {
       case Gunzip::kDone:
@@ -253,8 +282,6 @@ HttpResponse FirehoseEndpoint::answer(HttpRequest& request) {
       case Gunzip::kDamaged:
         return refuse(400, header_id, "body is not whole gzip");
     }
-  } else if (!request.header("content-encoding").empty()) {
-    return refuse(415, header_id, "Content-Encoding must be gzip or absent");
   }
   return take(request, header_id);
 }
@@ -266,7 +293,8 @@ HttpResponse FirehoseEndpoint::take(HttpRequest& request, const std::string& hea
       worker->request.request_id.empty() ? header_id : worker->request.request_id;
   if (error != parsers::FirehoseError::kNone) {
     give_back(std::move(worker));
-    return refuse(400, id, "body: " + std::string(parsers::to_string(error)));
+    return refuse(error == parsers::FirehoseError::kTooLarge ? 413 : 400, id,
+                  "body: " + std::string(parsers::to_string(error)));
   }
   const std::string key =
       "firehose:" + std::string(request.header("x-amz-firehose-source-arn")) + "/" + id;
@@ -281,23 +309,19 @@ HttpResponse FirehoseEndpoint::take(HttpRequest& request, const std::string& hea
     give_back(std::move(worker));
     return reply(200, id, {});
   }
+  worker->batcher.refresh();
   for (const std::string_view record : worker->request.records) worker->decoder.message(record);
   worker->batcher.count(worker->decoder, request.body.size());
-  if (worker->request.bad_base64 > 0) {
-    const std::lock_guard lock(context_.counters.mutex);
-    context_.counters.dropped["bad_base64"] += worker->request.bad_base64;
-  }
+  worker->batcher.count_drop("bad_base64", worker->request.bad_base64);
   const std::int64_t event_time_s = worker->batcher.event_time_max_s();
   if (context_.fault) context_.fault("source.after_read");
   const auto committed = worker->batcher.try_commit({}, {key});
   const std::string why = committed ? "" : committed.error().message;
-  {
-    const std::lock_guard lock(mutex_);
-    blocked_ = why.empty() ? "" : options_.settings.name + ": " + why;
+  note_outcome(why);
+  if (!committed) {
+    give_back(std::move(worker));  // It keeps nothing of what it read; the sender retries.
+    return refuse(503, id, why);
   }
-  if (!committed)
-    return refuse(503, id,
-                  why);  // The worker goes: what it read is not durable, the sender retries.
   std::int64_t seen_s = event_time_max_s_.load(std::memory_order_relaxed);
   while (seen_s < event_time_s && !event_time_max_s_.compare_exchange_weak(seen_s, event_time_s)) {
   }

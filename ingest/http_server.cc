@@ -2,6 +2,8 @@
 
 #include <openssl/ssl.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -10,15 +12,21 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
+#include <charconv>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <thread>
+
+// g++ 12 sees Asio's coroutine frames deleted by a function that it does not pair with their operator new; it is theirs.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+#endif
 
 namespace fleetmeter::ingest {
 
@@ -32,6 +40,10 @@ using error_code = boost::system::error_code;
 
 constexpr std::uint32_t kHeaderBytesMax =
     128 * 1024;  // Firehose common attributes alone may take 64 KiB.
+constexpr auto kStopGrace =
+    std::chrono::seconds(5);  // For responses that are being written at stop().
+constexpr auto kLinger =
+    std::chrono::seconds(2);  // For a refused sender to stop sending and read why.
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -40,7 +52,7 @@ int hex_digit(char c) {
   return -1;
 }
 
-std::string percent_decode(std::string_view text) {
+std::string percent_decode(std::string_view text, bool plus_is_space) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 &&
@@ -48,18 +60,18 @@ std::string percent_decode(std::string_view text) {
       out += static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
       i += 2;
     } else {
-      out += text[i] == '+' ? ' ' : text[i];
+      out += plus_is_space && text[i] == '+' ? ' ' : text[i];
     }
   }
   return out;
 }
 
-HttpRequest to_request(http::request<http::string_body>&& message) {
+HttpRequest to_request(const http::request<http::string_body>& message) {
   HttpRequest request;
   request.method = std::string(message.method_string());
   const std::string target(message.target());
   const std::size_t question = target.find('?');
-  request.path = percent_decode(std::string_view(target).substr(0, question));
+  request.path = percent_decode(std::string_view(target).substr(0, question), false);
   std::string_view rest = question == std::string::npos
                               ? std::string_view()
                               : std::string_view(target).substr(question + 1);
@@ -67,8 +79,8 @@ HttpRequest to_request(http::request<http::string_body>&& message) {
     const std::string_view pair = rest.substr(0, rest.find('&'));
     rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
     const std::size_t equals = pair.find('=');
-    request.query[percent_decode(pair.substr(0, equals))] =
-        equals == std::string_view::npos ? "" : percent_decode(pair.substr(equals + 1));
+    request.query[percent_decode(pair.substr(0, equals), true)] =
+        equals == std::string_view::npos ? "" : percent_decode(pair.substr(equals + 1), true);
   }
   for (const auto& field : message) {
     std::string name(field.name_string());
@@ -79,7 +91,6 @@ HttpRequest to_request(http::request<http::string_body>&& message) {
     if (!value.empty()) value += ", ";
     value.append(field.value().data(), field.value().size());
   }
-  request.body = std::move(message.body());
   return request;
 }
 
@@ -106,30 +117,89 @@ struct HttpServer::State {
   State(HttpServerOptions options_in, Handler handler_in)
       : options(std::move(options_in)), handler(std::move(handler_in)) {}
 
+  enum class Phase : std::uint8_t { kReading, kHandling, kWriting };
+  class Connection;
+  class BodyShare;
+
   HttpServerOptions options;
   Handler handler;
   asio::io_context io;
   std::optional<asio::ssl::context> tls;
+  asio::strand<asio::io_context::executor_type> accepting{io.get_executor()};  // Of the acceptor.
   std::optional<tcp::acceptor> acceptor;
   std::vector<std::thread> threads;
   std::uint16_t port = 0;
   std::atomic<bool> stopping{false};
-  std::mutex mutex;                   // Guards sockets and busy.
-  std::set<beast::tcp_stream*> idle;  // Connections that wait for a request: closed at stop.
+  std::mutex mutex;  // Guards the four below.
+  std::map<beast::tcp_stream*, Phase> phases;
   std::size_t connections = 0;
+  std::size_t bodies_bytes = 0;
+  asio::steady_timer grace{io};
 
   Result<void> set_up_tls();
   Result<tcp::endpoint> resolve();
   asio::awaitable<void> accept();
   asio::awaitable<void> serve(beast::tcp_stream stream);
   template <typename Stream>
-  asio::awaitable<void> converse(Stream& stream);
+  asio::awaitable<bool> converse(Stream& stream);
+  template <typename Stream>
+  asio::awaitable<bool> respond(Stream& stream, HttpResponse response, unsigned version,
+                                bool keep_alive, bool head);
+  asio::awaitable<void> linger(beast::tcp_stream& stream);
   HttpResponse handle(HttpRequest& request) noexcept;
-  bool set_idle(beast::tcp_stream& stream, bool is_idle);
+  [[nodiscard]] HttpResponse refusal(const HttpRequest& head, unsigned status,
+                                     const std::string& why) const;
+  bool enter(beast::tcp_stream& stream, Phase phase);
+  void cancel_all_but_handled(bool writing_too);
+  [[nodiscard]] std::chrono::milliseconds deadline() const {
+    return std::chrono::milliseconds(options.read_timeout_ms);
+  }
+};
+
+/// Keeps a connection in the books for as long as it lives.
+class HttpServer::State::Connection {
+ public:
+  Connection(State& state, beast::tcp_stream& stream) : state_(state), stream_(stream) {}
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  ~Connection() {
+    const std::lock_guard lock(state_.mutex);
+    state_.phases.erase(&stream_);
+    if (--state_.connections == 0 && state_.stopping) state_.grace.cancel();
+  }
+
+ private:
+  State& state_;
+  beast::tcp_stream& stream_;
+};
+
+/// A body's part of what all of them may take.
+class HttpServer::State::BodyShare {
+ public:
+  BodyShare(State& state, std::size_t bytes) : state_(state), bytes_(bytes) {
+    const std::lock_guard lock(state_.mutex);
+    granted_ =
+        state_.bodies_bytes == 0 || state_.bodies_bytes + bytes_ <= state_.options.bodies_bytes_max;
+    if (granted_) state_.bodies_bytes += bytes_;
+  }
+  BodyShare(const BodyShare&) = delete;
+  BodyShare& operator=(const BodyShare&) = delete;
+  ~BodyShare() {
+    const std::lock_guard lock(state_.mutex);
+    if (granted_) state_.bodies_bytes -= bytes_;
+  }
+  [[nodiscard]] bool granted() const noexcept { return granted_; }
+
+ private:
+  State& state_;
+  std::size_t bytes_;
+  bool granted_ = false;
 };
 
 Result<void> HttpServer::State::set_up_tls() {
-  if (options.tls_cert.empty()) return {};
+  if (options.tls_cert.empty() && options.tls_key.empty()) return {};
+  if (options.tls_cert.empty() || options.tls_key.empty())
+    return Error{ErrorCode::kInvalidArgument, "TLS needs both a certificate and its key"};
   tls.emplace(asio::ssl::context::tls_server);
   error_code error;
   tls->use_certificate_chain_file(options.tls_cert, error);
@@ -151,9 +221,16 @@ Result<tcp::endpoint> HttpServer::State::resolve() {
   if (host.size() > 2 && host.front() == '[' && host.back() == ']')
     host = host.substr(1, host.size() - 2);
   const std::string service = colon == std::string::npos ? "" : options.listen.substr(colon + 1);
+  std::uint16_t number = 0;
+  const auto [end, bad] = std::from_chars(service.data(), service.data() + service.size(), number);
+  if (bad != std::errc() || end != service.data() + service.size() || host.empty()) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "cannot listen on `" + options.listen + "`: write host:port"};
+  }
   error_code error;
   tcp::resolver resolver(io);
-  const auto found = resolver.resolve(host, service, tcp::resolver::passive, error);
+  const auto found = resolver.resolve(
+      host, service, tcp::resolver::passive | tcp::resolver::numeric_service, error);
   if (error || found.empty()) {
     return Error{ErrorCode::kInvalidArgument,
                  "cannot listen on `" + options.listen + "`: not an address, write host:port"};
@@ -164,22 +241,60 @@ Result<tcp::endpoint> HttpServer::State::resolve() {
 HttpResponse HttpServer::State::handle(HttpRequest& request) noexcept {
   try {
     return handler(request);
-  } catch (const std::exception& problem) {
-    return {500, "application/json", std::string("{\"error\":\"internal\"}"), {}};
+  } catch (...) {
+    return refusal(request, 500, "internal");
   }
 }
 
-/// Marks a connection as waiting for a request; false when the server stops and it must close.
-bool HttpServer::State::set_idle(beast::tcp_stream& stream, bool is_idle) {
+HttpResponse HttpServer::State::refusal(const HttpRequest& head, unsigned status,
+                                        const std::string& why) const {
+  if (options.refuse) return options.refuse(head, status, why);
+  return {status, "application/json", "{\"error\":\"" + why + "\"}", {}};
+}
+
+/// Says what a connection does now; false when the server stops and it must close.
+bool HttpServer::State::enter(beast::tcp_stream& stream, Phase phase) {
   const std::lock_guard lock(mutex);
-  if (is_idle && stopping) return false;
-  if (is_idle) idle.insert(&stream);
-  if (!is_idle) idle.erase(&stream);
-  return true;
+  phases[&stream] = phase;
+  return phase != Phase::kReading || !stopping;
+}
+
+/// Call with the mutex held.
+void HttpServer::State::cancel_all_but_handled(bool writing_too) {
+  for (const auto& [stream, phase] : phases) {
+    if (phase == Phase::kHandling || (phase == Phase::kWriting && !writing_too)) continue;
+    // On its own strand, and only if it still is what it was.
+    asio::post(stream->get_executor(), [this, one = stream, phase = phase] {
+      const std::lock_guard lock(mutex);
+      const auto found = phases.find(one);
+      if (found != phases.end() && found->second == phase) one->cancel();
+    });
+  }
 }
 
 template <typename Stream>
-asio::awaitable<void> HttpServer::State::converse(Stream& stream) {
+asio::awaitable<bool> HttpServer::State::respond(Stream& stream, HttpResponse response,
+                                                 unsigned version, bool keep_alive, bool head) {
+  beast::tcp_stream& lowest = beast::get_lowest_layer(stream);
+  (void)enter(lowest, Phase::kWriting);
+  const auto message = to_message(std::move(response), version, keep_alive, head);
+  http::response_serializer<http::string_body> serializer{message};
+  lowest.expires_after(stopping ? std::min<std::chrono::milliseconds>(deadline(), kStopGrace)
+                                : deadline());
+  error_code error;
+  if (head) {
+    co_await http::async_write_header(stream, serializer,
+                                      asio::redirect_error(asio::use_awaitable, error));
+  } else {
+    co_await http::async_write(stream, serializer,
+                               asio::redirect_error(asio::use_awaitable, error));
+  }
+  co_return !error && keep_alive;
+}
+
+/// Serves requests until the connection ends; true when it ends with part of a request unread.
+template <typename Stream>
+asio::awaitable<bool> HttpServer::State::converse(Stream& stream) {
   beast::tcp_stream& lowest = beast::get_lowest_layer(stream);
   beast::flat_buffer buffer;
   for (;;) {
@@ -187,76 +302,93 @@ asio::awaitable<void> HttpServer::State::converse(Stream& stream) {
     parser.header_limit(kHeaderBytesMax);
     parser.body_limit(options.body_bytes_max);
     error_code error;
-    if (!set_idle(lowest, true)) co_return;
-    lowest.expires_after(std::chrono::milliseconds(options.read_timeout_ms));
+    if (!enter(lowest, Phase::kReading)) co_return false;
+    lowest.expires_after(deadline());
     co_await http::async_read_header(stream, buffer, parser,
                                      asio::redirect_error(asio::use_awaitable, error));
-    (void)set_idle(lowest, false);
     const unsigned version = parser.get().version() == 0 ? 11 : parser.get().version();
-    if (!error && beast::iequals(parser.get()[http::field::expect], "100-continue")) {
+    HttpRequest request;
+    if (!error || error == http::error::body_limit) request = to_request(parser.get());
+    const bool head = request.method == "HEAD";
+
+    std::optional<HttpResponse> refused;
+    std::optional<BodyShare> share;
+    if (!error && options.admit) refused = options.admit(request);
+    if (!error && !refused && !parser.is_done()) {
+      const auto announced = parser.content_length();
+      share.emplace(*this,
+                    announced ? static_cast<std::size_t>(*announced) : options.body_bytes_max);
+      if (!share->granted()) refused = refusal(request, 503, "too many requests at a time");
+    }
+    if (!error && !refused && beast::iequals(parser.get()[http::field::expect], "100-continue")) {
       http::response<http::empty_body> go_on{http::status::continue_, version};
       co_await http::async_write(stream, go_on, asio::redirect_error(asio::use_awaitable, error));
     }
-    if (!error && !parser.is_done()) {
-      lowest.expires_after(std::chrono::milliseconds(options.read_timeout_ms));
+    if (!error && !refused && !parser.is_done()) {
+      lowest.expires_after(deadline());
       co_await http::async_read(stream, buffer, parser,
                                 asio::redirect_error(asio::use_awaitable, error));
     }
-    HttpResponse response;
-    bool keep_alive = false, head = false;
-    if (!error) {
-      keep_alive = parser.get().keep_alive() && !stopping;
-      HttpRequest request = to_request(parser.release());
-      head = request.method == "HEAD";
-      response = handle(request);
-    } else if (error == http::error::body_limit) {
-      response = {
-          413,
-          "application/json",
-          "{\"error\":\"body is over " + std::to_string(options.body_bytes_max) + " bytes\"}",
-          {}};
+    if (error == http::error::body_limit) {
+      refused = refusal(request, 413,
+                        "body is over " + std::to_string(options.body_bytes_max) + " bytes");
     } else if (error == http::error::header_limit) {
-      response = {431, "application/json", "{\"error\":\"header is too large\"}", {}};
+      refused = refusal(request, 431, "header is too large");
     } else if (error == http::error::end_of_stream || error == http::error::partial_message ||
-               error == beast::error::timeout ||
-               error.category() != http::make_error_code(http::error::bad_method).category()) {
-      co_return;  // Gone, or too slow.
-    } else {
-      response = {400, "application/json", "{\"error\":\"not an HTTP request\"}", {}};
+               (error &&
+                error.category() != http::make_error_code(http::error::bad_method).category())) {
+      co_return false;  // Gone, or too slow.
+    } else if (error) {
+      refused = refusal(request, 400, "not an HTTP request");
     }
-    const auto message = to_message(std::move(response), version, keep_alive, head);
-    http::response_serializer<http::string_body> serializer{message};
-    lowest.expires_after(std::chrono::milliseconds(options.read_timeout_ms));
-    if (head) {
-      co_await http::async_write_header(stream, serializer,
-                                        asio::redirect_error(asio::use_awaitable, error));
-    } else {
-      co_await http::async_write(stream, serializer,
-                                 asio::redirect_error(asio::use_awaitable, error));
+    if (refused) {
+      (void)co_await respond(stream, *std::move(refused), version, false, head);
+      co_return true;
     }
-    if (error || !keep_alive) co_return;
+    request.body = std::move(parser.get().body());
+    const bool keep_alive = parser.get().keep_alive() && !stopping;
+    (void)enter(lowest, Phase::kHandling);
+    HttpResponse response = handle(request);
+    request.body = {};
+    share.reset();
+    if (!co_await respond(stream, std::move(response), version, keep_alive, head)) co_return false;
+  }
+}
+
+/// Closing with bytes unread resets the connection, and the sender may lose the response that says why: reads them away.
+asio::awaitable<void> HttpServer::State::linger(beast::tcp_stream& stream) {
+  if (!enter(stream, Phase::kReading)) co_return;
+  error_code error;
+  stream.socket().shutdown(tcp::socket::shutdown_send, error);
+  std::array<char, 16 * 1024> bytes;
+  stream.expires_after(kLinger);
+  while (!error) {
+    (void)co_await stream.async_read_some(asio::buffer(bytes),
+                                          asio::redirect_error(asio::use_awaitable, error));
   }
 }
 
 asio::awaitable<void> HttpServer::State::serve(beast::tcp_stream stream) {
   error_code error;
-  if (tls) {
-    beast::ssl_stream<beast::tcp_stream> secure(std::move(stream), *tls);
-    beast::get_lowest_layer(secure).expires_after(
-        std::chrono::milliseconds(options.read_timeout_ms));
-    co_await secure.async_handshake(asio::ssl::stream_base::server,
-                                    asio::redirect_error(asio::use_awaitable, error));
-    if (!error) {
-      co_await converse(secure);
-      beast::get_lowest_layer(secure).expires_after(std::chrono::seconds(2));
-      co_await secure.async_shutdown(asio::redirect_error(asio::use_awaitable, error));
-    }
-  } else {
-    co_await converse(stream);
-    stream.socket().shutdown(tcp::socket::shutdown_send, error);
+  if (!tls) {
+    const Connection booked(*this, stream);
+    if (co_await converse(stream)) co_await linger(stream);
+    stream.socket().shutdown(tcp::socket::shutdown_both, error);
+    co_return;
   }
-  const std::lock_guard lock(mutex);
-  --connections;
+  beast::ssl_stream<beast::tcp_stream> secure(std::move(stream), *tls);
+  beast::tcp_stream& lowest = beast::get_lowest_layer(secure);
+  const Connection booked(*this, lowest);
+  if (!enter(lowest, Phase::kReading)) co_return;
+  lowest.expires_after(deadline());
+  co_await secure.async_handshake(asio::ssl::stream_base::server,
+                                  asio::redirect_error(asio::use_awaitable, error));
+  if (error) co_return;
+  const bool unread = co_await converse(secure);
+  (void)enter(lowest, Phase::kWriting);
+  lowest.expires_after(kLinger);
+  co_await secure.async_shutdown(asio::redirect_error(asio::use_awaitable, error));
+  if (unread) co_await linger(lowest);
 }
 
 asio::awaitable<void> HttpServer::State::accept() {
@@ -292,7 +424,7 @@ Result<void> HttpServer::start() {
   auto endpoint = state.resolve();
   if (!endpoint) return std::move(endpoint).error();
   error_code error;
-  state.acceptor.emplace(state.io);
+  state.acceptor.emplace(state.accepting);
   state.acceptor->open(endpoint->protocol(), error);
   if (!error) state.acceptor->set_option(asio::socket_base::reuse_address(true), error);
   if (!error) state.acceptor->bind(*endpoint, error);
@@ -301,7 +433,7 @@ Result<void> HttpServer::start() {
     return Error{ErrorCode::kUnavailable,
                  "cannot listen on " + state.options.listen + ": " + error.message()};
   state.port = state.acceptor->local_endpoint().port();
-  asio::co_spawn(state.io, state.accept(), asio::detached);
+  asio::co_spawn(state.accepting, state.accept(), asio::detached);
   for (std::uint32_t i = 0; i < std::max(1u, state.options.threads); ++i)
     state.threads.emplace_back([&state] { state.io.run(); });
   return {};
@@ -312,20 +444,22 @@ std::uint16_t HttpServer::port() const noexcept { return state_->port; }
 void HttpServer::stop() {
   State& state = *state_;
   if (state.threads.empty()) return;
-  {
-    const std::lock_guard lock(state.mutex);
-    state.stopping = true;
-    for (beast::tcp_stream* stream : state.idle) {
-      asio::post(stream->get_executor(), [&state, stream] {
-        const std::lock_guard inner(state.mutex);
-        if (state.idle.contains(stream)) stream->cancel();
-      });
-    }
-  }
-  asio::post(state.io, [&state] {
+  asio::post(state.accepting, [&state] {
     error_code ignored;
     state.acceptor->close(ignored);
   });
+  {
+    const std::lock_guard lock(state.mutex);
+    state.stopping = true;
+    state.cancel_all_but_handled(false);
+    if (state.connections > 0) {
+      state.grace.expires_after(kStopGrace);
+      state.grace.async_wait([&state](const error_code& error) {
+        const std::lock_guard inner(state.mutex);
+        if (!error) state.cancel_all_but_handled(true);
+      });
+    }
+  }
   for (std::thread& thread : state.threads)
     thread.join();  // run() returns when the last connection has ended.
   state.threads.clear();

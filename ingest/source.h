@@ -80,7 +80,7 @@ struct SourceSettings {
   bool bounded = false;  ///< The whole run is over bounded input: nothing is late, nothing expires.
                          ///< Said by the first record of the first commit, a progress record.
   std::uint32_t commit_interval_ms = 250;
-  std::size_t commit_bytes_max = 16u << 20;  ///< Raw bytes a commit at most.
+  std::size_t commit_bytes_max = 16u << 20;  ///< Bytes a commit at most; of files after gzip.
 };
 
 /// Bytes in, commits out: reads, decodes, aggregates and appends batch, progress and position in

@@ -63,6 +63,13 @@ struct Decoder::State {
     ++parser.counts.payloads;
   }
 
+  void begin_plain(const StreamPosition& from) {
+    begin_stream(from);
+    compression = Compression::kNone;
+    file_at = from.plain_bytes;
+    skip_bytes = 0;
+  }
+
   void feed(std::string_view chunk) {
     if (!running) begin_stream({});
     parser.counts.raw_bytes += chunk.size();
@@ -229,6 +236,9 @@ void Decoder::feed(std::string_view chunk) noexcept { state_->feed(chunk); }
 bool Decoder::finish() noexcept { return state_->finish(); }
 StreamPosition Decoder::position() const { return state_->position(); }
 void Decoder::resume(const StreamPosition& position) { state_->begin_stream(position); }
+void Decoder::resume_plain(const StreamPosition& position) { state_->begin_plain(position); }
+bool Decoder::inside_member() const noexcept { return state_->inflater && !state_->inflater->between_members(); }
+bool Decoder::damaged() const noexcept { return state_->broken || state_->payload.failed; }
 const DecodeCounts& Decoder::counts() const noexcept { return state_->parser.counts; }
 void Decoder::reset_counts() noexcept { state_->parser.counts = {}; }
 

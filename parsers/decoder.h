@@ -91,6 +91,13 @@ class Decoder {
   [[nodiscard]] StreamPosition position() const;
   /// Starts a stream at a position that position() gave; the caller seeks the file to member_start.
   void resume(const StreamPosition& position);
+  /// The same for a file that is not compressed (compression_of its first bytes), member_start 0: the caller seeks it to
+  /// plain_bytes, and nothing is read twice.
+  void resume_plain(const StreamPosition& position);
+  /// Inside a gzip member or zstd frame: the stream is not at its end, whatever the file's size.
+  [[nodiscard]] bool inside_member() const noexcept;
+  /// Nothing that follows can be read any more; finish() will say so too.
+  [[nodiscard]] bool damaged() const noexcept;
 
   [[nodiscard]] const DecodeCounts& counts() const noexcept;
   void reset_counts() noexcept;

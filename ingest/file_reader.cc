@@ -1,0 +1,227 @@
+#include "ingest/file_reader.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+
+#include "parsers/inflate.h"
+
+namespace fleetmeter::ingest {
+
+namespace {
+
+/// Fed to the decoder at a time: even where gzip shrinks a thousandfold, what comes out of one step stays small beside
+/// what a commit may hold.
+constexpr std::size_t kReadBytes = 128 * 1024;
+constexpr int kStandardInput = 0;
+constexpr int kWaitMs = 200;  // For standard input; between two looks at the stop token.
+constexpr const char* kCutShort = "is damaged or cut short; what could be read was kept";
+
+std::string errno_text() { return std::strerror(errno); }
+
+/// Does `fd` still begin with the bytes that `position` was made on, and is it no shorter than what was read of it?
+bool is_same_file(int fd, const std::string& path, const FileIdentity& identity,
+                  const FilePosition& position) {
+  if (identity.size < position.size) return false;
+  if (position.head_bytes == 0) return true;
+  const auto head = identify(fd, {}, path, position.head_bytes);
+  return head && head->head_bytes == position.head_bytes && head->head_hash == position.head_hash;
+}
+
+bool is_plain(int fd) {
+  std::array<char, 4> magic{};
+  const ssize_t got = pread(fd, magic.data(), magic.size(), 0);
+  return got == static_cast<ssize_t>(magic.size()) &&
+         parsers::compression_of({magic.data(), magic.size()}) == parsers::Compression::kNone;
+}
+
+/// False when standard input has nothing to say for a while; files never wait.
+bool wait_for_input(int fd) {
+  if (fd != kStandardInput) return true;
+  pollfd asked{fd, POLLIN, 0};
+  return poll(&asked, 1, kWaitMs) != 0;
+}
+
+}  // namespace
+
+Descriptor::~Descriptor() {
+  if (fd_ > kStandardInput) close(fd_);
+}
+
+int open_input(const std::string& path) {
+  return path == "-" ? kStandardInput : open(path.c_str(), O_RDONLY | O_CLOEXEC);
+}
+
+std::int64_t read_some(int fd, char* out, std::size_t bytes_max) {
+  for (;;) {
+    const ssize_t got = read(fd, out, bytes_max);
+    if (got >= 0 || errno != EINTR) return got;
+  }
+}
+
+FileReader::FileReader(const SourceContext& context, const SourceSettings& settings)
+    : context_(context),
+      settings_(settings),
+      batcher_(context, settings, settings.name),
+      buffer_(kReadBytes, '\0') {}
+
+void FileReader::report_bad(const std::string& path, const std::string& why) {
+  const std::lock_guard lock(context_.counters.mutex);
+  if (context_.counters.bad_inputs.insert_or_assign(path, why).second)
+    ++context_.counters.files_failed;
+}
+
+void FileReader::forget_bad(const std::string& path) {
+  const std::lock_guard lock(context_.counters.mutex);
+  context_.counters.bad_inputs.erase(path);
+}
+
+Result<std::optional<FilePosition>> FileReader::stored_position(const std::string& key) {
+  // Read already, to be committed with what follows.
+  if (const auto waiting = positions_.find(key); waiting != positions_.end())
+    return decode_position(waiting->second);
+  auto stored = context_.log.source_position(key);
+  if (!stored) return std::move(stored).error();
+  return *stored ? decode_position(**stored) : std::nullopt;
+}
+
+void FileReader::resume(InputFile& file, const FilePosition& position) {
+  const int fd = file.descriptor.get();
+  file.identity.head_bytes = position.head_bytes;
+  file.identity.head_hash = position.head_hash;
+  const bool plain = position.stream.member_start == 0 && is_plain(fd);
+  file.offset = plain ? position.stream.plain_bytes : position.stream.member_start;
+  (void)lseek(fd, static_cast<off_t>(file.offset), SEEK_SET);
+  if (plain) {
+    file.decoder.resume_plain(position.stream);
+  } else {
+    file.decoder.resume(position.stream);
+  }
+}
+
+FileReader::Open FileReader::open(const std::string& path, std::unique_ptr<InputFile>& file) {
+  const int fd = open_input(path);
+  if (fd < 0) {
+    report_bad(path, errno_text());
+    return Open::kBad;
+  }
+  const bool piped = path == "-";
+  auto identity = piped ? FileIdentity{} : identify(fd, settings_.name, path);
+  auto opened = std::make_unique<InputFile>(fd, path, identity.value_or(FileIdentity{}),
+                                            batcher_.decoder_options(), batcher_.sink());
+  if (!identity) {
+    report_bad(path, errno_text());
+    return Open::kBad;
+  }
+  if (piped) {
+    file = std::move(opened);
+    return Open::kOpened;
+  }
+  auto position = stored_position(identity->key);
+  if (position && !*position && identity->named) {
+    // Downloads get their name when they are whole; what was read under another name before is not read again.
+    position = stored_position(identity->inode_key);
+    if (position && *position && !is_same_file(fd, path, *identity, **position)) position->reset();
+  } else if (position && *position && !identity->named &&
+             !is_same_file(fd, path, *identity, **position)) {
+    position->reset();
+  }
+  if (!position) {
+    failure_ = std::move(position).error();
+    halted_ = true;
+    return Open::kFailed;
+  }
+  if (*position) {
+    if ((*position)->done && identity->size <= (*position)->size) return Open::kNothingNew;
+    resume(*opened, **position);
+  }
+  file = std::move(opened);
+  return Open::kOpened;
+}
+
+/// Notes how far the file has been read, to go with the next commit.
+void FileReader::note(InputFile& file, bool done) {
+  if (file.identity.key.empty()) return;
+  FileIdentity& identity = file.identity;
+  if (identity.head_bytes < kHeadBytesMax && file.offset > identity.head_bytes) {
+    // It was smaller when it was first seen. The longer its known head, the surer it is told from its successor, whose
+    // first line is often the same header.
+    const FilePosition so_far{{}, identity.head_bytes, identity.head_hash, false, file.offset};
+    const auto longer = identify(file.descriptor.get(), {}, file.path);
+    if (longer && is_same_file(file.descriptor.get(), file.path, *longer, so_far)) {
+      identity.head_bytes = longer->head_bytes;
+      identity.head_hash = longer->head_hash;
+    }
+  }
+  positions_[identity.key] =
+      encode({file.decoder.position(), identity.head_bytes, identity.head_hash, done, file.offset});
+}
+
+FileReader::Turn FileReader::read_on(InputFile& file, std::uint64_t bytes_max,
+                                     const std::stop_token& stop,
+                                     const std::function<void(std::uint64_t)>& on_bytes) {
+  std::uint64_t bytes_read = 0;
+  Turn turn = Turn::kMore;
+  while (turn == Turn::kMore && bytes_read < bytes_max) {
+    if (stop.stop_requested()) {
+      turn = Turn::kStopped;
+      break;
+    }
+    if (!wait_for_input(file.descriptor.get())) break;
+    const std::int64_t got = read_some(file.descriptor.get(), buffer_.data(), buffer_.size());
+    if (got < 0) {
+      report_bad(file.path, errno_text());
+      turn = Turn::kBad;
+    }
+    if (got == 0) turn = Turn::kEnd;
+    if (got <= 0) break;
+    const auto bytes = static_cast<std::size_t>(got);
+    file.decoder.feed(std::string_view(buffer_).substr(0, bytes));
+    file.offset += bytes;
+    bytes_read += bytes;
+    batcher_.count(file.decoder, bytes);
+    if (on_bytes) on_bytes(bytes);
+    if (file.decoder.damaged()) {
+      report_bad(file.path, kCutShort);
+      turn = Turn::kBad;
+    } else if (batcher_.full()) {
+      note(file, false);
+      batcher_.behind();
+      if (!commit(stop)) return Turn::kStopped;
+    }
+  }
+  if (bytes_read > 0) {
+    note(file, false);
+    batcher_.behind();
+  }
+  return turn;
+}
+
+void FileReader::finish(InputFile& file) {
+  const bool whole = file.decoder.finish();
+  batcher_.count(file.decoder, 0);
+  if (whole) ++context_.counters.files_done;
+  if (!whole) report_bad(file.path, kCutShort);
+  note(file, whole);  // One that was not whole is looked at, and reported, by the next run too.
+}
+
+bool FileReader::commit(const std::stop_token& stop) {
+  if (halted_) return false;
+  if (context_.fault) context_.fault("source.after_read");
+  auto committed = batcher_.commit(std::move(positions_), {}, stop);
+  positions_.clear();
+  if (committed) return true;
+  halted_ = true;
+  // Unavailable, and told to stop meanwhile: no failure, the next start reads it again.
+  if (committed.error().code != ErrorCode::kUnavailable || !stop.stop_requested())
+    failure_ = std::move(committed).error();
+  return false;
+}
+
+}  // namespace fleetmeter::ingest

@@ -1,0 +1,144 @@
+#include "ingest/followed_files.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+namespace fleetmeter::ingest {
+
+namespace {
+
+constexpr std::size_t kOpenFilesMax = 512;  // The one that has been quiet for longest closes first.
+constexpr std::uint64_t kTurnBytesMax =
+    16u << 20;  // Of one file a poll, so that one backlog does not starve the rest.
+constexpr auto kIdleCloses = std::chrono::seconds(60);
+
+std::int64_t changed_ns_of(const struct stat& status) {
+  return std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
+}
+
+}  // namespace
+
+bool FollowedFiles::poll(const std::vector<std::string>& paths, const std::stop_token& stop) {
+  bool found = false;
+  for (auto& [inode, followed] : files_) followed.seen = false;
+  for (const std::string& path : paths) {
+    if (stop.stop_requested() || reader_.halted()) return found;
+    found = look(path, stop) || found;
+  }
+  found = leave_unseen(stop) || found;
+  close_idle();
+  return found;
+}
+
+/// Reads what the file at `path` has more than before; true when there was something.
+bool FollowedFiles::look(const std::string& path, const std::stop_token& stop) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0) {
+    if (errno != ENOENT) reader_.report_bad(path, std::strerror(errno));
+    return false;  // Gone since it was listed: it may come back under another name.
+  }
+  if (!S_ISREG(status.st_mode)) {
+    reader_.report_bad(path, "is no regular file");
+    return false;
+  }
+  const auto size = static_cast<std::uint64_t>(std::max<off_t>(status.st_size, 0));
+  const std::int64_t changed_ns = changed_ns_of(status);
+  const std::string inode = std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
+  const auto [at, is_new] = files_.try_emplace(inode);
+  Followed& followed = at->second;
+  if (followed.seen) return false;  // Two names of one file.
+  followed.seen = true;
+  const bool named = is_aws_object_name(std::filesystem::path(path).filename().string());
+  const bool renamed = followed.named != named;
+  followed.path = path;
+  followed.named = named;
+  const bool changed = is_new || size != followed.read_bytes || changed_ns != followed.changed_ns;
+  if (!changed && !renamed) return false;
+
+  // Shorter, or another text in the same place: opening it anew finds out and begins at its front. So does a name that
+  // identifies: what was read of it without the name goes on under it.
+  bool anew = renamed || size < followed.read_bytes || (size == followed.read_bytes && !is_new);
+  if (followed.file && !anew && followed.file->identity.head_bytes > 0) {
+    const InputFile& file = *followed.file;
+    const auto now = identify(file.descriptor.get(), {}, path, file.identity.head_bytes);
+    anew = !now || now->head_hash != file.identity.head_hash ||
+           now->head_bytes != file.identity.head_bytes;
+  }
+  if (anew) followed.file.reset();
+  if (anew) followed.bad = false;
+  followed.changed_ns =
+      changed_ns;  // From before it is read: what is written meanwhile is seen by the next poll.
+  if (followed.bad) {
+    followed.read_bytes = size;
+    return false;
+  }
+  if (!followed.file) {
+    switch (reader_.open(path, followed.file)) {
+      case FileReader::Open::kOpened:
+        reader_.forget_bad(path);
+        followed.read_at = clock_.steady();
+        break;
+      case FileReader::Open::kNothingNew:
+        followed.read_bytes = size;
+        return false;
+      case FileReader::Open::kBad:
+      case FileReader::Open::kFailed:
+        files_.erase(at);
+        return false;
+    }
+  }
+  return read(followed, stop);
+}
+
+bool FollowedFiles::read(Followed& followed, const std::stop_token& stop) {
+  InputFile& file = *followed.file;
+  const std::uint64_t offset_before = file.offset;
+  const FileReader::Turn turn = reader_.read_on(file, kTurnBytesMax, stop);
+  const bool found = file.offset != offset_before;
+  followed.read_bytes = file.offset;
+  if (found) followed.read_at = clock_.steady();
+  followed.bad = turn == FileReader::Turn::kBad;
+  if (followed.bad) followed.file.reset();
+  // An object is uploaded whole. While a member is unfinished it is still being copied here; once all of them are whole
+  // nothing will be appended, and its last line needs no line end.
+  if (turn == FileReader::Turn::kEnd && followed.named && file.offset > 0 &&
+      !file.decoder.inside_member()) {
+    reader_.finish(file);
+    followed.file.reset();
+  }
+  return found;
+}
+
+/// Files that no path leads to any more: rotated away or deleted, perhaps still written to by who has them open.
+bool FollowedFiles::leave_unseen(const std::stop_token& stop) {
+  bool found = false;
+  for (auto at = files_.begin(); at != files_.end();) {
+    Followed& followed = at->second;
+    if (!followed.seen && followed.file) found = read(followed, stop) || found;
+    at = !followed.seen && !followed.file ? files_.erase(at) : std::next(at);
+  }
+  return found;
+}
+
+void FollowedFiles::close_idle() {
+  const SteadyTime now = clock_.steady();
+  std::vector<Followed*> open;
+  for (auto& [inode, followed] : files_) {
+    if (!followed.file) continue;
+    if (now - followed.read_at >= kIdleCloses) {
+      followed.file.reset();
+    } else {
+      open.push_back(&followed);
+    }
+  }
+  if (open.size() <= kOpenFilesMax) return;
+  std::sort(open.begin(), open.end(),
+            [](const Followed* a, const Followed* b) { return a->read_at < b->read_at; });
+  for (std::size_t i = 0; i < open.size() - kOpenFilesMax; ++i) open[i]->file.reset();
+}
+
+}  // namespace fleetmeter::ingest

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "ingest/file_reader.h"
+
+namespace fleetmeter::ingest {
+
+/// Files that grow, appear, are renamed and go: what each poll finds is read on. A file is followed by device and inode, so
+/// one that is rotated away is read to its end under whatever name, or none, and never twice. A file that nothing was
+/// added to costs one stat(2) a poll; its descriptor is closed after a minute. One thread's.
+class FollowedFiles {
+ public:
+  FollowedFiles(FileReader& reader, const Clock& clock) : reader_(reader), clock_(clock) {}
+
+  /// Looks at each path once, reading at most some MB of each; true when anything was read.
+  /// Ends early on `stop` or when the reader has halted.
+  bool poll(const std::vector<std::string>& paths, const std::stop_token& stop);
+
+ private:
+  struct Followed {
+    std::string path;
+    bool named = false;  ///< As AWS names objects: whole once its compressed members are.
+    bool seen = false;   ///< By this poll under any name.
+    bool bad = false;    ///< Damaged: not read on until it is another file.
+    std::unique_ptr<InputFile> file;  ///< Null: closed, its position is with the reader or the log.
+    std::uint64_t read_bytes = 0;     ///< Of the file, when it was last looked at.
+    std::int64_t changed_ns = 0;      ///< Its time of change then.
+    SteadyTime read_at{};             ///< When it last had something new.
+  };
+  bool look(const std::string& path, const std::stop_token& stop);
+  bool read(Followed& followed, const std::stop_token& stop);
+  bool leave_unseen(const std::stop_token& stop);
+  void close_idle();
+
+  FileReader& reader_;
+  const Clock& clock_;
+  std::map<std::string, Followed>
+      files_;  // By device and inode; only of files that are there, or still open.
+};
+
+}  // namespace fleetmeter::ingest

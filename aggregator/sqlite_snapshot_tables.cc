@@ -13,28 +13,27 @@ std::string digest_of(const Snapshot& snapshot) {
   return sha256(std::to_string(snapshot.position) + "/" + std::to_string(snapshot.schema) + "/" + sha256(snapshot.state));
 }
 
-// Damage of any kind yields nullopt: the caller falls back to the snapshot before.
-Result<std::optional<Snapshot>> read_snapshot(SqliteDatabase& database, std::int64_t id) {
+/// False when it is damaged in any way: the caller falls back to the snapshot before.
+Result<bool> read_snapshot(SqliteDatabase& database, std::int64_t id, Snapshot& out) {
   SqliteQuery head(database, "SELECT position, schema, bytes, sha256 FROM snapshots WHERE id = ?1");
   head.bind(1, id);
   if (!head.next()) {
     if (auto done = head.finish(); !done) return done.error();
-    return std::optional<Snapshot>();
+    return false;
   }
-  Snapshot snapshot{.position = head.integer(0), .schema = static_cast<std::uint32_t>(head.integer(1)), .state = {}};
+  out = {.position = head.integer(0), .schema = static_cast<std::uint32_t>(head.integer(1)), .state = {}};
   SqliteQuery chunks(database, "SELECT chunk FROM snapshot_chunks WHERE snapshot = ?1 ORDER BY ordinal");
   chunks.bind(1, id);
   std::string plain;
   while (chunks.next()) {
-    if (!decompress_bytes(chunks.blob(0), plain) || plain.size() > kChunkBytes) return std::optional<Snapshot>();
-    snapshot.state += plain;
+    if (!decompress_bytes(chunks.blob(0), plain) || plain.size() > kChunkBytes) return false;
+    out.state += plain;
   }
   if (auto done = chunks.finish(); !done) {
-    if (done.error().code == ErrorCode::kDataLoss) return std::optional<Snapshot>();
+    if (done.error().code == ErrorCode::kDataLoss) return false;
     return done.error();
   }
-  if (digest_of(snapshot) != head.blob(3)) return std::optional<Snapshot>();
-  return std::optional<Snapshot>(std::move(snapshot));
+  return digest_of(out) == head.blob(3);
 }
 
 }  // namespace
@@ -72,11 +71,14 @@ Result<std::optional<Snapshot>> read_newest_snapshot(SqliteDatabase& database) {
     while (query.next()) ids.push_back(query.integer(0));
     if (auto done = query.finish(); !done) return done.error();
   }
+  std::optional<Snapshot> newest;
   for (const std::int64_t id : ids) {
-    auto snapshot = read_snapshot(database, id);
-    if (!snapshot || snapshot->has_value()) return snapshot;
+    const auto whole = read_snapshot(database, id, newest.emplace());
+    if (!whole) return whole.error();
+    if (*whole) return newest;
   }
-  return std::optional<Snapshot>();
+  newest.reset();
+  return newest;
 }
 
 }  // namespace fleetmeter::aggregator

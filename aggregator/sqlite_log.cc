@@ -246,7 +246,12 @@ Result<void> SqliteLog::put_snapshot(LogPartition partition, const Snapshot& sna
 
 Result<std::optional<Snapshot>> SqliteLog::latest_snapshot(LogPartition partition) {
   if (auto fine = only_partition_zero(partition); !fine) return fine.error();
-  return state_->with_reader([](SqliteDatabase& database) { return read_newest_snapshot(database); });
+  Snapshot newest;
+  const auto found = state_->with_reader([&](SqliteDatabase& database) { return read_newest_snapshot(database, newest); });
+  if (!found) return found.error();
+  std::optional<Snapshot> snapshot;
+  if (*found) snapshot = std::move(newest);
+  return snapshot;
 }
 
 Result<std::uint64_t> SqliteLog::prune(LogPartition partition, std::int64_t before_ms, std::uint64_t bytes_max) {

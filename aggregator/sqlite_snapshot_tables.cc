@@ -64,21 +64,18 @@ Result<void> put_snapshot_rows(SqliteDatabase& database, const Snapshot& snapsho
   return old_chunks.bind(1, *id).run();
 }
 
-Result<std::optional<Snapshot>> read_newest_snapshot(SqliteDatabase& database) {
+Result<bool> read_newest_snapshot(SqliteDatabase& database, Snapshot& out) {
   std::vector<std::int64_t> ids;
   {
     SqliteQuery query(database, "SELECT id FROM snapshots ORDER BY id DESC");
     while (query.next()) ids.push_back(query.integer(0));
     if (auto done = query.finish(); !done) return done.error();
   }
-  std::optional<Snapshot> newest;
   for (const std::int64_t id : ids) {
-    const auto whole = read_snapshot(database, id, newest.emplace());
-    if (!whole) return whole.error();
-    if (*whole) return newest;
+    const auto whole = read_snapshot(database, id, out);
+    if (!whole || *whole) return whole;
   }
-  newest.reset();
-  return newest;
+  return false;
 }
 
 }  // namespace fleetmeter::aggregator

@@ -46,7 +46,8 @@ struct StoredSnapshot {
 [[nodiscard]] StoredSnapshot encode_snapshot(const Snapshot& snapshot);
 /// Keeps this one and the newest before it that is not damaged as far as its row tells.
 Result<void> put_snapshot_rows(SqliteDatabase& database, const Snapshot& snapshot, const StoredSnapshot& stored);
-Result<std::optional<Snapshot>> read_newest_snapshot(SqliteDatabase& database);
+/// The newest one that reads back whole; false when there is none.
+Result<bool> read_newest_snapshot(SqliteDatabase& database, Snapshot& out);
 
 // --- events and outbox ---
 Result<void> insert_event(SqliteDatabase& database, const proto::Event& event, std::int64_t now_ms);

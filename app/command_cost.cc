@@ -1,0 +1,252 @@
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+
+#include "app/command.h"
+#include "app/config.h"
+#include "app/cost_report.h"
+#include "app/test_clock.h"
+#include "app/yaml_reader.h"
+
+namespace fleetmeter::app {
+
+namespace {
+
+namespace po = boost::program_options;
+using Basis = cost::ReportOptions::Basis;
+using Texts = std::vector<std::string>;
+
+struct CostOptions {
+  std::string config, usage, month, basis, environment, hours = "730", format = "table", out,
+                                                        prices, free_tier = "never";
+  Texts inventory, assume;
+};
+
+Command make_command(CostOptions& options) {
+  Command command(
+      "fleetmeter cost report [OPTION]...",
+      "The monthly bill per environment at list price. `estimate` prices a whole month of what "
+      "the\n"
+      "inventory and the usage file say; `to-date` what telemetry has seen of a month, from "
+      "cost.db.\n"
+      "Unknown figures are named and counted, never 0.",
+      {"fleetmeter cost report -c fleet.yaml",
+       "fleetmeter cost report -c fleet.yaml --month 2026-11 --out report.html",
+       "fleetmeter cost report --inventory plan.json --usage usage.yml --assume os=linux",
+       "fleetmeter cost report -c fleet.yaml --basis estimate --format json | jq -r .total"});
+  command.options().add_options()(
+      "config,c", po::value(&options.config)->value_name("FILE"),
+      "take inventory, environments and cost.db from this configuration")(
+      "inventory", po::value(&options.inventory)->composing()->value_name("FILE"),
+      "Terraform state or plan, AWS CLI JSON, plain YAML; besides the configuration's; may be "
+      "repeated")("usage", po::value(&options.usage)->value_name("FILE"),
+                  "usage file (docs/cost.md)")(
+      "month", po::value(&options.month)->value_name("YYYY-MM"),
+      "default: the newest in cost.db, else the current one")(
+      "basis", po::value(&options.basis)->value_name("BASIS"),
+      "estimate or to-date (default: to-date where there is a cost.db)")(
+      "environment", po::value(&options.environment)->value_name("E"), "this one only")(
+      "assume", po::value(&options.assume)->composing()->value_name("KEY=VALUE"),
+      "os=linux or os=windows: price every machine so")(
+      "hours", po::value(&options.hours)->default_value(options.hours),
+      "hours of an estimated month: 730, or actual")(
+      "free-tier",
+      po::value(&options.free_tier)->default_value(options.free_tier)->implicit_value("always"),
+      "always takes off what AWS gives free each month; never does not")(
+      "prices", po::value(&options.prices)->value_name("DIR"),
+      "price files that replace or add to the built-in ones")(
+      "format", po::value(&options.format)->default_value(options.format),
+      "table, json, csv, markdown or html (default with --out: by its name)")(
+      "out", po::value(&options.out)->value_name("FILE"), "write to a file instead");
+  command.positional("verb");
+  return command;
+}
+
+Error bad(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
+
+/// What a report is made of, from the configuration and the command line.
+struct Inputs {
+  std::shared_ptr<const aggregator::Inventory> inventory;
+  std::optional<cost::UsageFile> usage_file;
+  std::optional<cost::PriceBook> prices;
+  std::string cost_db;  ///< Empty = there is none.
+};
+
+Result<Inputs> load_inputs(const CostOptions& options) {
+  Inputs inputs;
+  Texts files;
+  std::vector<aggregator::EnvironmentMatch> environments;
+  if (!options.config.empty()) {
+    std::vector<ConfigWarning> warnings;
+    auto config = load_config(options.config, warnings);
+    if (!config) return std::move(config).error();
+    files = config->inventory;
+    environments = config->environments;
+    const auto path = std::filesystem::path(config->state) / "cost.db";
+    std::error_code error;
+    if (std::filesystem::exists(path, error)) inputs.cost_db = path.string();
+  }
+  files.insert(files.end(), options.inventory.begin(), options.inventory.end());
+  if (files.empty()) {
+    inputs.inventory = aggregator::Inventory::empty(environments);
+  } else {
+    std::vector<aggregator::Inventory::Problem> warnings;
+    auto inventory = aggregator::Inventory::load(files, environments, warnings);
+    for (const auto& warning : warnings)
+      std::cerr << warning.file << ": warning: " << warning.message << '\n';
+    if (!inventory) return std::move(inventory).error().with_context("inventory");
+    inputs.inventory = *std::move(inventory);
+  }
+  if (!options.usage.empty()) {
+    auto usage = cost::UsageFile::load(options.usage);
+    if (!usage) return std::move(usage).error();
+    inputs.usage_file = *std::move(usage);
+  }
+  auto prices =
+      options.prices.empty() ? cost::PriceBook::embedded() : cost::PriceBook::load(options.prices);
+  if (!prices) return std::move(prices).error();
+  inputs.prices = *std::move(prices);
+  if (files.empty() && !inputs.usage_file && inputs.cost_db.empty()) {
+    return bad(
+        "there is nothing to price: give -c FILE of a fleet that has run, --inventory FILE or "
+        "--usage FILE");
+  }
+  return inputs;
+}
+
+Result<Basis> basis_of(const CostOptions& options, const Inputs& inputs) {
+  if (options.basis.empty()) return inputs.cost_db.empty() ? Basis::kEstimate : Basis::kToDate;
+  if (options.basis == "estimate") return Basis::kEstimate;
+  if (options.basis != "to-date" && options.basis != "to_date")
+    return bad("--basis: `" + options.basis + "` is none of estimate, to-date");
+  if (inputs.cost_db.empty()) {
+    return bad(
+        "--basis to-date needs the cost.db of a fleet that has run: give -c FILE, and run "
+        "`fleetmeter run -c FILE` first");
+  }
+  return Basis::kToDate;
+}
+
+Result<std::chrono::year_month> month_of(const CostOptions& options, const Inputs& inputs,
+                                         Basis basis) {
+  if (!options.month.empty()) {
+    const auto month = parse_month(options.month);
+    if (!month) return bad("--month: `" + options.month + "` is not a month like 2026-11");
+    return *month;
+  }
+  if (basis == Basis::kToDate) {
+    auto newest = newest_month(inputs.cost_db);
+    if (!newest) return std::move(newest).error();
+    if (*newest) return **newest;
+  }
+  auto clock = make_clock();
+  if (!clock) return std::move(clock).error();
+  return app::month_of((*clock)->wall().time_since_epoch().count() / 1000);
+}
+
+Result<cost::ReportOptions> report_options(const CostOptions& options, const Inputs& inputs) {
+  cost::ReportOptions made;
+  const auto basis = basis_of(options, inputs);
+  if (!basis) return basis.error();
+  made.basis = *basis;
+  const auto month = month_of(options, inputs, *basis);
+  if (!month) return month.error();
+  made.month = month_text(*month);
+  made.environment = options.environment;
+  if (options.free_tier != "always" && options.free_tier != "never")
+    return bad("--free-tier: `" + options.free_tier + "` is none of always, never");
+  made.free_tier = options.free_tier == "always";
+  if (options.hours == "actual") {
+    const MonthHours hours = hours_of(*month);
+    made.hours = hours.last - hours.first;
+  } else if (const auto hours = parse_integer(options.hours);
+             hours && *hours >= 1 && *hours <= 744) {
+    made.hours = static_cast<std::uint32_t>(*hours);
+  } else {
+    return bad("--hours: `" + options.hours + "` is neither `actual` nor a number from 1 to 744");
+  }
+  for (const std::string& assumed : options.assume) {
+    if (assumed != "os=linux" && assumed != "os=windows")
+      return bad("--assume: `" + assumed + "` is none of os=linux, os=windows");
+    made.assume_windows = assumed == "os=windows";
+  }
+  return made;
+}
+
+cost::Format cost_format(OutputFormat format) {
+  switch (format) {
+    case OutputFormat::kJson:
+      return cost::Format::kJson;
+    case OutputFormat::kCsv:
+      return cost::Format::kCsv;
+    case OutputFormat::kMarkdown:
+      return cost::Format::kMarkdown;
+    case OutputFormat::kHtml:
+      return cost::Format::kHtml;
+    case OutputFormat::kTable:
+      break;
+  }
+  return cost::Format::kTable;
+}
+
+/// "report.html" is meant as HTML unless --format says otherwise.
+std::string format_name(const CostOptions& options, bool format_given) {
+  static constexpr std::pair<std::string_view, const char*> kByEnd[] = {
+      {".html", "html"}, {".json", "json"}, {".csv", "csv"}, {".md", "markdown"}};
+  for (const auto& [end, format] : kByEnd) {
+    if (!format_given && options.out.ends_with(end)) return format;
+  }
+  return options.format;
+}
+
+int write_report(const cost::Report& report, OutputFormat format, const std::string& out) {
+  const bool color = out.empty() && stdout_is_terminal() && std::getenv("NO_COLOR") == nullptr;
+  std::string text = cost::render(report, cost_format(format), color);
+  if (!text.empty() && text.back() != '\n') text += '\n';
+  if (out.empty()) {
+    std::cout << text << std::flush;
+    return std::cout ? kExitDone : fail(kExitPartly, "standard output could not be written");
+  }
+  std::ofstream file(out, std::ios::binary | std::ios::trunc);
+  file << text;
+  file.close();
+  return file ? kExitDone : fail(kExitUsage, "--out: " + out + " cannot be written");
+}
+
+int report(const CostOptions& options, OutputFormat format) {
+  const auto inputs = load_inputs(options);
+  if (!inputs) return fail(inputs.error());
+  const auto made = report_options(options, *inputs);
+  if (!made) return fail(made.error());
+  const cost::UsageFile* usage_file = inputs->usage_file ? &*inputs->usage_file : nullptr;
+  const auto done =
+      report_of(*made, *inputs->prices, *inputs->inventory, usage_file, inputs->cost_db);
+  if (!done) return fail(done.error());
+  // The other formats carry them.
+  if (format == OutputFormat::kCsv) {
+    for (const std::string& warning : done->warnings) std::cerr << "warning: " << warning << '\n';
+  }
+  return write_report(*done, format, options.out);
+}
+
+}  // namespace
+
+int command_cost(const CommandLine& line) {
+  CostOptions options;
+  Command command = make_command(options);
+  int exit_code = kExitDone;
+  const auto values = command.parse(line, exit_code);
+  if (!values) return exit_code;
+  const Texts verbs = values->count("verb") > 0 ? (*values)["verb"].as<Texts>() : Texts{};
+  if (verbs.empty()) return fail(kExitUsage, "cost needs a verb; there is: report");
+  if (verbs.front() != "report")
+    return fail(kExitUsage, "cost: `" + verbs.front() + "` is not a verb; there is: report");
+  if (verbs.size() > 1)
+    return fail(kExitUsage,
+                "cost report: `" + verbs[1] + "` is left over; files go to --inventory or --usage");
+  const auto format = parse_format(format_name(options, !(*values)["format"].defaulted()));
+  return format ? report(options, *format) : static_cast<int>(kExitUsage);
+}
+
+}  // namespace fleetmeter::app

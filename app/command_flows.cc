@@ -1,0 +1,195 @@
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <iostream>
+
+#include "app/command.h"
+#include "app/flow_summary.h"
+#include "ingest/files_source.h"
+#include "parsers/decoder.h"
+
+namespace fleetmeter::app {
+
+namespace {
+
+namespace po = boost::program_options;
+using Texts = std::vector<std::string>;
+
+struct FlowsOptions {
+  Texts paths, inventory, by;
+  std::string flow_format, format, environment;
+  std::size_t top = 10;
+};
+
+Texts texts_of(const po::variables_map& values, const char* name) {
+  return values.count(name) > 0 ? values[name].as<Texts>() : Texts{};
+}
+
+Result<std::shared_ptr<const aggregator::Inventory>> load_inventory(const Texts& files) {
+  if (files.empty()) return aggregator::Inventory::empty({});
+  std::vector<aggregator::Inventory::Problem> warnings;
+  auto inventory = aggregator::Inventory::load(files, {}, warnings);
+  for (const auto& warning : warnings)
+    std::cerr << warning.file << ": warning: " << warning.message << '\n';
+  return inventory;
+}
+
+std::uint64_t size_of(const std::string& path) {
+  struct stat info {};
+  return stat(path.c_str(), &info) == 0 && info.st_size > 0
+             ? static_cast<std::uint64_t>(info.st_size)
+             : 0;
+}
+
+/// What was wrong with a file, by what the decoder counted while it was read.
+std::string explain(const std::string& error, const parsers::DecodeCounts& counts) {
+  const auto dropped = [&counts](parsers::PayloadDrop reason) {
+    return counts.dropped[static_cast<std::size_t>(reason)] > 0;
+  };
+  using parsers::PayloadDrop;
+  if (dropped(PayloadDrop::kParquet))
+    return "is Parquet, which this release cannot read; deliver flow logs as text, or convert it";
+  if (dropped(PayloadDrop::kBadGzip))
+    return "holds damaged compressed data; what came before it was kept";
+  if (dropped(PayloadDrop::kTruncated)) return "is cut short; what came before the cut was kept";
+  if (dropped(PayloadDrop::kUnknownContent))
+    return "is neither a flow log, a metric stream nor an envelope of them";
+  if (dropped(PayloadDrop::kBadEnvelope)) return "is JSON of no known kind";
+  if (dropped(PayloadDrop::kTooLarge)) return "inflates beyond the limit of one message";
+  return error;
+}
+
+FlowSummary read_all(const Texts& files, FlowReader& reader, const FlowsOptions& options) {
+  parsers::DecoderOptions decoding;
+  decoding.flow_format = options.flow_format;
+  decoding.fields = FlowReader::fields_needed();
+  parsers::Decoder decoder(decoding, reader);
+  parsers::DecodeCounts counts = decoder.counts();  // The format itself may hold unknown fields.
+
+  std::uint64_t bytes_all = 0, bytes_done = 0;
+  for (const std::string& file : files) bytes_all += size_of(file);
+  std::vector<FlowSummary::BadFile> bad;
+  {
+    ProgressBar bar("reading");
+    for (const std::string& file : files) {
+      decoder.reset_counts();
+      std::string error;
+      const bool whole = ingest::decode_file(file, decoder, error, [&](std::uint64_t bytes) {
+        bytes_done += bytes;
+        bar.update(bytes_done, bytes_all);
+      });
+      if (!whole)
+        bad.push_back({file == "-" ? "standard input" : file, explain(error, decoder.counts())});
+      counts += decoder.counts();
+    }
+  }
+  FlowSummary summary = reader.summarize(counts, options.by, options.top);
+  summary.bad_files = std::move(bad);
+  return summary;
+}
+
+std::string print(const FlowSummary& summary, OutputFormat format) {
+  switch (format) {
+    case OutputFormat::kJson:
+      return flow_summary_json(summary) + "\n";
+    case OutputFormat::kCsv:
+      return flow_summary_csv(summary);
+    case OutputFormat::kMarkdown:
+      return flow_summary_markdown(summary);
+    case OutputFormat::kHtml:
+      return flow_summary_html(summary);
+    case OutputFormat::kTable:
+      break;
+  }
+  return flow_summary_tables(summary);
+}
+
+int finish(const FlowSummary& summary, OutputFormat format, bool strict) {
+  const std::string problems = flow_summary_problems(summary);
+  if (summary.nothing_read() && !summary.bad_files.empty()) {
+    std::cerr << problems;
+    return fail(kExitUsage, "nothing could be read");
+  }
+  std::cout << print(summary, format) << std::flush;
+  std::cerr << problems;
+  if (!std::cout) return fail(kExitPartly, "standard output could not be written");
+  // Messages of other logs in an envelope are no flow records, and the envelope was read all the same.
+  const auto foreign = static_cast<std::size_t>(parsers::FlowDrop::kNotAFlowRecord);
+  if (summary.nothing_read() && summary.malformed() > summary.counts.flows.dropped[foreign]) {
+    return fail(kExitUsage, summary.counts.flows.malformed() == 0
+                                ? "no datapoint could be read"
+                                : "no line could be read; if the columns are not the default ones "
+                                  "and there is no header line, name them with --flow-format");
+  }
+  if (!summary.bad_files.empty()) return kExitPartly;
+  return strict && summary.anything_dropped() ? kExitPartly : kExitDone;
+}
+
+Command make_command() {
+  Command command(
+      "fleetmeter flows [OPTION]... PATH...|-",
+      "Summary of VPC flow logs straight from files, directories, patterns (** too) or standard\n"
+      "input, plain, gzip or zstd: records, rejects, path classes, what the bytes pay, top "
+      "talkers.\n"
+      "No configuration. Path classes and owners need to know the subnets: --inventory.",
+      {"fleetmeter flows flow.log.gz", "fleetmeter flows 'AWSLogs/**/*.log.gz' --top 20",
+       "fleetmeter flows --inventory terraform.tfstate --inventory nat.yaml AWSLogs",
+       "aws logs tail /vpc/flow --since 1h --format short | fleetmeter flows -",
+       "fleetmeter flows --flow-format '${version} ${srcaddr} ${dstaddr} ${bytes} ${start}' x.log",
+       "fleetmeter flows --format json --by nat x.log | jq '.top'"});
+  command.options().add_options()(
+      "inventory", po::value<Texts>()->composing()->value_name("FILE"),
+      "Terraform state, AWS CLI describe-*.json, or plain YAML/JSON; may be repeated")(
+      "flow-format", po::value<std::string>()->default_value("")->value_name("FMT"),
+      "LogFormat of files without header line (default: version 2)")(
+      "format", po::value<std::string>()->default_value("table"),
+      "table, json, csv, markdown or html")(
+      "top", po::value<std::int64_t>()->default_value(10)->value_name("N"),
+      "entries of each list, 0 to 100000")(
+      "by", po::value<Texts>()->composing()->value_name("KEY"),
+      "show this list alone; may be repeated: interface, owner, nat_gateway, nat, source, "
+      "destination, port, rejected_source, rejected_port")(
+      "environment", po::value<std::string>()->default_value("")->value_name("E"),
+      "environment of every record (default: by the inventory)")(
+      "strict", "exit code 1 when anything was dropped");
+  command.positional("path");
+  return command;
+}
+
+}  // namespace
+
+int command_flows(const CommandLine& line) {
+  Command command = make_command();
+  int exit_code = kExitDone;
+  const auto values = command.parse(line, exit_code);
+  if (!values) return exit_code;
+  FlowsOptions options;
+  options.paths = texts_of(*values, "path");
+  options.inventory = texts_of(*values, "inventory");
+  options.by = texts_of(*values, "by");
+  options.flow_format = (*values)["flow-format"].as<std::string>();
+  options.environment = (*values)["environment"].as<std::string>();
+  const auto format = parse_format((*values)["format"].as<std::string>());
+  if (!format) return kExitUsage;
+  const auto top = (*values)["top"].as<std::int64_t>();
+  if (top < 0 || top > 100'000) return fail(kExitUsage, "--top: must be a number from 0 to 100000");
+  options.top = static_cast<std::size_t>(top);
+  const Texts& known = top_keys();
+  for (const std::string& key : options.by) {
+    if (std::find(known.begin(), known.end(), key) == known.end())
+      return fail(kExitUsage,
+                  "--by: `" + key + "` is none of the lists; see `fleetmeter flows --help`");
+  }
+  if (options.by.empty()) options.by = known;
+  if (options.paths.empty())
+    return fail(kExitUsage, "flows needs a file, directory or pattern, or - for standard input");
+
+  const auto files = ingest::expand_paths(options.paths);
+  if (!files) return fail(kExitUsage, files.error().message);
+  const auto inventory = load_inventory(options.inventory);
+  if (!inventory) return fail(kExitUsage, "--inventory: " + inventory.error().message);
+  FlowReader reader(*inventory, options.environment);
+  return finish(read_all(*files, reader, options), *format, values->count("strict") > 0);
+}
+
+}  // namespace fleetmeter::app

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "aggregator/inventory.h"
+#include "cost/price_book.h"
+#include "cost/report.h"
+#include "cost/usage_file.h"
+#include "proto/result.h"
+
+namespace fleetmeter::app {
+
+/// "2026-11"; nullopt on anything else.
+[[nodiscard]] std::optional<std::chrono::year_month> parse_month(std::string_view text) noexcept;
+[[nodiscard]] std::string month_text(std::chrono::year_month month);
+/// The month, UTC, that holds a time in Unix seconds.
+[[nodiscard]] std::chrono::year_month month_of(std::int64_t at_s) noexcept;
+
+/// Unix hours [first, last) of a month.
+struct MonthHours {
+  std::uint32_t first = 0, last = 0;
+};
+[[nodiscard]] MonthHours hours_of(std::chrono::year_month month) noexcept;
+
+/// The newest month that a cost.db speaks of; nullopt = it is empty.
+[[nodiscard]] Result<std::optional<std::chrono::year_month>> newest_month(
+    const std::string& cost_db);
+
+/// The report of `options.month` with the usage that cost.db holds of it; an estimate reads no
+/// cost.db.
+[[nodiscard]] Result<cost::Report> report_of(const cost::ReportOptions& options,
+                                             const cost::PriceBook& prices,
+                                             const aggregator::Inventory& inventory,
+                                             const cost::UsageFile* usage_file,
+                                             const std::string& cost_db);
+
+}  // namespace fleetmeter::app

@@ -1,0 +1,128 @@
+#include "app/flow_summary.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "aggregator/partial_aggregator.h"
+#include "app/flow_usage.h"
+#include "app/top_talkers.h"
+
+namespace fleetmeter::app {
+
+namespace {
+
+/// Records between two folds of the aggregator: enough that folding is nothing beside parsing.
+constexpr std::uint64_t kRecordsAFold = 1u << 20;
+
+parsers::FieldSet with_talkers(parsers::FieldSet fields) {
+  const parsers::FieldSet more = TopTalkers::fields_needed();
+  for (std::size_t i = 0; i < parsers::kFlowFieldCount; ++i) {
+    const auto field = static_cast<parsers::FlowField>(i);
+    if (more.has(field)) fields.add(field);
+  }
+  return fields;
+}
+
+aggregator::PartialAggregatorOptions options_for(const std::string& environment) {
+  aggregator::PartialAggregatorOptions options;
+  options.environment = environment;
+  options.source = "flows";
+  return options;
+}
+
+}  // namespace
+
+std::uint64_t FlowSummary::records() const noexcept {
+  return counts.flows.ok + counts.flows.nodata + counts.flows.skipdata + counts.flows.malformed();
+}
+
+std::uint64_t FlowSummary::malformed() const noexcept {
+  return counts.flows.malformed() + counts.metrics.malformed();
+}
+
+bool FlowSummary::anything_dropped() const noexcept {
+  const bool payloads = std::any_of(std::begin(counts.dropped), std::end(counts.dropped),
+                                    [](std::uint64_t count) { return count > 0; });
+  return payloads || malformed() > 0 || !dropped.empty();
+}
+
+bool FlowSummary::nothing_read() const noexcept {
+  const auto& flows = counts.flows;
+  return flows.ok + flows.nodata + flows.skipdata + flows.headers + counts.metrics.datapoints +
+             counts.control_messages ==
+         0;
+}
+
+const std::vector<std::string>& top_keys() {
+  static const std::vector<std::string> kKeys{"interface", "owner",           "nat_gateway",
+                                              "nat",       "source",          "destination",
+                                              "port",      "rejected_source", "rejected_port"};
+  return kKeys;
+}
+
+struct FlowReader::State {
+  State(std::shared_ptr<const aggregator::Inventory> inventory, const std::string& environment)
+      : aggregator(std::move(inventory), options_for(environment)) {}
+
+  void fold() {
+    for (const proto::AggregateBatch& batch : aggregator.take()) usage.add(batch);
+  }
+
+  aggregator::PartialAggregator aggregator;
+  FlowUsageTable usage;
+  TopTalkers talkers;
+};
+
+FlowReader::FlowReader(std::shared_ptr<const aggregator::Inventory> inventory,
+                       const std::string& environment)
+    : state_(std::make_unique<State>(std::move(inventory), environment)) {}
+FlowReader::~FlowReader() = default;
+
+void FlowReader::on_flows(const parsers::FlowColumns& flows) {
+  state_->talkers.add(flows);
+  state_->aggregator.on_flows(flows);
+  if (state_->aggregator.records() >= kRecordsAFold) state_->fold();
+}
+
+parsers::FieldSet FlowReader::fields_needed() {
+  return with_talkers(aggregator::PartialAggregator::fields_needed());
+}
+
+FlowSummary FlowReader::summarize(const parsers::DecodeCounts& counts,
+                                  const std::vector<std::string>& keys, std::size_t entries_max) {
+  State& state = *state_;
+  state.fold();
+  std::vector<cost::FlowUsage> flows = state.usage.rows();
+  FlowTotals totals = total_flows(flows);
+  const TopTalkers& talkers = state.talkers;
+
+  FlowSummary summary;
+  summary.counts = counts;
+  summary.dropped = state.aggregator.dropped();
+  summary.dropped.erase("unwindowed");  // Counted among the records; kept, only in no window.
+  summary.accept = talkers.accept();
+  summary.reject = talkers.reject();
+  summary.path_classes = totals.path_classes;
+  Traffic unplaced = summary.accept;
+  unplaced -= totals.accept;
+  summary.path_classes.back() += unplaced;
+  summary.charges = std::move(totals.charges);
+  summary.first_s = talkers.first_s();
+  summary.last_s = talkers.last_s();
+  for (const std::string& key : keys) {
+    const auto add = [&](TopList list) { summary.top.push_back(std::move(list)); };
+    if (key == "interface") add(make_top(key, totals.interfaces, summary.accept, entries_max));
+    if (key == "owner") add(make_top(key, totals.owners, summary.accept, entries_max));
+    if (key == "nat_gateway") add(make_top(key, totals.nat_gateways, totals.nat(), entries_max));
+    if (key == "nat") add(make_top(key, totals.nat_owners, totals.nat(), entries_max));
+    if (key == "source") add(talkers.sources(entries_max));
+    if (key == "destination") add(talkers.destinations(entries_max));
+    if (key == "port") add(talkers.ports(entries_max));
+    if (key == "rejected_source") add(talkers.rejected_sources(entries_max));
+    if (key == "rejected_port") add(talkers.rejected_ports(entries_max));
+  }
+  return summary;
+}
+
+}  // namespace fleetmeter::app

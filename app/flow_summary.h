@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "aggregator/inventory.h"
+#include "app/flow_totals.h"
+#include "parsers/decoder.h"
+
+namespace fleetmeter::app {
+
+/// Everything that `fleetmeter flows` says of its input. docs/json.md.
+struct FlowSummary {
+  struct BadFile {
+    std::string file, error;
+  };
+  parsers::DecodeCounts counts;
+  std::map<std::string, std::uint64_t> dropped;  ///< By the aggregator, by reason.
+  Traffic accept, reject;
+  PathClassTotals path_classes{};  ///< Adds up to `accept`: what no window takes is unclassified.
+  std::map<cost::Charge, std::uint64_t> charges;
+  std::vector<TopList> top;
+  std::uint64_t first_s = 0, last_s = 0;  ///< Of the flow records; 0 = none.
+  std::vector<BadFile> bad_files;
+
+  [[nodiscard]] std::uint64_t records() const noexcept;    ///< ok + nodata + skipdata + malformed.
+  [[nodiscard]] std::uint64_t malformed() const noexcept;  ///< Lines and datapoints.
+  /// Drops of any kind, for --strict.
+  [[nodiscard]] bool anything_dropped() const noexcept;
+  /// Nothing of the input could be used: no record, datapoint, header or control message.
+  [[nodiscard]] bool nothing_read() const noexcept;
+};
+
+/// What the lists of talkers are by, in the order they are shown.
+[[nodiscard]] const std::vector<std::string>& top_keys();
+
+/// Reads flow logs into a summary: a decoder's sink. Bounded input: nothing is late. Not thread safe.
+class FlowReader final : public parsers::PayloadSink {
+ public:
+  /// `environment` is forced on every record; empty = by the inventory.
+  FlowReader(std::shared_ptr<const aggregator::Inventory> inventory,
+             const std::string& environment);
+  ~FlowReader() override;
+  void on_flows(const parsers::FlowColumns& flows) override;
+  /// Datapoints are counted by the decoder, nothing more is said of them.
+  void on_metrics(const parsers::MetricBatch& /*metrics*/) override {}
+
+  [[nodiscard]] static parsers::FieldSet fields_needed();
+  /// `counts`: the decoder's, over all input. `keys`: of top_keys().
+  [[nodiscard]] FlowSummary summarize(const parsers::DecodeCounts& counts,
+                                      const std::vector<std::string>& keys,
+                                      std::size_t entries_max);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// One document, `schema` 1, without line end.
+[[nodiscard]] std::string flow_summary_json(const FlowSummary& summary);
+/// Sections for people (table, markdown, html), or one flat CSV.
+[[nodiscard]] std::string flow_summary_tables(const FlowSummary& summary);
+[[nodiscard]] std::string flow_summary_markdown(const FlowSummary& summary);
+[[nodiscard]] std::string flow_summary_html(const FlowSummary& summary);
+[[nodiscard]] std::string flow_summary_csv(const FlowSummary& summary);
+/// Drops by reason and files not read to their end, for stderr; empty = none.
+[[nodiscard]] std::string flow_summary_problems(const FlowSummary& summary);
+
+}  // namespace fleetmeter::app

@@ -1,0 +1,259 @@
+#include <functional>
+
+#include "alarms/json_text.h"
+#include "app/command.h"
+#include "app/flow_summary.h"
+
+namespace fleetmeter::app {
+
+namespace {
+
+using alarms::json_string;
+using Counted = std::vector<std::pair<std::string, std::uint64_t>>;
+
+/// Name and count of every reason that was met.
+template <typename Reason, std::size_t kSize>
+Counted reasons_of(const std::uint64_t (&counts)[kSize]) {
+  Counted reasons;
+  for (std::size_t i = 0; i < kSize; ++i) {
+    if (counts[i] > 0) reasons.emplace_back(to_string(static_cast<Reason>(i)), counts[i]);
+  }
+  return reasons;
+}
+
+Counted flow_reasons(const FlowSummary& summary) {
+  return reasons_of<parsers::FlowDrop>(summary.counts.flows.dropped);
+}
+Counted metric_reasons(const FlowSummary& summary) {
+  return reasons_of<parsers::MetricDrop>(summary.counts.metrics.dropped);
+}
+Counted payload_reasons(const FlowSummary& summary) {
+  return reasons_of<parsers::PayloadDrop>(summary.counts.dropped);
+}
+
+std::string counts_json(const Counted& counts) {
+  std::string json = "{";
+  for (const auto& [name, count] : counts)
+    json += (json.size() == 1 ? "" : ",") + json_string(name) + ":" + std::to_string(count);
+  return json + "}";
+}
+
+std::string records_json(const FlowSummary& summary) {
+  const parsers::FlowCounts& flows = summary.counts.flows;
+  std::string json = counts_json({{"total", summary.records()},
+                                  {"ok", flows.ok},
+                                  {"nodata", flows.nodata},
+                                  {"skipdata", flows.skipdata},
+                                  {"malformed", flows.malformed()},
+                                  {"headers", flows.headers},
+                                  {"unwindowed", flows.unwindowed}});
+  json.back() = ',';
+  return json + "\"malformed_by_reason\":" + counts_json(flow_reasons(summary)) + "}";
+}
+
+std::string time_json(std::uint64_t at_s) {
+  return at_s == 0 ? "null" : json_string(rfc3339(static_cast<std::int64_t>(at_s)));
+}
+
+}  // namespace
+
+std::string flow_summary_json(const FlowSummary& summary) {
+  std::string files = "[";
+  for (const FlowSummary::BadFile& bad : summary.bad_files) {
+    files += (files.size() == 1 ? "" : ",") + std::string("{\"file\":") + json_string(bad.file) +
+             ",\"error\":" + json_string(bad.error) + "}";
+  }
+  return "{\"schema\":1,\"records\":" + records_json(summary) +
+         ",\"accept\":" + traffic_json(summary.accept) +
+         ",\"reject\":" + traffic_json(summary.reject) +
+         ",\"path_classes\":" + path_classes_json(summary.path_classes) +
+         ",\"charges\":" + charges_json(summary.charges) + ",\"top\":" + top_json(summary.top) +
+         ",\"time\":{\"first\":" + time_json(summary.first_s) +
+         ",\"last\":" + time_json(summary.last_s) + "},\"files\":" + files +
+         "],\"late\":0,\"datapoints\":" + std::to_string(summary.counts.metrics.datapoints) +
+         ",\"datapoints_malformed\":" + std::to_string(summary.counts.metrics.malformed()) +
+         ",\"datapoints_malformed_by_reason\":" + counts_json(metric_reasons(summary)) +
+         ",\"payloads_dropped\":" + counts_json(payload_reasons(summary)) +
+         ",\"dropped\":" + counts_json({summary.dropped.begin(), summary.dropped.end()}) + "}";
+}
+
+namespace {
+
+/// One section for people: a title and a table whose first column is the key.
+struct Section {
+  std::string title;
+  TablePrinter table;
+};
+
+std::string number(std::uint64_t value) { return group_digits(value); }
+
+Section records_section(const FlowSummary& summary) {
+  const parsers::FlowCounts& flows = summary.counts.flows;
+  Section section{"Records", TablePrinter({"what", "records", "packets", "bytes", "size"})};
+  const auto traffic = [&](const char* what, const Traffic& sums) {
+    section.table.row({what, number(sums.records), number(sums.packets), number(sums.bytes),
+                       human_bytes(sums.bytes)});
+  };
+  const auto count = [&](const char* what, std::uint64_t records, bool always) {
+    if (always || records > 0) section.table.row({what, number(records), "", "", ""});
+  };
+  count("total", summary.records(), true);
+  traffic("ACCEPT", summary.accept);
+  traffic("REJECT", summary.reject);
+  count("NODATA", flows.nodata, false);
+  count("SKIPDATA", flows.skipdata, false);
+  count("malformed", flows.malformed(), false);
+  count("without start or bytes", flows.unwindowed, false);
+  count("metric datapoints", summary.counts.metrics.datapoints, false);
+  return section;
+}
+
+Section path_section(const FlowSummary& summary) {
+  Section section{"Path classes (ACCEPT)",
+                  TablePrinter({"class", "records", "packets", "bytes", "size"})};
+  for (std::size_t i = 0; i < kPathClasses.size(); ++i) {
+    const Traffic& sums = summary.path_classes[i];
+    if (sums.records == 0) continue;
+    section.table.row({path_class_name(kPathClasses[i]), number(sums.records), number(sums.packets),
+                       number(sums.bytes), human_bytes(sums.bytes)});
+  }
+  return section;
+}
+
+Section charge_section(const FlowSummary& summary) {
+  Section section{"What the bytes pay, once per byte", TablePrinter({"charge", "bytes", "size"})};
+  for (const auto& [charge, bytes] : summary.charges)
+    section.table.row({cost::to_string(charge), number(bytes), human_bytes(bytes)});
+  return section;
+}
+
+std::string title_of(const std::string& by) {
+  static const std::map<std::string, std::string> kTitles{
+      {"interface", "Top interfaces"},
+      {"owner", "Top owners"},
+      {"nat_gateway", "NAT gateways, processed traffic"},
+      {"nat", "Behind NAT gateways, processed traffic by private address"},
+      {"source", "Top source addresses"},
+      {"destination", "Top destination addresses"},
+      {"port", "Top destination ports"},
+      {"rejected_source", "Rejected, by source address"},
+      {"rejected_port", "Rejected, by destination port"}};
+  return kTitles.at(by);
+}
+
+std::string shown_key(const TopEntry& entry) {
+  if (entry.remainder) return "(all others)";
+  return entry.key.empty() ? "(unknown)" : entry.key;
+}
+
+Section top_section(const TopList& list) {
+  Section section{title_of(list.by),
+                  TablePrinter({list.by, "records", "packets", "bytes", "size"})};
+  for (const TopEntry& entry : list.entries) {
+    const Traffic& sums = entry.traffic;
+    if (entry.remainder && sums.records == 0) continue;
+    section.table.row({shown_key(entry), number(sums.records), number(sums.packets),
+                       number(sums.bytes), human_bytes(sums.bytes)});
+  }
+  return section;
+}
+
+std::vector<Section> sections_of(const FlowSummary& summary) {
+  std::vector<Section> sections{records_section(summary)};
+  if (summary.accept.records > 0) {
+    sections.push_back(path_section(summary));
+    sections.push_back(charge_section(summary));
+  }
+  for (const TopList& list : summary.top) {
+    if (list.entries.size() > 1) sections.push_back(top_section(list));
+  }
+  return sections;
+}
+
+std::string span_of(const FlowSummary& summary) {
+  if (summary.first_s == 0) return {};
+  return rfc3339(static_cast<std::int64_t>(summary.first_s)) + " to " +
+         rfc3339(static_cast<std::int64_t>(summary.last_s));
+}
+
+}  // namespace
+
+std::string flow_summary_tables(const FlowSummary& summary) {
+  std::string out = span_of(summary);
+  if (!out.empty()) out += "\n";
+  for (const Section& section : sections_of(summary)) {
+    out += (out.empty() ? "" : "\n") + section.title + "\n" +
+           section.table.print(OutputFormat::kTable);
+  }
+  return out;
+}
+
+std::string flow_summary_markdown(const FlowSummary& summary) {
+  std::string out = "# Flow logs\n";
+  if (const std::string span = span_of(summary); !span.empty()) out += "\n" + span + "\n";
+  for (const Section& section : sections_of(summary))
+    out += "\n## " + section.title + "\n\n" + section.table.print(OutputFormat::kMarkdown);
+  return out;
+}
+
+std::string flow_summary_html(const FlowSummary& summary) {
+  std::string out =
+      "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>Flow logs</title>"
+      "<style>body{font-family:sans-serif}td,th{padding:.2em .8em;text-align:left}"
+      "tr:nth-child(even){background:#eee}</style></head>\n<body>\n<h1>Flow logs</h1>\n<p>" +
+      span_of(summary) + "</p>\n";
+  for (const Section& section : sections_of(summary))
+    out += "<h2>" + section.title + "</h2>\n" + section.table.print(OutputFormat::kHtml);
+  return out + "</body>\n</html>\n";
+}
+
+std::string flow_summary_csv(const FlowSummary& summary) {
+  TablePrinter table({"section", "key", "records", "packets", "bytes"});
+  const auto count = [&](const char* key, std::uint64_t records) {
+    table.row({"records", key, std::to_string(records), "", ""});
+  };
+  const auto traffic = [&](const std::string& section, const std::string& key,
+                           const Traffic& sums) {
+    table.row({section, key, std::to_string(sums.records), std::to_string(sums.packets),
+               std::to_string(sums.bytes)});
+  };
+  const parsers::FlowCounts& flows = summary.counts.flows;
+  count("total", summary.records());
+  count("ok", flows.ok);
+  count("nodata", flows.nodata);
+  count("skipdata", flows.skipdata);
+  count("malformed", flows.malformed());
+  traffic("action", "accept", summary.accept);
+  traffic("action", "reject", summary.reject);
+  for (std::size_t i = 0; i < kPathClasses.size(); ++i)
+    traffic("path_class", path_class_name(kPathClasses[i]), summary.path_classes[i]);
+  for (const auto& [charge, bytes] : summary.charges)
+    table.row({"charge", cost::to_string(charge), "", "", std::to_string(bytes)});
+  for (const TopList& list : summary.top) {
+    for (const TopEntry& entry : list.entries)
+      traffic("top_" + list.by, shown_key(entry), entry.traffic);
+  }
+  return table.print(OutputFormat::kCsv);
+}
+
+std::string flow_summary_problems(const FlowSummary& summary) {
+  std::string out;
+  const auto group = [&out](const char* what, const Counted& counts) {
+    std::uint64_t sum = 0;
+    std::string reasons;
+    for (const auto& [name, count] : counts) {
+      sum += count;
+      reasons += (reasons.empty() ? "" : ", ") + name + " " + group_digits(count);
+    }
+    if (sum > 0) out += group_digits(sum) + what + " dropped: " + reasons + "\n";
+  };
+  group(" flow log lines", flow_reasons(summary));
+  group(" datapoints", metric_reasons(summary));
+  group(" payloads", payload_reasons(summary));
+  group(" records", {summary.dropped.begin(), summary.dropped.end()});
+  for (const FlowSummary::BadFile& bad : summary.bad_files)
+    out += bad.file + ": " + bad.error + "\n";
+  return out;
+}
+
+}  // namespace fleetmeter::app

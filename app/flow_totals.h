@@ -1,0 +1,82 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "cost/network.h"
+#include "cost/usage_store.h"
+#include "proto/log.pb.h"
+
+namespace fleetmeter::app {
+
+/// Integer sums of flow records.
+struct Traffic {
+  std::uint64_t records = 0, packets = 0, bytes = 0;
+  Traffic& operator+=(const Traffic& other) noexcept {
+    records += other.records;
+    packets += other.packets;
+    bytes += other.bytes;
+    return *this;
+  }
+  Traffic& operator-=(const Traffic& other) noexcept {
+    records -= other.records;
+    packets -= other.packets;
+    bytes -= other.bytes;
+    return *this;
+  }
+  friend bool operator==(const Traffic&, const Traffic&) = default;
+};
+
+/// The closed list of path classes in the order they are shown.
+inline constexpr std::array<proto::PathClass, 6> kPathClasses{
+    proto::PATH_SAME_AZ,       proto::PATH_CROSS_AZ, proto::PATH_VPC_UNKNOWN_AZ,
+    proto::PATH_OTHER_PRIVATE, proto::PATH_EXTERNAL, proto::PATH_UNCLASSIFIED};
+[[nodiscard]] const char* path_class_name(proto::PathClass path_class) noexcept;
+
+/// Entry i belongs to kPathClasses[i].
+using PathClassTotals = std::array<Traffic, kPathClasses.size()>;
+
+/// What a list of talkers is sorted by, largest first: ties by the other sums, then by key.
+enum class TopRank : std::uint8_t { kBytes, kRecords };
+
+struct TopEntry {
+  std::string key;         ///< Empty = unknown.
+  bool remainder = false;  ///< The last entry: everything that is not listed.
+  Traffic traffic;
+};
+/// The largest keys of one kind, then their remainder; all entries add up to the whole.
+struct TopList {
+  std::string by;
+  std::vector<TopEntry> entries;
+};
+[[nodiscard]] TopList make_top(std::string by, std::vector<TopEntry> all, const Traffic& whole,
+                               std::size_t entries_max, TopRank rank);
+
+/// What the rows of hourly usage say, over ACCEPT and OK except `reject`.
+struct FlowTotals {
+  Traffic accept, reject;
+  PathClassTotals path_classes{};
+  std::map<cost::Charge, std::uint64_t> charges;  ///< Bytes; only charges that were met.
+  std::map<std::string, Traffic> interfaces;      ///< By capturing interface.
+  std::map<std::string, Traffic> owners;          ///< A NAT gateway's records are its own.
+  std::map<std::string, Traffic> nat_gateways;    ///< Processed, by gateway.
+  std::map<std::string, Traffic> nat_owners;      ///< Processed, by the private address behind.
+  [[nodiscard]] Traffic nat() const noexcept;     ///< Processed by all gateways.
+};
+/// `flows` comes back as it was; it is not const because packets and records are charged in place
+/// of bytes.
+[[nodiscard]] FlowTotals total_flows(std::vector<cost::FlowUsage>& flows);
+
+[[nodiscard]] TopList make_top(std::string by, const std::map<std::string, Traffic>& all,
+                               const Traffic& whole, std::size_t entries_max);
+
+// Parts of the JSON documents (docs/json.md).
+[[nodiscard]] std::string traffic_json(const Traffic& traffic);  ///< {"records","packets","bytes"}
+[[nodiscard]] std::string path_classes_json(const PathClassTotals& totals);
+[[nodiscard]] std::string charges_json(const std::map<cost::Charge, std::uint64_t>& charges);
+[[nodiscard]] std::string top_json(const std::vector<TopList>& lists);
+
+}  // namespace fleetmeter::app

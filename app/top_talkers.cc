@@ -1,0 +1,125 @@
+#include "app/top_talkers.h"
+
+#include <algorithm>
+
+#include "aggregator/path_class.h"
+
+namespace fleetmeter::app {
+
+namespace {
+
+using parsers::FlowField;
+
+constexpr std::size_t kPorts = 65536;
+
+/// A column of numbers with its presence; an unfilled one has no value anywhere.
+class Numbers {
+ public:
+  Numbers(const parsers::FlowColumns& flows, FlowField field)
+      : flows_(flows), field_(field), values_(flows.numbers(field)) {}
+  [[nodiscard]] bool has(std::uint32_t record) const noexcept {
+    return !values_.empty() && flows_.present(field_, record);
+  }
+  [[nodiscard]] std::uint64_t value_or_0(std::uint32_t record) const noexcept {
+    return has(record) ? values_[record] : 0;
+  }
+
+ private:
+  const parsers::FlowColumns& flows_;
+  FlowField field_;
+  std::span<const std::uint64_t> values_;
+};
+
+std::vector<TopEntry> port_entries(const std::vector<Traffic>& ports) {
+  std::vector<TopEntry> entries;
+  for (std::size_t port = 0; port < ports.size(); ++port) {
+    if (ports[port].records > 0) entries.push_back({std::to_string(port), false, ports[port]});
+  }
+  return entries;
+}
+
+}  // namespace
+
+void AddressTraffic::add(const parsers::IpAddress& address, const Traffic& traffic) {
+  const std::uint64_t hash = aggregator::mix(address.high, address.low);
+  std::uint32_t at =
+      index_.find(hash, [&](std::uint32_t i) { return entries_[i].address == address; });
+  if (at == aggregator::IndexTable::kNone) {
+    if (entries_.size() >= keys_max_) {
+      other_ += traffic;
+      return;
+    }
+    at = static_cast<std::uint32_t>(entries_.size());
+    entries_.push_back({address, {}});
+    index_.insert(hash, at);
+  }
+  entries_[at].traffic += traffic;
+}
+
+std::vector<TopEntry> AddressTraffic::entries() const {
+  std::vector<TopEntry> entries;
+  entries.reserve(entries_.size() + 1);
+  for (const Entry& entry : entries_)
+    entries.push_back({aggregator::address_text(entry.address), false, entry.traffic});
+  if (other_.records > 0) entries.push_back({"other", false, other_});
+  return entries;
+}
+
+TopTalkers::TopTalkers(std::uint32_t addresses_max)
+    : sources_(addresses_max),
+      destinations_(addresses_max),
+      rejected_sources_(addresses_max),
+      ports_(kPorts),
+      rejected_ports_(kPorts) {}
+
+void TopTalkers::add(const parsers::FlowColumns& flows) {
+  const Numbers bytes(flows, FlowField::kBytes), packets(flows, FlowField::kPackets);
+  const Numbers start(flows, FlowField::kStart), end(flows, FlowField::kEnd);
+  const Numbers port(flows, FlowField::kDstport);
+  const auto sources = flows.addresses(FlowField::kSrcaddr);
+  const auto destinations = flows.addresses(FlowField::kDstaddr);
+  for (std::uint32_t i = 0; i < flows.size; ++i) {
+    if (start.has(i)) {
+      const std::uint64_t at = start.value_or_0(i);
+      first_s_ = first_s_ == 0 ? at : std::min(first_s_, at);
+      last_s_ = std::max({last_s_, at, end.value_or_0(i)});
+    }
+    if (flows.status[i] != parsers::LogStatus::kOk) continue;
+    const bool accepted = flows.action[i] == parsers::Action::kAccept;
+    if (!accepted && flows.action[i] != parsers::Action::kReject) continue;
+    const Traffic traffic{1, packets.value_or_0(i), bytes.value_or_0(i)};
+    (accepted ? accept_ : reject_) += traffic;
+    if (!sources.empty() && flows.present(FlowField::kSrcaddr, i))
+      (accepted ? sources_ : rejected_sources_).add(sources[i], traffic);
+    if (accepted && !destinations.empty() && flows.present(FlowField::kDstaddr, i))
+      destinations_.add(destinations[i], traffic);
+    // The parser refuses ports beyond 65535.
+    if (port.has(i)) (accepted ? ports_ : rejected_ports_)[port.value_or_0(i) % kPorts] += traffic;
+  }
+}
+
+TopList TopTalkers::sources(std::size_t entries_max) const {
+  return make_top("source", sources_.entries(), accept_, entries_max, TopRank::kBytes);
+}
+TopList TopTalkers::destinations(std::size_t entries_max) const {
+  return make_top("destination", destinations_.entries(), accept_, entries_max, TopRank::kBytes);
+}
+TopList TopTalkers::ports(std::size_t entries_max) const {
+  return make_top("port", port_entries(ports_), accept_, entries_max, TopRank::kBytes);
+}
+TopList TopTalkers::rejected_sources(std::size_t entries_max) const {
+  return make_top("rejected_source", rejected_sources_.entries(), reject_, entries_max,
+                  TopRank::kRecords);
+}
+TopList TopTalkers::rejected_ports(std::size_t entries_max) const {
+  return make_top("rejected_port", port_entries(rejected_ports_), reject_, entries_max,
+                  TopRank::kRecords);
+}
+
+parsers::FieldSet TopTalkers::fields_needed() {
+  return {FlowField::kSrcaddr, FlowField::kDstaddr, FlowField::kDstport,
+          FlowField::kPackets, FlowField::kBytes,   FlowField::kStart,
+          FlowField::kEnd,     FlowField::kAction,  FlowField::kLogStatus};
+}
+
+}  // namespace fleetmeter::app

@@ -32,16 +32,6 @@ class ObjectWriter {
     const auto end = std::to_chars(text.data(), text.data() + text.size(), value);
     key(name) += json_string({text.data(), static_cast<std::size_t>(end.ptr - text.data())});
   }
-  template <typename List>
-  void texts(std::string_view name, const List& list) {
-    std::string& out = key(name);
-    out += '[';
-    for (int i = 0; i < list.size(); ++i) {
-      if (i > 0) out += ',';
-      out += json_string(list[i]);
-    }
-    out += ']';
-  }
 
  private:
   std::string& out_;
@@ -111,8 +101,6 @@ std::string event_json(const proto::Event& event) {
   object.text("reason", event.reason());
   object.text("severity", event.severity());
   object.boolean("initial", event.initial());
-  object.texts("notify", event.notify());
-  object.texts("act", event.act());
   if (event.expires_s() != 0) object.text("expires", rfc3339(event.expires_s()));
   if (event.has_alarm()) write_alarm(event.alarm(), object.key("alarm"));
   if (event.has_scaling()) write_scaling(event.scaling(), object.key("scaling"));

@@ -150,13 +150,13 @@ std::string transition_reason(const AlarmRule& rule, std::span<const SeenValue> 
           ? std::string()
           : fmt::format(" {} missing datapoint{} {} treated as [{}].", filled, plural(filled),
                         filled == 1 ? "was" : "were", treated_as(rule.missing));
-  if (values.size() == 1) {
-    return fmt::format("Threshold Crossed: {} out of the last 1 datapoints [{}] was {} {}.{}",
-                       crossed, shown, relation, minimum, gap);
-  }
   if (shown.empty()) {
     return fmt::format("Threshold Crossed: {} out of the last {} datapoints were {} {}.{}", crossed,
                        values.size(), relation, minimum, gap);
+  }
+  if (values.size() == 1) {
+    return fmt::format("Threshold Crossed: {} out of the last 1 datapoints [{}] was {} {}.{}",
+                       crossed, shown, relation, minimum, gap);
   }
   return fmt::format(
       "Threshold Crossed: {} out of the last {} datapoints were {}. The most recent datapoints "

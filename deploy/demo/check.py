@@ -60,7 +60,10 @@ def main(directory):
     sent = {e["id"] for e in events if e["type"] in ("alarm.state_changed", "scaling.decided") and not e.get("initial", False)}
     received = {d["id"].rpartition("-")[0] for d in deliveries}
     same("events delivered", sorted(received), sorted(sent))
-    same("unknown lines in the bill", cost["unknown_lines"], 0)
+    # Traffic to private addresses outside the fleet's VPC pays by a path that the records do not name: shown as unknown.
+    unknown = [line["component"] for e in cost["environments"] for line in e["lines"] if line["amount"] is None]
+    other_private = next(entry["bytes"] for entry in truth["path_classes"] if entry["class"] == "other_private")
+    same("unknown lines in the bill", unknown, ["unclassified transfer"] if other_private > 0 else [])
     if float(cost["total"]) <= 0:
         differences.append("bill")
         print("  DIFFERENT  the bill is empty")

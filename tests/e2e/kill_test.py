@@ -31,7 +31,7 @@ import uuid
 
 START = 1_772_409_600  # 2026-03-02T00:00:00Z, where the generated telemetry begins.
 SECRET = "whsec_" + base64.b64encode(b"kill-test-secret-of-24-b").decode()
-POINTS = ["append.before_commit", "append.after_commit", "outputs.before_commit", "outputs.after_commit", "delivery.before_send",
+POINTS = ["append.before_commit", "append.before_commit", "append.after_commit", "outputs.before_commit", "outputs.after_commit", "delivery.before_send",
           "delivery.after_send", "firehose.before_reply", "source.after_read", "snapshot.before_commit", "snapshot.after_commit"]
 
 CONFIG = """
@@ -221,7 +221,7 @@ def kill_again_and_again(fleet, args, histogram, stop):
         fault = None
         if rng.random() < 0.75:
             point = rng.choice(POINTS)
-            fault = f"{point}:{1 if point.startswith(('delivery', 'snapshot')) else rng.randrange(1, 40)}"
+            fault = f"{point}:{1 if point.startswith(('delivery', 'snapshot')) else rng.randrange(1, 25)}"
         if number == 0 and fleet.process is not None:
             fault = None  # The first one runs already.
         else:
@@ -232,11 +232,12 @@ def kill_again_and_again(fleet, args, histogram, stop):
         if fleet.process.poll() is None:
             fleet.process.send_signal(signal.SIGKILL)
             fleet.process.wait()
-            histogram["outside, outbox waiting" if fleet.pending() > 0 else "outside"] += 1
+            where = "outside"
         elif fleet.process.returncode == -signal.SIGKILL:
-            histogram[fault.rpartition(":")[0]] += 1
+            where = fault.rpartition(":")[0]
         else:
             fail(f"{fleet.name}: ended by itself with {fleet.process.returncode}; see {fleet.dir}/run.log")
+        histogram[where + (", outbox waiting" if fleet.pending() > 0 else "")] += 1
     fleet.start(events=fleet.dir / "events.jsonl")
     stop.set()
 
@@ -282,8 +283,11 @@ def check(fleet, found):
         expired = {row[0] for row in log.execute("SELECT event_id FROM outbox WHERE state = 3")}
         queued = {row[0] for row in log.execute("SELECT event_id FROM outbox")}
     told = {e["id"] for e in events if e["type"] in ("alarm.state_changed", "scaling.decided") and not e.get("initial", False)}
-    if missing := told - got - expired:
-        fail(f"{fleet.name}: {len(missing)} events never reached a receiver, {len(missing & queued)} of them were queued")
+    if missing := queued - got - expired:
+        fail(f"{fleet.name}: {len(missing)} queued events never reached their receiver")
+    # After a catch-up an alarm notifies its net change only (docs/time.md 7); everything else is queued.
+    if len(told - queued) > len(told) // 10:
+        fail(f"{fleet.name}: {len(told - queued)} of {len(told)} events were never queued")
     changes = sum(e["type"] == "alarm.state_changed" and not e.get("initial", False) for e in events)
     decisions = sum(e["type"] == "scaling.decided" for e in events)
     print(f"{fleet.name}: {changes} alarm changes, {decisions} scaling decisions, {len(deliveries)} deliveries of {len(bodies)} ids, "
@@ -296,8 +300,8 @@ def main():
     parser.add_argument("fleetmeter")
     parser.add_argument("workdir")
     parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--minutes", type=int, default=90)
-    parser.add_argument("--rate", type=float, default=72)
+    parser.add_argument("--minutes", type=int, default=120)
+    parser.add_argument("--rate", type=float, default=90)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--changes", type=int, default=20)
     parser.add_argument("--decisions", type=int, default=5)
@@ -338,7 +342,7 @@ def main():
         changes, decisions = [check(fleet, result) for fleet, result in zip(fleets, found)][0]
         if changes < args.changes or decisions < args.decisions:
             fail(f"{changes} alarm changes and {decisions} decisions are too few to show anything")
-        inside = sum(count for where, count in histogram.items() if where != "outside")
+        inside = sum(count for where, count in histogram.items() if where.endswith("outbox waiting") or where.endswith("before_commit"))
         if inside < args.inside * args.kills:
             fail(f"only {inside} of {args.kills} kills came between append and commit or while the outbox was filled")
         for what in ("events", "totals", "bill"):

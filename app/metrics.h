@@ -6,7 +6,7 @@
 
 namespace fleetmeter::app {
 
-/// The counters of a service in the Prometheus text format (docs/metrics.md). Plain structs are
+/// The counters of a service in the Prometheus text format (docs/api.md). Plain structs are
 /// read at the scrape.
 [[nodiscard]] std::string metrics_text(Service& service);
 

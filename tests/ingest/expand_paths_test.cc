@@ -1,0 +1,88 @@
+#include <gmock/gmock.h>
+
+#include "ingest/file_position.h"
+#include "ingest/files_source.h"
+#include "tests/ingest/ingest_fixture.h"
+
+namespace fleetmeter::ingest {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::Folder;
+
+class ExpandPathsTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (const char* name :
+         {"a/x.log", "a/y.txt", "a/b/c/z.log", "q.log", ".hidden.log", "a/.tmp/w.log"})
+      folder_.write(name, "1");
+  }
+  std::vector<std::string> names(const std::vector<std::string>& paths) {
+    std::vector<std::string> full;
+    for (const std::string& path : paths)
+      full.push_back(path == "-" ? path : folder_.path() + "/" + path);
+    const auto found = expand_paths(full);
+    EXPECT_TRUE(found) << found.error().message;
+    std::vector<std::string> shown;
+    for (const std::string& path : *found)
+      shown.push_back(path == "-" ? path : path.substr(folder_.path().size() + 1));
+    return shown;
+  }
+  Folder folder_;
+};
+
+TEST_F(ExpandPathsTest, ADirectoryIsAllFilesBelowButHiddenOnes) {
+  EXPECT_THAT(names({"a"}), ElementsAre("a/b/c/z.log", "a/x.log", "a/y.txt"));
+}
+TEST_F(ExpandPathsTest, TwoStarsAreAnyNumberOfDirectoriesNoneIncluded) {
+  EXPECT_THAT(names({"**/*.log"}), ElementsAre("a/b/c/z.log", "a/x.log", "q.log"));
+  EXPECT_THAT(names({"a/**/z.log"}), ElementsAre("a/b/c/z.log"));
+  EXPECT_THAT(names({"*/**/c/*"}), ElementsAre("a/b/c/z.log"));
+  EXPECT_THAT(names({"a/**"}), ElementsAre("a/b/c/z.log", "a/x.log", "a/y.txt"));
+}
+TEST_F(ExpandPathsTest, OneStarStaysInItsDirectory) {
+  EXPECT_THAT(names({"*.log"}), ElementsAre("q.log"));
+  EXPECT_THAT(names({"a/?.log"}), ElementsAre("a/x.log"));
+}
+TEST_F(ExpandPathsTest, AFileCountsOnceAndInTheOrderThatWasAsked) {
+  EXPECT_THAT(names({"q.log", "-", "a/x.log", "*.log"}), ElementsAre("q.log", "-", "a/x.log"));
+  EXPECT_THAT(names({".hidden.log"}), ElementsAre(".hidden.log"));
+}
+TEST_F(ExpandPathsTest, APathThatMatchesNothingIsNamed) {
+  const auto found = expand_paths({folder_.path("q.log"), "/nowhere/*.gz"});
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, ErrorCode::kNotFound);
+  EXPECT_THAT(found.error().message, ::testing::HasSubstr("/nowhere/*.gz"));
+}
+
+TEST(FilePosition, ComesBackFromItsText) {
+  FilePosition position;
+  position.stream = {123, 456, "version account-id srcaddr"};
+  position.head_bytes = 1024;
+  position.head_hash = 0xffffffffffffffff;
+  position.done = true;
+  position.size = 1ull << 40;
+  const auto back = decode_position(encode(position));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->stream, position.stream);
+  EXPECT_EQ(back->head_bytes, 1024u);
+  EXPECT_EQ(back->head_hash, position.head_hash);
+  EXPECT_TRUE(back->done);
+  EXPECT_EQ(back->size, position.size);
+  for (const char* bad : {"", "2 1 2 3 4 5 6 ", "1 2", "x"})
+    EXPECT_FALSE(decode_position(bad)) << bad;
+}
+
+TEST(FilePosition, KnowsTheNamesThatAwsGives) {
+  EXPECT_TRUE(is_aws_object_name(
+      "123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20180620T1620Z_fe123456.log.gz"));
+  for (const char* other :
+       {"flow.log.gz",
+        "123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20180620T1620Z_fe123456.log.gz.8cA0b1D2",
+        "123456789012_elasticloadbalancing_us-east-1_fl-1_20180620T1620Z_fe.log.gz",
+        "x_vpcflowlogs_us-east-1_fl-1234abcd_20180620T1620Z_fe123456.log.gz"})
+    EXPECT_FALSE(is_aws_object_name(other)) << other;
+}
+
+}  // namespace
+}  // namespace fleetmeter::ingest

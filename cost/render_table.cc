@@ -1,7 +1,7 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
-
-#include <fmt/format.h>
 
 #include "cost/render_text.h"
 
@@ -15,8 +15,9 @@ const Row kHeader{"Resource", "Component", "Scope", "Quantity", "Unit", "Price",
 
 Row row_of(const Line& line) {
   Cells cells = cells_of(line);
-  return {std::move(cells.resource), std::move(cells.component), std::move(cells.scope), std::move(cells.quantity),
-          std::move(cells.unit),     std::move(cells.price),     std::move(cells.amount), std::move(cells.source)};
+  return {std::move(cells.resource), std::move(cells.component), std::move(cells.scope),
+          std::move(cells.quantity), std::move(cells.unit),      std::move(cells.price),
+          std::move(cells.amount),   std::move(cells.source)};
 }
 
 void put_row(std::string& out, const Row& row, const std::array<std::size_t, kColumns>& widths) {
@@ -39,30 +40,44 @@ void put_environment(std::string& out, const EnvironmentReport& environment, boo
     widths[i] = kHeader[i].size();
     for (const Row& row : rows) widths[i] = std::max(widths[i], display_width(row[i]));
   }
-  out += fmt::format("\n{}{}{}\n", color ? "\033[1m" : "", clean(environment.environment), color ? "\033[0m" : "");
+  out += fmt::format("\n{}{}{}\n", color ? "\033[1m" : "", clean(environment.environment),
+                     color ? "\033[0m" : "");
   put_row(out, kHeader, widths);
-  for (const Row& row : rows) put_row(out, row, widths);
-  out += fmt::format("Total of {}: {} USD", clean(environment.environment), to_cents(environment.total));
-  if (environment.stated_total != environment.total) out += fmt::format(", of which stated {} USD", to_cents(environment.stated_total));
-  out += '\n';
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (i > 0 && environment.lines[i - 1].scope == "stated" &&
+        environment.lines[i].scope == "added") {
+      out += fmt::format("Stated: {} USD; not stated, and added here:\n",
+                         to_cents(environment.stated_total));
+    }
+    put_row(out, rows[i], widths);
+  }
+  out += fmt::format("Total of {}: {} USD\n", clean(environment.environment),
+                     to_cents(environment.total));
 }
 
 }  // namespace
 
 std::string render_table(const Report& report, bool color) {
-  std::string out = fmt::format("Cost {}{}{}, {} h, list prices in {}\n", report.basis == "estimate" ? "estimate" : "to date",
-                                report.month.empty() ? "" : " of ", clean(report.month), report.hours, report.currency);
-  for (const EnvironmentReport& environment : report.environments) put_environment(out, environment, color);
-  out += fmt::format("\n{}Total: {} USD{}", color ? "\033[1m" : "", to_cents(report.total), color ? "\033[0m" : "");
+  std::string out = fmt::format(
+      "Cost {}{}{}, {} h, list prices in {}\n", report.basis == "estimate" ? "estimate" : "to date",
+      report.month.empty() ? "" : " of ", clean(report.month), report.hours, report.currency);
+  for (const EnvironmentReport& environment : report.environments)
+    put_environment(out, environment, color);
+  out += fmt::format("\n{}Total: {} USD{}", color ? "\033[1m" : "", to_cents(report.total),
+                     color ? "\033[0m" : "");
   if (report.stated_total != report.total) {
-    out += fmt::format(" (stated {}, added {})", to_cents(report.stated_total), to_cents(report.total - report.stated_total));
+    out += fmt::format(" (stated {}, added {})", to_cents(report.stated_total),
+                       to_cents(report.total - report.stated_total));
   }
   out += '\n';
   if (report.unknown_lines > 0) {
-    out += fmt::format("\n{} {} unknown and in no total:\n", report.unknown_lines, report.unknown_lines == 1 ? "line is" : "lines are");
+    out += fmt::format("\n{} {} unknown and in no total:\n", report.unknown_lines,
+                       report.unknown_lines == 1 ? "line is" : "lines are");
     for (const EnvironmentReport& environment : report.environments) {
       for (const Line& line : environment.lines) {
-        if (!line.amount) out += fmt::format("  {} {}: {}\n", clean(line.resource), clean(line.component), clean(line.reason));
+        if (!line.amount)
+          out += fmt::format("  {} {}: {}\n", clean(line.resource), clean(line.component),
+                             clean(line.reason));
       }
     }
   }

@@ -1,8 +1,8 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <tuple>
-
-#include <fmt/format.h>
 
 #include "cost/draft.h"
 
@@ -18,14 +18,17 @@ struct Pool {
 };
 
 /// The free allowance goes to the pools of its key in the order of their regions, one after the other.
-void allow_free(const PriceBook& prices, std::map<std::tuple<std::string, std::string, std::int64_t>, Pool>& pools) {
+void allow_free(const PriceBook& prices,
+                std::map<std::tuple<std::string, std::string, std::int64_t>, Pool>& pools) {
   std::map<std::string, Quantity> left;
   for (auto& [key, pool] : pools) {
     const std::string& price_key = std::get<0>(key);
     const FreeAllowance* allowance = prices.free_allowance(price_key);
     if (allowance == nullptr) continue;
-    Quantity& rest = left.try_emplace(allowance->per_region ? price_key + "@" + std::get<1>(key) : price_key,
-                                      allowance->quantity).first->second;
+    Quantity& rest =
+        left.try_emplace(allowance->per_region ? price_key + "@" + std::get<1>(key) : price_key,
+                         allowance->quantity)
+            .first->second;
     pool.free = std::min(rest, pool.quantity);
     rest = rest - pool.free;
   }
@@ -40,9 +43,11 @@ std::vector<PriceTier> times(std::vector<PriceTier> tiers, std::int64_t factor) 
 /// taking what rounding leaves.
 void price_pool(const Pool& pool, const std::vector<Draft>& drafts, std::vector<Line>& lines) {
   const std::vector<PriceTier> tiers = times(pool.price->tiers, pool.factor);
-  const bool one_rate = pool.free == Quantity{} && (tiers.size() == 1 || pool.quantity <= tiers[1].from);
+  const bool one_rate =
+      pool.free == Quantity{} && (tiers.size() == 1 || pool.quantity <= tiers[1].from);
   const Money total = tiered_cost(tiers, pool.quantity - pool.free);
-  const Money blended = pool.quantity > Quantity{} && !one_rate ? unit_price(total, pool.quantity) : tiers.front().price;
+  const Money blended = pool.quantity > Quantity{} && !one_rate ? unit_price(total, pool.quantity)
+                                                                : tiers.front().price;
   Money spread;
   for (std::size_t i = 0; i < pool.members.size(); ++i) {
     Line& line = lines[pool.members[i]];
@@ -56,14 +61,17 @@ void price_pool(const Pool& pool, const std::vector<Draft>& drafts, std::vector<
     }
     Money part = share(total, *quantity, pool.quantity);
     spread += part;
-    const bool last = std::none_of(pool.members.begin() + static_cast<std::ptrdiff_t>(i) + 1, pool.members.end(),
-                                   [&drafts](std::size_t at) { return drafts[at].quantity.has_value(); });
+    const bool last =
+        std::none_of(pool.members.begin() + static_cast<std::ptrdiff_t>(i) + 1, pool.members.end(),
+                     [&drafts](std::size_t at) { return drafts[at].quantity.has_value(); });
     if (last) part += total - spread;
     line.amount = part;
     if (pool.free > Quantity{}) {
-      line.reason = fmt::format("list price {} after {} {} free", to_decimal(tiers.front().price), to_decimal(pool.free), line.unit);
+      line.reason = fmt::format("list price {} after {} {} free", to_decimal(tiers.front().price),
+                                to_decimal(pool.free), line.unit);
     } else {
-      line.reason = fmt::format("mean price of the tiers for {} {} of all environments", to_decimal(pool.quantity), line.unit);
+      line.reason = fmt::format("mean price of the tiers for {} {} of all environments",
+                                to_decimal(pool.quantity), line.unit);
     }
   }
 }
@@ -81,7 +89,8 @@ Line line_of(const Draft& draft) {
 
 bool is_stated(const StatedLine& stated, const std::string& environment, const Line& line) {
   return (stated.environment.empty() || stated.environment == environment) &&
-         matches_pattern(stated.resource, line.resource) && matches_pattern(stated.component, line.component);
+         matches_pattern(stated.resource, line.resource) &&
+         matches_pattern(stated.component, line.component);
 }
 
 /// Sets the lines' scope by the document's list and tells where its figures differ from ours.
@@ -100,15 +109,20 @@ void compare_with_document(const UsageFile& file, Report& report) {
         break;  // The first entry that matches has it, so that no line is compared twice.
       }
     }
+    // What the document states comes first, then what it left out.
+    std::ranges::stable_partition(environment.lines,
+                                  [](const Line& line) { return line.scope == "stated"; });
   }
   for (std::size_t i = 0; i < sums.size(); ++i) {
     const StatedLine& stated = file.stated()[i];
     if (!met[i]) {
-      report.warnings.push_back(fmt::format("{}: stated line '{}' '{}' matches nothing in this report", file.name(),
-                                            stated.resource, stated.component));
+      report.warnings.push_back(
+          fmt::format("{}: stated line '{}' '{}' matches nothing in this report", file.name(),
+                      stated.resource, stated.component));
     } else if (stated.amount && to_cents(*stated.amount) != to_cents(sums[i])) {
-      report.warnings.push_back(fmt::format("stated {} for '{}' '{}', exact {}", to_cents(*stated.amount),
-                                            stated.resource, stated.component, to_cents(sums[i])));
+      report.warnings.push_back(fmt::format("stated {} for '{}' '{}', exact {}",
+                                            to_cents(*stated.amount), stated.resource,
+                                            stated.component, to_cents(sums[i])));
     }
   }
 }
@@ -141,9 +155,10 @@ Report settle(const ReportOptions& options, const PriceBook& prices, const Usage
     if (draft.price_key.empty()) continue;
     const Price* price = prices.find(draft.region, draft.price_key);
     if (price == nullptr) {
-      lines[i].reason = draft.region.empty()
-                            ? fmt::format("price_not_found: the region of {} is not known", draft.resource)
-                            : fmt::format("price_not_found: no price of {} in {}", draft.price_key, draft.region);
+      lines[i].reason =
+          draft.region.empty()
+              ? fmt::format("price_not_found: the region of {} is not known", draft.resource)
+              : fmt::format("price_not_found: no price of {} in {}", draft.price_key, draft.region);
       continue;
     }
     Pool& pool = pools[{draft.price_key, draft.region, draft.price_factor}];
@@ -167,7 +182,8 @@ Report settle(const ReportOptions& options, const PriceBook& prices, const Usage
     environment.environment = name;
     environment.lines.push_back(std::move(lines[i]));
   }
-  for (auto& [name, environment] : environments) report.environments.push_back(std::move(environment));
+  for (auto& [name, environment] : environments)
+    report.environments.push_back(std::move(environment));
   if (usage_file != nullptr) compare_with_document(*usage_file, report);
   add_up(report);
   return report;

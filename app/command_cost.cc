@@ -136,9 +136,9 @@ Result<std::chrono::year_month> month_of(const CostOptions& options, const Input
     return *month;
   }
   if (basis == Basis::kToDate) {
-    auto newest = newest_month(inputs.cost_db);
-    if (!newest) return std::move(newest).error();
-    if (*newest) return **newest;
+    const auto months = months_of(inputs.cost_db);
+    if (!months) return months.error();
+    if (!months->empty()) return months->back();
   }
   auto clock = make_clock();
   if (!clock) return std::move(clock).error();

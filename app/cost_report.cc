@@ -1,9 +1,9 @@
 #include "app/cost_report.h"
 
-#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <limits>
+#include <set>
 
 #include "cost/usage_store.h"
 
@@ -48,16 +48,16 @@ MonthHours hours_of(year_month month) noexcept {
   return {hour(month), hour(month + std::chrono::months{1})};
 }
 
-Result<std::optional<year_month>> newest_month(const std::string& cost_db) {
+Result<std::vector<year_month>> months_of(const std::string& cost_db) {
   auto store = cost::UsageStore::open_read_only(cost_db);
   if (!store) return std::move(store).error();
   // Every commit adds a volume to its hour, so the flows need not be read.
   const auto usage = (*store)->usage(0, std::numeric_limits<std::uint32_t>::max());
   if (!usage) return usage.error();
-  if (usage->empty()) return std::optional<year_month>{};
-  const auto newest = std::max_element(
-      usage->begin(), usage->end(), [](const auto& a, const auto& b) { return a.hour < b.hour; });
-  return std::optional{month_of(std::int64_t{newest->hour} * 3600)};
+  std::set<year_month> months;
+  for (const cost::HourlyUsage& entry : *usage)
+    months.insert(month_of(std::int64_t{entry.hour} * 3600));
+  return std::vector<year_month>(months.begin(), months.end());
 }
 
 Result<cost::Report> report_of(const cost::ReportOptions& options, const cost::PriceBook& prices,

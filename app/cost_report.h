@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "aggregator/inventory.h"
 #include "cost/price_book.h"
@@ -25,9 +26,8 @@ struct MonthHours {
 };
 [[nodiscard]] MonthHours hours_of(std::chrono::year_month month) noexcept;
 
-/// The newest month that a cost.db speaks of; nullopt = it is empty.
-[[nodiscard]] Result<std::optional<std::chrono::year_month>> newest_month(
-    const std::string& cost_db);
+/// The months that a cost.db speaks of, oldest first.
+[[nodiscard]] Result<std::vector<std::chrono::year_month>> months_of(const std::string& cost_db);
 
 /// The report of `options.month` with the usage that cost.db holds of it; an estimate reads no
 /// cost.db.

@@ -1,0 +1,193 @@
+// Sub-commands as a user types them: arguments in, exit code and output out.
+#include "app/command.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace fleetmeter::app {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+constexpr const char* kRecord =
+    "2 123456789012 eni-1 10.0.1.1 203.0.113.9 40000 443 6 2 300 1734718982 1734719013 ACCEPT OK\n";
+
+struct Outcome {
+  int exit_code = 0;
+  std::string out, err;
+};
+
+class CommandTest : public testing::Test {
+ protected:
+  CommandTest() {
+    directory_ =
+        fs::temp_directory_path() / ("fleetmeter-command-" + std::to_string(getpid()) + "-" +
+                                     testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::create_directories(directory_);
+  }
+  ~CommandTest() override { fs::remove_all(directory_); }
+
+  std::string path(const std::string& name) const { return (directory_ / name).string(); }
+  std::string write(const std::string& name, const std::string& text) const {
+    std::ofstream(path(name), std::ios::binary) << text;
+    return path(name);
+  }
+  static Outcome type(int (*command)(const CommandLine&), std::vector<std::string> arguments) {
+    testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
+    Outcome outcome;
+    outcome.exit_code = command({std::move(arguments)});
+    std::fflush(stdout);
+    outcome.out = testing::internal::GetCapturedStdout();
+    outcome.err = testing::internal::GetCapturedStderr();
+    return outcome;
+  }
+
+ private:
+  fs::path directory_;
+};
+
+TEST_F(CommandTest, FlowsPrintsDataOnStdoutAndDropsOnStderr) {
+  const std::string file = write("flow.log", std::string(kRecord) + "broken line\n");
+  const Outcome outcome = type(command_flows, {file});
+  EXPECT_EQ(outcome.exit_code, kExitDone);
+  EXPECT_THAT(outcome.out, HasSubstr("203.0.113.9"));
+  EXPECT_THAT(outcome.err, HasSubstr("1 flow log lines dropped: field_count 1"));
+  EXPECT_EQ(type(command_flows, {file, "--strict"}).exit_code, kExitPartly);
+  EXPECT_EQ(type(command_flows, {write("good.log", kRecord), "--strict"}).exit_code, kExitDone);
+}
+
+TEST_F(CommandTest, FlowsPrintsEveryFormat) {
+  const std::string file = write("flow.log", kRecord);
+  EXPECT_THAT(type(command_flows, {file, "--format", "json"}).out, StartsWith("{\"schema\":1,"));
+  EXPECT_THAT(type(command_flows, {file, "--format", "csv"}).out,
+              HasSubstr("\naction,accept,1,2,300\n"));
+  EXPECT_THAT(type(command_flows, {file, "--format", "markdown"}).out,
+              HasSubstr("\n## Top destination ports\n"));
+  EXPECT_THAT(type(command_flows, {file, "--format", "html"}).out, StartsWith("<!doctype html>"));
+  EXPECT_EQ(type(command_flows, {file, "--format", "xml"}).exit_code, kExitUsage);
+}
+
+TEST_F(CommandTest, FlowsShowsOneListAlone) {
+  const Outcome outcome =
+      type(command_flows, {write("flow.log", kRecord), "--by", "port", "--format", "csv"});
+  EXPECT_THAT(outcome.out, HasSubstr("top_port,443,1,2,300"));
+  EXPECT_EQ(outcome.out.find("top_source"), std::string::npos);
+  EXPECT_EQ(type(command_flows, {path("flow.log"), "--by", "colour"}).exit_code, kExitUsage);
+}
+
+TEST_F(CommandTest, FlowsReadsTheOthersWhenOneFileIsBad) {
+  const std::string good = write("a.log", kRecord);
+  const std::string bad = write("b.parquet", "PAR1 and more of it PAR1");
+  const Outcome outcome = type(command_flows, {good, bad, "--format", "json"});
+  EXPECT_EQ(outcome.exit_code, kExitPartly);
+  EXPECT_THAT(outcome.out, HasSubstr("\"total\":1,"));
+  EXPECT_THAT(outcome.out, HasSubstr("\"file\":\"" + bad + "\",\"error\":\"is Parquet"));
+  EXPECT_THAT(outcome.err, HasSubstr(bad + ": is Parquet"));
+}
+
+TEST_F(CommandTest, FlowsFailsWhenNothingCouldBeRead) {
+  const Outcome parquet = type(command_flows, {write("b.parquet", "PAR1 and more of it PAR1")});
+  EXPECT_EQ(parquet.exit_code, kExitUsage);
+  EXPECT_EQ(parquet.out, "");
+  EXPECT_EQ(type(command_flows, {path("absent.log")}).exit_code, kExitUsage);
+  EXPECT_EQ(type(command_flows, {}).exit_code, kExitUsage);
+  const Outcome prose = type(command_flows, {write("prose.txt", "dear reader\n")});
+  EXPECT_EQ(prose.exit_code, kExitUsage);
+  EXPECT_THAT(prose.err, HasSubstr("--flow-format"));
+}
+
+TEST_F(CommandTest, EveryHelpShowsExamples) {
+  for (auto* command :
+       {command_flows, command_cost, command_generate, command_receive, command_version}) {
+    const Outcome outcome = type(command, {"--help"});
+    EXPECT_EQ(outcome.exit_code, kExitDone);
+    EXPECT_THAT(outcome.out, HasSubstr("\nExamples:\n  "));
+  }
+}
+
+TEST_F(CommandTest, GenerateWritesWhatFlowsReads) {
+  const std::string fleet = path("fleet");
+  const Outcome made = type(
+      command_generate, {"--out", fleet, "--machines", "4", "--duration", "30m", "--no-incidents"});
+  ASSERT_EQ(made.exit_code, kExitDone) << made.err;
+  EXPECT_THAT(made.out, HasSubstr("flow log lines"));
+  EXPECT_TRUE(fs::exists(fleet + "/truth.json"));
+  const Outcome read = type(command_flows, {"--strict", fleet + "/telemetry"});
+  EXPECT_EQ(read.exit_code, kExitDone) << read.err;
+}
+
+TEST_F(CommandTest, GenerateNamesTheBadOption) {
+  const std::pair<std::vector<std::string>, const char*> cases[] = {
+      {{"--duration", "90"}, "--duration"},         {{"--start", "yesterday"}, "--start"},
+      {{"--metrics", "xml"}, "--metrics"},          {{"--delivery", "pigeon"}, "--delivery"},
+      {{"--incident", "flood@20+5"}, "flood@20+5"}, {{"--from-csv", "nab"}, "--from-csv"}};
+  for (auto [arguments, name] : cases) {
+    arguments.insert(arguments.end(), {"--out", path("fleet")});
+    const Outcome outcome = type(command_generate, arguments);
+    EXPECT_EQ(outcome.exit_code, kExitUsage) << name;
+    EXPECT_THAT(outcome.err, HasSubstr(name));
+  }
+  EXPECT_FALSE(fs::exists(path("fleet")));
+}
+
+TEST_F(CommandTest, GenerateConvertsSeriesToOneFileOrToOneEach) {
+  const std::string csv = "timestamp,value\n2014-02-14 14:30:00,0.132\n2014-02-14 14:35:00,0.134\n";
+  const std::string a = write("ec2_cpu_utilization_5f5533.csv", csv);
+  const std::string b = write("ec2_cpu_utilization_24ae8d.csv", csv);
+  ASSERT_EQ(
+      type(command_generate, {"--from-csv", "nab", a, b, "--out", path("all.json")}).exit_code,
+      kExitDone);
+  EXPECT_THAT(type(command_flows, {path("all.json"), "--format", "json"}).out,
+              HasSubstr("\"datapoints\":4,"));
+  ASSERT_EQ(type(command_generate, {"--from-csv", "nab", a, b, "--out", path("each/")}).exit_code,
+            kExitDone);
+  EXPECT_TRUE(fs::exists(path("each/ec2_cpu_utilization_24ae8d.json")));
+}
+
+TEST_F(CommandTest, ReceiveNeedsASecretOrTheWordThatItNeedsNone) {
+  EXPECT_EQ(type(command_receive, {}).exit_code, kExitUsage);
+  EXPECT_THAT(type(command_receive, {"--secret-env", "FLEETMETER_ABSENT"}).err,
+              HasSubstr("FLEETMETER_ABSENT is not set"));
+  EXPECT_THAT(type(command_receive, {"--no-verify", "--listen", "9000"}).err,
+              HasSubstr("--listen"));
+}
+
+TEST_F(CommandTest, CostNamesWhatIsMissing) {
+  EXPECT_THAT(type(command_cost, {}).err, HasSubstr("there is: report"));
+  EXPECT_THAT(type(command_cost, {"dance"}).err, HasSubstr("`dance` is not a verb"));
+  EXPECT_THAT(type(command_cost, {"report"}).err, HasSubstr("nothing to price"));
+  const std::string inventory = write("i.yaml", "vpc_cidr: 10.0.0.0/16\n");
+  const auto with = [&](std::string option, std::string value) {
+    return type(command_cost,
+                {"report", "--inventory", inventory, std::move(option), std::move(value)});
+  };
+  EXPECT_THAT(with("--month", "2026-13").err, HasSubstr("--month"));
+  EXPECT_THAT(with("--basis", "guess").err, HasSubstr("--basis"));
+  EXPECT_THAT(with("--basis", "to-date").err, HasSubstr("cost.db"));
+  EXPECT_THAT(with("--hours", "800").err, HasSubstr("--hours"));
+  EXPECT_THAT(with("--assume", "os=beos").err, HasSubstr("--assume"));
+  EXPECT_THAT(with("--free-tier", "often").err, HasSubstr("--free-tier"));
+  EXPECT_EQ(with("--free-tier", "always").exit_code, kExitDone);
+  EXPECT_EQ(with("--month", "2026-11").exit_code, kExitDone);
+}
+
+TEST_F(CommandTest, CostWritesAFileInTheFormatOfItsName) {
+  const std::string inventory = write("i.yaml", "vpc_cidr: 10.0.0.0/16\n");
+  const std::string out = path("report.json");
+  const Outcome outcome =
+      type(command_cost, {"report", "--inventory", inventory, "--month", "2026-11", "--out", out});
+  ASSERT_EQ(outcome.exit_code, kExitDone) << outcome.err;
+  std::string text;
+  std::getline(std::ifstream(out), text, '\0');
+  EXPECT_THAT(text, HasSubstr("\"schema\""));
+  EXPECT_THAT(text, HasSubstr("2026-11"));
+}
+
+}  // namespace
+}  // namespace fleetmeter::app

@@ -1,0 +1,177 @@
+#include "app/flow_summary.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "app/top_talkers.h"
+
+namespace fleetmeter::app {
+namespace {
+
+constexpr const char* kTopology = R"(
+vpc_cidr: 10.0.0.0/16
+subnets:
+  - { name: a, cidr: 10.0.1.0/24, az: us-east-1a }
+  - { name: b, cidr: 10.0.2.0/24, az: us-east-1b }
+)";
+constexpr const char* kGateway = "interfaces: [{ id: eni-nat, role: nat }]\n";
+
+/// One line of the default format from its columns that matter here.
+std::string line(const std::string& interface, const std::string& from, const std::string& to,
+                 int port, int packets, int bytes, const std::string& action = "ACCEPT") {
+  return "2 123456789012 " + interface + " " + from + " " + to + " 40000 " + std::to_string(port) +
+         " 6 " + std::to_string(packets) + " " + std::to_string(bytes) + " 1734718982 1734719013 " +
+         action + " OK\n";
+}
+
+const std::string kQuiet = "2 123456789012 eni-1 - - - - - - - 1734718982 1734719013 - NODATA\n";
+const std::string kSkipped =
+    "2 123456789012 eni-1 - - - - - - - 1734718900 1734719013 - SKIPDATA\n";
+
+FlowSummary summarize(const std::string& text, const std::vector<const char*>& inventory = {},
+                      std::size_t top = 10) {
+  std::vector<std::pair<std::string, std::string>> named;
+  for (const char* yaml : inventory)
+    named.emplace_back("i" + std::to_string(named.size()) + ".yaml", yaml);
+  std::vector<aggregator::Inventory::Problem> warnings;
+  auto parsed = aggregator::Inventory::parse(named, {}, warnings);
+  EXPECT_TRUE(parsed.has_value());
+  FlowReader reader(*parsed, "");
+  parsers::DecoderOptions options;
+  options.fields = FlowReader::fields_needed();
+  parsers::Decoder decoder(options, reader);
+  decoder.feed(text);
+  EXPECT_TRUE(decoder.finish());
+  return reader.summarize(decoder.counts(), top_keys(), top);
+}
+
+const TopList& list(const FlowSummary& summary, const std::string& by) {
+  for (const TopList& top : summary.top) {
+    if (top.by == by) return top;
+  }
+  ADD_FAILURE() << by;
+  return summary.top.front();
+}
+
+TEST(FlowSummary, CountsEveryLineOnceByItsStatus) {
+  const FlowSummary summary =
+      summarize(line("eni-1", "10.0.1.1", "10.0.2.1", 443, 1, 100) +
+                line("eni-1", "198.51.100.1", "10.0.1.1", 22, 1, 40, "REJECT") + kQuiet + kSkipped +
+                "not a flow record\n");
+  EXPECT_EQ(summary.records(), 5u);
+  EXPECT_EQ(summary.counts.flows.ok, 2u);
+  EXPECT_EQ(summary.malformed(), 1u);
+  EXPECT_EQ(summary.accept, (Traffic{1, 1, 100}));
+  EXPECT_EQ(summary.reject, (Traffic{1, 1, 40}));
+  EXPECT_EQ(summary.first_s, 1734718900u);
+  EXPECT_EQ(summary.last_s, 1734719013u);
+  EXPECT_TRUE(summary.anything_dropped());
+}
+
+TEST(FlowSummary, PathClassesAddUpToWhatWasAccepted) {
+  const FlowSummary summary = summarize(line("eni-1", "10.0.1.1", "10.0.1.2", 443, 1, 100) +
+                                            line("eni-1", "10.0.1.1", "10.0.2.1", 443, 2, 200) +
+                                            line("eni-1", "10.0.1.1", "203.0.113.9", 443, 3, 400) +
+                                            line("eni-1", "10.0.1.1", "10.0.77.1", 443, 4, 800) +
+                                            line("eni-1", "10.0.1.1", "172.16.0.1", 443, 5, 1600),
+                                        {kTopology});
+  std::vector<std::uint64_t> bytes;
+  for (const Traffic& traffic : summary.path_classes) bytes.push_back(traffic.bytes);
+  EXPECT_THAT(bytes, testing::ElementsAre(100, 200, 800, 1600, 400, 0));
+  EXPECT_EQ(std::accumulate(bytes.begin(), bytes.end(), std::uint64_t{0}), summary.accept.bytes);
+}
+
+TEST(FlowSummary, RecordsWithoutStartAreUnclassifiedNotLost) {
+  std::vector<aggregator::Inventory::Problem> warnings;
+  FlowReader reader(aggregator::Inventory::empty({}), "");
+  parsers::DecoderOptions options;
+  options.flow_format = "srcaddr dstaddr bytes packets action log-status";
+  parsers::Decoder decoder(options, reader);
+  decoder.feed("10.0.1.1 10.0.2.1 500 5 ACCEPT OK\n");
+  ASSERT_TRUE(decoder.finish());
+  const FlowSummary summary = reader.summarize(decoder.counts(), top_keys(), 10);
+  EXPECT_EQ(summary.counts.flows.unwindowed, 1u);
+  EXPECT_EQ(summary.path_classes.back(), (Traffic{1, 5, 500}));
+  EXPECT_FALSE(summary.anything_dropped());
+  EXPECT_EQ(summary.first_s, 0u);
+}
+
+TEST(FlowSummary, NatTrafficBelongsToThePrivateAddressBehindTheGateway) {
+  const std::string text = line("eni-nat", "10.0.1.1", "10.0.2.254", 443, 3, 300) +
+                           line("eni-nat", "10.0.2.254", "203.0.113.9", 443, 3, 300) +
+                           line("eni-nat", "10.0.2.254", "10.0.1.2", 443, 7, 900) +
+                           line("eni-nat", "203.0.113.9", "10.0.2.254", 443, 7, 900);
+  const FlowSummary summary = summarize(text, {kTopology, kGateway});
+  EXPECT_EQ(summary.charges.at(cost::Charge::kNatProcessing), 1200u);
+  const TopList& nat = list(summary, "nat");
+  ASSERT_EQ(nat.entries.size(), 3u);
+  EXPECT_EQ(nat.entries[0].key, "10.0.1.2");
+  EXPECT_EQ(nat.entries[0].traffic, (Traffic{1, 7, 900}));
+  EXPECT_EQ(nat.entries[1].key, "10.0.1.1");
+  EXPECT_EQ(nat.entries[1].traffic, (Traffic{1, 3, 300}));
+  EXPECT_TRUE(nat.entries[2].remainder);
+  EXPECT_EQ(nat.entries[2].traffic, Traffic{});
+  EXPECT_EQ(list(summary, "nat_gateway").entries[0].key, "eni-nat");
+  EXPECT_EQ(list(summary, "owner").entries[0].key, "eni-nat");
+}
+
+TEST(FlowSummary, EveryListAddsUpWithItsRemainder) {
+  std::string text;
+  for (int i = 1; i <= 20; ++i) {
+    const std::string peer = "198.51.100." + std::to_string(i);
+    text += line("eni-" + std::to_string(i), "10.0.1.1", peer, 1000 + i, i, 10 * i);
+    text += line("eni-1", peer, "10.0.1.1", i, 1, 40, "REJECT");
+  }
+  const FlowSummary summary = summarize(text, {}, 3);
+  for (const char* by : {"interface", "owner", "source", "destination", "port"}) {
+    Traffic sum;
+    for (const TopEntry& entry : list(summary, by).entries) sum += entry.traffic;
+    EXPECT_EQ(sum, summary.accept) << by;
+  }
+  EXPECT_EQ(list(summary, "destination").entries.size(), 4u);
+  EXPECT_EQ(list(summary, "destination").entries[0].key, "198.51.100.20");
+  EXPECT_EQ(list(summary, "port").entries[0].key, "1020");
+  EXPECT_EQ(list(summary, "rejected_source").entries.back().traffic.records, 17u);
+}
+
+TEST(TopTalkers, AddressesBeyondTheLimitAreOther) {
+  AddressTraffic traffic(2);
+  for (std::uint64_t i = 1; i <= 5; ++i) traffic.add({0, 0xffff'0a00'0000 + i}, {1, 1, 100});
+  traffic.add({0, 0xffff'0a00'0001}, {1, 1, 1});
+  const auto entries = traffic.entries();
+  ASSERT_EQ(entries.size(), 3u);
+  EXPECT_EQ(entries[0].key, "10.0.0.1");
+  EXPECT_EQ(entries[0].traffic.bytes, 101u);
+  EXPECT_EQ(entries[2].key, "other");
+  EXPECT_EQ(entries[2].traffic, (Traffic{3, 3, 300}));
+}
+
+TEST(FlowSummaryJson, HoldsExactlyTheDocumentedKeys) {
+  const std::string json =
+      flow_summary_json(summarize(line("eni-1", "10.0.1.1", "203.0.113.9", 443, 2, 300) + kQuiet));
+  EXPECT_THAT(json,
+              testing::StartsWith(
+                  R"({"schema":1,"records":{"total":2,"ok":1,"nodata":1,"skipdata":0,)"
+                  R"("malformed":0,"headers":0,"unwindowed":0,"malformed_by_reason":{}},)"
+                  R"("accept":{"records":1,"packets":2,"bytes":300},)"
+                  R"("reject":{"records":0,"packets":0,"bytes":0},)"
+                  R"("path_classes":[{"class":"same_az","records":0,"packets":0,"bytes":0},)"));
+  EXPECT_THAT(json, testing::HasSubstr(R"("charges":[{"charge":"internet_egress","bytes":300}])"));
+  EXPECT_THAT(
+      json,
+      testing::HasSubstr(
+          R"({"by":"port","key":"443","remainder":false,"records":1,"packets":2,"bytes":300})"));
+  EXPECT_THAT(
+      json, testing::HasSubstr(
+                R"({"by":"port","key":null,"remainder":true,"records":0,"packets":0,"bytes":0})"));
+  EXPECT_THAT(json,
+              testing::EndsWith(
+                  R"("time":{"first":"2024-12-20T18:23:02Z","last":"2024-12-20T18:23:33Z"},)"
+                  R"("files":[],"late":0,"datapoints":0,"datapoints_malformed":0,)"
+                  R"("datapoints_malformed_by_reason":{},"payloads_dropped":{},"dropped":{}})"));
+}
+
+}  // namespace
+}  // namespace fleetmeter::app

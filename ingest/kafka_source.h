@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -63,12 +64,28 @@ struct EnvironmentPartition {
 
 /// The aggregate log over Kafka, evaluator side: member of the group of the aggregate topic;
 /// outputs, appended records (ticks) and consumer offsets commit in one transaction, so a fenced
-/// owner can write none of them. Readers are read_committed. `on_assigned` / `on_revoked` run on
-/// the thread that calls wait() or read().
+/// owner can write none of them. Readers are read_committed. A call on a partition that is not
+/// owned is kFenced. The callbacks run on a thread of the log: `on_assigned` must return soon (it
+/// may not call the log), `on_revoked` once nobody works on the partition any more; until it
+/// returns commits of that partition may still pass.
 struct KafkaLogCallbacks {
   std::function<void(aggregator::LogPartition)> on_assigned, on_revoked;
 };
 [[nodiscard]] Result<std::unique_ptr<aggregator::AggregateLog>> open_kafka_log(
     const Clock& clock, KafkaLogOptions options, KafkaLogCallbacks callbacks);
+
+/// Reads any partition of the aggregate topic, owned or not: for views over all shards, such as the
+/// bill. One thread.
+class KafkaLogReader {
+ public:
+  virtual ~KafkaLogReader() = default;
+  [[nodiscard]] virtual std::int32_t partitions() const = 0;
+  /// As AggregateLog::read.
+  virtual Result<std::vector<aggregator::LogEntry>> read(aggregator::LogPartition partition,
+                                                         aggregator::LogPosition after,
+                                                         std::size_t records_max) = 0;
+};
+[[nodiscard]] Result<std::unique_ptr<KafkaLogReader>> open_kafka_log_reader(
+    const KafkaLogOptions& options);
 
 }  // namespace fleetmeter::ingest

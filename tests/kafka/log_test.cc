@@ -1,0 +1,164 @@
+#include "tests/aggregator/log_contract.h"
+
+#include "ingest/kafka_snapshots.h"
+#include "proto/kafka.pb.h"
+#include "tests/kafka/kafka_fixture.h"
+
+// The aggregate log's contract on the Kafka store, on a real broker, and what only this store has.
+namespace fleetmeter::aggregator {
+namespace {
+
+using ingest::eventually;
+using ingest::fresh_prefix;
+
+constexpr std::int64_t kStart = 1'700'000'000'000;
+
+ingest::KafkaLogOptions options_for(const std::string& prefix, const std::string& instance,
+                                    const std::string& state_dir) {
+  ingest::KafkaLogOptions options;
+  options.connection.brokers = ingest::test_brokers();
+  options.prefix = prefix;
+  options.partitions = 1;
+  options.instance = instance;
+  options.state_dir = state_dir;
+  options.session_timeout_ms = 2000;
+  options.transaction_timeout_ms = 5000;
+  return options;
+}
+
+class KafkaHarness final : public LogHarness {
+ public:
+  std::unique_ptr<AggregateLog> open() override {
+    auto log = ingest::open_kafka_log(clock_, options_for(prefix_, "contract", folder_->path()), {});
+    EXPECT_TRUE(log) << log.error().message;
+    if (!log) return nullptr;
+    EXPECT_TRUE(eventually([&] { return !(*log)->owned_partitions().empty(); }));
+    return *std::move(log);
+  }
+  ManualClock& clock() override { return clock_; }
+  bool prunes_at_once() override { return false; }
+  bool damage_newest_snapshot() override {
+    const auto found = ingest::find_snapshot(cluster_.connection, prefix_, 0);
+    if (!found || !*found) return false;
+    cluster_.send(prefix_ + ".snapshots", 0, "damaged", std::to_string((*found)->slot) + "/0");
+    cluster_.flush();
+    return true;
+  }
+
+ private:
+  std::string prefix_ = fresh_prefix("contract");
+  std::unique_ptr<ingest::TestFolder> folder_ = std::make_unique<ingest::TestFolder>();
+  ManualClock clock_{WallTime(Milliseconds(kStart))};
+  ingest::TestCluster cluster_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Kafka, LogContract,
+                         testing::Values(LogHarnessFactory{
+                             "kafka", [] { return std::make_unique<KafkaHarness>(); }}));
+
+class KafkaLogTest : public testing::Test {
+ protected:
+  std::unique_ptr<AggregateLog> open(const std::string& instance, const std::string& folder) {
+    auto log = ingest::open_kafka_log(clock, options_for(prefix, instance, folder), {});
+    EXPECT_TRUE(log) << log.error().message;
+    return log ? *std::move(log) : nullptr;
+  }
+  static proto::Event event(const std::string& id) {
+    proto::Event made;
+    made.set_id(id);
+    made.set_time_s(60);
+    made.set_type("alarm.state_changed");
+    return made;
+  }
+  static OutboxEntry entry(const std::string& id) {
+    OutboxEntry made;
+    made.event_id = id;
+    made.receiver = "ops";
+    made.body = "body of " + id;
+    made.event_time_s = 60;
+    return made;
+  }
+  static Commit one_tick() {
+    Commit commit;
+    proto::LogRecord record;
+    record.mutable_tick()->set_time_s(10);
+    commit.records.push_back({0, std::move(record)});
+    return commit;
+  }
+  std::string prefix = fresh_prefix("log");
+  ingest::TestFolder first_disk, second_disk;
+  ManualClock clock{WallTime(Milliseconds(kStart))};
+};
+
+TEST_F(KafkaLogTest, AnotherOwnerRebuildsTheViewFromTheTopicsOnAnEmptyDisk) {
+  auto first = open("a", first_disk.path());
+  ASSERT_TRUE(eventually([&] { return first->owned_partitions().size() == 1; }));
+  const auto written = first->append(one_tick());
+  ASSERT_TRUE(written) << written.error().message;
+  Outputs outputs;
+  outputs.evaluated = written->at(0);
+  outputs.events = {event("a"), event("b")};
+  outputs.outbox = {entry("a"), entry("b")};
+  ASSERT_TRUE(first->commit_outputs(outputs));
+  outputs.outbox[0].state = DeliveryState::kDelivered;
+  outputs.outbox[0].attempts = 2;
+  ASSERT_TRUE(first->record_delivery(outputs.outbox[0]));
+  first.reset();
+
+  auto second = open("b", second_disk.path());
+  ASSERT_TRUE(eventually([&] { return second->owned_partitions().size() == 1; }));
+  EXPECT_EQ(second->events({})->size(), 2U);
+  const auto due = second->due_outbox(clock.wall().time_since_epoch().count(), 10);
+  ASSERT_TRUE(due);
+  ASSERT_EQ(due->size(), 1U);
+  EXPECT_EQ(due->front().event_id, "b");
+  EXPECT_EQ(due->front().body, "body of b");
+  EXPECT_EQ(*second->evaluated_position(0), outputs.evaluated);
+  EXPECT_EQ((*second->outbox_counts())[DeliveryState::kDelivered], 1U);
+}
+
+TEST_F(KafkaLogTest, AnOwnerWhosePartitionMovedCanWriteNothing) {
+  std::atomic<int> revoked = 0;
+  ingest::KafkaLogCallbacks callbacks;
+  callbacks.on_revoked = [&](LogPartition) { ++revoked; };
+  auto opened = ingest::open_kafka_log(clock, options_for(prefix, "same", first_disk.path()),
+                                       std::move(callbacks));
+  ASSERT_TRUE(opened);
+  auto first = *std::move(opened);
+  ASSERT_TRUE(eventually([&] { return first->owned_partitions().size() == 1; }));
+  const auto written = first->append(one_tick());
+  ASSERT_TRUE(written);
+  // A new process of the same name fences the old one's producer, as after a pause of the old one.
+  auto second = open("same", second_disk.path());
+  Outputs outputs;
+  outputs.evaluated = written->at(0);
+  outputs.events = {event("zombie")};
+  proto::LogRecord tick;
+  tick.mutable_tick()->set_time_s(20);
+  outputs.append = {tick};
+  const auto refused = first->commit_outputs(outputs);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kFenced) << refused.error().message;
+  EXPECT_TRUE(eventually([&] { return revoked > 0; }));
+  first.reset();
+  ASSERT_TRUE(eventually([&] { return second->owned_partitions().size() == 1; }));
+  EXPECT_EQ(second->events({})->size(), 0U);
+  EXPECT_EQ(second->read(0, 0, 10)->size(), 1U);
+  EXPECT_EQ(*second->evaluated_position(0), 0);
+}
+
+TEST_F(KafkaLogTest, EveryPartitionCanBeReadByWhoOwnsNone) {
+  auto owner = open("a", first_disk.path());
+  ASSERT_TRUE(eventually([&] { return owner->owned_partitions().size() == 1; }));
+  ASSERT_TRUE(owner->append(one_tick()));
+  auto reader = ingest::open_kafka_log_reader(options_for(prefix, "r", second_disk.path()));
+  ASSERT_TRUE(reader);
+  EXPECT_EQ((*reader)->partitions(), 1);
+  const auto entries = (*reader)->read(0, 0, 10);
+  ASSERT_TRUE(entries);
+  ASSERT_EQ(entries->size(), 1U);
+  EXPECT_TRUE((*reader)->read(0, entries->back().position, 10)->empty());
+}
+
+}  // namespace
+}  // namespace fleetmeter::aggregator

@@ -176,6 +176,8 @@ Result<void> EvaluationLoop::State::append_versions(const std::string& yaml,
     proto::LogRecord record;
     record.mutable_config()->set_yaml(yaml);
     record.mutable_config()->set_fingerprint(fingerprint);
+    for (const proto::ShardAssignment& shard : options.shards)
+      *record.mutable_config()->add_shards() = shard;
     commit.records.push_back({options.partition, std::move(record)});
   }
   if (inventory != nullptr && inventory->version() != evaluator.inventory_version()) {

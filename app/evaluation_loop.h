@@ -39,6 +39,8 @@ class EvaluationLoop {
     std::map<std::string, alarms::Receiver> receivers;
     bool deliver = true;  ///< False: events are kept, the outbox stays empty.
     std::int64_t snapshot_interval_ms = 60'000;
+    /// Environment -> partition, written into configuration records; empty = all are ours.
+    std::vector<proto::ShardAssignment> shards;
     std::uint32_t log_days = 14;
     std::uint64_t log_bytes_max = 20ull << 30;
     std::function<void()> on_outbox;  ///< New entries were queued.

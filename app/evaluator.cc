@@ -15,6 +15,17 @@ struct ShardRuntime {
   alarms::Engine engine;
 };
 
+/// Environments that the version's table gives to another partition are not ours to evaluate; a
+/// version without a table is that of a log with one partition.
+bool is_ours(const proto::ConfigVersion& version, const std::string& environment,
+             aggregator::LogPartition partition) {
+  for (const proto::ShardAssignment& shard : version.shards()) {
+    if (shard.environment() == environment)
+      return shard.partition() == static_cast<std::uint32_t>(partition);
+  }
+  return version.shards().empty();
+}
+
 }  // namespace
 
 struct Evaluator::State {
@@ -33,13 +44,14 @@ struct Evaluator::State {
   std::map<std::string, proto::LogRecord> stalls;  // By source.
 
   [[nodiscard]] std::vector<proto::LogRecord> time_records() const;
-  Result<void> set_config(const proto::ConfigVersion& version);
+  Result<void> set_config(const proto::ConfigVersion& version, aggregator::LogPartition partition);
   ShardRuntime& shard(const std::string& environment);
   void apply_to(ShardRuntime& runtime, const proto::LogRecord& record,
                 std::vector<proto::Event>& events);
 };
 
-Result<void> Evaluator::State::set_config(const proto::ConfigVersion& version) {
+Result<void> Evaluator::State::set_config(const proto::ConfigVersion& version,
+                                          aggregator::LogPartition partition) {
   std::vector<ConfigWarning> warnings;
   Result<Config> parsed = parse_config(version.yaml(), "configuration in the log", warnings);
   if (!parsed) return std::move(parsed).error();
@@ -48,7 +60,9 @@ Result<void> Evaluator::State::set_config(const proto::ConfigVersion& version) {
   config_fingerprint = version.fingerprint();
   rules = std::make_shared<alarms::RuleSet>(config.rules);
   for (auto& [environment, runtime] : shards) runtime.engine.set_rules(rules, runtime.shard);
-  for (const aggregator::EnvironmentMatch& match : config.environments) shard(match.name);
+  for (const aggregator::EnvironmentMatch& match : config.environments) {
+    if (is_ours(version, match.name, partition)) shard(match.name);
+  }
   return {};
 }
 
@@ -97,7 +111,7 @@ Result<void> Evaluator::apply(const aggregator::LogEntry& entry,
   const proto::LogRecord& record = entry.record;
   switch (record.body_case()) {
     case proto::LogRecord::kConfig:
-      if (auto set = state.set_config(record.config()); !set) return set;
+      if (auto set = state.set_config(record.config(), entry.partition); !set) return set;
       break;
     case proto::LogRecord::kInventory:
       state.inventory_version = record.inventory().version();
@@ -210,7 +224,7 @@ Result<void> Evaluator::load(const aggregator::Snapshot& snapshot) {
     proto::ConfigVersion version;
     version.set_yaml(std::string(yaml));
     version.set_fingerprint(std::string(fingerprint));
-    if (auto set = state.set_config(version); !set) return set;
+    if (auto set = state.set_config(version, 0); !set) return set;
   }
   state.shards.clear();  // set_config made the declared ones; their content follows.
   for (std::uint64_t i = 0; i < stall_count; ++i) {

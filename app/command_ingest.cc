@@ -1,0 +1,99 @@
+#include <spdlog/spdlog.h>
+
+#include <iostream>
+
+#include "app/command.h"
+#include "app/kafka_setup.h"
+#include "app/run_summary.h"
+#include "app/shard_table.h"
+#include "ingest/kafka_source.h"
+
+namespace fleetmeter::app {
+
+namespace {
+
+using Members = std::vector<std::unique_ptr<ingest::KafkaIngest>>;
+
+/// One group member for each Kafka source of the configuration.
+Result<Members> start_members(const KafkaSetup& setup, const std::string& environment,
+                              const ingest::InventoryHolder& inventory,
+                              ingest::IngestCounters& counters) {
+  if (setup.config.kafka.empty()) {
+    return Error{ErrorCode::kInvalidArgument,
+                 setup.config.file + ": `ingest` reads Kafka; name a `kafka:` under `sources:`"};
+  }
+  Members members;
+  for (const KafkaConfig& kafka : setup.config.kafka) {
+    auto input = resolve_kafka(kafka);
+    if (!input) return std::move(input).error();
+    if (!environment.empty()) input->settings.environment = environment;
+    ingest::KafkaLogOptions log = setup.log;
+    log.instance += "." + std::to_string(members.size());
+    auto member = ingest::make_kafka_ingest(*setup.clock, inventory, counters, *std::move(input),
+                                            std::move(log), shard_table(setup.config));
+    if (auto started = member->start(); !started) return std::move(started).error();
+    members.push_back(std::move(member));
+  }
+  return members;
+}
+
+std::string failure_of(const Members& members) {
+  for (const auto& member : members) {
+    if (auto failed = member->failure()) return failed->message;
+  }
+  return {};
+}
+
+std::vector<std::string> blocked(const Members& members) {
+  std::vector<std::string> reasons;
+  for (const auto& member : members) {
+    if (std::string why = member->blocked(); !why.empty()) reasons.push_back(std::move(why));
+  }
+  return reasons;
+}
+
+}  // namespace
+
+int command_ingest(const CommandLine& line) {
+  KafkaCommandOptions options;
+  std::string environment;
+  Command command(
+      "fleetmeter ingest [OPTION]...",
+      "Reads the Kafka topics of `sources:` as a member of their group, and writes aggregates, "
+      "progress and the offsets\n"
+      "they come from to the aggregate topic in one transaction. Start as many as there are "
+      "partitions.",
+      {"fleetmeter ingest -c fleet.yaml",
+       "fleetmeter ingest -c fleet.yaml --instance ingest-0 --no-http"});
+  add_kafka_options(command, options);
+  command.options().add_options()("environment",
+                                  boost::program_options::value(&environment),
+                                  "environment of every record, whatever the inventory says");
+  int exit_code = kExitDone;
+  if (!command.parse(line, exit_code)) return exit_code;
+  auto setup = set_up_kafka_command(options);
+  if (!setup) return fail(setup.error());
+  const ingest::InventoryHolder inventory(setup->inventory);
+  ingest::IngestCounters counters;
+  auto members = start_members(*setup, environment, inventory, counters);
+  if (!members) return fail(members.error());
+  WorkerHealth health([&] { return failure_of(*members); }, [&] { return blocked(*members); });
+  if (!options.no_http) {
+    const std::string listen =
+        options.listen.empty() ? setup->config.http_listen : options.listen;
+    if (auto serving = health.start(listen); !serving) return fail(serving.error());
+  }
+  while (!stop_signals().wait_for(500)) {
+    const std::string why = failure_of(*members);
+    if (why.empty()) continue;
+    exit_code = fail(kExitUsage, why);
+    break;
+  }
+  spdlog::info("stopping: committing what was read");
+  health.stop();
+  for (const auto& member : *members) member->stop();
+  std::cerr << data_quality(counters);
+  return exit_code;
+}
+
+}  // namespace fleetmeter::app

@@ -142,7 +142,10 @@ GridTime SeriesTable::due_until(SeriesId id, const Frontier& frontier) const {
   if (series.info.first_start_s == kNever) return kBeforeAll;
   if (frontier.bounded && frontier.tick_s < slot_end_of(series, series.info.first_start_s)) return kBeforeAll;
   const GridTime undue = state_->first_undue_end(series, frontier);
-  if (frontier.bounded) return std::min(undue - 1, frontier.tick_s);
+  if (frontier.bounded) {
+    const GridTime input_end = std::max(frontier.input_end_s, slot_end_of(series, series.info.last_start_s));
+    return std::min({undue - 1, frontier.tick_s, input_end});
+  }
   if (undue == slot_end_of(series, series.info.first_start_s)) return kBeforeAll;
   // The newest slot with data of the unbroken run, where data and not the tick carries it.
   const GridTime data_end = std::min(undue - series.info.own_period_s, slot_end_of(series, series.info.last_start_s));
@@ -274,6 +277,7 @@ void SeriesTable::trim(const Frontier& frontier) {
   // What is postponed is evaluated later in order, over these very slots: nothing behind it may go.
   GridTime floor_s = frontier.tick_s;
   if (frontier.watermark_s != kBeforeAll) floor_s = std::min(floor_s, frontier.watermark_s);
+  if (frontier.bounded) floor_s = std::min(floor_s, frontier.input_end_s);  // A later run may go on from there.
   for (const SourceState& source : state_->sources) floor_s = std::min(floor_s, source.stalled_at_s);
   std::uint32_t longest_s = 0;
   for (SeriesState& series : state_->series) {

@@ -55,6 +55,7 @@ struct Frontier {
   GridTime watermark_s = kBeforeAll; ///< For flow windows: least progress of live sources less the allowed lateness.
   bool bounded = false;              ///< Bounded input: evaluation waits for ticks, nothing is late.
   std::int64_t append_time_s = 0;    ///< Of the record being applied.
+  GridTime input_end_s = kNever;     ///< End of bounded input, as its InputEnd record says; kNever = none yet.
 };
 
 struct SeriesInfo {
@@ -95,7 +96,8 @@ class SeriesTable {
   /// none pending; Unknown when none is present and any is unknown; else Missing or Nonexistent.
   [[nodiscard]] Slot slot(SeriesId id, GridTime end_s, std::uint32_t period_s, const Frontier& frontier) const;
   /// Latest grid second up to which every own slot of the series is due; kBeforeAll before its first datapoint. Never
-  /// beyond the last slot with data or the tick, whichever is later; with `bounded` never beyond the tick.
+  /// beyond the last slot with data or the tick, whichever is later; with `bounded` never beyond the tick, nor beyond the
+  /// end of the input and the last slot with data: that the data ended says nothing of the time after it.
   [[nodiscard]] GridTime due_until(SeriesId id, const Frontier& frontier) const;
   /// Tick at which due_until moves on without new data.
   [[nodiscard]] GridTime next_expiry(SeriesId id, const Frontier& frontier) const;

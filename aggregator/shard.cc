@@ -116,11 +116,14 @@ void Shard::apply(const proto::LogRecord& record, std::vector<Change>& changes) 
     case proto::LogRecord::kTick:
       if (state.time.apply(record.tick()) && record.tick().time_s() % 60 == 0) state.table.trim(state.time.frontier());
       break;
+    case proto::LogRecord::kInputEnd:
+      state.time.apply(record.input_end());
+      break;
     case proto::LogRecord::kInventory:
       state.apply(record.inventory());
       break;
     default:
-      break;  // Configuration, observations and commands are for the rules; InputEnd for the pacemaker.
+      break;  // Configuration, observations and commands are for the rules.
   }
   state.close_windows(changes);
 }

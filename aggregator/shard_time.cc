@@ -80,6 +80,11 @@ bool ShardTime::apply(const proto::Tick& tick) {
   return true;
 }
 
+void ShardTime::apply(const proto::InputEnd& end) {
+  const GridTime at_s = end.event_time_max_s();
+  frontier_.input_end_s = frontier_.input_end_s == kNever ? at_s : std::max(frontier_.input_end_s, at_s);
+}
+
 void ShardTime::advance_watermark() {
   if (frontier_.bounded) return;
   GridTime least = kNever;
@@ -98,6 +103,7 @@ void ShardTime::save(StateWriter& out) const {
   out.i64(frontier_.watermark_s);
   out.boolean(frontier_.bounded);
   out.i64(frontier_.append_time_s);
+  out.i64(frontier_.input_end_s);
   out.u64(sources_.size());
   for (const auto& [name, index] : ids_) {
     const Source& source = sources_[index];
@@ -120,6 +126,7 @@ void ShardTime::load(StateReader& in) {
   frontier_.watermark_s = in.i64();
   frontier_.bounded = in.boolean();
   frontier_.append_time_s = in.i64();
+  frontier_.input_end_s = in.i64();
   const std::uint64_t count = in.count();
   sources_.assign(count, {});
   ids_.clear();

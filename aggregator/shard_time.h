@@ -29,6 +29,8 @@ class ShardTime {
   void apply(const proto::SourceStall& stall, SeriesTable& table);
   /// False when the tick is not taken: not later than the last, off the grid, or too far ahead of its append time.
   bool apply(const proto::Tick& tick);
+  /// Of several, as later runs over more files write them, the latest end holds.
+  void apply(const proto::InputEnd& end);
 
   void save(StateWriter& out) const;
   void load(StateReader& in);
@@ -49,7 +51,7 @@ class ShardTime {
   void advance_watermark();
 
   std::string environment_;
-  Frontier frontier_{.tick_s = kBeforeAll, .watermark_s = kBeforeAll, .bounded = true, .append_time_s = 0};
+  Frontier frontier_{.tick_s = kBeforeAll, .watermark_s = kBeforeAll, .bounded = true};
   std::vector<Source> sources_;
   std::map<std::string, std::uint32_t, std::less<>> ids_;
 };

@@ -17,7 +17,9 @@ bool behind(const AlarmInstance& alarm, const aggregator::Shard& shard) {
   if (alarm.waiting() || alarm.dormant() || alarm.fold().members().empty()) return false;
   const aggregator::SeriesInfo& info = shard.table().info(alarm.fold().members()[0]);
   const bool flow = info.key.metric_namespace == aggregator::kFlowNamespace;
-  const GridTime now_s = flow ? shard.frontier().watermark_s : shard.frontier().tick_s;
+  GridTime now_s = flow ? shard.frontier().watermark_s : shard.frontier().tick_s;
+  // Nothing is asked of the time after the end of bounded input.
+  if (shard.frontier().bounded) now_s = std::min(now_s, shard.frontier().input_end_s);
   if (now_s == kBeforeAll) return false;
   return now_s - alarm.evaluated_s() >
          kBehindS + GridTime{info.publication_delay_s} + alarm.plan().step_s;

@@ -245,7 +245,10 @@ GridTime MetricFold::expired_before(const EvaluationContext& context) const {
   if (members_.empty()) return kBeforeAll;
   const bool flow =
       context.table.info(members_[0]).key.metric_namespace == aggregator::kFlowNamespace;
-  return flow ? context.previous_watermark_s : minus(context.previous_tick_s, delay_s(context));
+  const GridTime expired =
+      flow ? context.previous_watermark_s : minus(context.previous_tick_s, delay_s(context));
+  // What lies after the end of bounded input is not passed over: a later run may bring it.
+  return context.frontier.bounded ? std::min(expired, context.frontier.input_end_s) : expired;
 }
 
 void MetricFold::save(std::string& out) const {

@@ -310,6 +310,34 @@ TEST_F(TimeRules, BoundedInputIsReadWholeThenTicksAreMadeFromTheTelemetry) {  //
   EXPECT_EQ(state(kDisk, kNoon + 180), SlotState::kMissing);
 }
 
+TEST_F(TimeRules, BoundedInputSaysNothingOfTheTimeAfterItsEnd) {  // docs/time.md 8
+  now = kNoon + 1000 * kHour;
+  progress("file", kNoon + 600, {.caught_up = true, .bounded = true});
+  metric(kDisk, kNoon, 1, "file");
+  metric(kNatBytes, kNoon + 540, 1, "file");
+  put(input_end_record(kNoon, kNoon + 600));
+  pace();
+  ASSERT_TRUE(pacemaker.finished());
+  EXPECT_GT(shard.frontier().tick_s, kNoon + 600 + 180) << "ticks go on until the last slot is due";
+  EXPECT_EQ(due(kDisk), kNoon + 600) << "missing up to the end, then not asked";
+  EXPECT_EQ(due(kNatBytes), kNoon + 600);
+
+  // A later run over more files moves the end; an earlier end does not move it back.
+  metric(kDisk, kNoon + 1200, 2, "file");
+  put(input_end_record(kNoon + 1200, kNoon + 1260));
+  pace();
+  EXPECT_EQ(due(kDisk), kNoon + 1260);
+  put(input_end_record(kNoon - 600, kNoon));
+  EXPECT_EQ(due(kDisk), kNoon + 1260);
+
+  std::string saved;
+  shard.save(saved);
+  std::string_view in = saved;
+  Shard loaded = prod_shard();
+  ASSERT_TRUE(loaded.load(in));
+  EXPECT_EQ(loaded.frontier().input_end_s, kNoon + 1260);
+}
+
 TEST_F(TimeRules, NoProgressNoTicks) {
   EXPECT_TRUE(pacemaker.due(now, 10).empty());
   put(progress_record(now, "push", 0, {.caught_up = false, .push = true, .started = true, .listening_since_s = now}));

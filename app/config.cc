@@ -87,30 +87,29 @@ void read_environments(YamlContext& context, const YAML::Node& node, Config& con
 }
 
 /// `- terraform: state.json` or a bare path; the kind is a hint for people, content decides.
-void read_inventory(YamlContext& context, const YAML::Node& node, const std::string& file,
-                    Config& config) {
+void read_inventory(YamlContext& context, const YAML::Node& node, Config& config) {
   if (!node.IsDefined()) return;
   if (!node.IsSequence())
     return context.fail(node, "inventory", "must be a list, like [ terraform: state.json ]");
-  const std::filesystem::path base = std::filesystem::path(file).parent_path();
-  const auto add = [&](const std::string& path) {
-    const bool relative = std::filesystem::path(path).is_relative();
-    config.inventory.push_back(relative ? (base / path).string() : path);
+  const auto add = [&](const YAML::Node& at, const std::string& key, const std::string& path) {
+    if (path.empty()) context.fail(at, key, "names no file");
+    config.inventory.push_back(context.path_from_file(path));
   };
   static const std::set<std::string> kKinds{"terraform", "aws", "file"};
   for (std::size_t i = 0; i < node.size(); ++i) {
     const std::string path = "inventory[" + std::to_string(i) + "]";
     if (node[i].IsScalar()) {
-      add(node[i].Scalar());
+      add(node[i], path, node[i].Scalar());
       continue;
     }
     YamlObject object(context, node[i], path);
+    if (object.entries().empty()) context.fail(node[i], path, "names no file");
     for (const auto& [kind, value] : object.entries()) {
       if (!kKinds.contains(kind))
         context.fail(value, path,
                      "`" + kind + "` is not a kind of inventory; use terraform, aws or file");
       const auto name = yaml_scalar(context, value, path + "." + kind);
-      if (name) add(*name);
+      if (name) add(value, path + "." + kind, *name);
     }
   }
 }
@@ -159,7 +158,7 @@ void read_root(YamlContext& context, const YAML::Node& root, Config& config) {
   read_environments(context, object.take("environments"), config);
   read_sources(context, object.take("sources"), config);
   read_kafka_log(context, object.take("kafka_log"), config);
-  read_inventory(context, object.take("inventory"), config.file, config);
+  read_inventory(context, object.take("inventory"), config);
   read_series(context, object.take("series"), config);
   YamlObject flow_logs(context, object.take("flow_logs"), "flow_logs");
   config.capture_interval_s = flow_logs.duration_s("capture_interval", 0, 60, 600);
@@ -188,7 +187,7 @@ bool is_listen_address(const std::string& text) {
 SecretRef read_secret(YamlObject& object, const std::string& key, bool inline_allowed) {
   SecretRef secret;
   secret.env = object.text((key + "_env").c_str());
-  secret.file = object.text((key + "_file").c_str());
+  secret.file = object.path_text((key + "_file").c_str());
   if (!inline_allowed && object.has(key.c_str())) {
     (void)object.take(key.c_str());
     object.fail(key.c_str(), "is a secret: name an environment variable with `" + key +
@@ -264,6 +263,16 @@ Result<std::string> resolve_secret(const SecretRef& secret) {
   return line;
 }
 
+Result<ingest::KafkaLogOptions> resolve_kafka_log(const Config& config) {
+  ingest::KafkaLogOptions options = config.kafka_log;
+  for (const auto& [property, secret] : config.kafka_log_secrets) {
+    auto value = resolve_secret(secret);
+    if (!value) return std::move(value).error().with_context("kafka_log: " + property);
+    options.connection.properties[property] = *std::move(value);
+  }
+  return options;
+}
+
 Result<std::map<std::string, alarms::Receiver>> resolve_receivers(const Config& config) {
   std::map<std::string, alarms::Receiver> receivers;
   for (const auto& [name, notify] : config.notify) {
@@ -275,6 +284,8 @@ Result<std::map<std::string, alarms::Receiver>> resolve_receivers(const Config& 
       if (!resolved) return std::move(resolved).error().with_context("notify." + name);
       *value = *std::move(resolved);
     }
+    if (const auto usable = alarms::check_receiver(receiver); !usable)
+      return Error{usable.error()}.with_context("notify." + name);
     receivers.emplace(name, std::move(receiver));
   }
   return receivers;

@@ -64,6 +64,7 @@ struct Config {
   std::uint32_t log_days = 14;
   std::uint64_t log_bytes_max = 20ull << 30;
   ingest::KafkaLogOptions kafka_log;  ///< `kafka_log:` for ingest and evaluate.
+  std::map<std::string, SecretRef> kafka_log_secrets;  ///< As KafkaConfig::secrets.
   std::vector<ingest::EnvironmentPartition>
       shards;  ///< `kafka_log.shards`: environment -> partition; else by order of declaration.
   std::string text;                               ///< The YAML as read, for ConfigVersion records.
@@ -86,6 +87,8 @@ struct ConfigWarning {
 /// file that is missing.
 [[nodiscard]] Result<std::map<std::string, alarms::Receiver>> resolve_receivers(
     const Config& config);
+/// `kafka_log` with its secrets in the connection's properties.
+[[nodiscard]] Result<ingest::KafkaLogOptions> resolve_kafka_log(const Config& config);
 [[nodiscard]] Result<std::string> resolve_secret(const SecretRef& secret);
 
 }  // namespace fleetmeter::app

@@ -1,5 +1,3 @@
-#include <filesystem>
-
 #include "app/config_parts.h"
 
 namespace fleetmeter::app {
@@ -13,6 +11,25 @@ void read_settings(YamlObject& object, ingest::SourceSettings& settings, std::ui
   settings.region = object.text("region");
   settings.environments = object.texts("environments");
   settings.allowed_lateness_s = object.duration_s("allowed_lateness", lateness_s, 0, 172800);
+}
+
+/// librdkafka's own settings, and the password that none of them may hold.
+void read_properties(YamlContext& context, YamlObject& object,
+                     std::map<std::string, std::string>& into,
+                     std::map<std::string, SecretRef>& secrets) {
+  YamlObject properties(context, object.take("properties"), object.path_of("properties"));
+  for (const auto& [key, value] : properties.entries()) {
+    const bool secret = key.find("password") != std::string::npos ||
+                        key.find("secret") != std::string::npos || key == "ssl.key.pem";
+    if (secret) {
+      properties.fail(key.c_str(),
+                      "is a secret: use `password_env` or `password_file` beside `properties`, or "
+                      "a property that names a file");
+    }
+    into[key] = yaml_scalar(context, value, properties.path_of(key.c_str())).value_or("");
+  }
+  const SecretRef password = read_secret(object, "password");
+  if (!password.empty()) secrets["sasl.password"] = password;
 }
 
 void read_kafka(YamlContext& context, YamlObject& object, Config& config, const std::string& name) {
@@ -33,17 +50,7 @@ void read_kafka(YamlContext& context, YamlObject& object, Config& config, const 
   }
   if (kafka.options.topics.empty())
     object.fail("topics", "names no topic; write { flow_logs: TOPIC, metrics: TOPIC }");
-  YamlObject properties(context, object.take("properties"), object.path_of("properties"));
-  for (const auto& [key, value] : properties.entries()) {
-    if (key.find("password") != std::string::npos) {
-      properties.fail(key.c_str(),
-                      "is a secret: use `password_env` or `password_file` beside `properties`");
-    }
-    kafka.options.connection.properties[key] =
-        yaml_scalar(context, value, properties.path_of(key.c_str())).value_or("");
-  }
-  const SecretRef password = read_secret(object, "password");
-  if (!password.empty()) kafka.secrets["sasl.password"] = password;
+  read_properties(context, object, kafka.options.connection.properties, kafka.secrets);
   read_settings(object, kafka.options.settings, 600);
   config.kafka.push_back(std::move(kafka));
 }
@@ -57,8 +64,8 @@ void read_firehose(YamlContext& context, YamlObject& object, Config& config,
     object.fail("listen", "`" + firehose.options.listen + "` is not host:port, like 0.0.0.0:8443");
   firehose.access_key = read_secret(object, "access_key");
   YamlObject tls(context, object.take("tls"), object.path_of("tls"));
-  firehose.options.tls_cert = tls.text("cert");
-  firehose.options.tls_key = tls.text("key");
+  firehose.options.tls_cert = tls.path_text("cert");
+  firehose.options.tls_key = tls.path_text("key");
   if (firehose.options.tls_cert.empty() != firehose.options.tls_key.empty()) {
     object.fail("tls", "needs both `cert` and `key`, the paths of two PEM files");
   }
@@ -67,15 +74,12 @@ void read_firehose(YamlContext& context, YamlObject& object, Config& config,
   config.firehose.push_back(std::move(firehose));
 }
 
-void read_files(YamlContext&, YamlObject& object, Config& config, const std::string& name) {
+void read_files(YamlContext& context, YamlObject& object, Config& config, const std::string& name) {
   ingest::FilesOptions files;
   files.settings.name = name;
   files.paths = object.texts("paths");
   if (files.paths.empty()) object.fail("paths", "names no file, directory or pattern");
-  const std::filesystem::path base = std::filesystem::path(config.file).parent_path();
-  for (std::string& path : files.paths) {
-    if (path != "-" && std::filesystem::path(path).is_relative()) path = (base / path).string();
-  }
+  for (std::string& path : files.paths) path = context.path_from_file(path);
   files.follow = object.boolean("follow", false);
   read_settings(object, files.settings, 900);
   config.files.push_back(std::move(files));
@@ -111,11 +115,8 @@ void read_kafka_log(YamlContext& context, const YAML::Node& node, Config& config
   YamlObject object(context, node, "kafka_log");
   if (!node.IsDefined()) return;
   config.kafka_log.connection.brokers = object.required_text("brokers");
-  YamlObject properties(context, object.take("properties"), object.path_of("properties"));
-  for (const auto& [key, value] : properties.entries()) {
-    config.kafka_log.connection.properties[key] =
-        yaml_scalar(context, value, properties.path_of(key.c_str())).value_or("");
-  }
+  read_properties(context, object, config.kafka_log.connection.properties,
+                  config.kafka_log_secrets);
   config.kafka_log.prefix = object.text("prefix", "fleetmeter");
   config.kafka_log.partitions = static_cast<std::int32_t>(object.integer("partitions", 4, 1, 1000));
   config.kafka_log.replication = static_cast<std::int16_t>(object.integer("replication", 1, 1, 10));
@@ -130,6 +131,17 @@ void read_kafka_log(YamlContext& context, const YAML::Node& node, Config& config
     config.shards.push_back({environment, static_cast<std::int32_t>(partition)});
   }
   object.done();
+}
+
+/// An inline URL: http or https, a host, and no password in it.
+static void check_url(YamlObject& object, const std::string& url) {
+  if (url.empty()) return;
+  const std::size_t host = url.starts_with("https://") ? 8 : url.starts_with("http://") ? 7 : 0;
+  if (host == 0) return object.fail("url", "must start with https:// or http://");
+  const std::string authority = url.substr(host, url.find_first_of("/?#", host) - host);
+  if (authority.empty()) return object.fail("url", "names no host");
+  if (authority.find('@') != std::string::npos)
+    object.fail("url", "holds a user and password: name a variable that holds it with `url_env`");
 }
 
 void read_notify(YamlContext& context, const YAML::Node& node, Config& config) {
@@ -165,9 +177,7 @@ void read_notify(YamlContext& context, const YAML::Node& node, Config& config) {
           object.fail(url_is_secret ? "url_env" : "url", "is missing");
         if (kind == Kind::kWebhook) notify.secret = read_secret(object, "secret");
       }
-      const std::string& url = notify.receiver.url;
-      if (!url.empty() && !url.starts_with("https://") && !url.starts_with("http://"))
-        object.fail("url", "must start with https:// or http://");
+      check_url(object, notify.receiver.url);
       notify.receiver.send_ok = object.boolean("send_ok", true);
       notify.receiver.timeout_ms = object.duration_s("timeout", 15, 1, 120) * 1000;
       notify.receiver.attempts_max =

@@ -2,10 +2,15 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <limits>
 #include <set>
 
 namespace fleetmeter::app {
+
+namespace {
+constexpr std::size_t kWordMax = 64;
+}  // namespace
 
 void YamlContext::fail(const YAML::Node& at, const std::string& path, const std::string& message) {
   if (error_) return;
@@ -14,6 +19,11 @@ void YamlContext::fail(const YAML::Node& at, const std::string& path, const std:
   text += ": ";
   if (!path.empty()) text += path + ": ";
   error_ = Error{ErrorCode::kInvalidArgument, text + message};
+}
+
+std::string YamlContext::path_from_file(const std::string& path) const {
+  if (path.empty() || path == "-" || std::filesystem::path(path).is_absolute()) return path;
+  return (std::filesystem::path(file_).parent_path() / path).string();
 }
 
 void YamlContext::warn(const YAML::Node& at, const std::string& path, const std::string& message) {
@@ -64,6 +74,7 @@ std::optional<std::uint32_t> parse_duration_s(std::string_view text) {
 
 std::string nearest_word(std::string_view word, const std::vector<std::string>& candidates) {
   std::string best;
+  if (word.size() > kWordMax) return best;  // No slip of the pen, and the work grows with it.
   std::size_t best_distance = std::max<std::size_t>(2, word.size() / 3) + 1;
   for (const std::string& candidate : candidates) {
     std::vector<std::size_t> row(candidate.size() + 1);
@@ -138,16 +149,27 @@ void YamlObject::fail(const char* key, const std::string& message) {
   context_.fail(has(key) ? readable[key] : node_, path_of(key), message);
 }
 
+std::optional<std::string> YamlObject::read_scalar(const char* key, const YAML::Node& value) {
+  if (!value.IsNull()) return yaml_scalar(context_, value, path_of(key));
+  for (const auto& entry : node_) {  // A value that is not there is marked where the next one is.
+    if (entry.first.IsScalar() && entry.first.Scalar() == key)
+      context_.fail(entry.first, path_of(key), "has no value");
+  }
+  return std::nullopt;
+}
+
 std::string YamlObject::text(const char* key, std::string fallback) {
   const YAML::Node found = take(key);
   if (!found.IsDefined()) return fallback;
-  return yaml_scalar(context_, found, path_of(key)).value_or(fallback);
+  return read_scalar(key, found).value_or(fallback);
 }
+
+std::string YamlObject::path_text(const char* key) { return context_.path_from_file(text(key)); }
 
 std::string YamlObject::required_text(const char* key) {
   const YAML::Node found = required(key);
   if (!found.IsDefined()) return {};
-  std::string value = yaml_scalar(context_, found, path_of(key)).value_or("");
+  std::string value = read_scalar(key, found).value_or("");
   if (value.empty()) fail(key, "must not be empty");
   return value;
 }
@@ -165,7 +187,7 @@ std::int64_t YamlObject::integer(const char* key, std::int64_t fallback, std::in
                                  std::int64_t most) {
   const YAML::Node found = take(key);
   if (!found.IsDefined()) return fallback;
-  const auto scalar = yaml_scalar(context_, found, path_of(key));
+  const auto scalar = read_scalar(key, found);
   if (!scalar) return fallback;
   const auto value = parse_integer(*scalar);
   if (!value || *value < least || *value > most) {
@@ -179,7 +201,7 @@ std::int64_t YamlObject::integer(const char* key, std::int64_t fallback, std::in
 bool YamlObject::boolean(const char* key, bool fallback) {
   const YAML::Node found = take(key);
   if (!found.IsDefined()) return fallback;
-  const auto scalar = yaml_scalar(context_, found, path_of(key));
+  const auto scalar = read_scalar(key, found);
   if (!scalar) return fallback;
   if (*scalar == "true") return true;
   if (*scalar == "false") return false;
@@ -191,7 +213,7 @@ std::uint32_t YamlObject::duration_s(const char* key, std::uint32_t fallback, st
                                      std::uint32_t most) {
   const YAML::Node found = take(key);
   if (!found.IsDefined()) return fallback;
-  const auto scalar = yaml_scalar(context_, found, path_of(key));
+  const auto scalar = read_scalar(key, found);
   if (!scalar) return fallback;
   const auto value = parse_duration_s(*scalar);
   if (!value || *value < least || *value > most) {
@@ -240,8 +262,8 @@ void YamlObject::done() {
     std::string known;
     for (const std::string& name : taken_) known += (known.empty() ? "" : ", ") + name;
     context_.fail(entry.first, path_.empty() ? key : path_ + "." + key,
-                  "is not a known key" + (near.empty() ? "" : "; did you mean `" + near + "`?") +
-                      " Known: " + known);
+                  "is not a known key; " + (near.empty() ? "" : "did you mean `" + near + "`? ") +
+                      "known here: " + known);
   }
 }
 

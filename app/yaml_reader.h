@@ -24,6 +24,9 @@ class YamlContext {
   void fail(const YAML::Node& at, const std::string& path, const std::string& message);
   void warn(const YAML::Node& at, const std::string& path, const std::string& message);
   [[nodiscard]] const std::optional<Error>& error() const noexcept { return error_; }
+  /// A path of the configuration as the process opens it: relative ones are relative to the
+  /// configuration's own directory. Empty and "-" stay.
+  [[nodiscard]] std::string path_from_file(const std::string& path) const;
 
  private:
   std::string file_;
@@ -48,6 +51,7 @@ class YamlObject {
 
   [[nodiscard]] std::string text(const char* key, std::string fallback = {});
   [[nodiscard]] std::string required_text(const char* key);
+  [[nodiscard]] std::string path_text(const char* key);  ///< See YamlContext::path_from_file.
   [[nodiscard]] std::int64_t integer(const char* key, std::int64_t fallback, std::int64_t least,
                                      std::int64_t most);
   [[nodiscard]] std::optional<std::int64_t> optional_integer(const char* key, std::int64_t least,
@@ -64,6 +68,8 @@ class YamlObject {
   void done();
 
  private:
+  std::optional<std::string> read_scalar(const char* key, const YAML::Node& value);
+
   YamlContext& context_;
   YAML::Node node_;
   std::string path_;

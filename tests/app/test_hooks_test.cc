@@ -1,0 +1,56 @@
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "app/test_clock.h"
+#include "app/test_fault.h"
+
+namespace fleetmeter::app {
+namespace {
+
+TEST(TestClock, WithoutTheVariableItIsTheSystems) {
+  ASSERT_EQ(unsetenv("FLEETMETER_TEST_CLOCK"), 0);
+  const auto clock = make_clock();
+  ASSERT_TRUE(clock);
+  EXPECT_LT(std::chrono::abs((*clock)->wall() - SystemClock().wall()), std::chrono::seconds(5));
+}
+
+TEST(TestClock, RunsFromItsStartAtItsRateAcrossRestarts) {
+  const std::int64_t anchor_ms = SystemClock().wall().time_since_epoch().count() - 10'000;
+  ASSERT_EQ(setenv("FLEETMETER_TEST_CLOCK", (std::to_string(anchor_ms) + ":1000000:60").c_str(), 1), 0);
+  for (int restart = 0; restart < 2; ++restart) {
+    const auto clock = make_clock();
+    ASSERT_TRUE(clock);
+    const std::int64_t reads_ms = (*clock)->wall().time_since_epoch().count();
+    EXPECT_GE(reads_ms, 1'000'000 + 600'000);
+    EXPECT_LT(reads_ms, 1'000'000 + 600'000 + 60 * 5'000);
+  }
+  for (const char* bad : {"1:2", "1:2:0", "1:2:-1", "1:2:3x", "now:2:3", "1:2:nan"}) {
+    ASSERT_EQ(setenv("FLEETMETER_TEST_CLOCK", bad, 1), 0);
+    EXPECT_FALSE(make_clock()) << bad;
+  }
+  ASSERT_EQ(unsetenv("FLEETMETER_TEST_CLOCK"), 0);
+}
+
+TEST(TestFault, WithoutTheVariableThereIsNone) {
+  ASSERT_EQ(unsetenv("FLEETMETER_TEST_FAULT"), 0);
+  EXPECT_FALSE(test_fault());
+}
+
+TEST(TestFaultDeathTest, KillsAtTheNamedPointTheCountedTime) {
+  ASSERT_EQ(setenv("FLEETMETER_TEST_FAULT", "append.before_commit:2", 1), 0);
+  const auto fault = test_fault();
+  ASSERT_TRUE(fault);
+  const auto pass_twice = [&] {
+    fault("append.after_commit");
+    fault("append.before_commit");
+    fault("append.after_commit");
+    fault("append.before_commit");
+  };
+  EXPECT_EXIT(pass_twice(), testing::KilledBySignal(SIGKILL), "");
+  fault("append.before_commit");  // Once is not twice: still here.
+  ASSERT_EQ(unsetenv("FLEETMETER_TEST_FAULT"), 0);
+}
+
+}  // namespace
+}  // namespace fleetmeter::app

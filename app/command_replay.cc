@@ -9,6 +9,7 @@
 #include "app/logging.h"
 #include "app/run_summary.h"
 #include "app/service.h"
+#include "app/stop_on_signal.h"
 #include "app/test_clock.h"
 
 namespace fleetmeter::app {
@@ -59,7 +60,11 @@ int replay(const ReplayOptions& options, const Clock& clock, Config config) {
   }
   Service service(std::move(config), clock, std::move(service_options));
   if (auto started = service.start(); !started) return fail(started.error());
-  if (auto done = service.run_to_end(); !done) return fail(kExitPartly, done.error().message);
+  if (const StopOnSignal signal; true) {
+    auto done = service.run_to_end(signal.token());
+    if (!done && done.error().code == ErrorCode::kInvalidArgument) return fail(done.error());
+    if (!done) return fail(kExitPartly, done.error().message);
+  }
   bar.reset();
   const auto events = event_log(service.log());
   if (!events) return fail(events.error());

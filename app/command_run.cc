@@ -9,6 +9,7 @@
 #include "app/logging.h"
 #include "app/run_summary.h"
 #include "app/service.h"
+#include "app/stop_on_signal.h"
 #include "app/test_clock.h"
 #include "app/test_fault.h"
 
@@ -69,7 +70,8 @@ Result<void> write_events(Service& service, const std::string& path) {
 
 /// Reads to the end, evaluates, delivers, and says what came of it.
 int run_to_end(Service& service, const RunOptions& options) {
-  if (auto done = service.run_to_end(); !done) {
+  const StopOnSignal signal;
+  if (auto done = service.run_to_end(signal.token()); !done) {
     std::cerr << data_quality(service.counters());
     return fail(kExitPartly, done.error().message);
   }

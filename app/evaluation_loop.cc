@@ -19,7 +19,6 @@ constexpr std::size_t kTicksPerStep =
 constexpr std::int64_t kIdleWaitMs =
     200;  // How late a tick may be appended when no record arrives.
 constexpr std::int64_t kViewIntervalMs = 500;
-constexpr std::int64_t kRetryMs = 500;  // Between tries while the store cannot take outputs.
 constexpr std::int64_t kPruneIntervalMs = 600'000;
 
 }  // namespace
@@ -44,7 +43,8 @@ struct EvaluationLoop::State {
       0};  // Bounded input: applied to here and every tick was made; 0 = not yet.
   std::jthread thread;
 
-  mutable std::mutex mutex;  // Guards the three below.
+  mutable std::mutex mutex;  // Guards the four below.
+  Evaluator::Input input;    // As of applied_position.
   std::shared_ptr<const EvaluationView> view = std::make_shared<EvaluationView>();
   std::optional<Error> failure;
   std::string blocked;
@@ -91,7 +91,7 @@ Result<EvaluationLoop::State::Step> EvaluationLoop::State::step() {
       if (applied) break;
       if (applied.error().code != ErrorCode::kUnavailable) return std::move(applied).error();
       set_blocked("cost.db: " + applied.error().message);
-      std::this_thread::sleep_for(std::chrono::milliseconds(kRetryMs));
+      std::this_thread::sleep_for(std::chrono::milliseconds(options.retry_ms));
     }
   }
   std::vector<proto::LogRecord> append;
@@ -122,7 +122,7 @@ Result<void> EvaluationLoop::State::commit(std::vector<proto::Event> events,
     if (committed) break;
     if (committed.error().code != ErrorCode::kUnavailable) return committed;
     set_blocked(committed.error().message);
-    std::this_thread::sleep_for(std::chrono::milliseconds(kRetryMs));
+    std::this_thread::sleep_for(std::chrono::milliseconds(options.retry_ms));
   }
   set_blocked({});
   if (queued && options.on_outbox) options.on_outbox();
@@ -257,12 +257,16 @@ void EvaluationLoop::State::run(const std::stop_token& stop) {
     auto stepped = step();
     if (!stepped && stepped.error().code == ErrorCode::kUnavailable) {
       set_blocked(stepped.error().message);
-      std::this_thread::sleep_for(std::chrono::milliseconds(kRetryMs));
+      std::this_thread::sleep_for(std::chrono::milliseconds(options.retry_ms));
       continue;
     }
     if (!stepped) return fail(std::move(stepped).error());
     maintain();
-    applied_position.store(evaluator.position(), std::memory_order_relaxed);
+    {
+      const std::lock_guard lock(mutex);
+      input = evaluator.input();
+    }
+    applied_position.store(evaluator.position(), std::memory_order_release);
     const bool ended = *stepped == Step::kIdle && pacemaker.finished();
     ended_at.store(ended ? evaluator.position() : 0, std::memory_order_release);
     if (*stepped == Step::kIdle)
@@ -311,6 +315,13 @@ void EvaluationLoop::start() {
       std::jthread([state = state_.get()](const std::stop_token& stop) { state->run(stop); });
 }
 
+Result<bool> EvaluationLoop::step() {
+  auto stepped = state_->step();
+  if (!stepped) return std::move(stepped).error();
+  state_->maintain();
+  return *stepped == State::Step::kWorked;
+}
+
 void EvaluationLoop::stop() {
   State& state = *state_;
   if (!state.thread.joinable()) return;
@@ -328,9 +339,44 @@ void EvaluationLoop::stop() {
   state.publish();
 }
 
-Result<void> EvaluationLoop::wait_to_end(aggregator::LogPosition input_end) {
+Result<aggregator::LogPosition> EvaluationLoop::end_input(const std::stop_token& stop) {
+  State& state = *state_;
+  const auto last = state.log.last_position(state.options.partition);
+  if (!last) return last.error();
+  while (state.applied_position.load(std::memory_order_acquire) < *last) {
+    if (stop.stop_requested()) return aggregator::LogPosition{0};
+    if (auto failed = failure()) return *std::move(failed);
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  Evaluator::Input input;
+  {
+    const std::lock_guard lock(state.mutex);
+    input = state.input;
+  }
+  if (input.open_to_s == 0) return input.ended ? *last : aggregator::LogPosition{0};
+  aggregator::Commit commit;
+  proto::LogRecord record;
+  record.mutable_input_end()->set_event_time_min_s(input.open_from_s);
+  record.mutable_input_end()->set_event_time_max_s(input.open_to_s);
+  commit.records.push_back({state.options.partition, std::move(record)});
+  auto appended = state.log.append(std::move(commit));
+  if (!appended) return std::move(appended).error();
+  return appended->at(state.options.partition);
+}
+
+Result<void> EvaluationLoop::wait_to_end(aggregator::LogPosition input_end,
+                                         const std::stop_token& stop) {
   State& state = *state_;
   while (state.ended_at.load(std::memory_order_acquire) < input_end) {
+    if (stop.stop_requested()) return {};
+    {
+      const std::lock_guard lock(state.mutex);
+      if (state.input.live) {
+        return Error{ErrorCode::kInvalidArgument,
+                     "the state was written by a run over live sources, and a run to the end of "
+                     "files cannot go on from it: set `state:` to another directory"};
+      }
+    }
     if (auto failed = failure()) return *std::move(failed);
     if (state.options.on_progress) {
       const auto last = state.log.last_position(state.options.partition);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,7 @@ class EvaluationLoop {
     std::map<std::string, alarms::Receiver> receivers;
     bool deliver = true;  ///< False: events are kept, the outbox stays empty.
     std::int64_t snapshot_interval_ms = 60'000;
+    std::int64_t retry_ms = 500;  ///< Between tries while a store cannot take outputs.
     /// Environment -> partition, written into configuration records; empty = all are ours.
     std::vector<proto::ShardAssignment> shards;
     std::uint32_t log_days = 14;
@@ -56,10 +58,17 @@ class EvaluationLoop {
   Result<void> recover(const std::string& config_yaml, const std::string& config_fingerprint,
                        const aggregator::Inventory* inventory);
   void start();  ///< Own thread until stop().
+  /// One round on the caller's thread, instead of start(): for runs on a clock of their own. False =
+  /// there was nothing to do; kUnavailable = try again.
+  Result<bool> step();
   void stop();   ///< Applies what is in the log, commits, snapshots, joins. Idempotent.
-  /// Bounded input, whose InputEnd record is at `input_end`: waits until the thread has applied and
-  /// ticked to the end.
-  Result<void> wait_to_end(aggregator::LogPosition input_end);
+  /// All bounded input is in the log: once it is applied, says so with one InputEnd record over
+  /// everything since the last one, also over what an earlier run has left open. Returns the
+  /// position to wait for; 0 = there was never any input, or `stop` came first.
+  Result<aggregator::LogPosition> end_input(const std::stop_token& stop);
+  /// Waits until the thread has applied the log to `input_end`, as end_input() gave it, and made
+  /// every tick; or until `stop`. kInvalidArgument: the log holds a live source, it never ends.
+  Result<void> wait_to_end(aggregator::LogPosition input_end, const std::stop_token& stop);
 
   [[nodiscard]] std::shared_ptr<const EvaluationView> view() const;
   [[nodiscard]] std::optional<Error> failure()

@@ -1,5 +1,6 @@
 #include "app/evaluator.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "app/config.h"
@@ -42,8 +43,10 @@ struct Evaluator::State {
   // What a shard that appears later must know of the time before it: the last record of each kind.
   proto::LogRecord progress, tick, input_end;
   std::map<std::string, proto::LogRecord> stalls;  // By source.
+  std::int64_t open_from_s = 0, open_to_s = 0;     // Of the batches since the last InputEnd.
 
   [[nodiscard]] std::vector<proto::LogRecord> time_records() const;
+  void note_times(const proto::AggregateBatch& batch);
   Result<void> set_config(const proto::ConfigVersion& version, aggregator::LogPartition partition);
   ShardRuntime& shard(const std::string& environment);
   void apply_to(ShardRuntime& runtime, const proto::LogRecord& record,
@@ -85,6 +88,20 @@ ShardRuntime& Evaluator::State::shard(const std::string& environment) {
   return created;
 }
 
+void Evaluator::State::note_times(const proto::AggregateBatch& batch) {
+  const auto note = [&](std::int64_t from_s, std::int64_t to_s) {
+    open_from_s = open_to_s == 0 ? from_s : std::min(open_from_s, from_s);
+    open_to_s = std::max(open_to_s, to_s);
+  };
+  for (const std::uint32_t minute : batch.flows().window_start_min())
+    note(std::int64_t{minute} * 60, std::int64_t{minute} * 60 + 60);
+  const proto::Datapoints& points = batch.datapoints();
+  for (int i = 0; i < points.start_s_size(); ++i) {
+    const std::int64_t period_s = i < points.period_s_size() ? points.period_s(i) : 0;
+    note(points.start_s(i), points.start_s(i) + (period_s == 0 ? 60 : period_s));
+  }
+}
+
 std::vector<proto::LogRecord> Evaluator::State::time_records() const {
   std::vector<proto::LogRecord> records;
   if (progress.has_progress()) records.push_back(progress);
@@ -119,6 +136,7 @@ Result<void> Evaluator::apply(const aggregator::LogEntry& entry,
       break;
     case proto::LogRecord::kBatch:
       state.shard(record.batch().environment());
+      state.note_times(record.batch());
       break;
     case proto::LogRecord::kProgress:
       merge_progress(record, state.progress);
@@ -131,6 +149,7 @@ Result<void> Evaluator::apply(const aggregator::LogEntry& entry,
       break;
     case proto::LogRecord::kInputEnd:
       state.input_end = record;
+      state.open_from_s = state.open_to_s = 0;
       break;
     default:
       break;
@@ -140,6 +159,14 @@ Result<void> Evaluator::apply(const aggregator::LogEntry& entry,
 }
 
 std::vector<proto::LogRecord> Evaluator::time_records() const { return state_->time_records(); }
+
+Evaluator::Input Evaluator::input() const {
+  const State& state = *state_;
+  const auto& sources = state.progress.progress().sources();
+  const bool live = std::any_of(sources.begin(), sources.end(),
+                                [](const auto& source) { return !source.bounded(); });
+  return {state.input_end.has_input_end(), live, state.open_from_s, state.open_to_s};
+}
 
 aggregator::LogPosition Evaluator::position() const noexcept { return state_->position; }
 const std::string& Evaluator::config_fingerprint() const noexcept {
@@ -184,6 +211,8 @@ std::string Evaluator::save() const {
   put_text(out, state.config_fingerprint);
   put_number(out, state.inventory_version);
   put_text(out, state.inventory_bytes);
+  put_number(out, static_cast<std::uint64_t>(state.open_from_s));
+  put_number(out, static_cast<std::uint64_t>(state.open_to_s));
   put_number(out, static_cast<std::uint64_t>(state.stalls.size()));
   for (const auto& [source, stall] : state.stalls) put_text(out, stall.SerializeAsString());
   for (const proto::LogRecord* record : {&state.progress, &state.input_end, &state.tick}) {
@@ -212,19 +241,23 @@ Result<void> Evaluator::load(const aggregator::Snapshot& snapshot) {
   state_ = std::make_unique<State>();
   State& state = *state_;
   std::string_view in = snapshot.state;
-  std::uint64_t position = 0, stall_count = 0, shard_count = 0;
+  std::uint64_t position = 0, stall_count = 0, shard_count = 0, open_from_s = 0, open_to_s = 0;
   std::string_view yaml, fingerprint, inventory;
   if (!take_number(in, position) || !take_text(in, yaml) || !take_text(in, fingerprint) ||
       !take_number(in, state.inventory_version) || !take_text(in, inventory) ||
+      !take_number(in, open_from_s) || !take_number(in, open_to_s) ||
       !take_number(in, stall_count)) {
     return damaged;
   }
+  state.open_from_s = static_cast<std::int64_t>(open_from_s);
+  state.open_to_s = static_cast<std::int64_t>(open_to_s);
   state.inventory_bytes = inventory;
   if (!yaml.empty()) {
     proto::ConfigVersion version;
     version.set_yaml(std::string(yaml));
     version.set_fingerprint(std::string(fingerprint));
-    if (auto set = state.set_config(version, 0); !set) return set;
+    if (auto set = state.set_config(version, 0); !set)
+      return Error{damaged.code, damaged.message + ": " + set.error().message};
   }
   state.shards.clear();  // set_config made the declared ones; their content follows.
   for (std::uint64_t i = 0; i < stall_count; ++i) {

@@ -33,6 +33,15 @@ class Evaluator {
   /// have seen.
   [[nodiscard]] std::vector<proto::LogRecord> time_records() const;
 
+  /// What the log has told of bounded input.
+  struct Input {
+    bool ended = false;  ///< It has an InputEnd record.
+    bool live = false;   ///< It has progress of a source that never ends.
+    /// Event time of the batches since the last InputEnd record, [from_s, to_s); 0 and 0 = none.
+    std::int64_t open_from_s = 0, open_to_s = 0;
+  };
+  [[nodiscard]] Input input() const;
+
   [[nodiscard]] std::vector<alarms::AlarmView> alarms() const;
   [[nodiscard]] std::vector<alarms::GroupView> groups() const;
   struct ShardView {

@@ -8,6 +8,7 @@
 #include "app/command.h"
 #include "app/cost_view.h"
 #include "app/metrics.h"
+#include "app/yaml_reader.h"
 
 namespace fleetmeter::app {
 
@@ -107,6 +108,8 @@ HttpResponse HttpApi::State::ready() const {
 
 HttpResponse HttpApi::State::alarms(const HttpRequest& request) const {
   const std::string state = query(request, "state"), environment = query(request, "environment");
+  if (!state.empty() && state != "OK" && state != "ALARM" && state != "INSUFFICIENT_DATA")
+    return error(400, "state: must be OK, ALARM or INSUFFICIENT_DATA");
   std::string body = "{\"schema\":1,\"alarms\":[";
   bool first = true;
   for (const alarms::AlarmView& alarm : service.view()->alarms) {
@@ -129,9 +132,10 @@ HttpResponse HttpApi::State::scaling(const HttpRequest& request) const {
   wanted.environment = query(request, "environment");
   wanted.type_prefix = "scaling.";
   if (const std::string limit = query(request, "limit"); !limit.empty()) {
-    wanted.limit = static_cast<std::size_t>(std::strtoull(limit.c_str(), nullptr, 10));
-    if (wanted.limit == 0 || wanted.limit > 100'000)
+    const auto number = parse_integer(limit);
+    if (!number || *number < 1 || *number > 100'000)
       return error(400, "limit: must be a number from 1 to 100000");
+    wanted.limit = static_cast<std::size_t>(*number);
   }
   const auto events = service.log().events(wanted);
   if (!events) return error(503, events.error().message);
@@ -173,11 +177,11 @@ HttpResponse HttpApi::State::cost(const HttpRequest& request) const {
 }
 
 HttpResponse HttpApi::State::flows(const HttpRequest& request) const {
-  std::uint64_t hours = 24;
-  if (const std::string given = query(request, "hours"); !given.empty())
-    hours = std::strtoull(given.c_str(), nullptr, 10);
-  if (hours < 1 || hours > 9600) return error(400, "hours: must be a number from 1 to 9600");
-  const auto body = flows_json(service.cost_db_path(), now_s(), static_cast<std::uint32_t>(hours));
+  const std::string given = query(request, "hours");
+  const auto hours = parse_integer(given.empty() ? "24" : given);
+  if (!hours || *hours < 1 || *hours > 9600)
+    return error(400, "hours: must be a number from 1 to 9600");
+  const auto body = flows_json(service.cost_db_path(), now_s(), static_cast<std::uint32_t>(*hours));
   if (!body) return error(503, body.error().message);
   return {200, "application/json", *body, {}};
 }

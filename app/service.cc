@@ -48,7 +48,6 @@ struct Service::State {
   Result<void> open_stores();
   Result<void> load_inventory();
   Result<void> make_sources();
-  Result<aggregator::LogPosition> end_input();
   Result<void> wait_for_sources(const std::stop_token& stop);
   [[nodiscard]] ingest::SourceContext context(std::size_t index);
   [[nodiscard]] bool bounded() const;
@@ -199,7 +198,7 @@ Result<void> Service::start() {
       std::optional<Error> failed;
       if (auto read = state.wait_for_sources(stop); !read) failed = std::move(read).error();
       if (!failed && !stop.stop_requested()) {
-        if (auto ended = state.end_input(); !ended) failed = std::move(ended).error();
+        if (auto ended = state.loop->end_input(stop); !ended) failed = std::move(ended).error();
       }
       if (!failed) return;
       const std::lock_guard lock(state.mutex);
@@ -220,31 +219,18 @@ Result<void> Service::State::wait_for_sources(const std::stop_token& stop) {
   return {};
 }
 
-/// Says in the log that bounded input has ended, and which span of event time it covered.
-Result<aggregator::LogPosition> Service::State::end_input() {
-  std::int64_t least = 0, largest = 0;
-  for (const auto& source : sources) {
-    const auto [from, to] = source->event_time_range_s();
-    if (from == 0 && to == 0) continue;
-    least = least == 0 ? from : std::min(least, from);
-    largest = std::max(largest, to);
-  }
-  aggregator::Commit commit;
-  proto::LogRecord record;
-  record.mutable_input_end()->set_event_time_min_s(least);
-  record.mutable_input_end()->set_event_time_max_s(largest);
-  commit.records.push_back({0, std::move(record)});
-  auto appended = log->append(std::move(commit));
-  if (!appended) return std::move(appended).error();
-  return appended->at(0);
-}
-
-Result<void> Service::run_to_end() {
+Result<void> Service::run_to_end(const std::stop_token& stop) {
   State& state = *state_;
-  if (auto read = state.wait_for_sources({}); !read) return read;
-  auto ended = state.end_input();
-  if (!ended) return std::move(ended).error();
-  if (auto evaluated = state.loop->wait_to_end(*ended); !evaluated) return evaluated;
+  if (auto read = state.wait_for_sources(stop); !read) return read;
+  if (!stop.stop_requested()) {
+    auto ended = state.loop->end_input(stop);
+    if (!ended) return std::move(ended).error();
+    if (auto evaluated = state.loop->wait_to_end(*ended, stop); !evaluated) return evaluated;
+  }
+  if (stop.stop_requested()) {
+    return Error{ErrorCode::kUnavailable,
+                 "stopped before the end; the next run on " + state.config.state + " goes on"};
+  }
   if (state.deliverer && !state.deliverer->drain(kDrainTimeoutMs)) {
     const auto why = state.deliverer->last_error();
     return Error{ErrorCode::kUnavailable,

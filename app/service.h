@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,10 +23,10 @@ namespace fleetmeter::app {
 struct ServiceOptions {
   bool until_eof = false;   ///< Bounded: end when every file is read and evaluated.
   bool deliver = true;      ///< With until_eof only when asked for.
-  std::string environment;  ///< Forced for every record; empty = by the inventory.
-  std::function<void(std::string_view)> fault;  ///< Test hook of the stores, sources and delivery.
-  std::function<void(std::uint64_t done, std::uint64_t all)> on_read;  ///< Bounded sources: bytes.
-  std::function<void(std::int64_t done, std::int64_t all)> on_evaluate;  ///< Log positions.
+  std::string environment = {};  ///< Forced for every record; empty = by the inventory.
+  std::function<void(std::string_view)> fault = {};  ///< Test hook of the stores, sources and delivery.
+  std::function<void(std::uint64_t done, std::uint64_t all)> on_read = {};  ///< Bounded sources: bytes.
+  std::function<void(std::int64_t done, std::int64_t all)> on_evaluate = {};  ///< Log positions.
 };
 
 /// One process: sources -> SQLite log -> evaluator -> outbox -> delivery, and cost.db. Only wires;
@@ -38,8 +39,8 @@ class Service {
 
   Result<void> start();
   /// Bounded runs: reads everything, evaluates to the end, delivers when asked to. The error is the
-  /// first that stopped it.
-  Result<void> run_to_end();
+  /// first that stopped it; `stop` ends it early, and the next run on the state goes on from there.
+  Result<void> run_to_end(const std::stop_token& stop = {});
   /// All sources are bounded: InputEnd follows when they are read; the API stays up.
   [[nodiscard]] bool bounded() const noexcept;
   void drain();

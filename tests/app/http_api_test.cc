@@ -1,0 +1,190 @@
+#include "app/http_api.h"
+
+#include <gmock/gmock.h>
+#include <simdjson.h>
+
+#include <memory>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include "app/metrics.h"
+#include "tests/app/service_fixture.h"
+
+namespace fleetmeter::app {
+namespace {
+
+using testing::HasSubstr;
+
+class HttpApiTest : public ServiceTest {
+ protected:
+  void SetUp() override {
+    write_day();
+    write_config();
+    service = std::make_unique<Service>(config(), clock, ServiceOptions{.deliver = false});
+    const auto started = service->start();
+    ASSERT_TRUE(started) << started.error().message;
+    api = std::make_unique<HttpApi>(*service, clock);
+    ASSERT_TRUE(within_10s([&] {
+      const auto view = service->view();
+      return view->alarms.size() == 2 && view->alarms[0].evaluated_s == kDayS + 30 * 60;
+    })) << "bounded files are read and evaluated to their end while the API stays up";
+  }
+  ingest::HttpResponse get(const std::string& path, std::map<std::string, std::string> query = {}) {
+    ingest::HttpRequest request;
+    request.method = "GET";
+    request.path = path;
+    for (const auto& [key, value] : query) request.query[key] = value;
+    return api->answer(request);
+  }
+  /// The parsed body of a 200.
+  simdjson::dom::element json(const std::string& path, std::map<std::string, std::string> query = {}) {
+    const auto response = get(path, std::move(query));
+    EXPECT_EQ(response.status, 200u) << response.body;
+    EXPECT_EQ(response.content_type, "application/json");
+    return parse(response.body);
+  }
+  simdjson::dom::element parse(const std::string& body) {
+    simdjson::dom::element element;
+    EXPECT_EQ(parser.parse(body).get(element), simdjson::SUCCESS) << body;
+    return element;
+  }
+  static std::string text(const simdjson::dom::element& element) {
+    return simdjson::to_string(element);
+  }
+
+  const SystemClock clock;
+  std::unique_ptr<Service> service;
+  std::unique_ptr<HttpApi> api;
+  simdjson::dom::parser parser;
+};
+
+TEST_F(HttpApiTest, HealthAndReadinessAreGoodWhileItWorks) {
+  const auto health = get("/health");
+  EXPECT_EQ(health.status, 200u);
+  EXPECT_EQ(health.body, "{\"status\":\"healthy\",\"version\":\"" + std::string(kVersion) + "\"}");
+  const auto ready = get("/ready");
+  EXPECT_EQ(ready.status, 200u);
+  EXPECT_EQ(ready.body, R"({"status":"ready","reasons":[]})");
+}
+
+TEST_F(HttpApiTest, APipelineThatHasFailedIsUnhealthyAndSaysWhy) {
+  aggregator::Commit commit;
+  proto::LogRecord record;
+  record.mutable_config()->set_yaml("alarms: nonsense\n");
+  commit.records.push_back({0, record});
+  ASSERT_TRUE(service->log().append(std::move(commit)));
+  ASSERT_TRUE(within_10s([&] { return get("/health").status == 503; }));
+  const auto health = parse(get("/health").body);
+  EXPECT_EQ(text(health["status"]), "\"unhealthy\"");
+  EXPECT_THAT(text(health["reason"]), HasSubstr("must be a list"));
+  const auto ready = get("/ready");
+  EXPECT_EQ(ready.status, 503u);
+  EXPECT_THAT(ready.body, HasSubstr("must be a list"));
+}
+
+TEST_F(HttpApiTest, AlarmsCanBeFiltered) {
+  const auto all = json("/api/v1/alarms");
+  EXPECT_EQ(text(all["schema"]), "1");
+  ASSERT_EQ(all["alarms"].get_array().size(), 2u);
+  const auto first = all["alarms"].at(0);
+  for (const char* key : {"environment", "rule", "series", "severity", "state", "unknown", "since", "evaluated", "reason"})
+    EXPECT_EQ(first[key].error(), simdjson::SUCCESS) << key;
+  EXPECT_EQ(text(first["state"].value()), "\"OK\"");
+  EXPECT_EQ(text(first["evaluated"].value()), "\"2024-12-20T00:30:00Z\"");
+  EXPECT_EQ(json("/api/v1/alarms", {{"state", "ALARM"}})["alarms"].get_array().size(), 0u);
+  EXPECT_EQ(json("/api/v1/alarms", {{"state", "OK"}})["alarms"].get_array().size(), 2u);
+  EXPECT_EQ(json("/api/v1/alarms", {{"environment", "nowhere"}})["alarms"].get_array().size(), 0u);
+}
+
+TEST_F(HttpApiTest, EveryDocumentHasASchemaAndItsList) {
+  const std::pair<const char*, const char*> documents[] = {{"/", "paths"},
+                                                           {"/api/v1/alarms", "alarms"},
+                                                           {"/api/v1/scaling", "events"},
+                                                           {"/api/v1/groups", "groups"},
+                                                           {"/api/v1/status", "shards"}};
+  for (const auto& [path, list] : documents) {
+    SCOPED_TRACE(path);
+    const auto document = json(path);
+    EXPECT_EQ(text(document["schema"]), "1");
+    EXPECT_TRUE(document[list].is_array());
+  }
+  EXPECT_EQ(text(json("/api/v1/cost")["schema"]), "1");
+  EXPECT_EQ(text(json("/api/v1/cost", {{"month", "2024-12"}, {"basis", "estimate"}})["schema"]), "1");
+  EXPECT_EQ(text(json("/api/v1/flows", {{"hours", "48"}})["schema"]), "1");
+  const auto status = json("/api/v1/status");
+  EXPECT_EQ(text(status["log"]["last"]), text(status["log"]["applied"]));
+  EXPECT_EQ(text(status["bad_inputs"]), "[]");
+}
+
+TEST_F(HttpApiTest, EveryPathOfTheListIsServed) {
+  for (const auto& entry : json("/")["paths"].get_array()) {
+    const std::string path(entry["path"].get_string().value());
+    EXPECT_EQ(get(path).status, 200u) << path;
+  }
+}
+
+TEST_F(HttpApiTest, WhatIsWrongIsSaidInTheStatus) {
+  EXPECT_EQ(get("/nothing").status, 404u);
+  EXPECT_EQ(get("/api/v1/alarms/").status, 404u);
+  ingest::HttpRequest post;
+  post.method = "POST";
+  post.path = "/health";
+  EXPECT_EQ(api->answer(post).status, 405u);
+  post.method = "HEAD";
+  EXPECT_EQ(api->answer(post).status, 200u);
+  const std::tuple<const char*, const char*, const char*> bad[] = {
+      {"/api/v1/alarms", "state", "alarm"},   {"/api/v1/scaling", "limit", "0"},
+      {"/api/v1/scaling", "limit", "-1"},     {"/api/v1/scaling", "limit", "10x"},
+      {"/api/v1/scaling", "limit", "100001"}, {"/api/v1/flows", "hours", "0"},
+      {"/api/v1/flows", "hours", "-1"},       {"/api/v1/flows", "hours", "1h"},
+      {"/api/v1/flows", "hours", "99999999999999999999"},
+      {"/api/v1/cost", "month", "2026-13"},   {"/api/v1/cost", "month", "July"},
+      {"/api/v1/cost", "basis", "guess"}};
+  for (const auto& [path, key, value] : bad) {
+    const auto response = get(path, {{key, value}});
+    EXPECT_EQ(response.status, 400u) << path << "?" << key << "=" << value << ": " << response.body;
+    EXPECT_THAT(response.body, HasSubstr("\"error\":"));
+    EXPECT_THAT(response.body, HasSubstr(key)) << "it names what is wrong";
+  }
+}
+
+TEST_F(HttpApiTest, MetricsAreAPrometheusText) {
+  const auto response = get("/metrics");
+  EXPECT_EQ(response.status, 200u);
+  EXPECT_EQ(response.content_type, "text/plain; version=0.0.4; charset=utf-8");
+  static const std::regex kSample(
+      R"re(^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{[a-z_]+="([^"\\]|\\.)*"(,[a-z_]+="([^"\\]|\\.)*")*\})? (-?[0-9.e+]+|NaN|[+-]Inf)$)re");
+  static const std::regex kComment(R"(^# (HELP|TYPE) ([a-zA-Z_:][a-zA-Z0-9_:]*) .+$)");
+  std::istringstream lines(response.body);
+  std::set<std::string> families, samples;
+  std::string family;
+  for (std::string line; std::getline(lines, line);) {
+    std::smatch match;
+    if (line.starts_with("#")) {
+      ASSERT_TRUE(std::regex_match(line, match, kComment)) << line;
+      if (match[1] == "TYPE") {
+        family = match[2];
+        EXPECT_TRUE(families.insert(family).second) << "a family is told once: " << family;
+        EXPECT_EQ(line.find("counter") != std::string::npos, family.ends_with("_total")) << line;
+      }
+      continue;
+    }
+    ASSERT_TRUE(std::regex_match(line, match, kSample)) << line;
+    EXPECT_EQ(match[1], family);
+    EXPECT_TRUE(samples.insert(match[1].str() + match[2].str()).second) << "told twice: " << line;
+  }
+  EXPECT_THAT(response.body, HasSubstr("fleetmeter_datapoints_total 30\n"));
+  EXPECT_THAT(response.body, HasSubstr("fleetmeter_alarms{environment=\"unassigned\",state=\"OK\"} 2\n"));
+  EXPECT_THAT(response.body, HasSubstr("fleetmeter_files_done_total 1\n"));
+}
+
+TEST_F(HttpApiTest, ItListensOnAFreePort) {
+  const auto started = api->start("127.0.0.1:0");
+  ASSERT_TRUE(started) << started.error().message;
+  EXPECT_GT(api->port(), 0);
+  api->stop();
+}
+
+}  // namespace
+}  // namespace fleetmeter::app

@@ -1,0 +1,217 @@
+#include "app/service.h"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+
+#include "app/run_summary.h"
+#include "tests/app/service_fixture.h"
+
+namespace fleetmeter::app {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+TEST_F(ServiceTest, ARunOverFilesFiresAndASecondOneChangesNothing) {
+  write_day();
+  write_config();
+  EXPECT_EQ(run(), kExitDone) << err;
+  const std::string events = read("events.jsonl");
+  EXPECT_THAT(events, HasSubstr("\"rule\":\"hot\""));
+  EXPECT_EQ(std::count(events.begin(), events.end(), '\n'), 4) << events;  // Two first states, ALARM, OK.
+  EXPECT_THAT(out, HasSubstr("ALARM"));
+  EXPECT_THAT(err, HasSubstr("30 datapoints"));
+  const auto position = last_position();
+
+  EXPECT_EQ(run(), kExitDone) << err;
+  EXPECT_EQ(read("events.jsonl"), events);
+  EXPECT_THAT(err, HasSubstr("0 datapoints"));
+  EXPECT_EQ(datapoints_in_log(), 30u);
+  EXPECT_LE(last_position(), position + 2) << "no input end, no ticks; progress at most";
+}
+
+TEST_F(ServiceTest, TwoStatesOfTheSameFilesDecideTheSame) {
+  write_day();
+  write_config("files: { paths: [in] }", "one");
+  ASSERT_EQ(run(), kExitDone) << err;
+  const std::string events = read("events.jsonl");
+  write_config("files: { paths: [in] }", "two");
+  ASSERT_EQ(run(), kExitDone) << err;
+  EXPECT_EQ(read("events.jsonl"), events);
+}
+
+TEST_F(ServiceTest, ARunThatFindsMoreFilesGoesOnWhereTheLastOneEnded) {
+  write("in/a.json", cpu(0, 9, 10) + cpu(10, 19, 95));
+  write_config();
+  ASSERT_EQ(run(), kExitDone) << err;
+  const std::string before = read("events.jsonl");
+  write("in/b.json", cpu(20, 29, 10));
+  ASSERT_EQ(run(), kExitDone) << err;
+  const std::string events = read("events.jsonl");
+  EXPECT_EQ(std::count(events.begin(), events.end(), '\n'),
+            std::count(before.begin(), before.end(), '\n') + 1) << "back to OK";
+  EXPECT_EQ(datapoints_in_log(), 30u);
+
+  write_day();
+  std::filesystem::remove(path("in/b.json"));
+  write_config("files: { paths: [in] }", "at-once");
+  ASSERT_EQ(run(), kExitDone) << err;
+  EXPECT_EQ(read("events.jsonl"), events) << "as if read at once";
+}
+
+TEST_F(ServiceTest, AKillBetweenTheLastFileAndTheInputsEndLosesNothing) {
+  write_day();
+  write_config("files: { paths: [in] }", "whole");
+  ASSERT_EQ(run(), kExitDone) << err;
+  const std::string expected = read("events.jsonl");
+
+  write_config("files: { paths: [in] }", "killed");
+  {
+    const SystemClock clock;
+    Service service(config(), clock, {.until_eof = true, .deliver = false});
+    ASSERT_TRUE(service.start());
+    ASSERT_TRUE(within_10s([&] { return service.counters().files_done == 1; }));
+  }  // Read and committed; its end was never said.
+  ASSERT_EQ(datapoints_in_log("killed"), 30u);
+  EXPECT_EQ(run(), kExitDone) << err;
+  EXPECT_EQ(read("events.jsonl"), expected);
+}
+
+TEST_F(ServiceTest, AStopEndsABoundedRunAndTheNextGoesOn) {
+  write_day();
+  write_config();
+  {
+    const SystemClock clock;
+    Service service(config(), clock, {.until_eof = true, .deliver = false});
+    ASSERT_TRUE(service.start());
+    std::stop_source stop;
+    stop.request_stop();
+    const auto ended = service.run_to_end(stop.get_token());
+    ASSERT_FALSE(ended);
+    EXPECT_THAT(ended.error().message, HasSubstr("stopped before the end"));
+  }
+  EXPECT_EQ(run(), kExitDone) << err;
+  EXPECT_EQ(datapoints_in_log(), 30u);
+  EXPECT_THAT(read("events.jsonl"), HasSubstr("\"to\":\"ALARM\""));
+}
+
+TEST_F(ServiceTest, DrainKeepsWhatWasRead) {
+  write("in/a.json", cpu(0, 9, 10));
+  write_config("files: { paths: [in], follow: true }");
+  std::uint64_t read_records = 0;
+  {
+    const SystemClock clock;
+    Service service(config(), clock, {.deliver = false});
+    ASSERT_TRUE(service.start());
+    EXPECT_FALSE(service.bounded());
+    std::ofstream(path("in/a.json"), std::ios::app) << cpu(10, 19, 95);
+    ASSERT_TRUE(within_10s([&] { return service.counters().bytes_read > 0; }));
+    service.drain();
+    service.drain();  // Again is nothing.
+    const std::lock_guard lock(service.counters().mutex);
+    read_records = service.counters().decode.metrics.datapoints;
+  }
+  EXPECT_GT(read_records, 0u);
+  EXPECT_EQ(datapoints_in_log(), read_records);
+  {
+    const SystemClock clock;
+    Service service(config(), clock, {.deliver = false});
+    ASSERT_TRUE(service.start());
+    ASSERT_TRUE(within_10s([&] {
+      const std::lock_guard lock(service.counters().mutex);
+      return read_records + service.counters().decode.metrics.datapoints == 20;
+    })) << "the rest, once";
+    service.drain();
+  }
+  EXPECT_EQ(datapoints_in_log(), 20u);
+}
+
+TEST_F(ServiceTest, RunSaysWhatCouldNotBeReadByItsExitCode) {
+  write_config("files: { paths: [nowhere.log] }");
+  EXPECT_EQ(run(), kExitUsage);
+  EXPECT_THAT(err, HasSubstr("nowhere.log"));
+
+  write_config("files: { paths: [in], follow: true }");
+  EXPECT_EQ(run(), kExitUsage);
+  EXPECT_THAT(err, HasSubstr("--until-eof needs sources that end"));
+
+  write("fleet.yaml", "alarm: []\n");
+  EXPECT_EQ(run(), kExitUsage);
+  EXPECT_THAT(err, HasSubstr("did you mean `alarms`"));
+
+  EXPECT_EQ(type(command_run, {"-c", path("absent.yaml")}), kExitUsage);
+  EXPECT_EQ(type(command_run, {"--until-eoff"}), kExitUsage);
+  EXPECT_EQ(type(command_run, {"--log-level", "loud"}), kExitUsage);
+}
+
+TEST_F(ServiceTest, ATruncatedGzipIsReadAsFarAsItGoesAndExitsWithOne) {
+  write("whole.json", cpu(0, 2000, 10));
+  ASSERT_EQ(std::system(("gzip -c " + path("whole.json") + " > " + path("whole.gz")).c_str()), 0);
+  const std::string whole = read("whole.gz");
+  write("in/cut.json.gz", whole.substr(0, whole.size() * 3 / 4));
+  write_config();
+  EXPECT_EQ(run(), kExitPartly) << err;
+  EXPECT_THAT(err, HasSubstr("cut.json.gz"));
+
+  std::filesystem::remove(path("in/cut.json.gz"));
+  write("in/cut.json.gz", whole.substr(0, 5));
+  write_config("files: { paths: [in] }", "nothing");
+  EXPECT_EQ(run(), kExitUsage) << "nothing at all could be read\n" << err;
+}
+
+TEST_F(ServiceTest, StrictMakesDropsAnExitCode) {
+  write("in/a.json", cpu(0, 5, 10) + "{\"namespace\": broken\n" + cpu(6, 9, 10));
+  write_config();
+  EXPECT_EQ(run(), kExitDone) << err;
+  EXPECT_THAT(err, HasSubstr("dropped 1"));
+  write_config("files: { paths: [in] }", "again");
+  EXPECT_EQ(run({"--strict"}), kExitPartly) << err;
+}
+
+TEST_F(ServiceTest, AStateThatIsInUseOrNotOursIsAnError) {
+  write_day();
+  write_config();
+  std::filesystem::create_directories(path("state"));
+  write("state/log.db", "this is no database, but somebody's file");
+  EXPECT_NE(run(), kExitDone);
+  EXPECT_THAT(err, HasSubstr("log.db"));
+  EXPECT_EQ(read("state/log.db"), "this is no database, but somebody's file") << "left as it was";
+  write_config("files: { paths: [in] }", "in/a.json");
+  EXPECT_EQ(run(), kExitUsage);
+  EXPECT_THAT(err, HasSubstr("`state:`"));
+}
+
+TEST_F(ServiceTest, ReplayReadsItsPathsAndLeavesNoState) {
+  write_day();
+  write_config("files: { paths: [nowhere] }");
+  EXPECT_EQ(type(command_replay, {"-c", path("fleet.yaml"), "--events", path("events.jsonl"), path("in")}), kExitDone)
+      << err;
+  EXPECT_THAT(out, HasSubstr("Nothing was delivered"));
+  EXPECT_THAT(read("events.jsonl"), HasSubstr("\"to\":\"ALARM\""));
+  EXPECT_FALSE(std::filesystem::exists(path("state"))) << "never the state of `run`";
+  const std::string events = read("events.jsonl");
+  write_config();
+  ASSERT_EQ(run(), kExitDone);
+  EXPECT_EQ(read("events.jsonl"), events) << "a replay decides what a run decides";
+
+  EXPECT_EQ(type(command_replay, {"-c", path("fleet.yaml")}), kExitUsage);
+  EXPECT_THAT(err, HasSubstr("PATH"));
+  EXPECT_EQ(type(command_replay, {"-c", path("fleet.yaml"), path("nowhere.log")}), kExitUsage);
+}
+
+TEST_F(ServiceTest, RulesCheckSaysAllThatIsWrong) {
+  write_config();
+  EXPECT_EQ(type(command_rules, {"check", path("fleet.yaml")}), kExitDone);
+  EXPECT_THAT(out, HasSubstr("ok: 2 alarms"));
+  write("bad.yaml", "fleet: a b\n");
+  EXPECT_EQ(type(command_rules, {"check", path("bad.yaml"), path("fleet.yaml"), path("none.yaml")}), kExitUsage);
+  EXPECT_THAT(err, HasSubstr("bad.yaml:1: fleet"));
+  EXPECT_THAT(err, HasSubstr("none.yaml"));
+  EXPECT_THAT(out, HasSubstr("ok: 2 alarms")) << "the good one between them";
+  EXPECT_EQ(type(command_rules, {}), kExitUsage);
+  EXPECT_EQ(type(command_rules, {"chek"}), kExitUsage);
+}
+
+}  // namespace
+}  // namespace fleetmeter::app

@@ -31,8 +31,9 @@ import uuid
 
 START = 1_772_409_600  # 2026-03-02T00:00:00Z, where the generated telemetry begins.
 SECRET = "whsec_" + base64.b64encode(b"kill-test-secret-of-24-b").decode()
-POINTS = ["append.before_commit", "append.before_commit", "append.after_commit", "outputs.before_commit", "outputs.after_commit", "delivery.before_send",
-          "delivery.after_send", "firehose.before_reply", "source.after_read", "snapshot.before_commit", "snapshot.after_commit"]
+POINTS = (["append.before_commit"] * 4 + ["outputs.before_commit"] * 3 +
+          ["append.after_commit", "outputs.after_commit", "delivery.before_send", "delivery.after_send", "firehose.before_reply",
+           "source.after_read", "snapshot.before_commit", "snapshot.after_commit"])
 
 CONFIG = """
 fleet: kill-test
@@ -214,14 +215,14 @@ def feed(fleet, telemetry, args):
 
 
 def kill_again_and_again(fleet, args, histogram, stop):
-    """Restarts at once after each kill; half of them at a named point, the rest from outside."""
+    """Restarts at once after each kill: at a named point when it is passed in time, else from outside."""
     rng = random.Random(args.seed + 1)
     span = args.minutes * 60 / args.rate / args.kills  # Real seconds for each kill.
     for number in range(args.kills):
         fault = None
-        if rng.random() < 0.75:
+        if rng.random() < 0.9:
             point = rng.choice(POINTS)
-            fault = f"{point}:{1 if point.startswith(('delivery', 'snapshot')) else rng.randrange(1, 25)}"
+            fault = f"{point}:{1 if point.startswith(('delivery', 'snapshot')) else rng.randrange(1, 15)}"
         if number == 0 and fleet.process is not None:
             fault = None  # The first one runs already.
         else:

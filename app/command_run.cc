@@ -73,7 +73,8 @@ int run_to_end(Service& service, const RunOptions& options) {
   const StopOnSignal signal;
   if (auto done = service.run_to_end(signal.token()); !done) {
     std::cerr << data_quality(service.counters());
-    return fail(kExitPartly, done.error().message);
+    const bool wrong_state = done.error().code == ErrorCode::kInvalidArgument;
+    return fail(wrong_state ? kExitUsage : kExitPartly, done.error().message);
   }
   const auto decisions = decisions_table(service.log());
   if (!decisions) return fail(decisions.error());

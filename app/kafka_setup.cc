@@ -67,7 +67,9 @@ Result<KafkaSetup> set_up_kafka_command(const KafkaCommandOptions& options) {
   auto inventory = load_inventory(setup.config);
   if (!inventory) return std::move(inventory).error();
   setup.inventory = *std::move(inventory);
-  setup.log = setup.config.kafka_log;
+  auto log = resolve_kafka_log(setup.config);
+  if (!log) return std::move(log).error();
+  setup.log = *std::move(log);
   setup.log.state_dir = setup.config.state;
   if (!options.instance.empty()) setup.log.instance = options.instance;
   if (setup.log.instance.empty()) setup.log.instance = default_instance();

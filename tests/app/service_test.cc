@@ -145,6 +145,21 @@ TEST_F(ServiceTest, RunSaysWhatCouldNotBeReadByItsExitCode) {
   EXPECT_EQ(type(command_run, {"--log-level", "loud"}), kExitUsage);
 }
 
+TEST_F(ServiceTest, AStateOfLiveSourcesIsNotGoneOnFromToTheEnd) {
+  write_day();
+  write_config("firehose: { listen: \"127.0.0.1:0\" }");
+  {
+    const SystemClock clock;
+    Service service(config(), clock, {.deliver = false});
+    ASSERT_TRUE(service.start());
+    ASSERT_TRUE(within_10s([&] { return *service.log().last_position(0) >= 3; }));  // Progress and ticks.
+    service.drain();
+  }
+  write_config();
+  EXPECT_EQ(run(), kExitUsage);
+  EXPECT_THAT(err, HasSubstr("live sources"));
+}
+
 TEST_F(ServiceTest, ATruncatedGzipIsReadAsFarAsItGoesAndExitsWithOne) {
   write("whole.json", cpu(0, 2000, 10));
   ASSERT_EQ(std::system(("gzip -c " + path("whole.json") + " > " + path("whole.gz")).c_str()), 0);

@@ -74,6 +74,7 @@ struct Decoder::State {
     if (!running) begin_stream({});
     parser.counts.raw_bytes += chunk.size();
     if (!compression) {
+      if (payload.is_resumed && file_at > 0 && magic.empty()) skip_padding(chunk);
       const std::size_t wanted = std::min(kMagicBytes - magic.size(), chunk.size());
       magic.append(chunk.substr(0, wanted));
       chunk.remove_prefix(wanted);
@@ -103,12 +104,16 @@ struct Decoder::State {
     }
   }
 
+  void skip_padding(std::string_view& bytes) noexcept {
+    const std::size_t padding = zero_padding_bytes(bytes);
+    file_at += padding;
+    bytes.remove_prefix(padding);
+  }
+
   void take_compressed(std::string_view bytes) {
     while (!bytes.empty() && !broken) {
-      if (inflater->between_members() && is_zero_padding(bytes)) {
-        file_at += bytes.size();
-        return;
-      }
+      if (inflater->between_members()) skip_padding(bytes);
+      if (bytes.empty()) return;
       char* const room = pending.prepare(kPieceBytes);
       const InflateResult result = inflater->inflate(bytes, room, kPieceBytes);
       bytes.remove_prefix(result.taken_bytes);
@@ -169,7 +174,7 @@ struct Decoder::State {
     const std::size_t taken = parser.parse(payload, bytes, padding_bytes, last);
     layout_is_bound |= parser.counts.flows.headers != headers;
     plain_in += taken;
-    if (payload.at_border()) border = plain_in;
+    border = plain_in - payload.beyond_border;
     return taken;
   }
 

@@ -57,7 +57,8 @@ struct DecodeCounts {
 };
 
 /// Where a streamed file has been decoded to: a restart seeks to `member_start`, skips `plain_bytes` of its plain
-/// text, and continues exactly. Plain files: member_start 0 and plain_bytes = file offset (docs/time.md 10).
+/// text, and continues exactly. Plain files: member_start 0 and plain_bytes = file offset (docs/time.md 10), which
+/// resume_plain() goes on from without reading anything twice.
 struct StreamPosition {
   std::uint64_t member_start = 0;  ///< File offset of the gzip member or zstd frame being read.
   std::uint64_t plain_bytes = 0;   ///< Plain bytes of it that were consumed as whole records.
@@ -82,14 +83,16 @@ class Decoder {
   void message(std::string_view bytes) noexcept;
 
   /// A file or pipe in pieces cut at any byte. Lines, JSON values and frames that end inside what was fed are parsed
-  /// and flushed to the sink before feed returns; an unfinished last one waits for the next feed.
+  /// and flushed to the sink before feed returns; an unfinished last one waits for the next feed. Where a stream is cut
+  /// changes neither what it yields nor what is counted, save how near to the damage of a damaged gzip member it gets.
   void feed(std::string_view chunk) noexcept;
   /// End of the stream: a last line without a line end is a record; anything else unfinished is counted truncated.
   /// Returns false when the stream could not be read to its end (truncated, damaged): report the file, exit 1.
   bool finish() noexcept;
   /// Where a restart would continue: everything before it has reached the sink, nothing after it has.
   [[nodiscard]] StreamPosition position() const;
-  /// Starts a stream at a position that position() gave; the caller seeks the file to member_start.
+  /// Starts a stream at a position that position() gave; the caller seeks the file to member_start. A position alone does
+  /// not say whether the file is compressed: plain text behind a gzip member is damage, in a plain file it is the data.
   void resume(const StreamPosition& position);
   /// The same for a file that is not compressed (compression_of its first bytes), member_start 0: the caller seeks it to
   /// plain_bytes, and nothing is read twice.

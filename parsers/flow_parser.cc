@@ -138,7 +138,8 @@ class Kernel {
   FlowStop parse_lines(const char* begin, const char* limit) {
     at_ = begin;
     while (at_ < limit) {
-      if (options_.stop_at_json && starts_json(limit)) return FlowStop::kJson;
+      if (static_cast<unsigned char>(*at_) <= ' ' && skip_blanks(limit) == limit) break;
+      if (options_.stop_at_json && *at_ == '{') return FlowStop::kJson;
       split_line(at_, limit, line_);
       if (!take_line()) return FlowStop::kFlush;
       at_ = line_.end < limit ? line_.end + 1 : limit;
@@ -146,11 +147,10 @@ class Kernel {
     return FlowStop::kNeedMore;
   }
 
-  [[nodiscard]] bool starts_json(const char* limit) const noexcept {
-    if (static_cast<unsigned char>(*at_) > ' ') return *at_ == '{';
-    const char* first = at_;
-    while (first < limit && (*first == ' ' || *first == '\t' || *first == '\r')) ++first;
-    return first < limit && *first == '{';
+  /// Blanks before a line, and empty lines, are no part of any record.
+  const char* skip_blanks(const char* limit) noexcept {
+    while (at_ < limit && (*at_ == ' ' || *at_ == '\t' || *at_ == '\r' || *at_ == '\n')) ++at_;
+    return at_;
   }
 
   /// False when the batch has to be taken before this line.

@@ -194,7 +194,9 @@ Compression compression_of(std::string_view bytes) noexcept {
   return skippable || frame ? Compression::kZstd : Compression::kNone;
 }
 
-bool is_zero_padding(std::string_view bytes) noexcept { return bytes.find_first_not_of('\0') == std::string_view::npos; }
+std::size_t zero_padding_bytes(std::string_view bytes) noexcept {
+  return std::min(bytes.find_first_not_of('\0'), bytes.size());
+}
 
 Inflater::Inflater(Compression compression) : state_(std::make_unique<State>(compression)) {}
 Inflater::~Inflater() = default;

@@ -13,8 +13,12 @@ enum class Compression : std::uint8_t { kNone, kGzip, kZlib, kZstd };
 /// a skippable frame). Fewer bytes than a magic has: kNone.
 [[nodiscard]] Compression compression_of(std::string_view bytes) noexcept;
 
-/// Nothing but zero bytes: what tapes and block devices leave behind the last member; ignored, as gzip(1) does.
-[[nodiscard]] bool is_zero_padding(std::string_view bytes) noexcept;
+/// Zero bytes at the front: what tapes and block devices leave behind a member; skipped between members. gzip(1) ignores
+/// them at the end of a file.
+[[nodiscard]] std::size_t zero_padding_bytes(std::string_view bytes) noexcept;
+[[nodiscard]] inline bool is_zero_padding(std::string_view bytes) noexcept {
+  return zero_padding_bytes(bytes) == bytes.size();
+}
 
 enum class InflateStatus : std::uint8_t {
   kNeedInput,   ///< All input was taken; the member goes on.

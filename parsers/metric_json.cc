@@ -49,8 +49,16 @@ struct Draft {
   bool bad_value = false;
   bool is_metric = false;    // A key that only metrics have.
   bool is_envelope = false;  // A key that only envelopes have.
+  bool bad_text = false;     // A text that is none; the datapoint does without it.
   std::uint32_t statistics = 0;  // Bits: max, min, sum, count.
   std::uint64_t unknown_keys = 0;
+
+  [[nodiscard]] bool has_all_keys() const noexcept { return has_namespace && has_name && has_timestamp && has_value; }
+  [[nodiscard]] bool has_good_value() const noexcept { return !bad_value && statistics == 15; }
+  /// Every token was read and is what it should be.
+  [[nodiscard]] bool is_clean() const noexcept {
+    return has_all_keys() && has_good_value() && !bad_timestamp && !bad_text && !is_envelope && unknown_keys == 0;
+  }
 };
 
 }  // namespace
@@ -66,7 +74,9 @@ struct MetricJsonParser::State {
     const std::size_t close = token.find_last_of('"');
     if (close > 0 && token.find('\\') == std::string_view::npos) {
       out = token.substr(1, close - 1);
-      return true;
+      // Taken, not only looked at: simdjson skips a text it was left with together with a ':' and a value behind it.
+      ondemand::raw_json_string taken;
+      return value.get_raw_json_string().get(taken) == simdjson::SUCCESS;
     }
     std::string_view unescaped;
     if (value.get_string().get(unescaped) != simdjson::SUCCESS) return false;
@@ -144,10 +154,10 @@ struct MetricJsonParser::State {
     const Key key = key_of(name);
     draft.is_metric |= key == Key::kStream || key == Key::kNamespace || key == Key::kName || key == Key::kValue;
     switch (key) {
-      case Key::kStream: (void)read_text(field.value(), record.stream); return true;
-      case Key::kAccount: (void)read_text(field.value(), record.account); return true;
-      case Key::kRegion: (void)read_text(field.value(), record.region); return true;
-      case Key::kUnit: (void)read_text(field.value(), record.unit); return true;
+      case Key::kStream: draft.bad_text |= !read_text(field.value(), record.stream); return true;
+      case Key::kAccount: draft.bad_text |= !read_text(field.value(), record.account); return true;
+      case Key::kRegion: draft.bad_text |= !read_text(field.value(), record.region); return true;
+      case Key::kUnit: draft.bad_text |= !read_text(field.value(), record.unit); return true;
       case Key::kNamespace:
         draft.has_namespace = read_text(field.value(), record.metric_namespace) && !record.metric_namespace.empty();
         return true;
@@ -208,15 +218,13 @@ MetricJsonParser::Result MetricJsonParser::parse(std::string_view value, bool ex
     ++counts.dropped[static_cast<std::size_t>(reason)];
     return undo(Result::kTaken);
   };
-  if (!whole && !exact) return undo(Result::kNotWhole);
+  if (!exact && !(whole && draft.is_clean())) return undo(Result::kNotClean);
   if (!whole) return drop(MetricDrop::kBadJson);
   if (draft.is_envelope && !draft.is_metric) return undo(Result::kOther);
   counts.unknown_keys += draft.is_metric ? draft.unknown_keys : 0;
-  if (!draft.has_namespace || !draft.has_name || !draft.has_timestamp || !draft.has_value) {
-    return drop(MetricDrop::kMissingKey);
-  }
+  if (!draft.has_all_keys()) return drop(MetricDrop::kMissingKey);
   if (draft.bad_timestamp) return drop(MetricDrop::kBadTimestamp);
-  if (draft.bad_value || draft.statistics != 15) return drop(MetricDrop::kBadValue);
+  if (!draft.has_good_value()) return drop(MetricDrop::kBadValue);
   MetricRecord& record = batch.records.emplace_back(draft.record);
   record.first_dimension = static_cast<std::uint32_t>(first_dimension);
   record.dimension_count = static_cast<std::uint32_t>(batch.dimensions.size() - first_dimension);

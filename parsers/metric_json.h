@@ -16,14 +16,15 @@ class MetricJsonParser {
   enum class Result : std::uint8_t {
     kTaken,     ///< A datapoint was appended, or the object was dropped and counted.
     kOther,     ///< An object with a key of an envelope: not a metric.
-    kNotWhole,  ///< Only when not `exact`: `value` may be cut, be more than one object, or no JSON; nothing counted.
+    kNotClean,  ///< Only when not `exact`: not one whole datapoint without any fault; nothing appended or counted.
   };
 
   MetricJsonParser();
   ~MetricJsonParser();
 
   /// `value` begins with '{' and has ByteBuffer::kPaddingBytes readable behind it. `exact`: it is known to be
-  /// balanced from first to last byte, so what does not parse is bad. Views in `batch` point into `value`, or into this
+  /// balanced from first to last byte (JsonScanner), so what does not parse is bad. Not `exact`: simdjson looks at
+  /// nothing but the tokens that are read, so only a datapoint all of whose tokens were read is sure to be balanced. Views in `batch` point into `value`, or into this
   /// parser until clear_text().
   [[nodiscard]] Result parse(std::string_view value, bool exact, MetricBatch& batch, MetricCounts& counts);
   void clear_text() noexcept;

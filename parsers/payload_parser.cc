@@ -20,8 +20,17 @@ std::string_view without_trailing_blanks(std::string_view text) noexcept {
   return last == std::string_view::npos ? std::string_view{} : text.substr(0, last + 1);
 }
 
+std::size_t skip_blanks(std::string_view text, std::size_t at) noexcept {
+  return std::min(text.find_first_not_of(kBlanks, at), text.size());
+}
+
 bool is_readable(Content content) noexcept {
   return content != Content::kParquet && content != Content::kJsonArray && content != Content::kUnknown;
+}
+
+/// What is counted as plain bytes as it comes, readable or not; the rest when it is unpacked.
+bool is_plain(Content content) noexcept {
+  return content == Content::kLines || content == Content::kFrames || content == Content::kResources;
 }
 
 /// Inside a stream a record border need not look like a beginning: only OTLP and compressed members are told anew,
@@ -51,7 +60,11 @@ std::size_t PayloadParser::parse(PayloadState& state, std::string_view bytes, st
 
 std::size_t PayloadParser::parse_items(PayloadState& state, std::string_view bytes, std::size_t padding_bytes,
                                        bool last) {
-  if (state.dead) return bytes.size();
+  if (state.dead) {
+    if (state.content && is_plain(*state.content)) counts.plain_bytes += bytes.size();
+    state.beyond_border += bytes.size();
+    return bytes.size();
+  }
   std::size_t mark = 0;
   if (!state.content) {
     if (bytes.starts_with(kByteOrderMark)) mark = kByteOrderMark.size();
@@ -72,21 +85,23 @@ std::size_t PayloadParser::parse_items(PayloadState& state, std::string_view byt
     case Content::kUnknown: drop(PayloadDrop::kUnknownContent); break;
   }
   if (!is_readable(*state.content)) {
-    give_up(state);
+    give_up(state, bytes.size());
     return mark + bytes.size();
   }
   counts.plain_bytes += taken;
   return mark + taken;
 }
 
-void PayloadParser::give_up(PayloadState& state) noexcept {
+/// The last `unread_bytes` of what is taken now, and all that comes, is not read.
+void PayloadParser::give_up(PayloadState& state, std::size_t unread_bytes) noexcept {
   state.dead = true;
   state.failed = true;
+  state.beyond_border = unread_bytes;
 }
 
-void PayloadParser::cut_short(PayloadState& state) noexcept {
+void PayloadParser::cut_short(PayloadState& state, std::size_t unread_bytes) noexcept {
   drop(PayloadDrop::kTruncated);
-  give_up(state);
+  give_up(state, unread_bytes);
 }
 
 std::size_t PayloadParser::parse_lines(PayloadState& state, std::string_view bytes, std::size_t padding_bytes,
@@ -94,18 +109,16 @@ std::size_t PayloadParser::parse_lines(PayloadState& state, std::string_view byt
   const FlowParseOptions options{options_.batch_records, last, true, state.enveloped};
   std::size_t at = 0;
   while (at < bytes.size() && !state.dead) {
-    if (state.skipping_line) {
+    if (state.skipping != nullptr) {
       const std::size_t end = bytes.find('\n', at);
-      if (end == std::string_view::npos) {
-        if (last) state.skipping_line = false;
-        return bytes.size();
-      }
-      at = end + 1;
-      state.skipping_line = false;
+      const std::size_t skipped = std::min(end, bytes.size() - 1) + 1 - at;
+      at += skipped;
+      state.beyond_border += skipped;
+      if (end != std::string_view::npos) end_skipping(state);
       continue;
     }
     if (!state.scanner.started()) {
-      at = std::min(bytes.find_first_not_of(kBlanks, at), bytes.size());
+      at = skip_blanks(bytes, at);
       if (at == bytes.size()) break;
     }
     if (state.scanner.started() || bytes[at] == '{') {
@@ -119,11 +132,19 @@ std::size_t PayloadParser::parse_lines(PayloadState& state, std::string_view byt
     at += result.consumed_bytes;
     if (result.stop == FlowStop::kFlush) flush_flows();
     if (result.stop != FlowStop::kNeedMore) continue;
+    at = skip_blanks(bytes, at);
     if (bytes.size() - at <= kFlowLineBytesMax) break;
-    ++counts.flows.dropped[static_cast<std::size_t>(FlowDrop::kLineTooLong)];
-    state.skipping_line = true;
+    state.skipping = &counts.flows.dropped[static_cast<std::size_t>(FlowDrop::kLineTooLong)];
   }
+  if (last && state.skipping != nullptr) end_skipping(state);
   return at;
+}
+
+/// A line that is dropped has ended. It is counted now, not at its beginning: a restart reads it again from there.
+void PayloadParser::end_skipping(PayloadState& state) noexcept {
+  ++*state.skipping;
+  state.skipping = nullptr;
+  state.beyond_border = 0;
 }
 
 /// `bytes` begins with '{'. Returns 0 when the object is not whole yet.
@@ -131,7 +152,8 @@ std::size_t PayloadParser::parse_json(PayloadState& state, std::string_view byte
                                       bool last) {
   if (metrics_.records.size() >= kMetricBatchRecords) flush_metrics();
   if (!state.scanner.started()) {
-    // The common case, one object a line, needs no scan of its own: the parser says whether the line was one.
+    // The common case, one datapoint a line, needs no scan of its own. Whether a line gets here depends on how the
+    // stream is cut, so only what the scan would find as well may be taken: a datapoint without a fault.
     const std::size_t end = std::min(bytes.find('\n'), bytes.size());
     const std::string_view line = without_trailing_blanks(bytes.substr(0, end));
     const std::size_t readable = bytes.size() + padding_bytes - line.size();
@@ -140,7 +162,7 @@ std::size_t PayloadParser::parse_json(PayloadState& state, std::string_view byte
       return end + 1;
     }
   }
-  const JsonScanner::Result result = state.scanner.scan(bytes);
+  const JsonScanner::Result result = state.scanner.scan(bytes.substr(0, kValueBytesMax));
   switch (result.status) {
     case JsonScanner::Status::kComplete:
       state.scanner.reset();
@@ -148,19 +170,21 @@ std::size_t PayloadParser::parse_json(PayloadState& state, std::string_view byte
       return result.end;
     case JsonScanner::Status::kBroken:
       state.scanner.reset();
-      ++counts.metrics.dropped[static_cast<std::size_t>(MetricDrop::kBadJson)];
-      state.skipping_line = !(bytes[result.end] == '{' && bytes[result.end - 1] == '\n');
+      state.skipping = &counts.metrics.dropped[static_cast<std::size_t>(MetricDrop::kBadJson)];
+      state.beyond_border = result.end;
+      if (bytes[result.end] == '{' && bytes[result.end - 1] == '\n') end_skipping(state);
       return result.end;
     case JsonScanner::Status::kNeedMore:
       break;
   }
-  if (last) {
-    cut_short(state);
-    return bytes.size();
+  if (bytes.size() > kValueBytesMax) {
+    drop(PayloadDrop::kTooLarge);
+    give_up(state, bytes.size());
+  } else if (last) {
+    cut_short(state, bytes.size());
+  } else {
+    return 0;
   }
-  if (bytes.size() <= kValueBytesMax) return 0;
-  drop(PayloadDrop::kTooLarge);
-  give_up(state);
   return bytes.size();
 }
 
@@ -220,13 +244,13 @@ std::size_t PayloadParser::parse_frames(PayloadState& state, std::string_view by
                        prefix.frame_bytes <= bytes.size() - at - prefix.prefix_bytes;
     if (!bad && !whole && !last) return at;
     if (!bad && !whole && state.is_stream) {
-      cut_short(state);
+      cut_short(state, bytes.size() - at);
       return bytes.size();
     }
     if (!whole) {
       // The border of the next frame is lost with the length of this one.
       ++counts.metrics.dropped[static_cast<std::size_t>(MetricDrop::kBadFrame)];
-      give_up(state);
+      give_up(state, bytes.size() - at);
       return bytes.size();
     }
     at += prefix.prefix_bytes;
@@ -250,13 +274,13 @@ std::size_t PayloadParser::parse_resources(PayloadState& state, std::string_view
                        prefix.frame_bytes <= bytes.size() - at - 1 - prefix.prefix_bytes;
     if (!bad && !whole && !last) return at;
     if (!bad && !whole && state.is_stream) {
-      cut_short(state);
+      cut_short(state, bytes.size() - at);
       return bytes.size();
     }
     if (!whole) {
       const MetricDrop reason = bytes[at] != kResourceMetricsTag ? MetricDrop::kBadProtobuf : MetricDrop::kBadFrame;
       ++counts.metrics.dropped[static_cast<std::size_t>(reason)];
-      give_up(state);
+      give_up(state, bytes.size() - at);
       return bytes.size();
     }
     at += 1 + prefix.prefix_bytes;
@@ -271,20 +295,20 @@ std::size_t PayloadParser::parse_resources(PayloadState& state, std::string_view
 std::size_t PayloadParser::parse_members(PayloadState& state, std::string_view bytes, bool last) {
   if (state.depth + 1 > options_.nesting_max) {
     drop(PayloadDrop::kNestedTooDeep);
-    give_up(state);
+    give_up(state, bytes.size());
     return bytes.size();
   }
   if (!state.is_stream) {
-    if (!inflate_members(state, bytes)) give_up(state);
+    if (!inflate_members(state, bytes)) give_up(state, bytes.size());
     return bytes.size();
   }
   if (!last && bytes.size() < state.member_retry_bytes) return 0;
   std::size_t at = 0;
   char unused[4096];
   while (at < bytes.size()) {
-    const std::string_view rest = bytes.substr(at);
-    if (rest.size() < 4 && !last) break;
-    if (is_zero_padding(rest)) return bytes.size();
+    at += zero_padding_bytes(bytes.substr(at));
+    const std::string_view rest = bytes.substr(at, kValueBytesMax);
+    if (rest.empty() || (rest.size() < 4 && !last)) break;
     Inflater finder{compression_of(rest)};
     std::size_t member_bytes = 0;
     InflateResult result{InflateStatus::kNeedRoom, 0, 0};
@@ -294,19 +318,18 @@ std::size_t PayloadParser::parse_members(PayloadState& state, std::string_view b
       member_bytes += result.taken_bytes;
       inflated += result.put_bytes;
     }
-    if (result.status == InflateStatus::kNeedInput && !last && rest.size() <= kValueBytesMax) {
+    if (result.status == InflateStatus::kNeedInput && !last && rest.size() < kValueBytesMax) {
       // Looking again at every byte of a large member would be quadratic.
       state.member_retry_bytes = rest.size() > kInflatePieceBytes ? rest.size() * 2 : 0;
       break;
     }
     state.member_retry_bytes = 0;
     start_allowance();
-    const bool whole = inflate_members(state, rest.substr(0, member_bytes));
-    at += member_bytes;
-    if (!whole || result.status != InflateStatus::kMemberEnd) {
-      give_up(state);
+    if (!inflate_members(state, rest.substr(0, member_bytes)) || result.status != InflateStatus::kMemberEnd) {
+      give_up(state, bytes.size() - at);
       return bytes.size();
     }
+    at += member_bytes;
   }
   return at;
 }
@@ -322,7 +345,8 @@ bool PayloadParser::inflate_members(PayloadState& outer, std::string_view bytes)
   bool whole = true;
   while (!bytes.empty()) {
     char* const room = plain.prepare(kInflatePieceBytes);
-    if (inflater.between_members() && is_zero_padding(bytes)) break;
+    if (inflater.between_members()) bytes.remove_prefix(zero_padding_bytes(bytes));
+    if (bytes.empty()) break;
     const InflateResult result = inflater.inflate(bytes, room, kInflatePieceBytes);
     bytes.remove_prefix(result.taken_bytes);
     if (result.put_bytes > inflated_left_) {
@@ -354,9 +378,9 @@ bool PayloadParser::inflate_members(PayloadState& outer, std::string_view bytes)
 
 std::size_t PayloadParser::parse_base64(PayloadState& state, std::string_view bytes, bool last) {
   if (!last && bytes.size() <= kValueBytesMax) return 0;
-  if (!last) {
+  if (state.is_stream && bytes.size() > kValueBytesMax) {
     drop(PayloadDrop::kTooLarge);
-    give_up(state);
+    give_up(state, bytes.size());
     return bytes.size();
   }
   if (state.depth + 1 > options_.nesting_max) {

@@ -27,15 +27,14 @@ struct PayloadState {
   bool is_resumed = false;         ///< Begins at a record border inside a payload, not at its beginning.
   bool enveloped = false;
   std::uint32_t depth = 0;         ///< Layers of compression and base64 around it.
-  bool skipping_line = false;      ///< Inside a line that is dropped; its end is not in sight.
+  /// Inside a line that is dropped, its end not in sight: the count that its end raises.
+  std::uint64_t* skipping = nullptr;
+  std::size_t beyond_border = 0;   ///< Bytes at the end of what was taken that are no whole records (dropped, unreadable).
   bool request_begun = false;      ///< kResources: the one request has been counted.
   bool dead = false;               ///< The rest cannot be read; swallow it.
   bool failed = false;             ///< It could not be read to its end.
   std::size_t member_retry_bytes = 0;  ///< kCompressed: look at the waiting member again when it is so long.
   JsonScanner scanner;
-
-  /// All that was taken consists of whole records.
-  [[nodiscard]] bool at_border() const noexcept { return !skipping_line && !dead; }
 };
 
 /// Parses plain payload bytes of any content into one sink, and whatever they wrap. Holds the batches and the buffers
@@ -65,12 +64,13 @@ class PayloadParser final : private MessageSink {
   std::size_t parse_members(PayloadState& state, std::string_view bytes, bool last);
   std::size_t parse_base64(PayloadState& state, std::string_view bytes, bool last);
 
+  static void end_skipping(PayloadState& state) noexcept;
   void take_value(PayloadState& state, std::string_view value, std::size_t padding_bytes);
   void open_envelope(PayloadState& state, std::string_view value);
   void parse_nested(const PayloadState& outer, std::string_view bytes, std::size_t padding_bytes);
   [[nodiscard]] bool inflate_members(PayloadState& outer, std::string_view bytes);
-  void give_up(PayloadState& state) noexcept;
-  void cut_short(PayloadState& state) noexcept;
+  void give_up(PayloadState& state, std::size_t unread_bytes) noexcept;
+  void cut_short(PayloadState& state, std::size_t unread_bytes) noexcept;
 
   void on_log_message(std::string_view message, std::string_view event_id) override;
   void parse_messages();

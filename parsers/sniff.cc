@@ -97,11 +97,14 @@ std::optional<Content> sniff(std::string_view bytes, bool last) noexcept {
     return whole || (last && head.find_first_not_of('\0') == std::string_view::npos) ? Content::kFrames : Content::kUnknown;
   }
   if (is_json_array(head)) return Content::kJsonArray;
-  const bool line_ended = bytes.find_first_of("\r\n") != std::string_view::npos;
-  if (std::all_of(head.begin(), head.end(), is_base64_byte) && !line_ended && !last && bytes.size() < kBase64Enough) {
-    return std::nullopt;
+  if (!std::all_of(head.begin(), head.end(), is_base64_byte) && head.find_first_of("\r\n") == std::string_view::npos) {
+    return Content::kLines;
   }
-  return is_base64(bytes) ? Content::kBase64 : Content::kLines;
+  // No further than this, however much is there: the answer must not depend on how a stream is cut.
+  const std::string_view start = bytes.substr(0, kBase64Enough);
+  const bool line_ended = start.find_first_of("\r\n") != std::string_view::npos;
+  if (!line_ended && !last && start.size() < kBase64Enough) return std::nullopt;
+  return is_base64(start) ? Content::kBase64 : Content::kLines;
 }
 
 }  // namespace fleetmeter::parsers

@@ -36,7 +36,8 @@ struct HttpResponse {
 
 struct HttpServerOptions {
   std::string listen = "127.0.0.1:0";  ///< host:port; port 0 takes a free one.
-  std::string tls_cert, tls_key;       ///< PEM files, TLS 1.2 or newer; both empty = plain HTTP.
+  std::string tls_cert = {},
+              tls_key = {};  ///< PEM files, TLS 1.2 or newer; both empty = plain HTTP.
   std::size_t body_bytes_max =
       1u << 20;  ///< Beyond it 413 and the connection closes; memory stays flat.
   /// All bodies that are being read or handled, as announced; beyond it 503 and the connection closes. One alone is always
@@ -48,11 +49,11 @@ struct HttpServerOptions {
   std::uint32_t connections_max = 4096;  ///< Beyond it new ones are closed at once.
   /// Asked when the header is in, before the body is read (it is empty): a response refuses the request, and the
   /// connection closes. Must not block. May be empty.
-  std::function<std::optional<HttpResponse>(const HttpRequest& head)> admit;
+  std::function<std::optional<HttpResponse>(const HttpRequest& head)> admit = {};
   /// Makes the response to what the server refuses by itself (400, 413, 431, 500, 503); `head` may be empty. Without it
   /// {"error": why}.
   std::function<HttpResponse(const HttpRequest& head, unsigned status, const std::string& why)>
-      refuse;
+      refuse = {};
 };
 
 /// A small HTTP/1.1 server on Boost.Beast: C++20 coroutines, keep-alive, a deadline on each read,

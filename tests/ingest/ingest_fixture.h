@@ -53,7 +53,7 @@ class MemoryLog final : public aggregator::AggregateLog {
  public:
   Result<std::map<aggregator::LogPartition, aggregator::LogPosition>> append(
       aggregator::Commit commit) override {
-    if (on_append) on_append();
+    if (on_append) on_append(commit);
     const std::lock_guard lock(mutex_);
     if (refuse_) return *refuse_;
     if (commits_left_ == 0) return Error{ErrorCode::kFenced, "killed"};
@@ -130,7 +130,7 @@ class MemoryLog final : public aggregator::AggregateLog {
     }
     return told;
   }
-  std::function<void()> on_append;  ///< Set before any thread runs.
+  std::function<void(const aggregator::Commit&)> on_append;  ///< Set before any thread runs.
 
   std::vector<aggregator::LogPartition> owned_partitions() override { return {0}; }
   Result<std::vector<aggregator::LogEntry>> read(aggregator::LogPartition, aggregator::LogPosition,

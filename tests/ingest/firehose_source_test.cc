@@ -1,0 +1,264 @@
+#include "ingest/firehose_source.h"
+
+#include <gmock/gmock.h>
+
+#include <deque>
+#include <regex>
+
+#include "tests/ingest/http_client.h"
+#include "tests/ingest/ingest_fixture.h"
+#include "tests/parsers/recorder.h"
+#include "tests/parsers/samples.h"
+
+namespace fleetmeter::ingest {
+namespace {
+
+using parsers::testing::base64;
+using parsers::testing::gzip;
+using testing::Answer;
+using testing::Client;
+using testing::eventually;
+using testing::flow_line;
+using testing::Folder;
+using testing::MemoryLog;
+using testing::World;
+using Sums = MemoryLog::Sums;
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+
+std::string body_of(const std::string& id, const std::vector<std::string>& records) {
+  std::string body = R"({"requestId":")" + id + R"(","timestamp":1700000000000,"records":[)";
+  for (const std::string& record : records) {
+    if (body.back() == '}') body += ',';
+    body += R"({"data":")" + base64(record) + "\"}";
+  }
+  return body + "]}";
+}
+
+class FirehoseSourceTest : public ::testing::Test {
+ protected:
+  void serve(const std::string& access_key = {}, std::size_t body_bytes_max = 64u << 20) {
+    FirehoseOptions options;
+    options.access_key = access_key;
+    options.body_bytes_max = body_bytes_max;
+    options.settings.name = "firehose:0";
+    options.listen = "127.0.0.1:0";
+    source_ = make_firehose_source(world_.context(), std::move(options));
+    const auto started = source_->start();
+    ASSERT_TRUE(started) << started.error().message;
+  }
+  Answer post(const std::string& id, const std::string& body, std::string headers = {}) {
+    Client client(source_->port());
+    return client.post(
+        body,
+        headers + "X-Amz-Firehose-Request-Id: " + id +
+            "\r\nX-Amz-Firehose-Source-Arn: arn:aws:firehose:us-east-1:1:deliverystream/s\r\n");
+  }
+  World world_;
+  std::unique_ptr<FirehoseSource> source_;
+};
+
+/// Exactly the keys that the contract knows, in whatever answer.
+void expect_contract(const Answer& answer, const std::string& id) {
+  EXPECT_EQ(answer.headers.at("content-type"), "application/json");
+  EXPECT_EQ(answer.headers.at("content-length"), std::to_string(answer.body.size()));
+  EXPECT_EQ(answer.headers.count("transfer-encoding"), 0u);
+  EXPECT_EQ(answer.headers.count("content-encoding"), 0u);
+  const std::string error = answer.status == 200 ? "" : R"(,"errorMessage":"[^"]{1,1024}")";
+  EXPECT_TRUE(std::regex_match(
+      answer.body,
+      std::regex(R"(\{"requestId":")" + id + R"(","timestamp":[0-9]{13})" + error + R"(\})")))
+      << answer.body;
+}
+
+TEST_F(FirehoseSourceTest, Answers200ByTheContractOnceTheBatchIsInTheLog) {
+  serve();
+  const Answer answer = post("id-1", body_of("id-1", {flow_line(1), flow_line(2)}));
+  EXPECT_EQ(answer.status, 200u);
+  expect_contract(answer, "id-1");
+  EXPECT_EQ(world_.log.sums(), (Sums{2, 3, 0}));
+}
+
+TEST_F(FirehoseSourceTest, TakesMetricStreams) {
+  serve();
+  const std::string frames = parsers::testing::from_base64(parsers::testing::kOtlp07Base64);
+  const std::string json = std::string(parsers::testing::kMetricJson) + "\n";
+  EXPECT_EQ(post("id", body_of("id", {frames, json})).status, 200u);
+  EXPECT_EQ(world_.log.sums().datapoints, 2u);
+}
+
+TEST_F(FirehoseSourceTest, EveryRefusalIsByTheContractToo) {
+  serve("secret", 10'000);
+  const std::string key = "X-Amz-Firehose-Access-Key: secret\r\n";
+  const auto refused = [&](unsigned status, const std::string& body, const std::string& headers) {
+    SCOPED_TRACE(body.substr(0, 60));
+    const Answer answer = post("id-1", body, headers);
+    EXPECT_EQ(answer.status, status);
+    expect_contract(answer, "id-1");
+  };
+  const std::string good = body_of("id-1", {flow_line(1)});
+  refused(401, good, "");
+  refused(401, good, "X-Amz-Firehose-Access-Key: secret2\r\n");
+  refused(401, good, "X-Amz-Firehose-Access-Key: secre\r\n");
+  refused(415, good, key + "Content-Encoding: br\r\n");
+  refused(400, "not json", key);
+  refused(400, R"({"requestId":"id-1","timestamp":1})", key);
+  refused(400, R"({"timestamp":1,"records":[]})", key);
+  refused(400, good, key + "Content-Encoding: gzip\r\n");
+  refused(413, std::string(10'001, ' '), key);
+  refused(413, gzip(std::string(5'000'000, ' ')), key + "Content-Encoding: gzip\r\n");
+  EXPECT_EQ(world_.log.sums(), Sums{});
+  EXPECT_EQ(world_.counters.requests_refused, 10u);
+  EXPECT_EQ(post("id-1", good, key).status, 200u);
+  EXPECT_EQ(world_.log.sums(), (Sums{1, 1, 0}));
+}
+
+TEST_F(FirehoseSourceTest, WhoHasNoKeySendsNoBody) {
+  serve("secret");
+  Client client(source_->port());
+  client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 60000000\r\n\r\n");
+  EXPECT_EQ(client.receive().status, 401u);
+}
+
+TEST_F(FirehoseSourceTest, GetIsAHealthCheckOnAnyPathAndNeedsNoKey) {
+  serve("secret");
+  Client client(source_->port());
+  client.send("GET /anything?x HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(client.receive().status, 200u);
+  client.send("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_EQ(client.receive().status, 405u);
+}
+
+TEST_F(FirehoseSourceTest, TakesGzip) {
+  serve();
+  const std::string body = body_of("id", {flow_line(1)});
+  EXPECT_EQ(post("id", gzip(body), "Content-Encoding: gzip\r\n").status, 200u);
+  EXPECT_EQ(post("id2", gzip("x").substr(0, 10), "Content-Encoding: gzip\r\n").status, 400u);
+  EXPECT_EQ(world_.log.sums(), (Sums{1, 1, 0}));
+}
+
+TEST_F(FirehoseSourceTest, ABadRecordInAGoodBatchIsCountedAndTheBatchTaken) {
+  serve();
+  const std::string body =
+      R"({"requestId":"id","timestamp":1,"unknown":[{}],"records":[{"data":"*"},{"data":""},{"data":")" +
+      base64(flow_line(1) + "garbage line\n" + flow_line(2)) + R"("},{"other":1}]})";
+  EXPECT_EQ(post("id", body).status, 200u);
+  EXPECT_EQ(world_.log.sums(), (Sums{2, 3, 0}));
+  EXPECT_EQ(world_.dropped("bad_base64"), 2u);
+  EXPECT_EQ(world_.decoded().flows.malformed(), 1u);
+}
+
+TEST_F(FirehoseSourceTest, TakesTenThousandRecordsAndNoMore) {
+  serve();
+  EXPECT_EQ(post("a", body_of("a", std::vector<std::string>(10'000, flow_line(1)))).status, 200u);
+  EXPECT_EQ(world_.log.sums(), (Sums{10'000, 10'000, 0}));
+  EXPECT_EQ(post("b", body_of("b", std::vector<std::string>(10'001, "x"))).status, 400u);
+}
+
+TEST_F(FirehoseSourceTest, ARepeatIsAnswered200AndNotCounted) {
+  serve();
+  for (int i = 0; i < 3; ++i) expect_contract(post("id", body_of("id", {flow_line(1)})), "id");
+  EXPECT_EQ(world_.log.sums(), (Sums{1, 1, 0}));
+  EXPECT_EQ(world_.counters.requests_repeated, 2u);
+  // The same id of another stream is another request.
+  Client other(source_->port());
+  EXPECT_EQ(
+      other.post(body_of("id", {flow_line(4)}), "X-Amz-Firehose-Source-Arn: arn:other\r\n").status,
+      200u);
+  EXPECT_EQ(world_.log.sums(), (Sums{2, 5, 0}));
+}
+
+TEST_F(FirehoseSourceTest, ATwinInFlightWaitsForTheOutcomeOfTheFirst) {
+  std::atomic<bool> entered{false}, release{false};
+  world_.log.on_append = [&](const aggregator::Commit& commit) {
+    if (commit.once_keys.empty()) return;  // Progress.
+    entered = true;
+    while (!release) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  };
+  serve();
+  std::deque<std::jthread> twins;
+  std::atomic<int> answered{0};
+  for (int i = 0; i < 3; ++i) {
+    twins.emplace_back([&] {
+      EXPECT_EQ(post("id", body_of("id", {flow_line(1)})).status, 200u);
+      ++answered;
+    });
+  }
+  ASSERT_TRUE(eventually([&] { return entered.load(); }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_EQ(answered, 0);
+  release = true;
+  twins.clear();
+  source_->stop();
+  EXPECT_EQ(answered, 3);
+  EXPECT_EQ(world_.log.sums(), (Sums{1, 1, 0}));
+  EXPECT_EQ(world_.counters.requests_repeated, 2u);
+}
+
+TEST_F(FirehoseSourceTest, ALogThatCannotCommitIs503UntilItCan) {
+  serve();
+  world_.log.refuse(Error{ErrorCode::kUnavailable, "disk full"});
+  const std::string body = body_of("id", {flow_line(1) + "garbage\n"});
+  for (int i = 0; i < 3; ++i) {
+    const Answer answer = post("id", body);
+    EXPECT_EQ(answer.status, 503u);
+    expect_contract(answer, "id");
+    EXPECT_THAT(answer.body, HasSubstr("disk full"));
+  }
+  EXPECT_THAT(source_->blocked(), HasSubstr("disk full"));
+  world_.log.refuse(std::nullopt);
+  // By itself, before any sender tries again.
+  EXPECT_TRUE(eventually([&] { return source_->blocked().empty(); }));
+  EXPECT_EQ(post("id", body).status, 200u);
+  EXPECT_EQ(world_.log.sums(), (Sums{1, 1, 0}));
+  EXPECT_EQ(world_.decoded().flows.malformed(), 1u);
+  EXPECT_EQ(world_.decoded().flows.ok, 1u);
+}
+
+TEST_F(FirehoseSourceTest, AKeyThatCannotBeLookedUpIs503) {
+  serve();
+  world_.log.refuse_reads(Error{ErrorCode::kUnavailable, "cannot read"});
+  EXPECT_EQ(post("id", body_of("id", {flow_line(1)})).status, 503u);
+  EXPECT_EQ(world_.log.sums(), Sums{});
+}
+
+TEST_F(FirehoseSourceTest, WritesProgressWhileNobodySends) {
+  serve();
+  EXPECT_TRUE(eventually([&] { return world_.log.progress().size() >= 2; }));
+  const auto told = world_.log.progress();
+  EXPECT_TRUE(told[0].started());
+  EXPECT_TRUE(told[0].push());
+  EXPECT_FALSE(told[0].caught_up());
+  EXPECT_FALSE(told[1].started());
+}
+
+TEST_F(FirehoseSourceTest, ManySendersAtATimeCountOnceEach) {
+  serve();
+  std::deque<std::jthread> senders;
+  for (int i = 0; i < 6; ++i) {
+    senders.emplace_back([&, i] {
+      for (int n = 0; n < 20; ++n) {
+        const std::string id = std::to_string((i % 3) * 100 + n);  // Each by two senders.
+        EXPECT_EQ(post(id, body_of(id, {flow_line(1)})).status, 200u);
+      }
+    });
+  }
+  senders.clear();
+  source_->stop();
+  EXPECT_EQ(world_.log.sums(), (Sums{60, 60, 0}));
+  EXPECT_EQ(world_.counters.requests_repeated, 60u);
+}
+
+TEST_F(FirehoseSourceTest, StopsWhileTheDiskIsFullAndSendersWait) {
+  serve();
+  world_.log.refuse(Error{ErrorCode::kUnavailable, "disk full"});
+  Client idle(source_->port());
+  EXPECT_EQ(post("id", body_of("id", {flow_line(1)})).status, 503u);
+  const auto before = std::chrono::steady_clock::now();
+  source_->stop();
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(4));
+  EXPECT_FALSE(source_->failure());
+}
+
+}  // namespace
+}  // namespace fleetmeter::ingest

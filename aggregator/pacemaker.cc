@@ -15,6 +15,9 @@ constexpr std::int64_t kCaughtUpWithin = 5 * 60;
 constexpr std::int64_t kGivenUpAfter = 24 * 3600;
 /// Bounded input ends its ticks this long after the last event: longer than the publication delay of common metrics.
 constexpr std::int64_t kBoundedTail = 20 * 60;
+/// Where bounded input spans so many minutes (one stray record of 1970 does), ticks are further apart: states do not
+/// depend on where ticks fall, only on what lies between them.
+constexpr std::int64_t kBoundedTicksMax = 200'000;
 /// The log keeps 14 days: what is older than that can not be decided any more, so its ticks are not made up for.
 constexpr std::int64_t kMissedTicksMax = 14 * 24 * 3600;
 
@@ -143,8 +146,13 @@ void Pacemaker::State::tick(GridTime at_s, std::vector<proto::LogRecord>& out) {
 void Pacemaker::State::bounded_ticks(std::size_t records_max, std::vector<proto::LogRecord>& out) {
   if (!input_ended) return;
   const GridTime first = floor_to(input_min_s, kMinute);
-  GridTime next = last_tick_s == kBeforeAll ? first : std::max(first, floor_to(last_tick_s, kMinute) + kMinute);
-  for (; next <= bounded_end() && out.size() < records_max; next += kMinute) tick(next, out);
+  const GridTime end = bounded_end();
+  const GridTime step = kMinute * (1 + (end - first) / (kMinute * kBoundedTicksMax));
+  GridTime next = last_tick_s == kBeforeAll ? first : std::max(first, floor_to(last_tick_s, kMinute) + step);
+  while (last_tick_s < end && out.size() < records_max) {
+    tick(std::min(next, end), out);
+    next += step;
+  }
 }
 
 void Pacemaker::State::live_ticks(std::int64_t now_s, std::size_t records_max, std::vector<proto::LogRecord>& out) {

@@ -338,6 +338,19 @@ TEST_F(TimeRules, BoundedInputSaysNothingOfTheTimeAfterItsEnd) {  // docs/time.m
   EXPECT_EQ(loaded.frontier().input_end_s, kNoon + 1260);
 }
 
+TEST_F(TimeRules, OneStrayRecordOf1970DoesNotMakeATickForEveryMinuteSince) {  // docs/time.md 8
+  now = kNoon + 1000 * kHour;
+  progress("file", kNoon + 600, {.caught_up = true, .bounded = true});
+  put(input_end_record(60, kNoon + 600));
+  std::size_t ticks = 0;
+  for (auto records = pacemaker.due(now, 1000); !records.empty(); records = pacemaker.due(now, 1000)) {
+    ticks += records.size();
+    for (const proto::LogRecord& record : records) pacemaker.apply(record);
+  }
+  EXPECT_LT(ticks, 210'000u);
+  EXPECT_TRUE(pacemaker.finished());
+}
+
 TEST_F(TimeRules, NoProgressNoTicks) {
   EXPECT_TRUE(pacemaker.due(now, 10).empty());
   put(progress_record(now, "push", 0, {.caught_up = false, .push = true, .started = true, .listening_since_s = now}));

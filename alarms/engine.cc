@@ -87,6 +87,7 @@ void Engine::State::take_rules(std::shared_ptr<const RuleSet> new_rules) {
   readers.clear();
   instances.clear();
   links.clear();
+  own_periods.clear();
   alarm_paces.clear();
   group_paces.clear();
   dirty.clear();
@@ -135,6 +136,8 @@ void Engine::State::bind(SeriesId id, aggregator::Shard& shard) {
   const auto reading = readers.find(metric_key(key.metric_namespace, key.name));
   if (reading == readers.end()) return;
   directory.add(id, key);
+  if (own_periods.size() <= id) own_periods.resize(std::size_t{id} + 1);
+  own_periods[id] = shard.table().info(id).own_period_s;
   if (key.metric_namespace == aggregator::kFlowNamespace && flow_witness == kNoSeries) {
     flow_witness = id;
     flow_period_s = shard.table().info(id).own_period_s;
@@ -220,6 +223,19 @@ bool Engine::State::flow_slots_changed(const aggregator::Shard& shard) {
   return std::exchange(flow_period_s, period_s) != period_s;
 }
 
+/// A series whose own period turns out to be another has other slots: those looked at before would count a datapoint
+/// twice beside them, or not at all.
+void Engine::State::note_periods(const std::vector<Change>& changes,
+                                 const aggregator::Shard& shard) {
+  bool moved = false;
+  for (const Change& change : changes) {
+    if (change.series >= own_periods.size() || own_periods[change.series] == 0) continue;
+    const std::uint32_t period_s = shard.table().info(change.series).own_period_s;
+    moved = std::exchange(own_periods[change.series], period_s) != period_s || moved;
+  }
+  if (moved) ++cache_version;
+}
+
 void Engine::State::note_record(const proto::LogRecord& record, aggregator::Shard& shard) {
   const bool past =
       changes_the_past(record) || flow_slots_changed(shard) ||
@@ -257,6 +273,7 @@ void Engine::apply(const proto::LogRecord& record, const std::vector<Change>& ch
     if (change.created) state.bind(change.series, shard);
   }
   state.note_record(record, shard);
+  state.note_periods(changes, shard);
 
   const EvaluationContext now = state.context(shard);
   for (const Change& change : changes) {

@@ -71,6 +71,22 @@ TEST(Engine, LateValueChangesTheNextEvaluationOnly) {
   EXPECT_EQ(fleet.changes().back(), "8 InstanceId=i-a OK>ALARM");
 }
 
+TEST(Engine, ADatapointCountsOnceWhenItsSeriesPeriodTurnsOutToBeLonger) {
+  Fleet fleet(only(cpu_alarm(70, 2, 2, MissingData::kNotBreaching)));
+  const auto without_period = [&](std::int64_t m, double value) {
+    proto::LogRecord record = Fleet::batch({Fleet::cpu(kA, m, value)});
+    record.mutable_batch()->mutable_datapoints()->set_period_s(0, 0);
+    fleet.apply(std::move(record));
+  };
+  without_period(0, 10);
+  without_period(2, 10);
+  without_period(4, 95);
+  fleet.ticks(1, 8);       // Minutes 4 and 5 are evaluated with slots of 60 s.
+  without_period(6, 10);   // Three spacings of 120 s: the slot of the 95 now ends at minute 6.
+  fleet.ticks(9, 14);
+  EXPECT_EQ(fleet.changes(), (Lines{"1 InstanceId=i-a INSUFFICIENT_DATA>OK initial"}));
+}
+
 TEST(Engine, WaitsForThePublicationDelayBeforeItCallsASlotMissing) {
   Fleet fleet(only(cpu_alarm(80, 1, 1, MissingData::kBreaching)));
   fleet.run({kA}, 0, 6, 10);

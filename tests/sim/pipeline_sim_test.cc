@@ -1,0 +1,254 @@
+#include "tests/sim/pipeline_sim.h"
+
+#include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "alarms/engine.h"
+#include "app/evaluator.h"
+
+// Laws of the whole pipeline (docs/time.md), each over many seeds. A failure prints its seed; the seed replays the run.
+namespace fleetmeter::sim {
+namespace {
+
+#ifdef __SANITIZE_ADDRESS__
+constexpr std::uint32_t kSeeds = 30;  // Enough for what a sanitizer looks for, at its speed.
+#else
+constexpr std::uint32_t kSeeds = 100;
+#endif
+constexpr std::int64_t kMinutes = 24;
+
+/// Every fault at once, each record in time: within the publication delay, downtimes and retries included.
+constexpr Faults kEverything{.redeliver = 0.1, .late_max_s = 60, .crash = 0.01, .refuse = 0.05, .lose_bill = 0.3};
+
+/// The first line that only one of two sorted event logs has; empty = they are equal.
+std::string difference(const std::vector<std::string>& got, const std::vector<std::string>& wanted) {
+  for (std::size_t i = 0; i < std::max(got.size(), wanted.size()); ++i) {
+    if (i >= got.size()) return "lacks " + wanted[i];
+    if (i >= wanted.size()) return "has too much: " + got[i];
+    if (got[i] != wanted[i]) return "line " + std::to_string(i) + "\n   got " + got[i] + "\nwanted " + wanted[i];
+  }
+  return {};
+}
+
+class PipelineSimTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() { spdlog::set_level(spdlog::level::off); }
+
+  /// Of the minutes that have data: the silence after them is not what these laws speak of.
+  static std::vector<std::string> undisturbed(const Telemetry& telemetry) {
+    PipelineSim sim(telemetry, 1, {.bill = false});
+    sim.run();
+    EXPECT_EQ(sim.broken(), "");
+    return sim.events(telemetry.end_s);
+  }
+};
+
+TEST_F(PipelineSimTest, EveryByteIsBilledOnceAcrossCrashesRefusalsAndRedelivery) {
+  PipelineSim::Counts total;
+  for (std::uint32_t seed = 0; seed < kSeeds; ++seed) {
+    SCOPED_TRACE(seed);
+    const Telemetry telemetry(seed, kMinutes);
+    PipelineSim sim(telemetry, seed, kEverything);
+    sim.run();
+    ASSERT_EQ(sim.broken(), "");
+    ASSERT_EQ(sim.bytes_billed(), telemetry.flow_bytes);
+    ASSERT_EQ(sim.records_billed(), telemetry.flow_records);
+    ASSERT_EQ(sim.usage_of("flow_log_records"), telemetry.log_lines);
+    ASSERT_EQ(sim.usage_of("metric_updates"), telemetry.datapoints);
+    if (seed % 10 == 0) {  // To the last row.
+      PipelineSim calm(telemetry, 1, {});
+      calm.run();
+      ASSERT_EQ(sim.bill(), calm.bill());
+    }
+    total.crashes += sim.counts().crashes;
+    total.refusals += sim.counts().refusals;
+    total.repeats += sim.counts().repeats;
+    total.lost_answers += sim.counts().lost_answers;
+    total.rereads += sim.counts().rereads;
+  }
+  EXPECT_GT(total.crashes, kSeeds);  // Else nothing was shown.
+  EXPECT_GT(total.refusals, kSeeds);
+  EXPECT_GT(total.repeats, kSeeds);
+  EXPECT_GT(total.lost_answers, kSeeds);
+  EXPECT_GT(total.rereads, kSeeds);
+}
+
+TEST_F(PipelineSimTest, EventsAreThoseOfAnUndisturbedRun) {
+  std::size_t alarms = 0, decisions = 0;
+  for (std::uint32_t seed = 0; seed < kSeeds; ++seed) {
+    SCOPED_TRACE(seed);
+    const Telemetry telemetry(seed, kMinutes);
+    Faults faults = kEverything;
+    faults.bill = false;
+    PipelineSim sim(telemetry, seed, faults);
+    sim.run();
+    ASSERT_EQ(sim.broken(), "");
+    ASSERT_EQ(difference(sim.events(telemetry.end_s), undisturbed(telemetry)), "");
+    for (const proto::Event& event : sim.event_records()) ++(event.has_scaling() ? decisions : alarms);
+  }
+  EXPECT_GT(alarms, 10 * kSeeds);
+  EXPECT_GT(decisions, kSeeds);
+}
+
+TEST_F(PipelineSimTest, EveryEventArrivesAndNeverWithTwoBodies) {
+  const auto known = receivers();
+  std::uint64_t sent_twice = 0;
+  for (std::uint32_t seed = 0; seed < kSeeds; ++seed) {
+    SCOPED_TRACE(seed);
+    const Telemetry telemetry(seed, kMinutes);
+    Faults faults = kEverything;
+    faults.bill = false;
+    faults.crash = 0.03;
+    PipelineSim sim(telemetry, seed, faults);
+    sim.run();
+    ASSERT_EQ(sim.broken(), "");
+    ASSERT_EQ(sim.disk().events_changed, 0U);
+    PipelineSim::Arrived expected;
+    for (const proto::Event& event : sim.event_records()) {
+      for (const aggregator::OutboxEntry& entry : alarms::outbox_entries(event, known))
+        expected[{entry.event_id, entry.receiver}] = {entry.body};
+    }
+    ASSERT_FALSE(expected.empty());
+    ASSERT_EQ(sim.arrived(), expected);
+    sent_twice += sim.counts().sent_twice;
+  }
+  EXPECT_GT(sent_twice, 0U);
+}
+
+/// Applies the log to an evaluator; with `restart` > 0 it is saved and loaded into a new one at random records.
+std::vector<std::string> evaluate(const MemoryDisk& disk, double restart, std::uint32_t seed,
+                                  std::vector<std::string>& end_state) {
+  Random random(seed);
+  auto evaluator = std::make_unique<app::Evaluator>();
+  std::vector<proto::Event> events;
+  for (const aggregator::LogEntry& entry : disk.records) {
+    EXPECT_TRUE(evaluator->apply(entry, events));
+    if (!random.chance(restart)) continue;
+    const aggregator::Snapshot snapshot{evaluator->position(), app::Evaluator::kSnapshotSchema, evaluator->save()};
+    evaluator = std::make_unique<app::Evaluator>();
+    const auto loaded = evaluator->load(snapshot);
+    EXPECT_TRUE(loaded) << loaded.error().message;
+  }
+  for (const alarms::AlarmView& alarm : evaluator->alarms()) {
+    end_state.push_back(alarm.environment + " " + alarm.rule + " " + alarm.series + " " + to_string(alarm.state) + " " +
+                        std::to_string(alarm.unknown) + " " + std::to_string(alarm.since_s) + " " +
+                        std::to_string(alarm.evaluated_s) + " " + alarm.reason);
+  }
+  for (const alarms::GroupView& group : evaluator->groups()) {
+    end_state.push_back(group.environment + " " + group.group + " " + std::to_string(group.desired) + " " +
+                        std::to_string(group.last_action_s) + " " + std::to_string(group.cooldown_until_s) + " " +
+                        group.last_reason);
+  }
+  std::ranges::sort(end_state);
+  std::vector<std::string> texts;
+  for (const proto::Event& event : events) texts.push_back(event.ShortDebugString());
+  return texts;
+}
+
+TEST_F(PipelineSimTest, AnEvaluatorGoesOnFromAnySnapshotAsIfItHadNeverStopped) {
+  for (std::uint32_t seed = 0; seed < kSeeds; ++seed) {
+    SCOPED_TRACE(seed);
+    const Telemetry telemetry(seed, kMinutes);
+    Faults faults = kEverything;
+    faults.bill = false;
+    faults.pauses = seed % 2 == 0 ? 1 : 0;
+    PipelineSim sim(telemetry, seed, faults, seed % 2 == 0 ? Rules::kSilence : Rules::kPresent);
+    sim.run();
+    ASSERT_EQ(sim.broken(), "");
+    std::vector<std::string> whole_state, restarted_state;
+    const auto whole = evaluate(sim.disk(), 0, seed, whole_state);
+    const auto restarted = evaluate(sim.disk(), 0.02, seed, restarted_state);
+    ASSERT_FALSE(whole.empty());
+    ASSERT_EQ(difference(restarted, whole), "");  // In the same order, to the last field.
+    ASSERT_EQ(difference(restarted_state, whole_state), "");
+  }
+}
+
+TEST_F(PipelineSimTest, NeitherOrderOfArrivalWithinThePublicationDelayNorTheSplitIntoCommitsChangesAnything) {
+  for (std::uint32_t seed = 0; seed < kSeeds; ++seed) {
+    SCOPED_TRACE(seed);
+    const Telemetry telemetry(seed, kMinutes);
+    PipelineSim sim(telemetry, seed + 1000, {.late_max_s = 130, .bill = seed % 10 == 0});
+    sim.run();
+    ASSERT_EQ(sim.broken(), "");
+    ASSERT_EQ(difference(sim.events(telemetry.end_s), undisturbed(telemetry)), "");
+    if (seed % 10 != 0) continue;
+    PipelineSim calm(telemetry, 1, {});
+    calm.run();
+    ASSERT_EQ(sim.bill(), calm.bill());
+  }
+}
+
+TEST_F(PipelineSimTest, AFencedEvaluatorLeavesNothing) {
+  std::uint64_t fenced = 0;
+  for (std::uint32_t seed = 0; seed < kSeeds; ++seed) {
+    SCOPED_TRACE(seed);
+    const Telemetry telemetry(seed, kMinutes);
+    const Faults faults{.late_max_s = 60, .refuse = 0.02, .hand_over = 0.03, .bill = seed % 5 == 0};
+    PipelineSim sim(telemetry, seed, faults);
+    sim.run();
+    ASSERT_EQ(sim.broken(), "");
+    ASSERT_EQ(sim.disk().events_changed, 0U);
+    ASSERT_EQ(difference(sim.events(telemetry.end_s), undisturbed(telemetry)), "");
+    if (faults.bill) {
+      ASSERT_EQ(sim.bytes_billed(), telemetry.flow_bytes);
+    }
+    fenced += sim.counts().fenced;
+  }
+  EXPECT_GT(fenced, kSeeds);
+}
+
+/// True when nothing was heard of `machine` in the `count` newest slots at `at_s` because the process was down.
+bool all_unknown(const PipelineSim& sim, int machine, std::int64_t at_s, int count) {
+  for (int k = 0; k < count; ++k) {
+    const std::int64_t end_s = at_s - 60 * k;
+    if (sim.delivered().contains({machine, end_s})) return false;
+    const bool deaf = std::ranges::any_of(
+        sim.pauses(), [&](const auto& pause) { return end_s > pause.first && end_s <= pause.second; });
+    if (!deaf) return false;
+  }
+  return true;
+}
+
+TEST_F(PipelineSimTest, NothingFollowsFromSlotsThatEndedWhileWeWereDeaf) {
+  std::uint64_t deaf_minutes = 0, silence_alarms = 0;
+  for (std::uint32_t seed = 0; seed < kSeeds; ++seed) {
+    SCOPED_TRACE(seed);
+    const Telemetry telemetry(seed, 60, true);
+    PipelineSim sim(telemetry, seed, {.late_max_s = 30, .pauses = 2, .bill = false}, Rules::kSilence);
+    sim.run();
+    ASSERT_EQ(sim.broken(), "");
+    for (const proto::Event& event : sim.event_records()) {
+      const auto unknown = [&](int machine) { return all_unknown(sim, machine, event.time_s(), 2); };
+      if (event.has_scaling()) {
+        ASSERT_FALSE(unknown(0) && unknown(1) && unknown(2) && unknown(3)) << alarms::event_json(event);
+        continue;
+      }
+      for (int machine = 0; machine < kMachines; ++machine) {
+        if (event.series() != "InstanceId=" + instance_id(machine)) continue;
+        ASSERT_FALSE(unknown(machine)) << alarms::event_json(event);
+      }
+      const bool silent = event.series() == "InstanceId=" + instance_id(kMachines - 1) &&
+                          event.time_s() > telemetry.silent_from_s + 60 && event.time_s() <= telemetry.silent_to_s;
+      if (silent && event.rule() == "cpu-gone") ++silence_alarms;
+    }
+    for (std::int64_t at_s = telemetry.begin_s + 60; at_s <= telemetry.end_s; at_s += 60)
+      deaf_minutes += all_unknown(sim, 0, at_s, 2) ? 1U : 0U;
+  }
+  EXPECT_GT(deaf_minutes, 10 * kSeeds);
+  EXPECT_GT(silence_alarms, kSeeds / 4);  // Silence that we did hear is still told.
+}
+
+TEST_F(PipelineSimTest, OneSeedFixesEverything) {
+  const Telemetry telemetry(7, kMinutes);
+  PipelineSim first(telemetry, 7, kEverything), second(telemetry, 7, kEverything);
+  first.run();
+  second.run();
+  EXPECT_GT(first.counts().crashes, 0U);
+  EXPECT_TRUE(first.disk().fingerprint() == second.disk().fingerprint());
+}
+
+}  // namespace
+}  // namespace fleetmeter::sim

@@ -99,6 +99,16 @@ TEST_F(FilesSourceTest, ASecondRunReadsOnlyWhatIsNew) {
   EXPECT_EQ(world_.log.sums(), (Sums{3, 7, 0}));
 }
 
+TEST_F(FilesSourceTest, AResumedPlainFileIsNotReadAgainFromItsFront) {
+  folder_.write("a.log", std::string(200, '\n') + flow_line(1));
+  ASSERT_TRUE(read_all(options({folder_.path()})));
+  world_.counters.bytes_read = 0;
+  folder_.append("a.log", flow_line(2));
+  ASSERT_TRUE(read_all(options({folder_.path()})));
+  EXPECT_EQ(world_.counters.bytes_read, flow_line(2).size());
+  EXPECT_EQ(world_.log.sums(), (Sums{2, 3, 0}));
+}
+
 TEST_F(FilesSourceTest, ATruncatedGzipKeepsWhatIsBeforeTheCutAndTheRestGoesOn) {
   const std::string whole = gzip(flow_line(1) + flow_line(2));
   folder_.write("a.log.gz", gzip(flow_line(4)) + whole.substr(0, whole.size() - 6));

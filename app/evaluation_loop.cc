@@ -49,8 +49,9 @@ struct EvaluationLoop::State {
   std::optional<Error> failure;
   std::string blocked;
 
-  enum class Step : std::uint8_t { kWorked, kIdle };
-  Result<Step> step();
+  enum class Step : std::uint8_t { kIdle, kDrained, kMore };  // Drained: read, and no tick was due.
+  Result<Step> step(std::int64_t now_s);
+  Result<void> catch_up();
   Result<void> apply_entry(const aggregator::LogEntry& entry, std::vector<proto::Event>& events);
   Result<void> commit(std::vector<proto::Event> events, std::vector<proto::LogRecord> append);
   Result<void> catch_usage_up();
@@ -75,8 +76,8 @@ Result<void> EvaluationLoop::State::apply_entry(const aggregator::LogEntry& entr
 }
 
 /// One round: what the log has after our position, its outputs, and the ticks that are due once it
-/// is drained.
-Result<EvaluationLoop::State::Step> EvaluationLoop::State::step() {
+/// is drained, up to `now_s`.
+Result<EvaluationLoop::State::Step> EvaluationLoop::State::step(std::int64_t now_s) {
   auto entries = log.read(options.partition, evaluator.position(), kRecordsPerStep);
   if (!entries) return std::move(entries).error();
   std::vector<proto::Event> events;
@@ -95,11 +96,26 @@ Result<EvaluationLoop::State::Step> EvaluationLoop::State::step() {
     }
   }
   std::vector<proto::LogRecord> append;
-  if (entries->size() < kRecordsPerStep) append = pacemaker.due(wall_s(), kTicksPerStep);
+  if (entries->size() < kRecordsPerStep) append = pacemaker.due(now_s, kTicksPerStep);
   if (entries->empty() && append.empty()) return Step::kIdle;
+  const bool drained = append.empty() && entries->size() < kRecordsPerStep;
   if (auto committed = commit(std::move(events), std::move(append)); !committed)
     return std::move(committed).error();
-  return Step::kWorked;
+  return drained ? Step::kDrained : Step::kMore;
+}
+
+/// Applies and ticks up to the end of the log, and the time, as they are now. Not to where there is
+/// nothing left to do: sources that go on writing would keep us here.
+Result<void> EvaluationLoop::State::catch_up() {
+  const auto end = log.last_position(options.partition);
+  if (!end) return end.error();
+  const std::int64_t now_s = wall_s();
+  for (;;) {
+    auto stepped = step(now_s);
+    if (!stepped) return std::move(stepped).error();
+    if (*stepped == Step::kIdle) return {};
+    if (*stepped == Step::kDrained && evaluator.position() >= *end) return {};
+  }
 }
 
 Result<void> EvaluationLoop::State::commit(std::vector<proto::Event> events,
@@ -254,7 +270,7 @@ void EvaluationLoop::State::fail(Error error) {
 
 void EvaluationLoop::State::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
-    auto stepped = step();
+    auto stepped = step(wall_s());
     if (!stepped && stepped.error().code == ErrorCode::kUnavailable) {
       set_blocked(stepped.error().message);
       std::this_thread::sleep_for(std::chrono::milliseconds(options.retry_ms));
@@ -298,11 +314,7 @@ Result<void> EvaluationLoop::recover(const std::string& config_yaml,
   if (auto caught_up = state.catch_usage_up(); !caught_up) return caught_up;
   // What was appended but not evaluated yet may hold a newer version of both: compare with the end
   // of the log.
-  for (;;) {
-    auto stepped = state.step();
-    if (!stepped) return std::move(stepped).error();
-    if (*stepped == State::Step::kIdle) break;
-  }
+  if (auto caught_up = state.catch_up(); !caught_up) return caught_up;
   if (auto appended = state.append_versions(config_yaml, config_fingerprint, inventory); !appended)
     return appended;
   state.snapshot_at = state.prune_at = state.clock.steady();
@@ -316,10 +328,10 @@ void EvaluationLoop::start() {
 }
 
 Result<bool> EvaluationLoop::step() {
-  auto stepped = state_->step();
+  auto stepped = state_->step(state_->wall_s());
   if (!stepped) return std::move(stepped).error();
   state_->maintain();
-  return *stepped == State::Step::kWorked;
+  return *stepped != State::Step::kIdle;
 }
 
 void EvaluationLoop::stop() {
@@ -330,10 +342,8 @@ void EvaluationLoop::stop() {
   if (state.failure) return;
   // Drain: what was appended before we were asked to stop is evaluated, so that a restart starts
   // from a fresh snapshot.
-  for (int round = 0; round < 1000; ++round) {
-    auto stepped = state.step();
-    if (!stepped || *stepped == State::Step::kIdle) break;
-  }
+  if (auto drained = state.catch_up(); !drained)
+    spdlog::warn("not evaluated to the end: {}", drained.error().message);
   if (auto done = state.snapshot(); !done)
     spdlog::warn("snapshot not written: {}", done.error().message);
   state.publish();

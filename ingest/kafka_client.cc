@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <chrono>
 #include <thread>
 
 namespace fleetmeter::ingest {
@@ -43,6 +44,31 @@ ErrorCode code_of(rd_kafka_resp_err_t error) {
       return ErrorCode::kDataLoss;
     default:
       return ErrorCode::kUnavailable;
+  }
+}
+
+/// Right after a start or a fail-over brokers refuse what they will soon answer: asks again for a
+/// while.
+template <typename Call>
+rd_kafka_resp_err_t ask(Call&& call) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kCallTimeoutMs);
+  for (;;) {
+    const rd_kafka_resp_err_t error = call();
+    switch (error) {
+      case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
+      case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+      case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+      case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+      case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+      case RD_KAFKA_RESP_ERR_NOT_COORDINATOR_FOR_GROUP:
+      case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
+      case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
+        break;
+      default:
+        return error;
+    }
+    if (std::chrono::steady_clock::now() > deadline) return error;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
 }
 
@@ -214,8 +240,10 @@ Result<std::int32_t> partition_count(rd_kafka_t* client, const std::string& topi
 Result<std::pair<std::int64_t, std::int64_t>> watermarks(rd_kafka_t* client,
                                                          const TopicPartition& partition) {
   std::int64_t low = 0, high = 0;
-  const auto error = rd_kafka_query_watermark_offsets(
-      client, partition.first.c_str(), partition.second, &low, &high, kCallTimeoutMs);
+  const auto error = ask([&] {
+    return rd_kafka_query_watermark_offsets(client, partition.first.c_str(), partition.second, &low,
+                                            &high, kCallTimeoutMs);
+  });
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return kafka_error(error, "end of " + partition.first + "/" + std::to_string(partition.second));
   }
@@ -226,7 +254,8 @@ Result<KafkaOffsets> committed_offsets(rd_kafka_t* consumer,
                                        const std::vector<TopicPartition>& partitions) {
   PartitionList list;
   for (const TopicPartition& partition : partitions) list.add(partition);
-  const auto error = rd_kafka_committed(consumer, list.get(), kCommittedTimeoutMs);
+  const auto error =
+      ask([&] { return rd_kafka_committed(consumer, list.get(), kCommittedTimeoutMs); });
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return kafka_error(error, "committed offsets");
   KafkaOffsets offsets;
   for (int i = 0; i < list.get()->cnt; ++i) {

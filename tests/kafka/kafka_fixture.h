@@ -113,11 +113,19 @@ class TestCluster {
   /// Sum of a group's committed offsets over `partitions` partitions of a topic.
   std::int64_t committed(const std::string& group, const std::string& topic,
                          std::int32_t partitions) {
+    std::vector<TopicPartition> asked;
+    for (std::int32_t i = 0; i < partitions; ++i) asked.emplace_back(topic, i);
+    return committed_sum(group, asked);
+  }
+  [[nodiscard]] rd_kafka_t* producer() const { return producer_.get(); }
+
+  KafkaConnection connection;
+
+ private:
+  std::int64_t committed_sum(const std::string& group, const std::vector<TopicPartition>& asked) {
     auto member = make_kafka_client(RD_KAFKA_CONSUMER, connection,
                                     {{"group.id", group}, {"isolation.level", "read_committed"}});
     EXPECT_TRUE(member);
-    std::vector<TopicPartition> asked;
-    for (std::int32_t i = 0; i < partitions; ++i) asked.emplace_back(topic, i);
     const auto offsets = committed_offsets(member->get(), asked);
     EXPECT_TRUE(offsets) << offsets.error().message;
     std::int64_t sum = 0;
@@ -126,11 +134,7 @@ class TestCluster {
     }
     return sum;
   }
-  [[nodiscard]] rd_kafka_t* producer() const { return producer_.get(); }
 
-  KafkaConnection connection;
-
- private:
   KafkaHandle producer_;
 };
 

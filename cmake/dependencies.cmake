@@ -29,9 +29,6 @@ set(FLEETMETER_RDKAFKA_PREFIX "" CACHE PATH "Where ./dev setup installed librdka
 if(NOT "$ENV{FLEETMETER_RDKAFKA_PREFIX}" STREQUAL "")  # What ./dev found now beats what an earlier run left here.
   set_property(CACHE FLEETMETER_RDKAFKA_PREFIX PROPERTY VALUE "$ENV{FLEETMETER_RDKAFKA_PREFIX}")
 endif()
-if(NOT FLEETMETER_RDKAFKA_PREFIX AND EXISTS /opt/librdkafka-2.15.1)
-  set(FLEETMETER_RDKAFKA_PREFIX /opt/librdkafka-2.15.1)
-endif()
 if(EXISTS ${FLEETMETER_RDKAFKA_PREFIX}/lib/librdkafka.a)
   add_library(PkgConfig::RDKAFKA STATIC IMPORTED)
   set_target_properties(PkgConfig::RDKAFKA PROPERTIES

@@ -39,7 +39,8 @@ std::string_view zone_of(const Place& place) {
 
 std::string_view region_of(const Place& place) {
   if (place.subnet != nullptr && !place.subnet->region.empty()) return place.subnet->region;
-  if (place.interface != nullptr && !place.interface->region.empty()) return place.interface->region;
+  if (place.interface != nullptr && !place.interface->region.empty())
+    return place.interface->region;
   return place.instance != nullptr ? std::string_view(place.instance->region) : std::string_view();
 }
 
@@ -98,9 +99,11 @@ void Attribution::read_bounds() {
 
 std::uint32_t Attribution::epoch(std::int64_t at_s) {
   const std::uint32_t last = last_epoch_;
-  const bool same = (last == 0 || bounds_[last - 1] <= at_s) && (last == bounds_.size() || at_s < bounds_[last]);
+  const bool same =
+      (last == 0 || bounds_[last - 1] <= at_s) && (last == bounds_.size() || at_s < bounds_[last]);
   if (same) return last;
-  last_epoch_ = static_cast<std::uint32_t>(std::ranges::upper_bound(bounds_, at_s) - bounds_.begin());
+  last_epoch_ =
+      static_cast<std::uint32_t>(std::ranges::upper_bound(bounds_, at_s) - bounds_.begin());
   return last_epoch_;
 }
 
@@ -118,7 +121,8 @@ std::string_view Attribution::environment_of(Inventory::Facts facts) const {
   return inventory_->environment_of(facts);
 }
 
-const CaptureFacts& Attribution::capture(const CaptureTexts& texts, std::int64_t at_s, std::uint32_t epoch) {
+const CaptureFacts& Attribution::capture(const CaptureTexts& texts, std::int64_t at_s,
+                                         std::uint32_t epoch) {
   std::uint64_t hash = epoch;
   for (std::uint32_t left = texts.present; left != 0; left &= left - 1) {
     hash = mix(hash, hash_text(texts.text[static_cast<std::size_t>(std::countr_zero(left))]));
@@ -144,14 +148,15 @@ CaptureFacts Attribution::make_capture(const CaptureTexts& texts, std::int64_t a
   using enum CaptureTexts::Field;
   const std::string_view id = first_of(texts.text[kInterface], texts.text[kResource]);
   const Place place = inventory_->place_of_interface(id, at_s);
-  Inventory::Facts facts{.account = texts.text[kAccount] == "unknown" ? std::string_view() : texts.text[kAccount],
-                         .region = texts.text[kRegion],
-                         .vpc_id = texts.text[kVpc],
-                         .subnet_id = texts.text[kSubnet],
-                         .group = {},
-                         .instance_id = texts.text[kInstance],
-                         .interface_id = id,
-                         .at_s = at_s};
+  Inventory::Facts facts{
+      .account = texts.text[kAccount] == "unknown" ? std::string_view() : texts.text[kAccount],
+      .region = texts.text[kRegion],
+      .vpc_id = texts.text[kVpc],
+      .subnet_id = texts.text[kSubnet],
+      .group = {},
+      .instance_id = texts.text[kInstance],
+      .interface_id = id,
+      .at_s = at_s};
   if (place.interface != nullptr) {
     facts.vpc_id = first_of(facts.vpc_id, place.interface->vpc_id);
     facts.subnet_id = first_of(facts.subnet_id, place.interface->subnet_id);
@@ -170,7 +175,8 @@ CaptureFacts Attribution::make_capture(const CaptureTexts& texts, std::int64_t a
   out.az = strings_.intern(first_of(zone_of(place), texts.text[kAz]));
   out.owner = strings_.intern(texts.text[kInstance]);
   if (place.interface != nullptr) {
-    if (const std::string_view owner = owner_of(*place.interface); !owner.empty()) out.owner = strings_.intern(owner);
+    if (const std::string_view owner = owner_of(*place.interface); !owner.empty())
+      out.owner = strings_.intern(owner);
     add_addresses(place.interface->private_addresses, out.addresses);
     add_addresses(place.interface->public_addresses, out.addresses);
   } else if (out.owner == 0) {
@@ -179,7 +185,8 @@ CaptureFacts Attribution::make_capture(const CaptureTexts& texts, std::int64_t a
   return out;
 }
 
-const AddressFacts& Attribution::address(const parsers::IpAddress& address, std::int64_t at_s, std::uint32_t epoch) {
+const AddressFacts& Attribution::address(const parsers::IpAddress& address, std::int64_t at_s,
+                                         std::uint32_t epoch) {
   const std::uint64_t hash = mix(address.low, address.high + epoch);
   const std::uint32_t found = address_table_.find(hash, [&](std::uint32_t index) {
     const AddressEntry& entry = addresses_[index];
@@ -209,7 +216,8 @@ AddressFacts Attribution::make_address(const parsers::IpAddress& address, std::i
     out.role = proto::ROLE_INSTANCE;
   }
   if (place.subnet != nullptr) {
-    out.place = strings_.intern(first_of(place.subnet->id, first_of(place.subnet->name, place.subnet->cidr)));
+    out.place = strings_.intern(
+        first_of(place.subnet->id, first_of(place.subnet->name, place.subnet->cidr)));
   } else {
     out.place = strings_.intern(range_name(address));
   }

@@ -17,9 +17,21 @@ namespace fleetmeter::aggregator {
 
 /// The texts of a record that say who captured it; absent ones are empty and not in `present`.
 struct CaptureTexts {
-  enum Field : std::uint8_t { kInterface, kResource, kAccount, kVpc, kSubnet, kInstance, kRegion, kAz, kType, kCount };
+  enum Field : std::uint8_t {
+    kInterface,
+    kResource,
+    kAccount,
+    kVpc,
+    kSubnet,
+    kInstance,
+    kRegion,
+    kAz,
+    kType,
+    kCount
+  };
   std::array<std::string_view, kCount> text;
-  std::uint32_t present = 0;  ///< Bit i: field i. Version 2 has two of nine, so only these are looked at.
+  /// Bit i: field i. Version 2 has two of nine, so only these are looked at.
+  std::uint32_t present = 0;
 
   void set(std::size_t field, std::string_view value) noexcept {
     text[field] = value;
@@ -27,28 +39,34 @@ struct CaptureTexts {
   }
 };
 
-/// Look-ups of the inventory, remembered: what a record's texts and addresses mean at its event time. Entries of the
-/// inventory begin and end, so everything is remembered per epoch, a stretch of time in which none does. Answers depend
-/// on the arguments alone, never on what was asked before. Not thread safe.
+/// Look-ups of the inventory, remembered: what a record's texts and addresses mean at its event
+/// time. Entries of the inventory begin and end, so everything is remembered per epoch, a stretch
+/// of time in which none does. Answers depend on the arguments alone, never on what was asked
+/// before. Not thread safe.
 class Attribution {
  public:
-  Attribution(std::shared_ptr<const Inventory> inventory, std::string forced_environment, std::string account,
-              std::string region, StringPool& strings);
+  Attribution(std::shared_ptr<const Inventory> inventory, std::string forced_environment,
+              std::string account, std::string region, StringPool& strings);
 
   void set_inventory(std::shared_ptr<const Inventory> inventory);
   [[nodiscard]] const Inventory& inventory() const noexcept { return *inventory_; }
 
   /// Number of the epoch that holds `at_s`.
   [[nodiscard]] std::uint32_t epoch(std::int64_t at_s);
-  [[nodiscard]] const CaptureFacts& capture(const CaptureTexts& texts, std::int64_t at_s, std::uint32_t epoch);
-  [[nodiscard]] const AddressFacts& address(const parsers::IpAddress& address, std::int64_t at_s, std::uint32_t epoch);
+  [[nodiscard]] const CaptureFacts& capture(const CaptureTexts& texts, std::int64_t at_s,
+                                            std::uint32_t epoch);
+  [[nodiscard]] const AddressFacts& address(const parsers::IpAddress& address, std::int64_t at_s,
+                                            std::uint32_t epoch);
 
   /// Environments by the index in CaptureFacts::environment.
   std::uint32_t environment_index(std::string_view name);
   [[nodiscard]] std::string_view environment_of(Inventory::Facts facts) const;
-  [[nodiscard]] const std::vector<std::string>& environments() const noexcept { return environments_; }
+  [[nodiscard]] const std::vector<std::string>& environments() const noexcept {
+    return environments_;
+  }
 
-  /// Forgets what it remembers when that grew large; facts given out before are void. The environments stay.
+  /// Forgets what it remembers when that grew large; facts given out before are void. The
+  /// environments stay.
   void shrink();
   void forget();
 

@@ -57,8 +57,10 @@ std::optional<Cidr> parse_cidr(std::string_view text) {
 }
 
 void CidrTable::add(const Cidr& range, std::uint32_t value) {
-  auto level = std::find_if(levels_.begin(), levels_.end(), [&](const Level& one) { return one.length <= range.length; });
-  if (level == levels_.end() || level->length != range.length) level = levels_.insert(level, {range.length, {}});
+  auto level = std::find_if(levels_.begin(), levels_.end(),
+                            [&](const Level& one) { return one.length <= range.length; });
+  if (level == levels_.end() || level->length != range.length)
+    level = levels_.insert(level, {range.length, {}});
   const auto [held, fresh] = level->values.try_emplace(range.network, value);
   if (!fresh && held->second != value) held->second = kAmbiguous;
 }

@@ -28,8 +28,8 @@ struct Cidr {
 /// nullopt when the text is no `address/length`; bits behind the length are cleared.
 [[nodiscard]] std::optional<Cidr> parse_cidr(std::string_view text);
 
-/// Longest-prefix lookup of values by address. Built once, then read from any thread. One hash lookup for each distinct
-/// prefix length: a fleet has a handful of them.
+/// Longest-prefix lookup of values by address. Built once, then read from any thread. One hash
+/// lookup for each distinct prefix length: a fleet has a handful of them.
 class CidrTable {
  public:
   static constexpr std::uint32_t kNone = 0xffffffff;

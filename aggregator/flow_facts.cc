@@ -22,7 +22,9 @@ proto::FlowDirection direction_of(Side own) noexcept {
   return own == Side::kDestination ? proto::DIRECTION_INGRESS : proto::DIRECTION_UNKNOWN;
 }
 
-std::uint32_t name_of(const AddressFacts& facts) noexcept { return facts.owner != 0 ? facts.owner : facts.text; }
+std::uint32_t name_of(const AddressFacts& facts) noexcept {
+  return facts.owner != 0 ? facts.owner : facts.text;
+}
 
 void set_owner(FlowAttribution& out, const AddressFacts& facts) noexcept {
   out.owner = name_of(facts);
@@ -30,7 +32,9 @@ void set_owner(FlowAttribution& out, const AddressFacts& facts) noexcept {
 }
 
 void set_peer(FlowAttribution& out, const AddressFacts& facts, std::uint32_t service) noexcept {
-  out.peer_owner = facts.owner != 0 ? facts.owner : service != 0 && !facts.end.in_vpc ? service : facts.place;
+  out.peer_owner = facts.owner != 0                    ? facts.owner
+                   : service != 0 && !facts.end.in_vpc ? service
+                                                       : facts.place;
   out.peer_az = facts.end.az;
   out.peer_region = facts.region;
   out.peer_interface = facts.interface;
@@ -38,7 +42,8 @@ void set_peer(FlowAttribution& out, const AddressFacts& facts, std::uint32_t ser
   out.peer_service = service;
 }
 
-/// The gateway saw the packet with its original addresses: an inside leg shows its own in one of them.
+/// The gateway saw the packet with its original addresses: an inside leg shows its own in one of
+/// them.
 void attribute_translated(const RecordFacts& record, FlowAttribution& out) noexcept {
   out.nat_leg = proto::NAT_LEG_INSIDE;
   const AddressFacts& from = *record.packet_source;
@@ -59,7 +64,8 @@ bool is_vpc_address(const CaptureFacts& capture, const AddressFacts& facts) noex
 }
 
 /// Version 2 shows one hop: the gateway's own address and a peer, which tells the leg.
-void attribute_nat_hop(const CaptureFacts& capture, const RecordFacts& record, FlowAttribution& out) noexcept {
+void attribute_nat_hop(const CaptureFacts& capture, const RecordFacts& record,
+                       FlowAttribution& out) noexcept {
   const bool source_in = is_vpc_address(capture, *record.source);
   const bool destination_in = is_vpc_address(capture, *record.destination);
   const bool own_known = record.source_is_own != record.destination_is_own;
@@ -94,7 +100,8 @@ void attribute_nat_hop(const CaptureFacts& capture, const RecordFacts& record, F
   set_peer(out, peer, own == Side::kSource ? record.destination_service : record.source_service);
 }
 
-void attribute_nat(const CaptureFacts& capture, const RecordFacts& record, FlowAttribution& out) noexcept {
+void attribute_nat(const CaptureFacts& capture, const RecordFacts& record,
+                   FlowAttribution& out) noexcept {
   if (record.packet_source == nullptr || record.packet_destination == nullptr) {
     attribute_nat_hop(capture, record, out);
     return;
@@ -137,7 +144,8 @@ FlowAttribution attribute_flow(const CaptureFacts& capture, const RecordFacts& r
   if (out.owner_az == 0 && own != Side::kUnknown) out.owner_az = capture.az;
   const AddressFacts* packet = source ? record.packet_destination : record.packet_source;
   const AddressFacts& hop = source ? *record.destination : *record.source;
-  set_peer(out, packet != nullptr ? *packet : hop, source ? record.destination_service : record.source_service);
+  set_peer(out, packet != nullptr ? *packet : hop,
+           source ? record.destination_service : record.source_service);
   return out;
 }
 
@@ -149,7 +157,8 @@ bool NatAddresses::undecided(const proto::FlowAggregates& flows, int row) {
 void NatAddresses::learn(const proto::AggregateBatch& batch) {
   const proto::FlowAggregates& flows = batch.flows();
   for (int row = 0; row < flows.window_start_min_size(); ++row) {
-    if (flows.role(row) != proto::ROLE_NAT || flows.nat_leg(row) != proto::NAT_LEG_OUTSIDE) continue;
+    if (flows.role(row) != proto::ROLE_NAT || flows.nat_leg(row) != proto::NAT_LEG_OUTSIDE)
+      continue;
     const std::string& interface = batch.strings(static_cast<int>(flows.interface(row)));
     const std::string& owner = batch.strings(static_cast<int>(flows.owner(row)));
     if (!owner.empty()) own_[interface].insert(owner);

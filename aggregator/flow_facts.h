@@ -13,12 +13,15 @@
 
 namespace fleetmeter::aggregator {
 
-/// What the inventory and the address itself say of one address; texts are ids of a StringPool, 0 = unknown.
+/// What the inventory and the address itself say of one address; texts are ids of a StringPool, 0 =
+/// unknown.
 struct AddressFacts {
   PathEnd end;
-  std::uint32_t text = 0;       ///< The address; public ones have none: they would be as many as the internet is wide.
-  std::uint32_t owner = 0;      ///< Instance id, else other resource, of the interface that has it.
-  std::uint32_t place = 0;      ///< Subnet (id, else name, else CIDR) when known, else the address range.
+  /// The address; public ones have none: they would be as many as the internet is wide.
+  std::uint32_t text = 0;
+  std::uint32_t owner = 0;  ///< Instance id, else other resource, of the interface that has it.
+  /// Subnet (id, else name, else CIDR) when known, else the address range.
+  std::uint32_t place = 0;
   std::uint32_t region = 0;
   std::uint32_t interface = 0;
   proto::InterfaceRole role = proto::ROLE_UNKNOWN;
@@ -31,56 +34,63 @@ struct CaptureFacts {
   std::uint32_t owner = 0;
   std::uint32_t az = 0;
   proto::InterfaceRole role = proto::ROLE_UNKNOWN;
-  bool vpcs_known = false;        ///< The inventory names subnets, so "not in a VPC" means outside.
+  bool vpcs_known = false;  ///< The inventory names subnets, so "not in a VPC" means outside.
   std::vector<parsers::IpAddress> addresses;  ///< Its own, as far as the inventory knows.
 };
 
 /// One record's own facts; pointers live as long as the call.
 struct RecordFacts {
-  const AddressFacts* source = nullptr;           ///< srcaddr; null = absent.
+  const AddressFacts* source = nullptr;  ///< srcaddr; null = absent.
   const AddressFacts* destination = nullptr;
-  const AddressFacts* packet_source = nullptr;    ///< pkt-srcaddr; null = absent, as always on version 2.
+  /// pkt-srcaddr; null = absent, as always on version 2.
+  const AddressFacts* packet_source = nullptr;
   const AddressFacts* packet_destination = nullptr;
-  bool source_is_own = false;                     ///< srcaddr is one of CaptureFacts::addresses.
+  bool source_is_own = false;  ///< srcaddr is one of CaptureFacts::addresses.
   bool destination_is_own = false;
-  bool source_translated = false;                 ///< srcaddr != pkt-srcaddr, both present.
+  bool source_translated = false;  ///< srcaddr != pkt-srcaddr, both present.
   bool destination_translated = false;
   parsers::Direction direction = parsers::Direction::kUnknown;
-  std::uint32_t source_service = 0;               ///< pkt-src-aws-service.
+  std::uint32_t source_service = 0;  ///< pkt-src-aws-service.
   std::uint32_t destination_service = 0;
 };
 
-/// Attribution of one record: the address part of the key that its sums are kept under (FlowAggregates).
+/// Attribution of one record: the address part of the key that its sums are kept under
+/// (FlowAggregates).
 struct FlowAttribution {
   proto::FlowDirection direction = proto::DIRECTION_UNKNOWN;
   proto::PathClass path_class = proto::PATH_UNCLASSIFIED;
   proto::NatLeg nat_leg = proto::NAT_LEG_NONE;
   proto::InterfaceRole peer_role = proto::ROLE_UNKNOWN;
-  std::uint32_t owner = 0, owner_az = 0, peer_owner = 0, peer_az = 0, peer_service = 0, peer_region = 0;
+  std::uint32_t owner = 0, owner_az = 0, peer_owner = 0, peer_az = 0, peer_service = 0,
+                peer_region = 0;
   std::uint32_t peer_interface = 0;
 };
 
-/// Direction: flow-direction, else the side whose address is the interface's own (source: egress), else the private side
-/// where exactly one is. Owner: the private side's; on NAT inside legs that of the `pkt-` private address, on version 2 of
-/// the peer that is not the gateway. Where a gateway's own address is unknown an inside leg of version 2 has direction
-/// unknown, owner = source and peer_owner = destination: NatAddresses says later which of the two is the gateway.
+/// Direction: flow-direction, else the side whose address is the interface's own (source: egress),
+/// else the private side where exactly one is. Owner: the private side's; on NAT inside legs that
+/// of the `pkt-` private address, on version 2 of the peer that is not the gateway. Where a
+/// gateway's own address is unknown an inside leg of version 2 has direction unknown, owner =
+/// source and peer_owner = destination: NatAddresses says later which of the two is the gateway.
 /// Rules: Amazon VPC User Guide, "Flow log records" and "Flow log record examples" (NAT gateway).
-[[nodiscard]] FlowAttribution attribute_flow(const CaptureFacts& capture, const RecordFacts& record) noexcept;
+[[nodiscard]] FlowAttribution attribute_flow(const CaptureFacts& capture,
+                                             const RecordFacts& record) noexcept;
 
-/// Own addresses of NAT interfaces of which the inventory knows only the role, learned from the aggregates: on an outside
-/// leg the gateway's address is the owner. A union of sets, so batches may come in any order and any number of times.
+/// Own addresses of NAT interfaces of which the inventory knows only the role, learned from the
+/// aggregates: on an outside leg the gateway's address is the owner. A union of sets, so batches
+/// may come in any order and any number of times.
 class NatAddresses {
  public:
   void learn(const proto::AggregateBatch& batch);
   /// Whether a row is an inside leg that still names both addresses.
   [[nodiscard]] static bool undecided(const proto::FlowAggregates& flows, int row);
-  /// The private address behind the gateway on such a row, with the direction it implies; owner stays empty while no
-  /// outside leg of the interface has been learned.
+  /// The private address behind the gateway on such a row, with the direction it implies; owner
+  /// stays empty while no outside leg of the interface has been learned.
   struct Side {
     std::string_view owner;
     proto::FlowDirection direction = proto::DIRECTION_UNKNOWN;
   };
-  [[nodiscard]] Side resolve(std::string_view interface, std::string_view source, std::string_view destination) const;
+  [[nodiscard]] Side resolve(std::string_view interface, std::string_view source,
+                             std::string_view destination) const;
 
  private:
   std::map<std::string, std::set<std::string, std::less<>>, std::less<>> own_;

@@ -26,14 +26,16 @@ std::int64_t next_month(std::int64_t at_s) {
 }
 
 std::uint64_t share(std::uint64_t amount, std::int64_t part_s, std::int64_t whole_s) {
-  return static_cast<std::uint64_t>(static_cast<unsigned __int128>(amount) * static_cast<std::uint64_t>(part_s) /
+  return static_cast<std::uint64_t>(static_cast<unsigned __int128>(amount) *
+                                    static_cast<std::uint64_t>(part_s) /
                                     static_cast<std::uint64_t>(whole_s));
 }
 
 }  // namespace
 
 FlowSum* FlowSums::find(const FlowKey& key, std::uint64_t hash) {
-  const std::uint32_t at = table_.find(hash, [&](std::uint32_t index) { return keys_[index] == key; });
+  const std::uint32_t at =
+      table_.find(hash, [&](std::uint32_t index) { return keys_[index] == key; });
   return at == IndexTable::kNone ? nullptr : &sums_[at];
 }
 
@@ -61,7 +63,8 @@ bool FlowSums::add(FlowKey key, const FlowSum& sum, std::uint32_t other) {
 }
 
 bool FlowSums::has(std::uint32_t environment) const noexcept {
-  return std::ranges::any_of(keys_, [&](const FlowKey& key) { return key.environment == environment; });
+  return std::ranges::any_of(keys_,
+                             [&](const FlowKey& key) { return key.environment == environment; });
 }
 
 void FlowSums::clear() {

@@ -9,7 +9,8 @@
 
 namespace fleetmeter::aggregator {
 
-/// Key of one row of FlowAggregates; texts are ids of a StringPool. Plain words without padding, so it hashes as bytes.
+/// Key of one row of FlowAggregates; texts are ids of a StringPool. Plain words without padding, so
+/// it hashes as bytes.
 struct FlowKey {
   std::uint32_t environment = 0;
   std::uint32_t window_start_min = 0;
@@ -32,12 +33,15 @@ class FlowSums {
  public:
   explicit FlowSums(std::uint32_t keys_max) : keys_max_(keys_max) {}
 
-  /// Adds to the row of `key`. At keys_max a new key is folded into one whose owner and peer are `other`; false then.
+  /// Adds to the row of `key`. At keys_max a new key is folded into one whose owner and peer are
+  /// `other`; false then.
   bool add(FlowKey key, const FlowSum& sum, std::uint32_t other);
   [[nodiscard]] bool empty() const noexcept { return keys_.empty(); }
-  /// Appends the rows of an environment to its batch; `string_index` maps a pool id to the batch's strings.
+  /// Appends the rows of an environment to its batch; `string_index` maps a pool id to the batch's
+  /// strings.
   template <typename StringIndex>
-  void take(std::uint32_t environment, proto::FlowAggregates& out, StringIndex&& string_index) const;
+  void take(std::uint32_t environment, proto::FlowAggregates& out,
+            StringIndex&& string_index) const;
   [[nodiscard]] bool has(std::uint32_t environment) const noexcept;
   void clear();
 
@@ -51,7 +55,8 @@ class FlowSums {
 };
 
 template <typename StringIndex>
-void FlowSums::take(std::uint32_t environment, proto::FlowAggregates& out, StringIndex&& string_index) const {
+void FlowSums::take(std::uint32_t environment, proto::FlowAggregates& out,
+                    StringIndex&& string_index) const {
   for (std::size_t i = 0; i < keys_.size(); ++i) {
     const FlowKey& key = keys_[i];
     if (key.environment != environment) continue;
@@ -85,10 +90,10 @@ struct FlowPart {
   std::int64_t start_s = 0;
   std::uint64_t bytes = 0, packets = 0;
 };
-/// Splits by time: every part but the last takes its share rounded down, the last the rest, so nothing is lost. A record
-/// that crosses none, or that claims to last over a day, is one part.
-[[nodiscard]] std::vector<FlowPart> split_by_month(std::int64_t start_s, std::int64_t end_s, std::uint64_t bytes,
-                                                   std::uint64_t packets);
+/// Splits by time: every part but the last takes its share rounded down, the last the rest, so
+/// nothing is lost. A record that crosses none, or that claims to last over a day, is one part.
+[[nodiscard]] std::vector<FlowPart> split_by_month(std::int64_t start_s, std::int64_t end_s,
+                                                   std::uint64_t bytes, std::uint64_t packets);
 /// Whether split_by_month would yield more than one part; cheap.
 [[nodiscard]] bool crosses_month(std::int64_t start_s, std::int64_t end_s) noexcept;
 

@@ -29,9 +29,11 @@ void merge(FlowWindow& sum, const FlowWindow& other) {
 bool well_formed(const proto::AggregateBatch& batch) {
   const proto::FlowAggregates& flows = batch.flows();
   const int rows = flows.window_start_min_size();
-  const bool equal = flows.status_size() == rows && flows.action_size() == rows && flows.nat_leg_size() == rows &&
-                     flows.role_size() == rows && flows.interface_size() == rows && flows.bytes_size() == rows &&
-                     flows.packets_size() == rows && flows.records_size() == rows && flows.long_records_size() == rows;
+  const bool equal = flows.status_size() == rows && flows.action_size() == rows &&
+                     flows.nat_leg_size() == rows && flows.role_size() == rows &&
+                     flows.interface_size() == rows && flows.bytes_size() == rows &&
+                     flows.packets_size() == rows && flows.records_size() == rows &&
+                     flows.long_records_size() == rows;
   return equal && std::ranges::all_of(flows.interface(), [&](std::uint32_t index) {
            return index < static_cast<std::uint32_t>(batch.strings_size());
          });
@@ -40,10 +42,12 @@ bool well_formed(const proto::AggregateBatch& batch) {
 }  // namespace
 
 FlowWindows::FlowWindows(std::uint32_t capture_interval_s)
-    : interval_s_(std::max(capture_interval_s, kShortInterval)), configured_(capture_interval_s > 0) {}
+    : interval_s_(std::max(capture_interval_s, kShortInterval)),
+      configured_(capture_interval_s > 0) {}
 
 std::uint32_t FlowWindows::interface_index(const std::string& name) {
-  const auto [at, added] = interface_ids_.try_emplace(name, static_cast<std::uint32_t>(interfaces_.size()));
+  const auto [at, added] =
+      interface_ids_.try_emplace(name, static_cast<std::uint32_t>(interfaces_.size()));
   if (added) interfaces_.push_back({name, false});
   return at->second;
 }
@@ -56,24 +60,29 @@ void FlowWindows::widen() {
 std::uint64_t FlowWindows::add(const proto::AggregateBatch& batch, std::uint32_t source) {
   if (!batch.has_flows() || !well_formed(batch)) return 0;
   const proto::FlowAggregates& flows = batch.flows();
-  const bool any_long = std::ranges::any_of(flows.long_records(), [](std::uint64_t count) { return count > 0; });
+  const bool any_long =
+      std::ranges::any_of(flows.long_records(), [](std::uint64_t count) { return count > 0; });
   if (any_long && !configured_ && interval_s_ < kLongInterval) widen();
   std::uint64_t late = 0;
   for (int row = 0; row < flows.window_start_min_size(); ++row) add_row(batch, row, source, late);
   return late;
 }
 
-void FlowWindows::add_row(const proto::AggregateBatch& batch, int row, std::uint32_t source, std::uint64_t& late) {
+void FlowWindows::add_row(const proto::AggregateBatch& batch, int row, std::uint32_t source,
+                          std::uint64_t& late) {
   const proto::FlowAggregates& flows = batch.flows();
-  // A row without records is what a record carried over the end of a month: here it counts whole where it started,
-  // which is the minute before midnight as long as no flow outlasts its capture interval.
+  // A row without records is what a record carried over the end of a month: here it counts whole
+  // where it started, which is the minute before midnight as long as no flow outlasts its capture
+  // interval.
   const bool rest = flows.records(row) == 0;
-  const GridTime minute_s = (static_cast<GridTime>(flows.window_start_min(row)) - (rest ? 1 : 0)) * 60;
+  const GridTime minute_s =
+      (static_cast<GridTime>(flows.window_start_min(row)) - (rest ? 1 : 0)) * 60;
   if (closed_until_s_ != kBeforeAll && minute_s < closed_until_s_) {
     late += flows.records(row);
     return;
   }
-  const std::uint32_t index = interface_index(batch.strings(static_cast<int>(flows.interface(row))));
+  const std::uint32_t index =
+      interface_index(batch.strings(static_cast<int>(flows.interface(row))));
   Interface& interface = interfaces_[index];
   interface.nat = interface.nat || flows.role(row) == proto::ROLE_NAT;
   FlowWindow& window = minutes_[minute_s][index];
@@ -97,7 +106,8 @@ void FlowWindows::close(GridTime watermark_s, std::vector<FlowWindow>& closed) {
   const GridTime until_s = floor_to(watermark_s, interval_s_);
   if (closed_until_s_ != kBeforeAll && until_s <= closed_until_s_) return;
   std::map<std::pair<GridTime, std::uint32_t>, FlowWindow> windows;
-  for (auto at = minutes_.lower_bound(closed_until_s_); at != minutes_.end() && at->first < until_s; ++at) {
+  for (auto at = minutes_.lower_bound(closed_until_s_); at != minutes_.end() && at->first < until_s;
+       ++at) {
     const GridTime start_s = floor_to(at->first, interval_s_);
     for (const auto& [interface, sums] : at->second) {
       FlowWindow& window = windows[{start_s, interface}];
@@ -111,7 +121,8 @@ void FlowWindows::close(GridTime watermark_s, std::vector<FlowWindow>& closed) {
     closed.push_back(window);
   }
   closed_until_s_ = until_s;
-  // The long interval at hand is kept: should one long record tell that interval, its windows open again.
+  // The long interval at hand is kept: should one long record tell that interval, its windows open
+  // again.
   minutes_.erase(minutes_.begin(), minutes_.lower_bound(floor_to(until_s, kLongInterval)));
 }
 
@@ -131,9 +142,10 @@ void FlowWindows::save(StateWriter& out) const {
       out.u32(index);
       out.u32(window.source);
       out.boolean(window.lower_bound);
-      for (const std::uint64_t sum : {window.accepted_bytes, window.accepted_packets, window.accepted_records,
-                                      window.rejected_bytes, window.rejected_packets, window.rejected_records,
-                                      window.nat_bytes}) {
+      for (const std::uint64_t sum :
+           {window.accepted_bytes, window.accepted_packets, window.accepted_records,
+            window.rejected_bytes, window.rejected_packets, window.rejected_records,
+            window.nat_bytes}) {
         out.u64(sum);
       }
     }
@@ -163,9 +175,10 @@ void FlowWindows::load(StateReader& in) {
       FlowWindow& window = minute[index];
       window.source = in.u32();
       window.lower_bound = in.boolean();
-      for (std::uint64_t* sum : {&window.accepted_bytes, &window.accepted_packets, &window.accepted_records,
-                                 &window.rejected_bytes, &window.rejected_packets, &window.rejected_records,
-                                 &window.nat_bytes}) {
+      for (std::uint64_t* sum :
+           {&window.accepted_bytes, &window.accepted_packets, &window.accepted_records,
+            &window.rejected_bytes, &window.rejected_packets, &window.rejected_records,
+            &window.nat_bytes}) {
         *sum = in.u64();
       }
     }

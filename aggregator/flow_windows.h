@@ -13,23 +13,25 @@
 
 namespace fleetmeter::aggregator {
 
-/// Sums of one interface in one window: it had a record of some kind, so that no traffic is 0, not missing.
+/// Sums of one interface in one window: it had a record of some kind, so that no traffic is 0, not
+/// missing.
 struct FlowWindow {
   std::uint32_t interface = 0;  ///< Index for FlowWindows::interface_name.
   GridTime start_s = 0;
-  std::uint32_t source = 0;     ///< Source partition that carried it last.
-  bool nat = false;             ///< The interface has been seen in the role of a NAT gateway.
-  bool lower_bound = false;     ///< Some records of the window were lost upstream (SKIPDATA).
+  std::uint32_t source = 0;  ///< Source partition that carried it last.
+  bool nat = false;          ///< The interface has been seen in the role of a NAT gateway.
+  bool lower_bound = false;  ///< Some records of the window were lost upstream (SKIPDATA).
   std::uint64_t accepted_bytes = 0, accepted_packets = 0, accepted_records = 0;
   std::uint64_t rejected_bytes = 0, rejected_packets = 0, rejected_records = 0;
   std::uint64_t nat_bytes = 0;  ///< Processed by a NAT gateway: accepted bytes of its inside legs.
 };
 
-/// Windows of flow records of one shard, aligned to the Unix epoch. A record counts whole in the window of its `start`. A
-/// window is closed exactly once, by the watermark; what comes for it later is late: counted, not added. Windows last
-/// 60 s, or the capture interval when that is longer: configured, else 600 s as soon as a record over 120 s long was
-/// seen; the windows of the 600 s at hand are then open again (docs/time.md 3).
-/// Keeps sums per interface only, and of the last 600 s behind the watermark.
+/// Windows of flow records of one shard, aligned to the Unix epoch. A record counts whole in the
+/// window of its `start`. A window is closed exactly once, by the watermark; what comes for it
+/// later is late: counted, not added. Windows last 60 s, or the capture interval when that is
+/// longer: configured, else 600 s as soon as a record over 120 s long was seen; the windows of the
+/// 600 s at hand are then open again (docs/time.md 3). Keeps sums per interface only, and of the
+/// last 600 s behind the watermark.
 class FlowWindows {
  public:
   explicit FlowWindows(std::uint32_t capture_interval_s);
@@ -41,7 +43,9 @@ class FlowWindows {
 
   [[nodiscard]] std::uint32_t interval_s() const noexcept { return interval_s_; }
   [[nodiscard]] GridTime closed_until_s() const noexcept { return closed_until_s_; }
-  [[nodiscard]] std::string_view interface_name(std::uint32_t index) const { return interfaces_[index].name; }
+  [[nodiscard]] std::string_view interface_name(std::uint32_t index) const {
+    return interfaces_[index].name;
+  }
 
   void save(StateWriter& out) const;
   void load(StateReader& in);
@@ -54,7 +58,8 @@ class FlowWindows {
   using Minute = std::map<std::uint32_t, FlowWindow>;  ///< By interface.
 
   std::uint32_t interface_index(const std::string& name);
-  void add_row(const proto::AggregateBatch& batch, int row, std::uint32_t source, std::uint64_t& late);
+  void add_row(const proto::AggregateBatch& batch, int row, std::uint32_t source,
+               std::uint64_t& late);
   void widen();
 
   std::uint32_t interval_s_;

@@ -8,9 +8,11 @@
 
 namespace fleetmeter::aggregator {
 
-/// 64-bit mix of two words; both halves of a 128-bit product, so every input bit reaches every output bit.
+/// 64-bit mix of two words; both halves of a 128-bit product, so every input bit reaches every
+/// output bit.
 [[nodiscard]] inline std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
-  const auto product = static_cast<unsigned __int128>(a ^ 0x9e3779b97f4a7c15ull) * (b ^ 0xd6e8feb86659fd93ull);
+  const auto product =
+      static_cast<unsigned __int128>(a ^ 0x9e3779b97f4a7c15ull) * (b ^ 0xd6e8feb86659fd93ull);
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 
@@ -28,8 +30,9 @@ namespace fleetmeter::aggregator {
   return mix(hash, tail);
 }
 
-/// Open-addressing table from hash to the index of an entry that the caller keeps in a vector. Grows at half load; never
-/// shrinks, so a reused one stops allocating. Bound by one cache miss a look-up (bench/aggregator/).
+/// Open-addressing table from hash to the index of an entry that the caller keeps in a vector.
+/// Grows at half load; never shrinks, so a reused one stops allocating. Bound by one cache miss a
+/// look-up (bench/aggregator/).
 class IndexTable {
  public:
   static constexpr std::uint32_t kNone = 0xffffffff;

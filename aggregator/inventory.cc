@@ -44,8 +44,10 @@ Result<std::string> read_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   std::ostringstream text;
   if (!in || !(text << in.rdbuf())) {
-    // An empty file sets failbit on the output too; it is read, and the reader says that it holds nothing.
-    if (in.is_open() && in.peek() == std::ifstream::traits_type::eof() && !in.bad()) return std::string();
+    // An empty file sets failbit on the output too; it is read, and the reader says that it holds
+    // nothing.
+    if (in.is_open() && in.peek() == std::ifstream::traits_type::eof() && !in.bad())
+      return std::string();
     return Error{ErrorCode::kInvalidArgument, path + ": cannot be read"};
   }
   return std::move(text).str();
@@ -61,14 +63,15 @@ void set_environments_of_resources(const Inventory& inventory, std::vector<Resou
     one.environment = inventory.environment_of_tags(one.tags, one.account, one.region);
     if (one.environment != "unassigned") continue;
     // A resource's own facts do not say: what it lies in or hangs on may.
-    one.environment = inventory.environment_of({.account = one.account,
-                                                .region = one.region,
-                                                .vpc_id = attribute("vpc_id"),
-                                                .subnet_id = attribute("subnet_id"),
-                                                .group = {},
-                                                .instance_id = attribute("instance_id"),
-                                                .interface_id = {},
-                                                .at_s = std::max<std::int64_t>(one.valid.from_s, 0)});
+    one.environment =
+        inventory.environment_of({.account = one.account,
+                                  .region = one.region,
+                                  .vpc_id = attribute("vpc_id"),
+                                  .subnet_id = attribute("subnet_id"),
+                                  .group = {},
+                                  .instance_id = attribute("instance_id"),
+                                  .interface_id = {},
+                                  .at_s = std::max<std::int64_t>(one.valid.from_s, 0)});
   }
 }
 
@@ -78,7 +81,8 @@ void InventoryWarnings::add(std::string message) {
   if (said_.insert(message).second) out_.push_back({.file = file_, .message = std::move(message)});
 }
 
-Result<void> read_inventory_text(const std::string& text, InventoryEntries& out, InventoryWarnings& warnings) {
+Result<void> read_inventory_text(const std::string& text, InventoryEntries& out,
+                                 InventoryWarnings& warnings) {
   const std::size_t start = text.find_first_not_of(" \t\r\n\xef\xbb\xbf");
   const bool json = start != std::string::npos && (text[start] == '{' || text[start] == '[');
   if (!json) return read_plain(text, /*json=*/false, out, warnings);
@@ -109,7 +113,8 @@ void IdIndex::add(std::string_view id, std::uint32_t first) {
   const std::size_t hash = std::hash<std::string_view>()(id);
   for (std::size_t at = hash;; ++at) {
     Slot& slot = slots_[at & (slots_.size() - 1)];
-    if (slot.range.count == 0) slot = {.id = id, .hash = hash, .range = {.first = first, .count = 0}};
+    if (slot.range.count == 0)
+      slot = {.id = id, .hash = hash, .range = {.first = first, .count = 0}};
     if (slot.hash != hash || slot.id != id) continue;
     ++slot.range.count;
     return;
@@ -127,11 +132,14 @@ EntryRange IdIndex::find(std::string_view id) const noexcept {
 }
 
 void Inventory::Data::index() {
-  index_by(entries.interfaces, interfaces, [](const Interface& one) -> std::string_view { return one.id; });
-  index_by(entries.instances, instances, [](const Instance& one) -> std::string_view { return one.id; });
+  index_by(entries.interfaces, interfaces,
+           [](const Interface& one) -> std::string_view { return one.id; });
+  index_by(entries.instances, instances,
+           [](const Instance& one) -> std::string_view { return one.id; });
   index_by(entries.groups, groups, [](const Group& one) -> std::string_view { return one.name; });
   index_by(entries.subnets, subnets, [](const Subnet& one) -> std::string_view { return one.id; });
-  index_by(entries.resources, resources, [](const Resource& one) -> std::string_view { return one.id; });
+  index_by(entries.resources, resources,
+           [](const Resource& one) -> std::string_view { return one.id; });
   for (const IdIndex* ids : {&interfaces, &instances, &groups, &subnets, &resources}) {
     ids->for_each_id([&](std::string_view id) { known.insert(id); });
   }
@@ -139,7 +147,8 @@ void Inventory::Data::index() {
   for (std::uint32_t i = 0; i < entries.interfaces.size(); ++i) {
     const Interface& one = entries.interfaces[i];
     links[i].instances = instances.find(one.instance_id);
-    if (const EntryRange subnet = subnets.find(one.subnet_id); subnet.count != 0) links[i].subnet = subnet.first;
+    if (const EntryRange subnet = subnets.find(one.subnet_id); subnet.count != 0)
+      links[i].subnet = subnet.first;
     if (!one.resource_id.empty()) known.insert(one.resource_id);
     for (const std::string& text : one.private_addresses) {
       if (const auto address = parse_address(text)) addresses[*address].push_back({i, true});
@@ -154,7 +163,8 @@ void Inventory::Data::index() {
   for (const Vpc& vpc : entries.vpcs) {
     if (!vpc.id.empty()) known.insert(vpc.id);
     for (const std::string& text : vpc.cidrs) {
-      if (const auto range = parse_cidr(text)) vpc_ranges.add(*range, 0);  // Which VPC does not matter: inside or not.
+      // Which VPC does not matter: inside or not.
+      if (const auto range = parse_cidr(text)) vpc_ranges.add(*range, 0);
     }
   }
 }
@@ -162,7 +172,8 @@ void Inventory::Data::index() {
 Place Inventory::Data::place_of(const Interface* interface, std::int64_t at_s) const {
   Place place;
   if (interface == nullptr) return place;
-  const InterfaceLinks& link = links[static_cast<std::size_t>(interface - entries.interfaces.data())];
+  const InterfaceLinks& link =
+      links[static_cast<std::size_t>(interface - entries.interfaces.data())];
   place.interface = interface;
   place.instance = entry_at(entries.instances, link.instances, at_s);
   if (link.subnet != CidrTable::kNone) place.subnet = &entries.subnets[link.subnet];
@@ -173,15 +184,17 @@ Place Inventory::Data::place_of(const Interface* interface, std::int64_t at_s) c
 Inventory::Inventory(std::unique_ptr<Data> data) : data_(std::move(data)) {}
 Inventory::~Inventory() = default;
 
-Result<std::shared_ptr<const Inventory>> Inventory::parse(const std::vector<std::pair<std::string, std::string>>& named_texts,
-                                                          std::vector<EnvironmentMatch> environments,
-                                                          std::vector<Problem>& warnings) {
+Result<std::shared_ptr<const Inventory>> Inventory::parse(
+    const std::vector<std::pair<std::string, std::string>>& named_texts,
+    std::vector<EnvironmentMatch> environments, std::vector<Problem>& warnings) {
   auto data = std::make_unique<Data>();
   for (const auto& [name, text] : named_texts) {
     InventoryWarnings of_file(name, warnings);
-    if (auto read = read_inventory_text(text, data->entries, of_file); !read) return std::move(read.error()).with_context(name);
+    if (auto read = read_inventory_text(text, data->entries, of_file); !read)
+      return std::move(read.error()).with_context(name);
     if (!data->entries.environments.empty()) {
-      of_file.add("environments are declared in the configuration; those of an inventory file are ignored");
+      of_file.add(
+          "environments are declared in the configuration; those of an inventory file are ignored");
       data->entries.environments.clear();
     }
   }
@@ -254,10 +267,13 @@ const Resource* Inventory::resource(std::string_view id) const {
   return range.count == 0 ? nullptr : &data_->entries.resources[range.first + range.count - 1];
 }
 
-bool Inventory::known(std::string_view resource_id) const { return data_->known.count(resource_id) != 0; }
+bool Inventory::known(std::string_view resource_id) const {
+  return data_->known.count(resource_id) != 0;
+}
 
 Place Inventory::place_of_interface(std::string_view interface_id, std::int64_t at_s) const {
-  return data_->place_of(entry_at(data_->entries.interfaces, data_->interfaces.find(interface_id), at_s), at_s);
+  return data_->place_of(
+      entry_at(data_->entries.interfaces, data_->interfaces.find(interface_id), at_s), at_s);
 }
 
 Place Inventory::place_of_address(const parsers::IpAddress& address, std::int64_t at_s) const {
@@ -276,8 +292,10 @@ Place Inventory::place_of_address(const parsers::IpAddress& address, std::int64_
     if (owner != nullptr && !ambiguous) {
       Place place = data_->place_of(owner, at_s);
       place.in_vpc = is_private;
-      const std::uint32_t around = place.subnet == nullptr ? data_->subnet_ranges.find(address) : CidrTable::kNone;
-      if (is_private && around < CidrTable::kAmbiguous) place.subnet = &data_->entries.subnets[around];
+      const std::uint32_t around =
+          place.subnet == nullptr ? data_->subnet_ranges.find(address) : CidrTable::kNone;
+      if (is_private && around < CidrTable::kAmbiguous)
+        place.subnet = &data_->entries.subnets[around];
       return place;
     }
   }
@@ -289,10 +307,18 @@ Place Inventory::place_of_address(const parsers::IpAddress& address, std::int64_
 }
 
 const std::vector<Subnet>& Inventory::subnets() const noexcept { return data_->entries.subnets; }
-const std::vector<Interface>& Inventory::interfaces() const noexcept { return data_->entries.interfaces; }
-const std::vector<Instance>& Inventory::instances() const noexcept { return data_->entries.instances; }
+const std::vector<Interface>& Inventory::interfaces() const noexcept {
+  return data_->entries.interfaces;
+}
+const std::vector<Instance>& Inventory::instances() const noexcept {
+  return data_->entries.instances;
+}
 const std::vector<Group>& Inventory::groups() const noexcept { return data_->entries.groups; }
-const std::vector<Resource>& Inventory::resources() const noexcept { return data_->entries.resources; }
-const std::vector<EnvironmentMatch>& Inventory::environments() const noexcept { return data_->entries.environments; }
+const std::vector<Resource>& Inventory::resources() const noexcept {
+  return data_->entries.resources;
+}
+const std::vector<EnvironmentMatch>& Inventory::environments() const noexcept {
+  return data_->entries.environments;
+}
 
 }  // namespace fleetmeter::aggregator

@@ -19,7 +19,9 @@ namespace fleetmeter::aggregator {
 struct Validity {
   std::int64_t from_s = std::numeric_limits<std::int64_t>::min();
   std::int64_t to_s = std::numeric_limits<std::int64_t>::max();
-  [[nodiscard]] bool holds(std::int64_t at_s) const noexcept { return from_s <= at_s && at_s < to_s; }
+  [[nodiscard]] bool holds(std::int64_t at_s) const noexcept {
+    return from_s <= at_s && at_s < to_s;
+  }
 };
 
 using Tags = std::map<std::string, std::string>;
@@ -31,7 +33,8 @@ struct Subnet {
 struct Interface {
   std::string id, subnet_id, vpc_id, az, account, region;
   std::string instance_id;  ///< Empty = not attached to an instance.
-  std::string resource_id;  ///< Owner when not an instance: nat-..., load balancer name, vpce-..., db identifier.
+  /// Owner when not an instance: nat-..., load balancer name, vpce-..., db identifier.
+  std::string resource_id;
   std::string description;
   std::vector<std::string> private_addresses, public_addresses;
   proto::InterfaceRole role = proto::ROLE_UNKNOWN;
@@ -40,7 +43,7 @@ struct Interface {
 };
 struct Instance {
   std::string id, type, az, group, vpc_id, subnet_id, account, region, state, name;
-  bool windows = false;     ///< Pays the Windows Server licence; bring-your-own does not.
+  bool windows = false;  ///< Pays the Windows Server licence; bring-your-own does not.
   Tags tags;
   Validity valid;
 };
@@ -55,10 +58,11 @@ struct Group {
   Validity valid;
   bool planned = false;  ///< From a plan: for the bill only; group() does not find it.
 };
-/// Anything that costs money and needs no lookup by address: gateways, volumes, databases, load balancers, ...
-/// Attributes by the name that Terraform gives them ("instance_class", "allocated_storage"); nested blocks dotted, list
-/// elements by index, `.#` is a list's length ("root_block_device.0.volume_size", "subnet_ids.#"). Every Terraform resource
-/// of a known type is here, instances and groups too; the same id in instances() or groups() is the same thing.
+/// Anything that costs money and needs no lookup by address: gateways, volumes, databases, load
+/// balancers, ... Attributes by the name that Terraform gives them ("instance_class",
+/// "allocated_storage"); nested blocks dotted, list elements by index, `.#` is a list's length
+/// ("root_block_device.0.volume_size", "subnet_ids.#"). Every Terraform resource of a known type is
+/// here, instances and groups too; the same id in instances() or groups() is the same thing.
 struct Resource {
   std::string address;  ///< Terraform address, or type/id from the AWS CLI.
   std::string type;     ///< Terraform type: aws_nat_gateway, aws_ebs_volume, ...
@@ -76,7 +80,8 @@ struct EnvironmentMatch {
   std::string region = {};
   std::vector<std::string> vpcs = {}, subnets = {}, groups = {}, instances = {};
   Tags tags = {};
-  [[nodiscard]] bool empty() const noexcept;  ///< Has no match at all: takes everything if it is the only one.
+  /// Has no match at all: takes everything if it is the only one.
+  [[nodiscard]] bool empty() const noexcept;
 };
 
 /// Where an address or interface belongs, as far as known; empty strings are unknown.
@@ -87,22 +92,27 @@ struct Place {
   bool in_vpc = false;  ///< Inside a CIDR of a known VPC.
 };
 
-/// The fleet as known at one version: immutable, shared between threads. Entries are valid [from, to) and looked up by
-/// event time. Sources: Terraform state JSON (`terraform show -json` and raw tfstate), Terraform plan JSON (resources and
-/// groups, for the bill only), `aws ec2 describe-instances | describe-network-interfaces | describe-subnets |
-/// describe-nat-gateways | describe-volumes` and `aws autoscaling describe-auto-scaling-groups` JSON, and plain YAML or JSON
-/// (docs/inventory.md). Attributes outside the allow-list are never kept: plans print secrets in clear.
+/// The fleet as known at one version: immutable, shared between threads. Entries are valid [from,
+/// to) and looked up by event time. Sources: Terraform state JSON (`terraform show -json` and raw
+/// tfstate), Terraform plan JSON (resources and groups, for the bill only), `aws ec2
+/// describe-instances | describe-network-interfaces | describe-subnets | describe-nat-gateways |
+/// describe-volumes` and `aws autoscaling describe-auto-scaling-groups` JSON, and plain YAML or
+/// JSON (docs/inventory.md). Attributes outside the allow-list are never kept: plans print secrets
+/// in clear.
 class Inventory {
  public:
-  struct Problem { std::string file, message; };
+  struct Problem {
+    std::string file, message;
+  };
 
-  /// Reads and merges files; kind by content. Unknown keys and resources are `warnings`; an unreadable file is an Error.
+  /// Reads and merges files; kind by content. Unknown keys and resources are `warnings`; an
+  /// unreadable file is an Error.
   static Result<std::shared_ptr<const Inventory>> load(const std::vector<std::string>& files,
                                                        std::vector<EnvironmentMatch> environments,
                                                        std::vector<Problem>& warnings);
-  static Result<std::shared_ptr<const Inventory>> parse(const std::vector<std::pair<std::string, std::string>>& named_texts,
-                                                        std::vector<EnvironmentMatch> environments,
-                                                        std::vector<Problem>& warnings);
+  static Result<std::shared_ptr<const Inventory>> parse(
+      const std::vector<std::pair<std::string, std::string>>& named_texts,
+      std::vector<EnvironmentMatch> environments, std::vector<Problem>& warnings);
   static std::shared_ptr<const Inventory> empty(std::vector<EnvironmentMatch> environments);
   ~Inventory();
 
@@ -115,18 +125,22 @@ class Inventory {
   [[nodiscard]] Place place_of_address(const parsers::IpAddress& address, std::int64_t at_s) const;
   [[nodiscard]] const Instance* instance(std::string_view id, std::int64_t at_s) const;
   [[nodiscard]] const Group* group(std::string_view name, std::int64_t at_s) const;
-  [[nodiscard]] const Resource* resource(std::string_view id) const;  ///< By id: nat-..., vol-..., db identifier.
-  [[nodiscard]] bool known(std::string_view resource_id) const;       ///< Ever had an entry of any kind with this id.
+  /// By id: nat-..., vol-..., db identifier.
+  [[nodiscard]] const Resource* resource(std::string_view id) const;
+  /// Ever had an entry of any kind with this id.
+  [[nodiscard]] bool known(std::string_view resource_id) const;
 
-  /// The environment of a record, by the most stable fact that exactly one environment matches: account and region, VPC,
-  /// subnet, group, instance, tags; the next fact narrows where several match; else the only declared environment if it
-  /// has no match; else "unassigned".
+  /// The environment of a record, by the most stable fact that exactly one environment matches:
+  /// account and region, VPC, subnet, group, instance, tags; the next fact narrows where several
+  /// match; else the only declared environment if it has no match; else "unassigned".
   struct Facts {
-    std::string_view account = {}, region = {}, vpc_id = {}, subnet_id = {}, group = {}, instance_id = {}, interface_id = {};
+    std::string_view account = {}, region = {}, vpc_id = {}, subnet_id = {}, group = {},
+                     instance_id = {}, interface_id = {};
     std::int64_t at_s = 0;
   };
   [[nodiscard]] std::string_view environment_of(const Facts& facts) const;
-  [[nodiscard]] std::string_view environment_of_tags(const Tags& tags, std::string_view account, std::string_view region) const;
+  [[nodiscard]] std::string_view environment_of_tags(const Tags& tags, std::string_view account,
+                                                     std::string_view region) const;
 
   [[nodiscard]] const std::vector<Subnet>& subnets() const noexcept;
   [[nodiscard]] const std::vector<Interface>& interfaces() const noexcept;

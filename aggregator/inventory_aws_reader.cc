@@ -37,12 +37,14 @@ bool pays_windows(const element& instance) {
   const std::string operation = json_text(instance, "UsageOperation");
   if (!operation.empty()) {
     constexpr std::array<std::string_view, 4> kWindows{":0002", ":0006", ":0102", ":0202"};
-    return std::any_of(kWindows.begin(), kWindows.end(), [&](std::string_view end) { return operation.ends_with(end); });
+    return std::any_of(kWindows.begin(), kWindows.end(),
+                       [&](std::string_view end) { return operation.ends_with(end); });
   }
   const std::string details = json_text(instance, "PlatformDetails");
   if (!details.empty()) return details.starts_with("Windows") && details != "Windows BYOL";
   std::string platform = json_text(instance, "Platform");
-  std::transform(platform.begin(), platform.end(), platform.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::transform(platform.begin(), platform.end(), platform.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return platform == "windows";
 }
 
@@ -58,7 +60,8 @@ void read_interface(const element& in, const std::string& instance_id, Inventory
   entry.instance_id = instance_id.empty() ? text_in(in, "Attachment", "InstanceId") : instance_id;
   entry.tags = tags_of(in, "TagSet");
   const auto add = [](std::vector<std::string>& list, std::string address) {
-    if (parse_address(address) && std::find(list.begin(), list.end(), address) == list.end()) list.push_back(std::move(address));
+    if (parse_address(address) && std::find(list.begin(), list.end(), address) == list.end())
+      list.push_back(std::move(address));
   };
   add(entry.private_addresses, json_text(in, "PrivateIpAddress"));
   add(entry.public_addresses, text_in(in, "Association", "PublicIp"));
@@ -66,11 +69,13 @@ void read_interface(const element& in, const std::string& instance_id, Inventory
     add(entry.private_addresses, json_text(one, "PrivateIpAddress"));
     add(entry.public_addresses, text_in(one, "Association", "PublicIp"));
   }
-  for (const element one : json_list(in, "Ipv6Addresses")) add(entry.private_addresses, json_text(one, "Ipv6Address"));
+  for (const element one : json_list(in, "Ipv6Addresses"))
+    add(entry.private_addresses, json_text(one, "Ipv6Address"));
   // What an interface was before it was attached, this output does not say.
   begin_at(text_in(in, "Attachment", "AttachTime"), entry.valid);
-  entry.role = role_of_interface(json_text(in, "InterfaceType"), entry.description, json_true(in, "RequesterManaged"),
-                                 !entry.instance_id.empty(), entry.resource_id);
+  entry.role = role_of_interface(json_text(in, "InterfaceType"), entry.description,
+                                 json_true(in, "RequesterManaged"), !entry.instance_id.empty(),
+                                 entry.resource_id);
   out.interfaces.push_back(std::move(entry));
 }
 
@@ -86,7 +91,8 @@ void read_instance(const element& in, const std::string& account, InventoryEntri
   entry.state = text_in(in, "State", "Name");
   entry.windows = pays_windows(in);
   entry.tags = tags_of(in);
-  // LaunchTime moves at every stop and start; the first attachment of the primary interface does not.
+  // LaunchTime moves at every stop and start; the first attachment of the primary interface does
+  // not.
   begin_at(json_text(in, "LaunchTime"), entry.valid);
   for (const element interface : json_list(in, "NetworkInterfaces")) {
     begin_at(text_in(interface, "Attachment", "AttachTime"), entry.valid);
@@ -103,7 +109,8 @@ void read_subnet(const element& in, InventoryEntries& out) {
   entry.az = json_text(in, "AvailabilityZone");
   entry.account = json_text(in, "OwnerId");
   entry.tags = tags_of(in);
-  if (const auto name = entry.tags.find("Name"); name != entry.tags.end()) entry.name = name->second;
+  if (const auto name = entry.tags.find("Name"); name != entry.tags.end())
+    entry.name = name->second;
   if (!entry.id.empty()) out.subnets.push_back(std::move(entry));
 }
 
@@ -112,15 +119,19 @@ void read_vpc(const element& in, InventoryEntries& out) {
   entry.id = json_text(in, "VpcId");
   entry.account = json_text(in, "OwnerId");
   entry.tags = tags_of(in);
-  if (const auto name = entry.tags.find("Name"); name != entry.tags.end()) entry.name = name->second;
+  if (const auto name = entry.tags.find("Name"); name != entry.tags.end())
+    entry.name = name->second;
   const auto add = [&](std::string cidr) {
-    if (parse_cidr(cidr) && std::find(entry.cidrs.begin(), entry.cidrs.end(), cidr) == entry.cidrs.end()) {
+    if (parse_cidr(cidr) &&
+        std::find(entry.cidrs.begin(), entry.cidrs.end(), cidr) == entry.cidrs.end()) {
       entry.cidrs.push_back(std::move(cidr));
     }
   };
   add(json_text(in, "CidrBlock"));
-  for (const element one : json_list(in, "CidrBlockAssociationSet")) add(json_text(one, "CidrBlock"));
-  for (const element one : json_list(in, "Ipv6CidrBlockAssociationSet")) add(json_text(one, "Ipv6CidrBlock"));
+  for (const element one : json_list(in, "CidrBlockAssociationSet"))
+    add(json_text(one, "CidrBlock"));
+  for (const element one : json_list(in, "Ipv6CidrBlockAssociationSet"))
+    add(json_text(one, "Ipv6CidrBlock"));
   if (!entry.id.empty()) out.vpcs.push_back(std::move(entry));
 }
 
@@ -158,8 +169,10 @@ void read_nat_gateway(const element& in, InventoryEntries& out) {
     interface.vpc_id = json_text(in, "VpcId");
     interface.tags = entry.tags;
     interface.valid = entry.valid;
-    if (std::string ip = json_text(address, "PrivateIp"); parse_address(ip)) interface.private_addresses = {std::move(ip)};
-    if (std::string ip = json_text(address, "PublicIp"); parse_address(ip)) interface.public_addresses = {std::move(ip)};
+    if (std::string ip = json_text(address, "PrivateIp"); parse_address(ip))
+      interface.private_addresses = {std::move(ip)};
+    if (std::string ip = json_text(address, "PublicIp"); parse_address(ip))
+      interface.public_addresses = {std::move(ip)};
     out.interfaces.push_back(std::move(interface));
   }
   out.resources.push_back(std::move(entry));
@@ -188,12 +201,14 @@ void read_group(const element& in, InventoryEntries& out) {
   entry.name = json_text(in, "AutoScalingGroupName");
   if (entry.name.empty()) return;
   entry.kind = "asg";
-  std::tie(entry.region, entry.account) = region_and_account_of_arn(json_text(in, "AutoScalingGroupARN"));
+  std::tie(entry.region, entry.account) =
+      region_and_account_of_arn(json_text(in, "AutoScalingGroupARN"));
   entry.minimum = json_integer(in, "MinSize");
   entry.maximum = json_integer(in, "MaxSize");
   entry.desired = json_integer(in, "DesiredCapacity");
   for (const element instance : json_list(in, "Instances")) {
-    if (std::string id = json_text(instance, "InstanceId"); !id.empty()) entry.instance_ids.push_back(std::move(id));
+    if (std::string id = json_text(instance, "InstanceId"); !id.empty())
+      entry.instance_ids.push_back(std::move(id));
   }
   entry.tags = tags_of(in);
   begin_at(json_text(in, "CreatedTime"), entry.valid);
@@ -203,7 +218,8 @@ void read_group(const element& in, InventoryEntries& out) {
 }  // namespace
 
 bool is_aws_output(const element& root) {
-  for (const char* key : {"Reservations", "NetworkInterfaces", "Subnets", "Vpcs", "NatGateways", "Volumes", "AutoScalingGroups"}) {
+  for (const char* key : {"Reservations", "NetworkInterfaces", "Subnets", "Vpcs", "NatGateways",
+                          "Volumes", "AutoScalingGroups"}) {
     if (json_at(root, key)) return true;
   }
   return false;
@@ -220,13 +236,15 @@ void read_aws(const element& root, InventoryEntries& out, InventoryWarnings& war
   for (const element one : json_list(root, "NatGateways")) read_nat_gateway(one, out);
   for (const element one : json_list(root, "Volumes")) read_volume(one, out);
   for (const element one : json_list(root, "AutoScalingGroups")) read_group(one, out);
-  constexpr std::array<std::string_view, 9> kKnown{"Reservations", "NetworkInterfaces", "Subnets", "Vpcs", "NatGateways",
-                                                   "Volumes", "AutoScalingGroups", "ResponseMetadata", "NextToken"};
+  constexpr std::array<std::string_view, 9> kKnown{
+      "Reservations", "NetworkInterfaces", "Subnets",          "Vpcs",     "NatGateways",
+      "Volumes",      "AutoScalingGroups", "ResponseMetadata", "NextToken"};
   for (const auto field : simdjson::dom::object(root)) {
     if (std::find(kKnown.begin(), kKnown.end(), field.key) != kKnown.end()) continue;
     warnings.add("unknown key " + std::string(field.key) + " is ignored");
   }
-  if (!json_text(root, "NextToken").empty()) warnings.add("is one page of several (NextToken): the rest is missing");
+  if (!json_text(root, "NextToken").empty())
+    warnings.add("is one page of several (NextToken): the rest is missing");
 }
 
 }  // namespace fleetmeter::aggregator

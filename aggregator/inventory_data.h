@@ -31,9 +31,10 @@ struct InventoryEntries {
   std::vector<EnvironmentMatch> environments;
 };
 
-/// Joins what several sources say of one thing: a later source wins where it says something. Entries of one id that state
-/// validities which do not touch are different times of it and stay apart. Fills in what follows (region from zone, group of
-/// an instance from its group's list or tag, subnet's VPC), then sorts by id and time, so that equal content is equal.
+/// Joins what several sources say of one thing: a later source wins where it says something.
+/// Entries of one id that state validities which do not touch are different times of it and stay
+/// apart. Fills in what follows (region from zone, group of an instance from its group's list or
+/// tag, subnet's VPC), then sorts by id and time, so that equal content is equal.
 void merge_entries(InventoryEntries& entries);
 
 /// Plain JSON (docs/inventory.md), sorted and without what is empty: equal for equal entries.
@@ -48,11 +49,13 @@ void merge_entries(InventoryEntries& entries);
 struct EntryRange {
   std::uint32_t first = 0, count = 0;
 };
-/// Ids to entries: open addressing over the hash, so that a lookup costs one probe and one comparison of the id itself.
+/// Ids to entries: open addressing over the hash, so that a lookup costs one probe and one
+/// comparison of the id itself.
 class IdIndex {
  public:
   void reserve(std::size_t ids);
-  /// Counts one more entry of `id`; the first one's index is `first`. The id's bytes must outlive the index.
+  /// Counts one more entry of `id`; the first one's index is `first`. The id's bytes must outlive
+  /// the index.
   void add(std::string_view id, std::uint32_t first);
   /// count 0 = not there.
   [[nodiscard]] EntryRange find(std::string_view id) const noexcept;

@@ -49,7 +49,8 @@ bool parse_rfc3339(std::string_view text, std::int64_t& seconds) noexcept {
   if (literal(text, at, ".")) {
     while (at < text.size() && text[at] >= '0' && text[at] <= '9') ++at;
   }
-  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
+  const std::chrono::year_month_day date{std::chrono::year(year),
+                                         std::chrono::month(static_cast<unsigned>(month)),
                                          std::chrono::day(static_cast<unsigned>(day))};
   if (year < 0 || month < 0 || day < 0 || !date.ok()) return false;
   if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60) return false;
@@ -75,9 +76,10 @@ std::string format_rfc3339(std::int64_t seconds) {
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss time(at - day);
   std::array<char, 64> text{};
-  const int size = std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02dZ", int(date.year()),
-                                 unsigned(date.month()), unsigned(date.day()), static_cast<int>(time.hours().count()),
-                                 static_cast<int>(time.minutes().count()), static_cast<int>(time.seconds().count()));
+  const int size = std::snprintf(
+      text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02dZ", int(date.year()),
+      unsigned(date.month()), unsigned(date.day()), static_cast<int>(time.hours().count()),
+      static_cast<int>(time.minutes().count()), static_cast<int>(time.seconds().count()));
   return std::string(text.data(), static_cast<std::size_t>(size));
 }
 

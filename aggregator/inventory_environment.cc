@@ -14,10 +14,12 @@ struct KnownFacts {
   std::array<const Tags*, 3> tags{};  ///< Of instance, interface and group, whichever are known.
 };
 
-/// What one fact says of one environment: kSilent when the environment does not ask or the fact is not known.
+/// What one fact says of one environment: kSilent when the environment does not ask or the fact is
+/// not known.
 enum class Verdict : std::uint8_t { kSilent, kMatches, kContradicts };
 
-Verdict one_of(const std::vector<std::string>& wanted, std::string_view fact, std::string_view other = {}) {
+Verdict one_of(const std::vector<std::string>& wanted, std::string_view fact,
+               std::string_view other = {}) {
   if (wanted.empty() || fact.empty()) return Verdict::kSilent;
   for (const std::string& one : wanted) {
     if (one == fact || (!other.empty() && one == other)) return Verdict::kMatches;
@@ -67,12 +69,33 @@ Verdict judge(const EnvironmentMatch& wanted, const KnownFacts& facts, int fact)
   }
 }
 
-/// Environments that a fact contradicts drop out, the most stable fact first; the first fact after which one is left, and
-/// has something that matches, decides. Of several that hold to the end, the one that asks for the most particular fact.
-std::string_view decide(const std::vector<EnvironmentMatch>& environments, const KnownFacts& facts) {
+/// Asks about the fact at all.
+bool asks(const EnvironmentMatch& wanted, int fact) {
+  switch (fact) {
+    case 0:
+      return !wanted.accounts.empty() || !wanted.region.empty();
+    case 1:
+      return !wanted.vpcs.empty();
+    case 2:
+      return !wanted.subnets.empty();
+    case 3:
+      return !wanted.groups.empty();
+    default:
+      return !wanted.instances.empty() || !wanted.tags.empty();
+  }
+}
+
+/// Fact by fact, the most stable first: what a fact contradicts drops out, and of the rest those that
+/// it matches are kept, if there are any. One match is the answer, whatever a later and less stable
+/// fact would say. Of several that hold to the end, the only one of which everything that it asks
+/// for is known to match.
+std::string_view decide(const std::vector<EnvironmentMatch>& environments,
+                        const KnownFacts& facts) {
   struct Candidate {
     const EnvironmentMatch* environment;
-    int last_match = -1;
+    Verdict verdict = Verdict::kSilent;  ///< Of the fact at hand.
+    bool matched = false;                ///< Some fact so far.
+    bool complete = true;                ///< No fact so far that it asks for was unknown.
   };
   thread_local std::vector<Candidate> left;
   left.clear();
@@ -80,37 +103,57 @@ std::string_view decide(const std::vector<EnvironmentMatch>& environments, const
     if (!one.empty()) left.push_back({&one});
   }
   for (int fact = 0; fact < kFacts && !left.empty(); ++fact) {
-    std::erase_if(left, [&](Candidate& one) {
-      const Verdict verdict = judge(*one.environment, facts, fact);
-      if (verdict == Verdict::kMatches) one.last_match = fact;
-      return verdict == Verdict::kContradicts;
-    });
-    if (left.size() == 1 && left.front().last_match >= 0) return left.front().environment->name;
-  }
-  int best = -1;
-  for (const Candidate& one : left) best = std::max(best, one.last_match);
-  if (best >= 0) {
-    const auto has_best = [&](const Candidate& one) { return one.last_match == best; };
-    if (std::count_if(left.begin(), left.end(), has_best) == 1) {
-      return std::find_if(left.begin(), left.end(), has_best)->environment->name;
+    std::ptrdiff_t matches = 0;
+    for (Candidate& one : left) {
+      one.verdict = judge(*one.environment, facts, fact);
+      if (one.verdict == Verdict::kMatches) {
+        ++matches;
+        one.matched = true;
+      } else if (asks(*one.environment, fact)) {
+        one.complete = false;
+      }
     }
+    std::erase_if(left, [matches](const Candidate& one) {
+      return one.verdict == Verdict::kContradicts ||
+             (matches > 0 && one.verdict == Verdict::kSilent && !one.matched);
+    });
+    const auto matching = [](const Candidate& one) { return one.verdict == Verdict::kMatches; };
+    if (matches == 1) return std::ranges::find_if(left, matching)->environment->name;
+    if (left.size() == 1 && left.front().matched) return left.front().environment->name;
   }
-  if (environments.size() == 1 && environments.front().empty()) return environments.front().name;
+  const auto holds = [](const Candidate& one) { return one.matched && one.complete; };
+  if (std::ranges::count_if(left, holds) == 1)
+    return std::ranges::find_if(left, holds)->environment->name;
+  // One that asks for accounts or a region only has no match to speak of; it takes what does not
+  // contradict it.
+  if (environments.size() == 1) {
+    const EnvironmentMatch& only = environments.front();
+    bool matchless = true;
+    for (int fact = 1; fact < kFacts; ++fact) matchless = matchless && !asks(only, fact);
+    if (matchless && judge(only, facts, 0) != Verdict::kContradicts) return only.name;
+  }
   return kUnassigned;
 }
 
-std::string_view or_else(std::string_view value, std::string_view fallback) { return value.empty() ? fallback : value; }
+std::string_view or_else(std::string_view value, std::string_view fallback) {
+  return value.empty() ? fallback : value;
+}
 
 }  // namespace
 
 bool EnvironmentMatch::empty() const noexcept {
-  return accounts.empty() && region.empty() && vpcs.empty() && subnets.empty() && groups.empty() && instances.empty() &&
-         tags.empty();
+  return accounts.empty() && region.empty() && vpcs.empty() && subnets.empty() && groups.empty() &&
+         instances.empty() && tags.empty();
 }
 
 std::string_view Inventory::environment_of(const Facts& facts) const {
-  KnownFacts known{.account = facts.account, .region = facts.region, .vpc_id = facts.vpc_id, .subnet_id = facts.subnet_id,
-                   .subnet_name = {}, .group = facts.group, .instance_id = facts.instance_id};
+  KnownFacts known{.account = facts.account,
+                   .region = facts.region,
+                   .vpc_id = facts.vpc_id,
+                   .subnet_id = facts.subnet_id,
+                   .subnet_name = {},
+                   .group = facts.group,
+                   .instance_id = facts.instance_id};
   const Instance* attached = nullptr;
   if (!facts.interface_id.empty()) {
     const Place place = place_of_interface(facts.interface_id, facts.at_s);
@@ -154,8 +197,14 @@ std::string_view Inventory::environment_of(const Facts& facts) const {
   return decide(data_->entries.environments, known);
 }
 
-std::string_view Inventory::environment_of_tags(const Tags& tags, std::string_view account, std::string_view region) const {
-  KnownFacts known{.account = account, .region = region, .vpc_id = {}, .subnet_id = {}, .subnet_name = {}, .group = {},
+std::string_view Inventory::environment_of_tags(const Tags& tags, std::string_view account,
+                                                std::string_view region) const {
+  KnownFacts known{.account = account,
+                   .region = region,
+                   .vpc_id = {},
+                   .subnet_id = {},
+                   .subnet_name = {},
+                   .group = {},
                    .instance_id = {}};
   known.tags[0] = &tags;
   return decide(data_->entries.environments, known);

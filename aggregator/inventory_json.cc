@@ -18,7 +18,8 @@ DocumentNode convert(const element& from) {
     for (const element item : simdjson::dom::array(from)) out.items.push_back(convert(item));
   } else if (from.type() == element_type::OBJECT) {
     out.kind = DocumentNode::Kind::kMap;
-    for (const auto [key, value] : simdjson::dom::object(from)) out.entries.emplace_back(std::string(key), convert(value));
+    for (const auto [key, value] : simdjson::dom::object(from))
+      out.entries.emplace_back(std::string(key), convert(value));
   } else if (auto text = json_scalar(from)) {
     out.kind = DocumentNode::Kind::kScalar;
     out.text = *std::move(text);
@@ -39,12 +40,15 @@ class JsonChecker {
     std::size_t line = 1;
     for (std::size_t i = 0; i < at_ && i < text_.size(); ++i) line += text_[i] == '\n' ? 1 : 0;
     return "line " + std::to_string(line) + ": " +
-           (at_ >= text_.size() ? std::string("the text ends too early") : "unexpected '" + std::string(1, text_[at_]) + "'");
+           (at_ >= text_.size() ? std::string("the text ends too early")
+                                : "unexpected '" + std::string(1, text_[at_]) + "'");
   }
 
  private:
   void space() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t')) ++at_;
+    while (at_ < text_.size() &&
+           (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t'))
+      ++at_;
   }
   bool take(char wanted) {
     space();
@@ -88,8 +92,9 @@ class JsonChecker {
       }
     }
     const std::size_t start = at_;
-    while (at_ < text_.size() && (std::isdigit(static_cast<unsigned char>(text_[at_])) != 0 ||
-                                  std::string_view("+-.eE").find(text_[at_]) != std::string_view::npos)) {
+    while (at_ < text_.size() &&
+           (std::isdigit(static_cast<unsigned char>(text_[at_])) != 0 ||
+            std::string_view("+-.eE").find(text_[at_]) != std::string_view::npos)) {
       ++at_;
     }
     return at_ > start;
@@ -116,7 +121,8 @@ std::string explain_bad_json(std::string_view text) {
 
 std::optional<element> json_at(const element& in, std::string_view key) {
   element found;
-  if (in.type() != element_type::OBJECT || in.at_key(key).get(found) != simdjson::SUCCESS) return std::nullopt;
+  if (in.type() != element_type::OBJECT || in.at_key(key).get(found) != simdjson::SUCCESS)
+    return std::nullopt;
   if (found.is_null()) return std::nullopt;
   return found;
 }
@@ -158,7 +164,8 @@ bool json_true(const element& in, std::string_view key) { return json_text(in, k
 
 simdjson::dom::array json_list(const element& in, std::string_view key) {
   simdjson::dom::array list;
-  if (const auto found = json_at(in, key); found && found->get(list) == simdjson::SUCCESS) return list;
+  if (const auto found = json_at(in, key); found && found->get(list) == simdjson::SUCCESS)
+    return list;
   // An empty array of its own document: a default-made one may not be iterated.
   thread_local simdjson::dom::parser parser;
   thread_local const element empty = parser.parse("[]", 2);

@@ -30,37 +30,47 @@ void take(Validity& into, Validity& from) {
 }
 void take(proto::InterfaceRole& into, proto::InterfaceRole& from) {
   // "Other" says only that no rule of ours knew it.
-  const bool vague = from == proto::ROLE_UNKNOWN || (from == proto::ROLE_OTHER && into != proto::ROLE_UNKNOWN);
+  const bool vague =
+      from == proto::ROLE_UNKNOWN || (from == proto::ROLE_OTHER && into != proto::ROLE_UNKNOWN);
   if (!vague) into = from;
 }
 
 void merge(Vpc& a, Vpc& b) {
-  take(a.name, b.name), take(a.region, b.region), take(a.account, b.account), take(a.cidrs, b.cidrs), take(a.tags, b.tags);
+  take(a.name, b.name), take(a.region, b.region), take(a.account, b.account),
+      take(a.cidrs, b.cidrs), take(a.tags, b.tags);
 }
 void merge(Subnet& a, Subnet& b) {
-  take(a.vpc_id, b.vpc_id), take(a.name, b.name), take(a.cidr, b.cidr), take(a.az, b.az), take(a.region, b.region);
+  take(a.vpc_id, b.vpc_id), take(a.name, b.name), take(a.cidr, b.cidr), take(a.az, b.az),
+      take(a.region, b.region);
   take(a.account, b.account), take(a.tags, b.tags);
 }
 void merge(Interface& a, Interface& b) {
-  take(a.subnet_id, b.subnet_id), take(a.vpc_id, b.vpc_id), take(a.az, b.az), take(a.account, b.account);
+  take(a.subnet_id, b.subnet_id), take(a.vpc_id, b.vpc_id), take(a.az, b.az),
+      take(a.account, b.account);
   take(a.region, b.region), take(a.instance_id, b.instance_id), take(a.resource_id, b.resource_id);
   take(a.description, b.description), take(a.private_addresses, b.private_addresses);
-  take(a.public_addresses, b.public_addresses), take(a.role, b.role), take(a.tags, b.tags), take(a.valid, b.valid);
+  take(a.public_addresses, b.public_addresses), take(a.role, b.role), take(a.tags, b.tags),
+      take(a.valid, b.valid);
 }
 void merge(Instance& a, Instance& b) {
-  take(a.type, b.type), take(a.az, b.az), take(a.group, b.group), take(a.vpc_id, b.vpc_id), take(a.subnet_id, b.subnet_id);
-  take(a.account, b.account), take(a.region, b.region), take(a.state, b.state), take(a.name, b.name);
+  take(a.type, b.type), take(a.az, b.az), take(a.group, b.group), take(a.vpc_id, b.vpc_id),
+      take(a.subnet_id, b.subnet_id);
+  take(a.account, b.account), take(a.region, b.region), take(a.state, b.state),
+      take(a.name, b.name);
   take(a.windows, b.windows), take(a.tags, b.tags), take(a.valid, b.valid);
 }
 void merge(Group& a, Group& b) {
-  take(a.kind, b.kind), take(a.account, b.account), take(a.region, b.region), take(a.minimum, b.minimum);
+  take(a.kind, b.kind), take(a.account, b.account), take(a.region, b.region),
+      take(a.minimum, b.minimum);
   take(a.maximum, b.maximum), take(a.desired, b.desired), take(a.instance_ids, b.instance_ids);
-  take(a.instance_type, b.instance_type), take(a.windows, b.windows), take(a.tags, b.tags), take(a.valid, b.valid);
+  take(a.instance_type, b.instance_type), take(a.windows, b.windows), take(a.tags, b.tags),
+      take(a.valid, b.valid);
 }
 void merge(Resource& a, Resource& b) {
   // The address of the state file beats "type/id", which a usage file cannot name.
   if (b.address.find('/') == std::string::npos) take(a.address, b.address);
-  take(a.type, b.type), take(a.region, b.region), take(a.account, b.account), take(a.environment, b.environment);
+  take(a.type, b.type), take(a.region, b.region), take(a.account, b.account),
+      take(a.environment, b.environment);
   take(a.attributes, b.attributes), take(a.tags, b.tags), take(a.valid, b.valid);
 }
 
@@ -98,7 +108,8 @@ void merge_all(std::vector<Entry>& entries, Key key_of) {
   entries.clear();
   for (auto& [key, same] : by_key) {
     std::stable_sort(same.begin(), same.end(), [](const Entry& a, const Entry& b) {
-      return std::pair(validity_of(a).from_s, validity_of(a).to_s) < std::pair(validity_of(b).from_s, validity_of(b).to_s);
+      return std::pair(validity_of(a).from_s, validity_of(a).to_s) <
+             std::pair(validity_of(b).from_s, validity_of(b).to_s);
     });
     std::move(same.begin(), same.end(), std::back_inserter(entries));
   }
@@ -116,7 +127,8 @@ void fill(std::string& into, const std::string& from) {
 }
 
 template <typename Entry>
-void fill_from_subnet(std::vector<Entry>& entries, const std::map<std::string_view, const Subnet*>& subnets) {
+void fill_from_subnet(std::vector<Entry>& entries,
+                      const std::map<std::string_view, const Subnet*>& subnets) {
   for (Entry& entry : entries) {
     const auto found = subnets.find(entry.subnet_id);
     if (found == subnets.end()) continue;
@@ -133,13 +145,17 @@ void fill_groups(InventoryEntries& entries) {
     for (const std::string& id : group.instance_ids) group_of[id] = &group;
   }
   for (Instance& instance : entries.instances) {
-    if (const auto tag = instance.tags.find("aws:autoscaling:groupName"); tag != instance.tags.end()) {
+    if (const auto tag = instance.tags.find("aws:autoscaling:groupName");
+        tag != instance.tags.end()) {
       fill(instance.group, tag->second);
     }
-    if (const auto found = group_of.find(instance.id); found != group_of.end()) fill(instance.group, found->second->name);
-    if (const auto name = instance.tags.find("Name"); name != instance.tags.end()) fill(instance.name, name->second);
+    if (const auto found = group_of.find(instance.id); found != group_of.end())
+      fill(instance.group, found->second->name);
+    if (const auto name = instance.tags.find("Name"); name != instance.tags.end())
+      fill(instance.name, name->second);
   }
-  // The type and system of a group whose template is not in the files: those of its machines, if they agree.
+  // The type and system of a group whose template is not in the files: those of its machines, if
+  // they agree.
   std::map<std::string_view, std::pair<std::string_view, bool>> of_machines;
   std::map<std::string_view, bool> disagree;
   for (const Instance& instance : entries.instances) {
@@ -150,7 +166,9 @@ void fill_groups(InventoryEntries& entries) {
   }
   for (Group& group : entries.groups) {
     const auto found = of_machines.find(group.name);
-    if (group.planned || !group.instance_type.empty() || found == of_machines.end() || disagree.count(group.name) != 0) continue;
+    if (group.planned || !group.instance_type.empty() || found == of_machines.end() ||
+        disagree.count(group.name) != 0)
+      continue;
     group.instance_type = found->second.first;
     group.windows = found->second.second;
   }
@@ -186,11 +204,14 @@ std::pair<std::string, std::string> region_and_account_of_arn(std::string_view a
 }
 
 void merge_entries(InventoryEntries& entries) {
-  merge_all(entries.vpcs, [](const Vpc& one) { return one.id.empty() && !one.cidrs.empty() ? one.cidrs.front() : one.id; });
+  merge_all(entries.vpcs, [](const Vpc& one) {
+    return one.id.empty() && !one.cidrs.empty() ? one.cidrs.front() : one.id;
+  });
   merge_all(entries.subnets, [](const Subnet& one) { return one.id; });
   merge_all(entries.interfaces, [](const Interface& one) { return one.id; });
   merge_all(entries.instances, [](const Instance& one) { return one.id; });
-  merge_all(entries.groups, [](const Group& one) { return std::tuple(one.name, one.planned, one.region); });
+  merge_all(entries.groups,
+            [](const Group& one) { return std::tuple(one.name, one.planned, one.region); });
   merge_all(entries.resources, [](const Resource& one) {
     return std::tuple(one.id.empty() ? one.address : one.id, one.planned, one.type);
   });
@@ -202,14 +223,19 @@ void merge_entries(InventoryEntries& entries) {
   fill_region(entries.interfaces);
   fill_region(entries.instances);
   for (Interface& interface : entries.interfaces) {
-    if (interface.role == proto::ROLE_UNKNOWN && !interface.instance_id.empty()) interface.role = proto::ROLE_INSTANCE;
+    if (interface.role == proto::ROLE_UNKNOWN && !interface.instance_id.empty())
+      interface.role = proto::ROLE_INSTANCE;
   }
   fill_groups(entries);
-  std::stable_sort(entries.resources.begin(), entries.resources.end(), [](const Resource& a, const Resource& b) {
-    return std::tie(a.id, a.address, a.valid.from_s) < std::tie(b.id, b.address, b.valid.from_s);
-  });
+  std::stable_sort(entries.resources.begin(), entries.resources.end(),
+                   [](const Resource& a, const Resource& b) {
+                     return std::tie(a.id, a.address, a.valid.from_s) <
+                            std::tie(b.id, b.address, b.valid.from_s);
+                   });
   std::stable_sort(entries.groups.begin(), entries.groups.end(),
-                   [](const Group& a, const Group& b) { return std::tie(a.name, a.planned) < std::tie(b.name, b.planned); });
+                   [](const Group& a, const Group& b) {
+                     return std::tie(a.name, a.planned) < std::tie(b.name, b.planned);
+                   });
 }
 
 }  // namespace fleetmeter::aggregator

@@ -14,7 +14,8 @@ struct FileDefaults {
   std::string region, account, vpc_id, environment;
 };
 
-/// Reads one map; remembers which keys were asked for, so that the rest can be warned of, and the first error.
+/// Reads one map; remembers which keys were asked for, so that the rest can be warned of, and the
+/// first error.
 class MapReader {
  public:
   MapReader(const DocumentNode& node, std::string path, InventoryWarnings& warnings)
@@ -46,14 +47,16 @@ class MapReader {
     if (node == nullptr) return;
     if (node->kind != Kind::kMap) return fail(*node, key, "a map of texts");
     for (const auto& [name, value] : node->entries) {
-      if (value.kind != Kind::kScalar && value.kind != Kind::kNull) return fail(value, key, "a map of texts");
+      if (value.kind != Kind::kScalar && value.kind != Kind::kNull)
+        return fail(value, key, "a map of texts");
       out[name] = value.text;
     }
   }
   void boolean(std::string_view key, bool& out) {
     const DocumentNode* node = take(key);
     if (node == nullptr) return;
-    if (node->kind != Kind::kScalar || (node->text != "true" && node->text != "false")) return fail(*node, key, "true or false");
+    if (node->kind != Kind::kScalar || (node->text != "true" && node->text != "false"))
+      return fail(*node, key, "true or false");
     out = node->text == "true";
   }
   void integer(std::string_view key, std::optional<std::int64_t>& out) {
@@ -62,7 +65,8 @@ class MapReader {
     std::int64_t value = 0;
     const char* end = node->text.data() + node->text.size();
     const auto [stop, failed] = std::from_chars(node->text.data(), end, value);
-    if (node->kind != Kind::kScalar || failed != std::errc() || stop != end) return fail(*node, key, "a whole number");
+    if (node->kind != Kind::kScalar || failed != std::errc() || stop != end)
+      return fail(*node, key, "a whole number");
     out = value;
   }
   void time(std::string_view key, std::int64_t& out) {
@@ -116,16 +120,19 @@ void read_owner(MapReader& map, const FileDefaults& defaults, Entry& entry) {
 
 void check_cidr(MapReader& map, std::string_view key, const std::string& text) {
   const DocumentNode* node = map.take(key);
-  if (node != nullptr && !text.empty() && !parse_cidr(text)) map.fail(*node, key, "a range like 10.0.0.0/16");
+  if (node != nullptr && !text.empty() && !parse_cidr(text))
+    map.fail(*node, key, "a range like 10.0.0.0/16");
 }
 
 void check_addresses(MapReader& map, std::string_view key, const std::vector<std::string>& texts) {
   for (const std::string& text : texts) {
-    if (!parse_address(text)) map.fail(*map.take(key), key, "an address like 10.0.1.5, not '" + text + "'");
+    if (!parse_address(text))
+      map.fail(*map.take(key), key, "an address like 10.0.1.5, not '" + text + "'");
   }
 }
 
-void require(MapReader& map, const DocumentNode& node, std::string_view key, const std::string& value) {
+void require(MapReader& map, const DocumentNode& node, std::string_view key,
+             const std::string& value) {
   if (value.empty()) map.fail(node, key, "given");
 }
 
@@ -134,11 +141,13 @@ void read_entry(MapReader& map, const DocumentNode&, const FileDefaults& default
   map.text("name", out.name);
   map.texts("cidr", out.cidrs);
   map.texts("cidrs", out.cidrs);
-  for (const std::string& cidr : out.cidrs) check_cidr(map, "cidr", cidr), check_cidr(map, "cidrs", cidr);
+  for (const std::string& cidr : out.cidrs)
+    check_cidr(map, "cidr", cidr), check_cidr(map, "cidrs", cidr);
   read_owner(map, defaults, out);
 }
 
-void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& defaults, Subnet& out) {
+void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& defaults,
+                Subnet& out) {
   map.text("id", out.id);
   map.text("name", out.name);
   map.text("cidr", out.cidr);
@@ -152,7 +161,8 @@ void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& de
   read_owner(map, defaults, out);
 }
 
-void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& defaults, Interface& out) {
+void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& defaults,
+                Interface& out) {
   map.text("id", out.id);
   map.text("subnet", out.subnet_id);
   map.text("subnet_id", out.subnet_id);
@@ -164,16 +174,22 @@ void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& de
   map.text("resource_id", out.resource_id);
   map.text("description", out.description);
   for (const char* key : {"address", "addresses"}) map.texts(key, out.private_addresses);
-  check_addresses(map, map.take("address") != nullptr ? "address" : "addresses", out.private_addresses);
-  for (const char* key : {"public_address", "public_addresses"}) map.texts(key, out.public_addresses);
-  check_addresses(map, map.take("public_address") != nullptr ? "public_address" : "public_addresses", out.public_addresses);
+  check_addresses(map, map.take("address") != nullptr ? "address" : "addresses",
+                  out.private_addresses);
+  for (const char* key : {"public_address", "public_addresses"})
+    map.texts(key, out.public_addresses);
+  check_addresses(map,
+                  map.take("public_address") != nullptr ? "public_address" : "public_addresses",
+                  out.public_addresses);
   std::string role;
   map.text("role", role);
   if (const auto known = role_by_name(role)) {
     out.role = *known;
   } else if (!role.empty()) {
-    map.fail(*map.take("role"), "role",
-             "instance, nat, alb, nlb, endpoint, rds, transit_gateway, lambda, other or unknown, not '" + role + "'");
+    map.fail(
+        *map.take("role"), "role",
+        "instance, nat, alb, nlb, endpoint, rds, transit_gateway, lambda, other or unknown, not '" +
+            role + "'");
   }
   or_default(out.vpc_id, defaults.vpc_id);
   require(map, node, "id", out.id);
@@ -181,7 +197,8 @@ void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& de
   read_owner(map, defaults, out);
 }
 
-void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& defaults, Instance& out) {
+void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& defaults,
+                Instance& out) {
   map.text("id", out.id);
   map.text("type", out.type);
   map.text("az", out.az);
@@ -198,7 +215,8 @@ void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& de
   read_owner(map, defaults, out);
 }
 
-void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& defaults, Group& out) {
+void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& defaults,
+                Group& out) {
   map.text("name", out.name);
   map.text("kind", out.kind);
   for (const char* key : {"minimum", "min"}) map.integer(key, out.minimum);
@@ -213,7 +231,8 @@ void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& de
   read_owner(map, defaults, out);
 }
 
-void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& defaults, Resource& out) {
+void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& defaults,
+                Resource& out) {
   map.text("address", out.address);
   map.text("type", out.type);
   map.text("id", out.id);
@@ -227,7 +246,8 @@ void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& de
   read_owner(map, defaults, out);
 }
 
-void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults&, EnvironmentMatch& out) {
+void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults&,
+                EnvironmentMatch& out) {
   map.text("name", out.name);
   map.texts("accounts", out.accounts);
   map.text("region", out.region);
@@ -240,8 +260,8 @@ void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults&, E
 }
 
 template <typename Entry>
-Result<void> read_list(MapReader& file, std::string_view key, const FileDefaults& defaults, InventoryWarnings& warnings,
-                       std::vector<Entry>& out) {
+Result<void> read_list(MapReader& file, std::string_view key, const FileDefaults& defaults,
+                       InventoryWarnings& warnings, std::vector<Entry>& out) {
   const DocumentNode* list = file.take(key);
   if (list == nullptr) return {};
   if (list->kind != Kind::kList) {
@@ -264,7 +284,8 @@ Result<void> read_list(MapReader& file, std::string_view key, const FileDefaults
 
 }  // namespace
 
-Result<void> read_plain(const std::string& text, bool json, InventoryEntries& out, InventoryWarnings& warnings) {
+Result<void> read_plain(const std::string& text, bool json, InventoryEntries& out,
+                        InventoryWarnings& warnings) {
   const auto document = json ? parse_json_document(text) : parse_yaml_document(text);
   if (!document) return document.error();
   if (document->kind == Kind::kNull) {
@@ -273,7 +294,8 @@ Result<void> read_plain(const std::string& text, bool json, InventoryEntries& ou
   }
   if (document->kind != Kind::kMap) {
     return Error{ErrorCode::kInvalidArgument,
-                 "no inventory: neither Terraform state or plan, nor AWS CLI output, nor a map of the plain form"};
+                 "no inventory: neither Terraform state or plan, nor AWS CLI output, nor a map of "
+                 "the plain form"};
   }
   MapReader file(*document, "", warnings);
   FileDefaults defaults;
@@ -281,18 +303,27 @@ Result<void> read_plain(const std::string& text, bool json, InventoryEntries& ou
   file.text("account", defaults.account);
   file.text("vpc_id", defaults.vpc_id);
   file.text("environment", defaults.environment);
-  Vpc vpc{.id = defaults.vpc_id, .name = {}, .region = defaults.region, .account = defaults.account, .cidrs = {}, .tags = {}};
+  Vpc vpc{.id = defaults.vpc_id,
+          .name = {},
+          .region = defaults.region,
+          .account = defaults.account,
+          .cidrs = {},
+          .tags = {}};
   file.texts("vpc_cidr", vpc.cidrs);
   for (const std::string& cidr : vpc.cidrs) check_cidr(file, "vpc_cidr", cidr);
   if (!vpc.cidrs.empty() || !vpc.id.empty()) out.vpcs.push_back(std::move(vpc));
 
   if (auto done = read_list(file, "vpcs", defaults, warnings, out.vpcs); !done) return done;
   if (auto done = read_list(file, "subnets", defaults, warnings, out.subnets); !done) return done;
-  if (auto done = read_list(file, "interfaces", defaults, warnings, out.interfaces); !done) return done;
-  if (auto done = read_list(file, "instances", defaults, warnings, out.instances); !done) return done;
+  if (auto done = read_list(file, "interfaces", defaults, warnings, out.interfaces); !done)
+    return done;
+  if (auto done = read_list(file, "instances", defaults, warnings, out.instances); !done)
+    return done;
   if (auto done = read_list(file, "groups", defaults, warnings, out.groups); !done) return done;
-  if (auto done = read_list(file, "resources", defaults, warnings, out.resources); !done) return done;
-  if (auto done = read_list(file, "environments", defaults, warnings, out.environments); !done) return done;
+  if (auto done = read_list(file, "resources", defaults, warnings, out.resources); !done)
+    return done;
+  if (auto done = read_list(file, "environments", defaults, warnings, out.environments); !done)
+    return done;
   return file.finish();
 }
 

@@ -52,18 +52,22 @@ std::string_view name_of_role(proto::InterfaceRole role) {
   return "unknown";
 }
 
-proto::InterfaceRole role_of_interface(const std::string& type, const std::string& description, bool requester_managed,
-                                       bool has_instance, std::string& resource_id) {
+proto::InterfaceRole role_of_interface(const std::string& type, const std::string& description,
+                                       bool requester_managed, bool has_instance,
+                                       std::string& resource_id) {
   const std::string_view text = description;
-  if (type == "nat_gateway" || type == "natGateway" || text.starts_with("Interface for NAT Gateway")) {
+  if (type == "nat_gateway" || type == "natGateway" ||
+      text.starts_with("Interface for NAT Gateway")) {
     resource_id = word_with(text, "nat-");
     return proto::ROLE_NAT;
   }
-  if (type == "vpc_endpoint" || type == "gateway_load_balancer_endpoint" || text.starts_with("VPC Endpoint Interface")) {
+  if (type == "vpc_endpoint" || type == "gateway_load_balancer_endpoint" ||
+      text.starts_with("VPC Endpoint Interface")) {
     resource_id = word_with(text, "vpce-");
     return proto::ROLE_ENDPOINT;
   }
-  if (type == "transit_gateway" || text.find("Transit Gateway Attachment") != std::string_view::npos) {
+  if (type == "transit_gateway" ||
+      text.find("Transit Gateway Attachment") != std::string_view::npos) {
     resource_id = word_with(text, "tgw-attach-");
     return proto::ROLE_TRANSIT_GATEWAY;
   }
@@ -71,8 +75,8 @@ proto::InterfaceRole role_of_interface(const std::string& type, const std::strin
     resource_id = middle_of(text.substr(4));
     return proto::ROLE_ALB;
   }
-  if (type == "network_load_balancer" || type == "gateway_load_balancer" || text.starts_with("ELB net/") ||
-      text.starts_with("ELB gwy/")) {
+  if (type == "network_load_balancer" || type == "gateway_load_balancer" ||
+      text.starts_with("ELB net/") || text.starts_with("ELB gwy/")) {
     resource_id = text.starts_with("ELB ") ? middle_of(text.substr(4)) : std::string();
     return proto::ROLE_NLB;
   }
@@ -88,7 +92,8 @@ proto::InterfaceRole role_of_interface(const std::string& type, const std::strin
     return proto::ROLE_LAMBDA;
   }
   if (has_instance) return proto::ROLE_INSTANCE;
-  return requester_managed || (!type.empty() && type != "interface") ? proto::ROLE_OTHER : proto::ROLE_UNKNOWN;
+  return requester_managed || (!type.empty() && type != "interface") ? proto::ROLE_OTHER
+                                                                     : proto::ROLE_UNKNOWN;
 }
 
 }  // namespace fleetmeter::aggregator

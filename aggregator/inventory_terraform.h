@@ -14,12 +14,15 @@ namespace fleetmeter::aggregator {
 enum class TerraformKind : std::uint8_t { kNone, kPlan, kState, kRawState };
 [[nodiscard]] TerraformKind terraform_kind(const simdjson::dom::element& root);
 
-/// Reads a plan (`terraform show -json PLAN`: resources and groups, marked planned), a state (`terraform show -json`) or a
-/// raw terraform.tfstate. Rule: Terraform documentation, "JSON Output Format"; docs/inventory.md has the shapes.
-void read_terraform(const simdjson::dom::element& root, TerraformKind kind, InventoryEntries& out, InventoryWarnings& warnings);
+/// Reads a plan (`terraform show -json PLAN`: resources and groups, marked planned), a state
+/// (`terraform show -json`) or a raw terraform.tfstate. Rule: Terraform documentation, "JSON Output
+/// Format"; docs/inventory.md has the shapes.
+void read_terraform(const simdjson::dom::element& root, TerraformKind kind, InventoryEntries& out,
+                    InventoryWarnings& warnings);
 
-/// What the configuration part of a plan tells of things that have no id yet: regions of providers, and which launch
-/// template a group takes. Addresses of modules match with and without their indexes.
+/// What the configuration part of a plan tells of things that have no id yet: regions of providers,
+/// and which launch template a group takes. Addresses of modules match with and without their
+/// indexes.
 class TerraformConfiguration {
  public:
   explicit TerraformConfiguration(const simdjson::dom::element& root);
@@ -30,16 +33,19 @@ class TerraformConfiguration {
  private:
   void read_providers(const simdjson::dom::element& providers, const simdjson::dom::element& root);
   void read_module(const simdjson::dom::element& module, const std::string& prefix);
-  void read_template(const simdjson::dom::element& expressions, const std::string& address, const std::string& prefix);
+  void read_template(const simdjson::dom::element& expressions, const std::string& address,
+                     const std::string& prefix);
   std::map<std::string, std::string> region_of_, provider_of_, template_of_;
 };
 /// "module.a[0].aws_x.y[\"k\"]" -> "module.a.aws_x.y": configuration blocks have no instances.
 [[nodiscard]] std::string without_indexes(std::string_view address);
 
-/// Copies what is allowed of one resource's attributes, flattened: "root_block_device.0.volume_size", "subnet_ids.#".
-/// Everything else is dropped here: plans and states print secrets in clear. `sensitive` mirrors `values` with `true` where
-/// a value is secret (it may be absent); such a value is dropped even if its name is allowed.
-void copy_allowed_attributes(const simdjson::dom::element& values, const std::optional<simdjson::dom::element>& sensitive,
+/// Copies what is allowed of one resource's attributes, flattened:
+/// "root_block_device.0.volume_size", "subnet_ids.#". Everything else is dropped here: plans and
+/// states print secrets in clear. `sensitive` mirrors `values` with `true` where a value is secret
+/// (it may be absent); such a value is dropped even if its name is allowed.
+void copy_allowed_attributes(const simdjson::dom::element& values,
+                             const std::optional<simdjson::dom::element>& sensitive,
                              std::map<std::string, std::string>& out);
 /// Whether the bill or a lookup knows this type.
 [[nodiscard]] bool is_known_terraform_type(std::string_view type);

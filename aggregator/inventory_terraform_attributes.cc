@@ -9,46 +9,56 @@ namespace {
 using simdjson::dom::element;
 using simdjson::dom::element_type;
 
-// Every name on the way to a value must be here. Names only that decide a price or a place; nothing free-form: no user
-// data, environment, container definition, policy, password or connection string can pass.
+// Every name on the way to a value must be here. Names only that decide a price or a place; nothing
+// free-form: no user data, environment, container definition, policy, password or connection string
+// can pass.
 constexpr std::array kAllowed{
     // places and names
-    "arn", "availability_zone", "availability_zones", "region", "vpc_id", "subnet_id", "subnet_ids", "subnets",
-    "vpc_zone_identifier", "name", "name_prefix", "id", "identifier", "bucket", "cluster", "cluster_name",
-    "cluster_identifier", "replication_group_id", "node_group_name", "instance_id", "state", "instance_state",
+    "arn", "availability_zone", "availability_zones", "region", "vpc_id", "subnet_id", "subnet_ids",
+    "subnets", "vpc_zone_identifier", "name", "name_prefix", "id", "identifier", "bucket",
+    "cluster", "cluster_name", "cluster_identifier", "replication_group_id", "node_group_name",
+    "instance_id", "state", "instance_state",
     // compute
-    "instance_type", "instance_types", "tenancy", "placement", "placement_tenancy", "ebs_optimized", "monitoring", "enabled",
-    "enable_monitoring", "credit_specification", "cpu_credits", "ami", "image_id", "get_password_data", "platform",
-    "launch_template", "launch_template_id", "launch_template_name", "launch_template_specification", "version",
-    "launch_configuration", "mixed_instances_policy", "instances_distribution", "on_demand_base_capacity",
-    "on_demand_percentage_above_base_capacity", "spot_allocation_strategy", "override", "weighted_capacity", "min_size",
-    "max_size", "desired_capacity", "desired_size", "scaling_config", "capacity_type", "disk_size", "ami_type", "host_id",
-    "instance_market_options", "market_type", "spot_price", "resource_id", "min_capacity", "max_capacity",
-    "scalable_dimension", "service_namespace",
+    "instance_type", "instance_types", "tenancy", "placement", "placement_tenancy", "ebs_optimized",
+    "monitoring", "enabled", "enable_monitoring", "credit_specification", "cpu_credits", "ami",
+    "image_id", "get_password_data", "platform", "launch_template", "launch_template_id",
+    "launch_template_name", "launch_template_specification", "version", "launch_configuration",
+    "mixed_instances_policy", "instances_distribution", "on_demand_base_capacity",
+    "on_demand_percentage_above_base_capacity", "spot_allocation_strategy", "override",
+    "weighted_capacity", "min_size", "max_size", "desired_capacity", "desired_size",
+    "scaling_config", "capacity_type", "disk_size", "ami_type", "host_id",
+    "instance_market_options", "market_type", "spot_price", "resource_id", "min_capacity",
+    "max_capacity", "scalable_dimension", "service_namespace",
     // storage
-    "root_block_device", "ebs_block_device", "block_device_mappings", "ebs", "device_name", "volume_type", "volume_size",
-    "volume_id", "type", "size", "iops", "throughput", "multi_attach_enabled", "storage_tier",
+    "root_block_device", "ebs_block_device", "block_device_mappings", "ebs", "device_name",
+    "volume_type", "volume_size", "volume_id", "type", "size", "iops", "throughput",
+    "multi_attach_enabled", "storage_tier",
     // network
-    "connectivity_type", "load_balancer_type", "internal", "vpc_endpoint_type", "service_name", "network_interface_ids",
-    "primary_network_interface_id", "network_interface_id", "allocation_id", "public_ip", "private_ip", "private_ips",
-    "ip_address_type", "transit_gateway_id", "transit_gateway_attachment_id", "cidr_block", "attachment", "instance",
+    "connectivity_type", "load_balancer_type", "internal", "vpc_endpoint_type", "service_name",
+    "network_interface_ids", "primary_network_interface_id", "network_interface_id",
+    "allocation_id", "public_ip", "private_ip", "private_ips", "ip_address_type",
+    "transit_gateway_id", "transit_gateway_attachment_id", "cidr_block", "attachment", "instance",
     "domain", "associate_public_ip_address", "subnet_mapping", "interface_type",
     // databases and caches
-    "engine", "engine_version", "engine_mode", "instance_class", "db_cluster_instance_class", "multi_az",
-    "allocated_storage", "max_allocated_storage", "storage_type", "storage_throughput", "backup_retention_period",
-    "license_model", "monitoring_interval", "performance_insights_enabled", "performance_insights_retention_period",
-    "serverlessv2_scaling_configuration", "node_type", "num_node_groups", "num_cache_clusters", "num_cache_nodes",
-    "replicas_per_node_group", "snapshot_retention_limit", "number_cache_clusters", "billing_mode", "read_capacity",
-    "write_capacity", "replica", "region_name", "global_secondary_index", "table_class", "point_in_time_recovery",
+    "engine", "engine_version", "engine_mode", "instance_class", "db_cluster_instance_class",
+    "multi_az", "allocated_storage", "max_allocated_storage", "storage_type", "storage_throughput",
+    "backup_retention_period", "license_model", "monitoring_interval",
+    "performance_insights_enabled", "performance_insights_retention_period",
+    "serverlessv2_scaling_configuration", "node_type", "num_node_groups", "num_cache_clusters",
+    "num_cache_nodes", "replicas_per_node_group", "snapshot_retention_limit",
+    "number_cache_clusters", "billing_mode", "read_capacity", "write_capacity", "replica",
+    "region_name", "global_secondary_index", "table_class", "point_in_time_recovery",
     // containers
-    "launch_type", "desired_count", "task_definition", "cpu", "memory", "runtime_platform", "cpu_architecture",
-    "operating_system_family", "ephemeral_storage", "size_in_gib", "requires_compatibilities", "capacity_provider_strategy",
-    "capacity_provider", "weight", "base", "scheduling_strategy",
+    "launch_type", "desired_count", "task_definition", "cpu", "memory", "runtime_platform",
+    "cpu_architecture", "operating_system_family", "ephemeral_storage", "size_in_gib",
+    "requires_compatibilities", "capacity_provider_strategy", "capacity_provider", "weight", "base",
+    "scheduling_strategy",
     // observability and the rest
-    "period", "metric_query", "metric", "retention_in_days", "log_group_class", "log_destination_type", "traffic_type",
-    "max_aggregation_interval", "shard_count", "stream_mode_details", "stream_mode", "destination", "number_of_broker_nodes",
-    "broker_node_group_info", "storage_info", "ebs_storage_info", "price_class", "versioning", "memory_size",
-    "architectures", "output_format", "key_usage", "is_multi_region"};
+    "period", "metric_query", "metric", "retention_in_days", "log_group_class",
+    "log_destination_type", "traffic_type", "max_aggregation_interval", "shard_count",
+    "stream_mode_details", "stream_mode", "destination", "number_of_broker_nodes",
+    "broker_node_group_info", "storage_info", "ebs_storage_info", "price_class", "versioning",
+    "memory_size", "architectures", "output_format", "key_usage", "is_multi_region"};
 
 bool is_allowed(std::string_view name) {
   static const std::unordered_set<std::string_view> names(kAllowed.begin(), kAllowed.end());
@@ -64,7 +74,9 @@ std::optional<element> child(const std::optional<element>& sensitive, std::strin
 std::optional<element> child(const std::optional<element>& sensitive, std::size_t index) {
   simdjson::dom::array list;
   element found;
-  if (!sensitive || sensitive->get(list) != simdjson::SUCCESS || list.at(index).get(found) != simdjson::SUCCESS) return std::nullopt;
+  if (!sensitive || sensitive->get(list) != simdjson::SUCCESS ||
+      list.at(index).get(found) != simdjson::SUCCESS)
+    return std::nullopt;
   return found;
 }
 bool is_secret(const std::optional<element>& sensitive) {
@@ -86,7 +98,8 @@ void flatten(const std::string& path, const element& value, const std::optional<
     }
   } else if (value.type() == element_type::OBJECT) {
     for (const auto [key, inner] : simdjson::dom::object(value)) {
-      if (is_allowed(key)) flatten(path + "." + std::string(key), inner, child(sensitive, key), out);
+      if (is_allowed(key))
+        flatten(path + "." + std::string(key), inner, child(sensitive, key), out);
     }
   } else if (auto text = json_scalar(value)) {
     out[path] = *std::move(text);
@@ -104,31 +117,90 @@ void copy_allowed_attributes(const element& values, const std::optional<element>
 }
 
 bool is_known_terraform_type(std::string_view type) {
-  static const std::unordered_set<std::string_view> types{
-      "aws_instance", "aws_spot_instance_request", "aws_autoscaling_group", "aws_launch_template", "aws_launch_configuration",
-      "aws_ebs_volume", "aws_volume_attachment", "aws_ebs_snapshot", "aws_nat_gateway", "aws_eip", "aws_lb", "aws_alb",
-      "aws_elb", "aws_vpc_endpoint", "aws_vpc", "aws_subnet", "aws_network_interface", "aws_vpn_connection",
-      "aws_ec2_transit_gateway", "aws_ec2_transit_gateway_vpc_attachment", "aws_db_instance", "aws_rds_cluster",
-      "aws_rds_cluster_instance", "aws_elasticache_replication_group", "aws_elasticache_cluster", "aws_dynamodb_table",
-      "aws_ecs_cluster", "aws_ecs_service", "aws_ecs_task_definition", "aws_eks_cluster", "aws_eks_node_group",
-      "aws_eks_fargate_profile", "aws_cloudwatch_metric_alarm", "aws_cloudwatch_dashboard", "aws_cloudwatch_log_group",
-      "aws_cloudwatch_metric_stream", "aws_flow_log", "aws_kinesis_firehose_delivery_stream", "aws_kinesis_stream",
-      "aws_msk_cluster", "aws_secretsmanager_secret", "aws_kms_key", "aws_route53_zone", "aws_cloudfront_distribution",
-      "aws_s3_bucket", "aws_lambda_function", "aws_appautoscaling_target", "aws_sns_topic", "aws_sqs_queue",
-      "aws_fsx_windows_file_system", "aws_efs_file_system", "aws_opensearch_domain", "aws_wafv2_web_acl", "aws_mq_broker"};
+  static const std::unordered_set<std::string_view> types{"aws_instance",
+                                                          "aws_spot_instance_request",
+                                                          "aws_autoscaling_group",
+                                                          "aws_launch_template",
+                                                          "aws_launch_configuration",
+                                                          "aws_ebs_volume",
+                                                          "aws_volume_attachment",
+                                                          "aws_ebs_snapshot",
+                                                          "aws_nat_gateway",
+                                                          "aws_eip",
+                                                          "aws_lb",
+                                                          "aws_alb",
+                                                          "aws_elb",
+                                                          "aws_vpc_endpoint",
+                                                          "aws_vpc",
+                                                          "aws_subnet",
+                                                          "aws_network_interface",
+                                                          "aws_vpn_connection",
+                                                          "aws_ec2_transit_gateway",
+                                                          "aws_ec2_transit_gateway_vpc_attachment",
+                                                          "aws_db_instance",
+                                                          "aws_rds_cluster",
+                                                          "aws_rds_cluster_instance",
+                                                          "aws_elasticache_replication_group",
+                                                          "aws_elasticache_cluster",
+                                                          "aws_dynamodb_table",
+                                                          "aws_ecs_cluster",
+                                                          "aws_ecs_service",
+                                                          "aws_ecs_task_definition",
+                                                          "aws_eks_cluster",
+                                                          "aws_eks_node_group",
+                                                          "aws_eks_fargate_profile",
+                                                          "aws_cloudwatch_metric_alarm",
+                                                          "aws_cloudwatch_dashboard",
+                                                          "aws_cloudwatch_log_group",
+                                                          "aws_cloudwatch_metric_stream",
+                                                          "aws_flow_log",
+                                                          "aws_kinesis_firehose_delivery_stream",
+                                                          "aws_kinesis_stream",
+                                                          "aws_msk_cluster",
+                                                          "aws_secretsmanager_secret",
+                                                          "aws_kms_key",
+                                                          "aws_route53_zone",
+                                                          "aws_cloudfront_distribution",
+                                                          "aws_s3_bucket",
+                                                          "aws_lambda_function",
+                                                          "aws_appautoscaling_target",
+                                                          "aws_sns_topic",
+                                                          "aws_sqs_queue",
+                                                          "aws_fsx_windows_file_system",
+                                                          "aws_efs_file_system",
+                                                          "aws_opensearch_domain",
+                                                          "aws_wafv2_web_acl",
+                                                          "aws_mq_broker"};
   return types.count(type) != 0;
 }
 
 bool is_free_terraform_type(std::string_view type) {
-  constexpr std::array<std::string_view, 12> kPrefixes{
-      "aws_iam_", "aws_security_group", "aws_vpc_security_group", "aws_route_table", "aws_network_acl", "aws_lb_listener",
-      "aws_lb_target_group", "aws_alb_listener", "aws_alb_target_group", "aws_s3_bucket_", "aws_autoscaling_policy",
-      "aws_appautoscaling_policy"};
-  constexpr std::array<std::string_view, 12> kNames{
-      "aws_route", "aws_internet_gateway", "aws_egress_only_internet_gateway", "aws_customer_gateway", "aws_key_pair",
-      "aws_db_subnet_group", "aws_db_parameter_group", "aws_elasticache_subnet_group", "aws_eip_association",
-      "aws_autoscaling_attachment", "aws_cloudwatch_event_rule", "aws_main_route_table_association"};
-  return std::any_of(kPrefixes.begin(), kPrefixes.end(), [&](std::string_view one) { return type.starts_with(one); }) ||
+  constexpr std::array<std::string_view, 12> kPrefixes{"aws_iam_",
+                                                       "aws_security_group",
+                                                       "aws_vpc_security_group",
+                                                       "aws_route_table",
+                                                       "aws_network_acl",
+                                                       "aws_lb_listener",
+                                                       "aws_lb_target_group",
+                                                       "aws_alb_listener",
+                                                       "aws_alb_target_group",
+                                                       "aws_s3_bucket_",
+                                                       "aws_autoscaling_policy",
+                                                       "aws_appautoscaling_policy"};
+  constexpr std::array<std::string_view, 12> kNames{"aws_route",
+                                                    "aws_internet_gateway",
+                                                    "aws_egress_only_internet_gateway",
+                                                    "aws_customer_gateway",
+                                                    "aws_key_pair",
+                                                    "aws_db_subnet_group",
+                                                    "aws_db_parameter_group",
+                                                    "aws_elasticache_subnet_group",
+                                                    "aws_eip_association",
+                                                    "aws_autoscaling_attachment",
+                                                    "aws_cloudwatch_event_rule",
+                                                    "aws_main_route_table_association"};
+  return std::any_of(kPrefixes.begin(), kPrefixes.end(),
+                     [&](std::string_view one) { return type.starts_with(one); }) ||
          std::find(kNames.begin(), kNames.end(), type) != kNames.end();
 }
 

@@ -19,7 +19,8 @@ std::string first_reference(const element& in) {
     const std::string text = json_scalar(in).value_or("");
     if (!text.starts_with("aws_launch_")) return {};
     const std::size_t dot = text.find('.');
-    return dot == std::string::npos ? std::string() : without_indexes(text.substr(0, text.find('.', dot + 1)));
+    return dot == std::string::npos ? std::string()
+                                    : without_indexes(text.substr(0, text.find('.', dot + 1)));
   }
   std::string found;
   if (in.is_array()) {
@@ -50,7 +51,8 @@ std::string without_indexes(std::string_view address) {
 TerraformConfiguration::TerraformConfiguration(const element& root) {
   const auto configuration = json_at(root, "configuration");
   if (!configuration) return;
-  if (const auto providers = json_at(*configuration, "provider_config")) read_providers(*providers, root);
+  if (const auto providers = json_at(*configuration, "provider_config"))
+    read_providers(*providers, root);
   if (const auto module = json_at(*configuration, "root_module")) read_module(*module, "");
 }
 
@@ -84,16 +86,19 @@ void TerraformConfiguration::read_module(const element& module, const std::strin
   for (const element resource : json_list(module, "resources")) {
     const std::string address = prefix + json_text(resource, "address");
     provider_of_[address] = json_text(resource, "provider_config_key");
-    if (const auto expressions = json_at(resource, "expressions")) read_template(*expressions, address, prefix);
+    if (const auto expressions = json_at(resource, "expressions"))
+      read_template(*expressions, address, prefix);
   }
   const auto calls = json_at(module, "module_calls");
   if (!calls || !calls->is_object()) return;
   for (const auto [name, call] : simdjson::dom::object(*calls)) {
-    if (const auto inner = json_at(call, "module")) read_module(*inner, prefix + "module." + std::string(name) + ".");
+    if (const auto inner = json_at(call, "module"))
+      read_module(*inner, prefix + "module." + std::string(name) + ".");
   }
 }
 
-void TerraformConfiguration::read_template(const element& expressions, const std::string& address, const std::string& prefix) {
+void TerraformConfiguration::read_template(const element& expressions, const std::string& address,
+                                           const std::string& prefix) {
   for (const char* key : {"launch_template", "launch_configuration", "mixed_instances_policy"}) {
     const auto found = json_at(expressions, key);
     const std::string target = found ? first_reference(*found) : std::string();

@@ -23,13 +23,15 @@ std::string get(const Attributes& attributes, const std::string& name) {
 std::optional<std::int64_t> whole(const std::string& text) {
   std::int64_t value = 0;
   const auto [stop, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || failed != std::errc() || stop != text.data() + text.size()) return std::nullopt;
+  if (text.empty() || failed != std::errc() || stop != text.data() + text.size())
+    return std::nullopt;
   return value;
 }
 
 class TerraformReader {
  public:
-  TerraformReader(const element& root, bool planned, InventoryEntries& out, InventoryWarnings& warnings)
+  TerraformReader(const element& root, bool planned, InventoryEntries& out,
+                  InventoryWarnings& warnings)
       : configuration_(root), planned_(planned), out_(out), warnings_(warnings) {}
 
   void read_module(const element& module, const std::string& address) {
@@ -43,7 +45,8 @@ class TerraformReader {
       block.sensitive = json_at(resource, "sensitive_values");
       if (const auto values = json_at(resource, "values")) add(block, *values);
     }
-    for (const element inner : json_list(module, "child_modules")) read_module(inner, json_text(inner, "address"));
+    for (const element inner : json_list(module, "child_modules"))
+      read_module(inner, json_text(inner, "address"));
   }
   /// Machine images alone, of a plan's prior state.
   void read_images(const element& module) {
@@ -80,7 +83,8 @@ class TerraformReader {
         group.windows = windows_images_.count(found->second.image) != 0;
         Resource& resource = out_.resources[pending.resource];
         resource.attributes["launch_template_address"] = found->second.address;
-        if (!group.instance_type.empty()) resource.attributes.try_emplace("instance_type", group.instance_type);
+        if (!group.instance_type.empty())
+          resource.attributes.try_emplace("instance_type", group.instance_type);
       }
       if (group.windows) out_.resources[pending.resource].attributes["windows"] = "true";
       if (!group.name.empty()) out_.groups.push_back(std::move(group));
@@ -111,7 +115,8 @@ class TerraformReader {
     const std::string text = json_scalar(*key).value_or("");
     return address + (key->is_string() ? "[\"" + text + "\"]" : "[" + text + "]");
   }
-  /// Top-level names of `sensitive_attributes`: lists of steps, the first of which names the attribute.
+  /// Top-level names of `sensitive_attributes`: lists of steps, the first of which names the
+  /// attribute.
   static std::unordered_set<std::string> raw_secrets(const element& instance) {
     std::unordered_set<std::string> names;
     for (const element path : json_list(instance, "sensitive_attributes")) {
@@ -141,9 +146,10 @@ class TerraformReader {
     const auto [region, account] = region_and_account_of_arn(get(resource.attributes, "arn"));
     resource.account = account;
     resource.region = get(resource.attributes, "region");
-    for (const std::string& next : {region, region_of_zone(get(resource.attributes, "availability_zone")),
-                                    region_of_zone(get(resource.attributes, "availability_zones.0")),
-                                    configuration_.region_of(block.address)}) {
+    for (const std::string& next :
+         {region, region_of_zone(get(resource.attributes, "availability_zone")),
+          region_of_zone(get(resource.attributes, "availability_zones.0")),
+          configuration_.region_of(block.address)}) {
       if (resource.region.empty()) resource.region = next;
     }
     if (!known) {
@@ -155,11 +161,14 @@ class TerraformReader {
 
   static void erase_attribute(Attributes& attributes, const std::string& name) {
     const std::string prefix = name + ".";
-    std::erase_if(attributes, [&](const auto& one) { return one.first == name || one.first.starts_with(prefix); });
+    std::erase_if(attributes, [&](const auto& one) {
+      return one.first == name || one.first.starts_with(prefix);
+    });
   }
 
   void read_tags(const element& values, const Block& block, Tags& tags) const {
-    for (const char* key : {"tags", "tags_all"}) {  // tags_all has the provider's defaults too, and wins.
+    // tags_all has the provider's defaults too, and wins.
+    for (const char* key : {"tags", "tags_all"}) {
       const auto found = json_at(values, key);
       if (!found || !found->is_object() || secrets_.count(key) != 0) continue;
       const auto secret = block.sensitive ? json_at(*block.sensitive, key) : std::nullopt;
@@ -171,21 +180,25 @@ class TerraformReader {
     }
     // Groups have their own form: tag { key, value, propagate_at_launch }.
     for (const element tag : json_list(values, "tag")) {
-      if (std::string name = json_text(tag, "key"); !name.empty()) tags[std::move(name)] = json_text(tag, "value");
+      if (std::string name = json_text(tag, "key"); !name.empty())
+        tags[std::move(name)] = json_text(tag, "value");
     }
   }
 
   void add_image(const Block& block, const element& values) {
     const std::string id = json_text(values, "id");
-    if (block.type == "aws_ami" && !id.empty() && json_text(values, "platform") == "windows") windows_images_.insert(id);
+    if (block.type == "aws_ami" && !id.empty() && json_text(values, "platform") == "windows")
+      windows_images_.insert(id);
   }
 
-  /// What is looked up by address, interface or name besides; a plan's things do not exist yet, but for its groups.
+  /// What is looked up by address, interface or name besides; a plan's things do not exist yet, but
+  /// for its groups.
   void add_lookups(const Block& block, const element& values) {
     const std::size_t index = out_.resources.size() - 1;
     const Resource& resource = out_.resources[index];
     const std::string& type = block.type;
-    if (type == "aws_launch_template" || type == "aws_launch_configuration") return add_template(resource);
+    if (type == "aws_launch_template" || type == "aws_launch_configuration")
+      return add_template(resource);
     if (type == "aws_autoscaling_group") return add_group(resource, index);
     if (type == "aws_eks_node_group") return add_node_group(resource);
     if (type == "aws_ecs_service") return add_service(resource);
@@ -213,7 +226,8 @@ class TerraformReader {
     Template made{.address = resource.address,
                   .instance_type = get(resource.attributes, "instance_type"),
                   .image = get(resource.attributes, "image_id")};
-    for (const std::string& key : {resource.id, get(resource.attributes, "name"), without_indexes(resource.address)}) {
+    for (const std::string& key :
+         {resource.id, get(resource.attributes, "name"), without_indexes(resource.address)}) {
       if (!key.empty()) templates_[key] = made;
     }
   }
@@ -230,7 +244,8 @@ class TerraformReader {
   void add_group(const Resource& resource, std::size_t index) {
     const Attributes& attributes = resource.attributes;
     std::string name = get(attributes, "name");
-    if (name.empty() && planned_) name = resource.address;  // The provider makes the name up when it applies.
+    // The provider makes the name up when it applies.
+    if (name.empty() && planned_) name = resource.address;
     Group group = group_of(resource, std::move(name), "asg");
     group.minimum = whole(get(attributes, "min_size"));
     group.maximum = whole(get(attributes, "max_size"));
@@ -240,12 +255,14 @@ class TerraformReader {
     std::string key;
     for (const std::string& next :
          {get(attributes, "launch_template.0.id"), get(attributes, "launch_template.0.name"),
-          get(attributes, "launch_configuration"), get(attributes, mixed + "launch_template_specification.0.launch_template_id"),
+          get(attributes, "launch_configuration"),
+          get(attributes, mixed + "launch_template_specification.0.launch_template_id"),
           get(attributes, mixed + "launch_template_specification.0.launch_template_name"),
           configuration_.template_of(resource.address)}) {
       if (key.empty()) key = next;
     }
-    groups_.push_back({.group = std::move(group), .resource = index, .template_key = std::move(key)});
+    groups_.push_back(
+        {.group = std::move(group), .resource = index, .template_key = std::move(key)});
   }
   void add_node_group(const Resource& resource) {
     Group group = group_of(resource, get(resource.attributes, "node_group_name"), "eks_node_group");
@@ -262,17 +279,27 @@ class TerraformReader {
     if (!group.name.empty()) out_.groups.push_back(std::move(group));
   }
   void add_vpc(const Resource& resource, const element& values) {
-    Vpc vpc{.id = resource.id, .name = get(resource.tags, "Name"), .region = resource.region, .account = resource.account,
-            .cidrs = {}, .tags = resource.tags};
+    Vpc vpc{.id = resource.id,
+            .name = get(resource.tags, "Name"),
+            .region = resource.region,
+            .account = resource.account,
+            .cidrs = {},
+            .tags = resource.tags};
     for (const char* key : {"cidr_block", "ipv6_cidr_block"}) {
-      if (std::string cidr = json_text(values, key); parse_cidr(cidr)) vpc.cidrs.push_back(std::move(cidr));
+      if (std::string cidr = json_text(values, key); parse_cidr(cidr))
+        vpc.cidrs.push_back(std::move(cidr));
     }
     out_.vpcs.push_back(std::move(vpc));
   }
   void add_subnet(const Resource& resource) {
-    Subnet subnet{.id = resource.id, .vpc_id = get(resource.attributes, "vpc_id"), .name = get(resource.tags, "Name"),
-                  .cidr = get(resource.attributes, "cidr_block"), .az = get(resource.attributes, "availability_zone"),
-                  .region = resource.region, .account = resource.account, .tags = resource.tags};
+    Subnet subnet{.id = resource.id,
+                  .vpc_id = get(resource.attributes, "vpc_id"),
+                  .name = get(resource.tags, "Name"),
+                  .cidr = get(resource.attributes, "cidr_block"),
+                  .az = get(resource.attributes, "availability_zone"),
+                  .region = resource.region,
+                  .account = resource.account,
+                  .tags = resource.tags};
     if (!subnet.id.empty()) out_.subnets.push_back(std::move(subnet));
   }
   Interface interface_of(const Resource& resource, std::string id) const {
@@ -284,8 +311,10 @@ class TerraformReader {
     interface.account = resource.account;
     interface.region = resource.region;
     interface.tags = resource.tags;
-    if (std::string ip = get(resource.attributes, "private_ip"); parse_address(ip)) interface.private_addresses.push_back(ip);
-    if (std::string ip = get(resource.attributes, "public_ip"); parse_address(ip)) interface.public_addresses.push_back(ip);
+    if (std::string ip = get(resource.attributes, "private_ip"); parse_address(ip))
+      interface.private_addresses.push_back(ip);
+    if (std::string ip = get(resource.attributes, "public_ip"); parse_address(ip))
+      interface.public_addresses.push_back(ip);
     return interface;
   }
   void put(Interface interface) {
@@ -303,7 +332,8 @@ class TerraformReader {
     instance.tags = resource.tags;
     if (instance.id.empty()) return;
     images_of_instances_.emplace_back(out_.instances.size(), image_of(resource));
-    Interface interface = interface_of(resource, get(resource.attributes, "primary_network_interface_id"));
+    Interface interface =
+        interface_of(resource, get(resource.attributes, "primary_network_interface_id"));
     interface.instance_id = instance.id;
     interface.role = proto::ROLE_INSTANCE;
     out_.instances.push_back(std::move(instance));
@@ -314,13 +344,15 @@ class TerraformReader {
     interface.description = json_text(values, "description");
     for (const element ip : json_list(values, "private_ips")) {
       std::string text = json_scalar(ip).value_or("");
-      const bool fresh = std::find(interface.private_addresses.begin(), interface.private_addresses.end(), text) ==
-                         interface.private_addresses.end();
+      const bool fresh =
+          std::find(interface.private_addresses.begin(), interface.private_addresses.end(), text) ==
+          interface.private_addresses.end();
       if (fresh && parse_address(text)) interface.private_addresses.push_back(std::move(text));
     }
     interface.instance_id = get(resource.attributes, "attachment.0.instance");
-    interface.role = role_of_interface(json_text(values, "interface_type"), interface.description, false,
-                                       !interface.instance_id.empty(), interface.resource_id);
+    interface.role =
+        role_of_interface(json_text(values, "interface_type"), interface.description, false,
+                          !interface.instance_id.empty(), interface.resource_id);
     put(std::move(interface));
   }
   void add_nat_gateway(const Resource& resource) {
@@ -358,7 +390,8 @@ class TerraformReader {
 }  // namespace
 
 TerraformKind terraform_kind(const element& root) {
-  if (json_at(root, "planned_values") || json_at(root, "resource_changes")) return TerraformKind::kPlan;
+  if (json_at(root, "planned_values") || json_at(root, "resource_changes"))
+    return TerraformKind::kPlan;
   const bool versioned = json_at(root, "format_version") || json_at(root, "terraform_version");
   if (versioned && json_at(root, "values")) return TerraformKind::kState;
   if (json_at(root, "lineage") && json_at(root, "serial")) return TerraformKind::kRawState;
@@ -366,7 +399,8 @@ TerraformKind terraform_kind(const element& root) {
   return json_at(root, "format_version") ? TerraformKind::kState : TerraformKind::kNone;
 }
 
-void read_terraform(const element& root, TerraformKind kind, InventoryEntries& out, InventoryWarnings& warnings) {
+void read_terraform(const element& root, TerraformKind kind, InventoryEntries& out,
+                    InventoryWarnings& warnings) {
   const std::size_t before = out.resources.size();
   TerraformReader reader(root, kind == TerraformKind::kPlan, out, warnings);
   if (kind == TerraformKind::kRawState) {

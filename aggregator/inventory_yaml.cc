@@ -5,13 +5,15 @@
 namespace fleetmeter::aggregator {
 namespace {
 
-constexpr int kDepthMax = 64;  // An inventory has four levels; a file with more is an attack or a mistake.
+// An inventory has four levels; a file with more is an attack or a mistake.
+constexpr int kDepthMax = 64;
 
 Result<DocumentNode> convert(const YAML::Node& node, int depth) {
   DocumentNode out;
   out.line = node.Mark().line + 1;
   if (depth > kDepthMax) {
-    return Error{ErrorCode::kInvalidArgument, "line " + std::to_string(out.line) + ": nested too deeply"};
+    return Error{ErrorCode::kInvalidArgument,
+                 "line " + std::to_string(out.line) + ": nested too deeply"};
   }
   if (node.IsScalar()) {
     out.kind = DocumentNode::Kind::kScalar;
@@ -29,7 +31,9 @@ Result<DocumentNode> convert(const YAML::Node& node, int depth) {
       auto converted = convert(entry.second, depth + 1);
       if (!converted) return converted;
       if (!entry.first.IsScalar()) {
-        return Error{ErrorCode::kInvalidArgument, "line " + std::to_string(entry.first.Mark().line + 1) + ": a key must be text"};
+        return Error{
+            ErrorCode::kInvalidArgument,
+            "line " + std::to_string(entry.first.Mark().line + 1) + ": a key must be text"};
       }
       out.entries.emplace_back(entry.first.Scalar(), *std::move(converted));
     }
@@ -43,7 +47,8 @@ Result<DocumentNode> parse_yaml_document(const std::string& text) {
   try {
     return convert(YAML::Load(text), 0);
   } catch (const YAML::Exception& failure) {
-    const std::string place = failure.mark.is_null() ? "" : "line " + std::to_string(failure.mark.line + 1) + ": ";
+    const std::string place =
+        failure.mark.is_null() ? "" : "line " + std::to_string(failure.mark.line + 1) + ": ";
     return Error{ErrorCode::kInvalidArgument, place + failure.msg};
   }
 }

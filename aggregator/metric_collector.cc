@@ -30,9 +30,11 @@ proto::Series identity_of(const parsers::MetricBatch& batch, const parsers::Metr
 
 }  // namespace
 
-void MetricCollector::write_key(const parsers::MetricBatch& batch, const parsers::MetricRecord& record) {
+void MetricCollector::write_key(const parsers::MetricBatch& batch,
+                                const parsers::MetricRecord& record) {
   key_.clear();
-  for (const std::string_view text : {record.account, record.region, record.metric_namespace, record.name, record.unit}) {
+  for (const std::string_view text :
+       {record.account, record.region, record.metric_namespace, record.name, record.unit}) {
     append_text(key_, text);
   }
   for (const parsers::Dimension& dimension : batch.dimensions_of(record)) {
@@ -47,12 +49,15 @@ std::uint32_t MetricCollector::environment_of(const proto::Series& identity, std
   facts.region = identity.region();
   facts.at_s = at_s;
   for (int i = 0; i < identity.dimension_names_size(); ++i) {
-    if (identity.dimension_names(i) == "InstanceId") facts.instance_id = identity.dimension_values(i);
-    if (identity.dimension_names(i) == "AutoScalingGroupName") facts.group = identity.dimension_values(i);
+    if (identity.dimension_names(i) == "InstanceId")
+      facts.instance_id = identity.dimension_values(i);
+    if (identity.dimension_names(i) == "AutoScalingGroupName")
+      facts.group = identity.dimension_values(i);
     if (identity.dimension_names(i) == "SubnetId") facts.subnet_id = identity.dimension_values(i);
     if (identity.dimension_names(i) == "VpcId") facts.vpc_id = identity.dimension_values(i);
   }
-  if (const Instance* instance = attribution_.inventory().instance(facts.instance_id, at_s); instance != nullptr) {
+  if (const Instance* instance = attribution_.inventory().instance(facts.instance_id, at_s);
+      instance != nullptr) {
     if (facts.group.empty()) facts.group = instance->group;
     if (facts.subnet_id.empty()) facts.subnet_id = instance->subnet_id;
     if (facts.vpc_id.empty()) facts.vpc_id = instance->vpc_id;
@@ -60,7 +65,8 @@ std::uint32_t MetricCollector::environment_of(const proto::Series& identity, std
   return attribution_.environment_index(attribution_.environment_of(facts));
 }
 
-MetricCollector::Taken MetricCollector::add(const parsers::MetricBatch& batch, const parsers::MetricRecord& record,
+MetricCollector::Taken MetricCollector::add(const parsers::MetricBatch& batch,
+                                            const parsers::MetricRecord& record,
                                             std::int64_t start_s) {
   write_key(batch, record);
   const std::uint32_t epoch = attribution_.epoch(start_s);
@@ -126,7 +132,8 @@ void MetricCollector::take(std::uint32_t environment, proto::AggregateBatch& bat
       extended.set_value(value);
     }
   }
-  // An environment may have changed with the epoch, so the same series can stand in two batches of one commit.
+  // An environment may have changed with the epoch, so the same series can stand in two batches of
+  // one commit.
   for (const std::uint32_t series : used) series_[series].in_batch = 0;
   rows_[environment].clear();
 }

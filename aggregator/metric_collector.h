@@ -11,8 +11,9 @@
 
 namespace fleetmeter::aggregator {
 
-/// The metric half of the partial aggregates: series of a commit by identity, datapoints as they came. What the table
-/// makes of two values of one key is decided where all of them meet, so a commit may be cut anywhere.
+/// The metric half of the partial aggregates: series of a commit by identity, datapoints as they
+/// came. What the table makes of two values of one key is decided where all of them meet, so a
+/// commit may be cut anywhere.
 class MetricCollector {
  public:
   MetricCollector(Attribution& attribution, std::uint32_t series_max)
@@ -23,7 +24,8 @@ class MetricCollector {
     bool ok = false;  ///< False: a new series beyond series_max; the datapoint is not kept.
     std::uint32_t environment = 0;
   };
-  Taken add(const parsers::MetricBatch& batch, const parsers::MetricRecord& record, std::int64_t start_s);
+  Taken add(const parsers::MetricBatch& batch, const parsers::MetricRecord& record,
+            std::int64_t start_s);
 
   /// Moves the datapoints of an environment into its batch.
   void take(std::uint32_t environment, proto::AggregateBatch& batch);
@@ -44,8 +46,8 @@ class MetricCollector {
     proto::Series identity;
     std::uint32_t environment = 0;
     std::uint32_t epoch = 0;
-    std::uint32_t in_batch = 0;      ///< Index + 1 within the batch being taken.
-    std::uint64_t commit = 0;        ///< Last commit that carried it.
+    std::uint32_t in_batch = 0;  ///< Index + 1 within the batch being taken.
+    std::uint64_t commit = 0;    ///< Last commit that carried it.
   };
   std::uint32_t environment_of(const proto::Series& identity, std::int64_t at_s);
   void write_key(const parsers::MetricBatch& batch, const parsers::MetricRecord& record);

@@ -6,14 +6,17 @@
 
 namespace fleetmeter::aggregator {
 
-/// How a family of CloudWatch metrics is published, used until the configuration or the data says otherwise.
+/// How a family of CloudWatch metrics is published, used until the configuration or the data says
+/// otherwise.
 struct MetricFamily {
   std::uint32_t own_period_s = 60;
-  std::uint32_t publication_delay_s = 180;  ///< From a slot's end until its datapoint can be expected.
+  /// From a slot's end until its datapoint can be expected.
+  std::uint32_t publication_delay_s = 180;
 };
 
-/// Family of a series by namespace, metric and, for DynamoDB, dimensions. Periods: the metric tables of each service's
-/// guide. Delays: what a consumer of metric streams sees in production (docs/formats.md, "Publication delay").
+/// Family of a series by namespace, metric and, for DynamoDB, dimensions. Periods: the metric
+/// tables of each service's guide. Delays: what a consumer of metric streams sees in production
+/// (docs/formats.md, "Publication delay").
 [[nodiscard]] MetricFamily family_of(const SeriesKey& key);
 
 }  // namespace fleetmeter::aggregator

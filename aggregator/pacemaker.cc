@@ -9,16 +9,19 @@ namespace {
 
 constexpr std::int64_t kGrid = 10;
 constexpr std::int64_t kMinute = 60;
-constexpr std::int64_t kFresh = 60;             ///< A caught-up source says so again within this, or it is behind.
+/// A caught-up source says so again within this, or it is behind.
+constexpr std::int64_t kFresh = 60;
 constexpr std::int64_t kStalledAfter = 15 * 60;
 constexpr std::int64_t kCaughtUpWithin = 5 * 60;
 constexpr std::int64_t kGivenUpAfter = 24 * 3600;
-/// Bounded input ends its ticks this long after the last event: longer than the publication delay of common metrics.
+/// Bounded input ends its ticks this long after the last event: longer than the publication delay
+/// of common metrics.
 constexpr std::int64_t kBoundedTail = 20 * 60;
-/// Where bounded input spans so many minutes (one stray record of 1970 does), ticks are further apart: states do not
-/// depend on where ticks fall, only on what lies between them.
+/// Where bounded input spans so many minutes (one stray record of 1970 does), ticks are further
+/// apart: states do not depend on where ticks fall, only on what lies between them.
 constexpr std::int64_t kBoundedTicksMax = 200'000;
-/// The log keeps 14 days: what is older than that can not be decided any more, so its ticks are not made up for.
+/// The log keeps 14 days: what is older than that can not be decided any more, so its ticks are not
+/// made up for.
 constexpr std::int64_t kMissedTicksMax = 14 * 24 * 3600;
 
 std::int64_t floor_to(std::int64_t time_s, std::int64_t step_s) {
@@ -41,14 +44,17 @@ struct Source {
 struct Pacemaker::State {
   std::map<std::string, Source> sources;
   GridTime last_tick_s = kBeforeAll;
-  std::int64_t watching_since_s = 0;  ///< Wall time of the first `due`: a downtime of ours is no stall of a source.
+  /// Wall time of the first `due`: a downtime of ours is no stall of a source.
+  std::int64_t watching_since_s = 0;
   bool input_ended = false;
   std::int64_t input_min_s = 0, input_max_s = 0;
 
   [[nodiscard]] bool bounded() const {
     return std::ranges::all_of(sources, [](const auto& entry) { return entry.second.bounded; });
   }
-  [[nodiscard]] GridTime bounded_end() const { return floor_to(input_max_s + kBoundedTail + kMinute - 1, kMinute); }
+  [[nodiscard]] GridTime bounded_end() const {
+    return floor_to(input_max_s + kBoundedTail + kMinute - 1, kMinute);
+  }
   void apply(const proto::SourceProgress& progress, std::int64_t append_s);
   void apply(const proto::SourceStall& stall, std::int64_t append_s);
   void note_stalls(std::int64_t now_s, std::vector<proto::LogRecord>& out);
@@ -65,7 +71,8 @@ void Pacemaker::apply(const proto::LogRecord& record) {
   const std::int64_t append_s = record.append_time_ms() / 1000;
   switch (record.body_case()) {
     case proto::LogRecord::kProgress:
-      for (const proto::SourceProgress& one : record.progress().sources()) state_->apply(one, append_s);
+      for (const proto::SourceProgress& one : record.progress().sources())
+        state_->apply(one, append_s);
       break;
     case proto::LogRecord::kSourceStall:
       state_->apply(record.source_stall(), append_s);
@@ -131,7 +138,8 @@ void Pacemaker::State::note_stalls(std::int64_t now_s, std::vector<proto::LogRec
 GridTime Pacemaker::State::limit(std::int64_t now_s) const {
   GridTime least = now_s;
   for (const auto& [name, source] : sources) {
-    if (source.stalled || source.given_up) continue;  // Held back alone: its own slots stay pending.
+    // Held back alone: its own slots stay pending.
+    if (source.stalled || source.given_up) continue;
     const bool live = source.caught_up && now_s - source.read_to_s <= kFresh;
     if (!live) least = std::min(least, source.read_to_s);
   }
@@ -148,16 +156,19 @@ void Pacemaker::State::bounded_ticks(std::size_t records_max, std::vector<proto:
   const GridTime first = floor_to(input_min_s, kMinute);
   const GridTime end = bounded_end();
   const GridTime step = kMinute * (1 + (end - first) / (kMinute * kBoundedTicksMax));
-  GridTime next = last_tick_s == kBeforeAll ? first : std::max(first, floor_to(last_tick_s, kMinute) + step);
+  GridTime next =
+      last_tick_s == kBeforeAll ? first : std::max(first, floor_to(last_tick_s, kMinute) + step);
   while (last_tick_s < end && out.size() < records_max) {
     tick(std::min(next, end), out);
     next += step;
   }
 }
 
-void Pacemaker::State::live_ticks(std::int64_t now_s, std::size_t records_max, std::vector<proto::LogRecord>& out) {
+void Pacemaker::State::live_ticks(std::int64_t now_s, std::size_t records_max,
+                                  std::vector<proto::LogRecord>& out) {
   const GridTime until = limit(now_s);
-  if (until <= 0) return;  // A source that has read nothing yet and is not caught up: no time to tell.
+  // A source that has read nothing yet and is not caught up: no time to tell.
+  if (until <= 0) return;
   if (last_tick_s == kBeforeAll) {
     if (out.size() < records_max) tick(until, out);
     return;
@@ -185,7 +196,8 @@ bool Pacemaker::finished() const noexcept {
 std::vector<Pacemaker::Lag> Pacemaker::lags() const {
   std::vector<Lag> lags;
   for (const auto& [name, source] : state_->sources) {
-    if (!source.caught_up) lags.push_back({name, source.read_to_s, source.caught_up, source.stalled});
+    if (!source.caught_up)
+      lags.push_back({name, source.read_to_s, source.caught_up, source.stalled});
   }
   return lags;
 }

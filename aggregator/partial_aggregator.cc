@@ -39,9 +39,11 @@ class Column {
 
 struct Columns {
   explicit Columns(const FlowColumns& f)
-      : texts{text(f, FlowField::kInterfaceId), text(f, FlowField::kResourceId), text(f, FlowField::kAccountId),
-              text(f, FlowField::kVpcId),       text(f, FlowField::kSubnetId),   text(f, FlowField::kInstanceId),
-              text(f, FlowField::kRegion),      text(f, FlowField::kAzId),       text(f, FlowField::kInterfaceType)},
+      : texts{text(f, FlowField::kInterfaceId),  text(f, FlowField::kResourceId),
+              text(f, FlowField::kAccountId),    text(f, FlowField::kVpcId),
+              text(f, FlowField::kSubnetId),     text(f, FlowField::kInstanceId),
+              text(f, FlowField::kRegion),       text(f, FlowField::kAzId),
+              text(f, FlowField::kInterfaceType)},
         source_service(text(f, FlowField::kPktSrcAwsService)),
         destination_service(text(f, FlowField::kPktDstAwsService)),
         source(address(f, FlowField::kSrcaddr)),
@@ -54,9 +56,15 @@ struct Columns {
         end(number(f, FlowField::kEnd)),
         traffic_path(number(f, FlowField::kTrafficPath)) {}
 
-  static Column<std::string_view> text(const FlowColumns& f, FlowField field) { return {f.texts(field), f, field}; }
-  static Column<std::uint64_t> number(const FlowColumns& f, FlowField field) { return {f.numbers(field), f, field}; }
-  static Column<IpAddress> address(const FlowColumns& f, FlowField field) { return {f.addresses(field), f, field}; }
+  static Column<std::string_view> text(const FlowColumns& f, FlowField field) {
+    return {f.texts(field), f, field};
+  }
+  static Column<std::uint64_t> number(const FlowColumns& f, FlowField field) {
+    return {f.numbers(field), f, field};
+  }
+  static Column<IpAddress> address(const FlowColumns& f, FlowField field) {
+    return {f.addresses(field), f, field};
+  }
 
   Column<std::string_view> texts[CaptureTexts::kCount];
   Column<std::string_view> source_service, destination_service;
@@ -68,11 +76,13 @@ struct Columns {
 class Volumes {
  public:
   proto::Volume& at(std::uint32_t environment, std::uint32_t hour) {
-    if (last_ < rows_.size() && rows_[last_].environment == environment && rows_[last_].volume.hour() == hour) {
+    if (last_ < rows_.size() && rows_[last_].environment == environment &&
+        rows_[last_].volume.hour() == hour) {
       return rows_[last_].volume;
     }
     for (last_ = 0; last_ < rows_.size(); ++last_) {
-      if (rows_[last_].environment == environment && rows_[last_].volume.hour() == hour) return rows_[last_].volume;
+      if (rows_[last_].environment == environment && rows_[last_].volume.hour() == hour)
+        return rows_[last_].volume;
     }
     rows_.push_back({environment, {}});
     rows_.back().volume.set_hour(hour);
@@ -98,18 +108,24 @@ std::uint32_t hour_of(std::int64_t at_s) { return static_cast<std::uint32_t>(at_
 
 proto::FlowStatus status_of(parsers::LogStatus status) {
   switch (status) {
-    case parsers::LogStatus::kOk: return proto::FLOW_OK;
-    case parsers::LogStatus::kNoData: return proto::FLOW_NODATA;
-    case parsers::LogStatus::kSkipData: return proto::FLOW_SKIPDATA;
+    case parsers::LogStatus::kOk:
+      return proto::FLOW_OK;
+    case parsers::LogStatus::kNoData:
+      return proto::FLOW_NODATA;
+    case parsers::LogStatus::kSkipData:
+      return proto::FLOW_SKIPDATA;
   }
   return proto::FLOW_OK;
 }
 
 proto::FlowAction action_of(parsers::Action action) {
   switch (action) {
-    case parsers::Action::kNone: return proto::ACTION_NONE;
-    case parsers::Action::kAccept: return proto::ACTION_ACCEPT;
-    case parsers::Action::kReject: return proto::ACTION_REJECT;
+    case parsers::Action::kNone:
+      return proto::ACTION_NONE;
+    case parsers::Action::kAccept:
+      return proto::ACTION_ACCEPT;
+    case parsers::Action::kReject:
+      return proto::ACTION_REJECT;
   }
   return proto::ACTION_NONE;
 }
@@ -119,17 +135,21 @@ proto::FlowAction action_of(parsers::Action action) {
 struct PartialAggregator::State {
   State(std::shared_ptr<const Inventory> inventory, PartialAggregatorOptions given)
       : options(std::move(given)),
-        attribution(std::move(inventory), options.environment, options.account, options.region, strings),
+        attribution(std::move(inventory), options.environment, options.account, options.region,
+                    strings),
         sums(options.keys_max),
         metrics(attribution, options.series_max) {}
 
   void add_flow(const FlowColumns& flows, const Columns& columns, std::uint32_t record);
-  void fill_addresses(const Columns& columns, std::uint32_t record, std::int64_t start_s, std::uint32_t epoch,
-                      const CaptureFacts& capture, RecordFacts& facts);
-  [[nodiscard]] bool is_future(std::int64_t at_s) const { return now_s > 0 && at_s > now_s + options.future_after_s; }
+  void fill_addresses(const Columns& columns, std::uint32_t record, std::int64_t start_s,
+                      std::uint32_t epoch, const CaptureFacts& capture, RecordFacts& facts);
+  [[nodiscard]] bool is_future(std::int64_t at_s) const {
+    return now_s > 0 && at_s > now_s + options.future_after_s;
+  }
   void note_time(std::uint32_t environment, std::int64_t at_s) {
     event_time_max_s = std::max(event_time_max_s, at_s);
-    if (environment >= environment_time_max_s.size()) environment_time_max_s.resize(environment + 1);
+    if (environment >= environment_time_max_s.size())
+      environment_time_max_s.resize(environment + 1);
     environment_time_max_s[environment] = std::max(environment_time_max_s[environment], at_s);
   }
   void drop(const char* reason) {
@@ -145,7 +165,8 @@ struct PartialAggregator::State {
   MetricCollector metrics;
   Volumes volumes;
   std::vector<std::int64_t> environment_time_max_s;  ///< 0 = met nothing since the last take.
-  std::vector<std::uint32_t> batch_index;            ///< Of a pool id in the batch being taken; 0 = not in it.
+  /// Of a pool id in the batch being taken; 0 = not in it.
+  std::vector<std::uint32_t> batch_index;
   std::uint32_t other = 0;  ///< Owner and peer of keys beyond the limit.
   std::int64_t now_s = 0;
   std::uint64_t records = 0;
@@ -154,7 +175,8 @@ struct PartialAggregator::State {
   std::map<std::string, std::uint64_t> dropped_since_take;
 };
 
-PartialAggregator::PartialAggregator(std::shared_ptr<const Inventory> inventory, PartialAggregatorOptions options)
+PartialAggregator::PartialAggregator(std::shared_ptr<const Inventory> inventory,
+                                     PartialAggregatorOptions options)
     : state_(std::make_unique<State>(std::move(inventory), std::move(options))) {}
 PartialAggregator::~PartialAggregator() = default;
 
@@ -165,8 +187,9 @@ void PartialAggregator::set_inventory(std::shared_ptr<const Inventory> inventory
   state_->metrics.inventory_changed();
 }
 
-void PartialAggregator::State::fill_addresses(const Columns& columns, std::uint32_t record, std::int64_t start_s,
-                                              std::uint32_t epoch, const CaptureFacts& capture, RecordFacts& facts) {
+void PartialAggregator::State::fill_addresses(const Columns& columns, std::uint32_t record,
+                                              std::int64_t start_s, std::uint32_t epoch,
+                                              const CaptureFacts& capture, RecordFacts& facts) {
   const auto look_up = [&](const Column<IpAddress>& column) -> const AddressFacts* {
     return column.present(record) ? &attribution.address(column[record], start_s, epoch) : nullptr;
   };
@@ -183,7 +206,8 @@ void PartialAggregator::State::fill_addresses(const Columns& columns, std::uint3
     facts.source_translated = columns.source[record] != columns.packet_source[record];
   }
   if (facts.destination != nullptr && facts.packet_destination != nullptr) {
-    facts.destination_translated = columns.destination[record] != columns.packet_destination[record];
+    facts.destination_translated =
+        columns.destination[record] != columns.packet_destination[record];
   }
   if (columns.source_service.present(record)) {
     facts.source_service = strings.intern(columns.source_service[record]);
@@ -193,10 +217,12 @@ void PartialAggregator::State::fill_addresses(const Columns& columns, std::uint3
   }
 }
 
-void PartialAggregator::State::add_flow(const FlowColumns& flows, const Columns& columns, std::uint32_t record) {
+void PartialAggregator::State::add_flow(const FlowColumns& flows, const Columns& columns,
+                                        std::uint32_t record) {
   const parsers::LogStatus status = flows.status[record];
   const bool counted = status == parsers::LogStatus::kOk;
-  if (!columns.start.present(record) || (counted && !columns.bytes.present(record))) return drop("unwindowed");
+  if (!columns.start.present(record) || (counted && !columns.bytes.present(record)))
+    return drop("unwindowed");
   const auto start_s = static_cast<std::int64_t>(columns.start[record]);
   if (start_s / 60 > 0xffffffff || is_future(start_s)) return drop("future");
 
@@ -233,7 +259,8 @@ void PartialAggregator::State::add_flow(const FlowColumns& flows, const Columns&
               .unused = 0};
   const std::uint64_t end = columns.end.value_or(record, columns.start[record]);
   const bool is_long = end > columns.start[record] + kLongRecordSeconds;
-  FlowSum sum{columns.bytes.value_or(record, 0), columns.packets.value_or(record, 0), 1, is_long ? 1u : 0u};
+  FlowSum sum{columns.bytes.value_or(record, 0), columns.packets.value_or(record, 0), 1,
+              is_long ? 1u : 0u};
 
   ++records;
   note_time(capture.environment, start_s);
@@ -241,7 +268,8 @@ void PartialAggregator::State::add_flow(const FlowColumns& flows, const Columns&
   volume.set_flow_log_bytes(volume.flow_log_bytes() + flows.line_bytes[record]);
   volume.set_flow_log_records(volume.flow_log_records() + 1);
 
-  const auto end_s = static_cast<std::int64_t>(std::min<std::uint64_t>(end, std::uint64_t{1} << 62));
+  const auto end_s =
+      static_cast<std::int64_t>(std::min<std::uint64_t>(end, std::uint64_t{1} << 62));
   if (!crosses_month(start_s, end_s)) {
     if (!sums.add(key, sum, other)) drop("keys_over_limit");
     return;
@@ -260,7 +288,8 @@ void PartialAggregator::on_flows(const FlowColumns& flows) {
   const Columns columns(flows);
   state_->attribution.shrink();
   state_->other = state_->strings.intern("other");
-  for (std::uint32_t record = 0; record < flows.size; ++record) state_->add_flow(flows, columns, record);
+  for (std::uint32_t record = 0; record < flows.size; ++record)
+    state_->add_flow(flows, columns, record);
 }
 
 void PartialAggregator::on_metrics(const parsers::MetricBatch& metrics) {
@@ -311,7 +340,8 @@ std::vector<proto::AggregateBatch> PartialAggregator::take() {
   }
   // Drops belong to no environment; they are for show and ride with the first batch that goes.
   if (!batches.empty()) {
-    for (const auto& [reason, count] : state.dropped_since_take) (*batches[0].mutable_dropped())[reason] = count;
+    for (const auto& [reason, count] : state.dropped_since_take)
+      (*batches[0].mutable_dropped())[reason] = count;
     state.dropped_since_take.clear();
   }
   state.sums.clear();
@@ -328,18 +358,37 @@ std::vector<proto::AggregateBatch> PartialAggregator::take() {
 
 bool PartialAggregator::empty() const noexcept { return state_->records == 0; }
 std::uint64_t PartialAggregator::records() const noexcept { return state_->records; }
-std::int64_t PartialAggregator::event_time_max_s() const noexcept { return state_->event_time_max_s; }
-const std::map<std::string, std::uint64_t>& PartialAggregator::dropped() const noexcept { return state_->dropped; }
+std::int64_t PartialAggregator::event_time_max_s() const noexcept {
+  return state_->event_time_max_s;
+}
+const std::map<std::string, std::uint64_t>& PartialAggregator::dropped() const noexcept {
+  return state_->dropped;
+}
 
 parsers::FieldSet PartialAggregator::fields_needed() {
-  return {FlowField::kInterfaceId,       FlowField::kResourceId,       FlowField::kAccountId,
-          FlowField::kVpcId,             FlowField::kSubnetId,         FlowField::kInstanceId,
-          FlowField::kRegion,            FlowField::kAzId,             FlowField::kInterfaceType,
-          FlowField::kPktSrcAwsService,  FlowField::kPktDstAwsService, FlowField::kSrcaddr,
-          FlowField::kDstaddr,           FlowField::kPktSrcaddr,       FlowField::kPktDstaddr,
-          FlowField::kPackets,           FlowField::kBytes,            FlowField::kStart,
-          FlowField::kEnd,               FlowField::kTrafficPath,      FlowField::kAction,
-          FlowField::kLogStatus,         FlowField::kFlowDirection};
+  return {FlowField::kInterfaceId,
+          FlowField::kResourceId,
+          FlowField::kAccountId,
+          FlowField::kVpcId,
+          FlowField::kSubnetId,
+          FlowField::kInstanceId,
+          FlowField::kRegion,
+          FlowField::kAzId,
+          FlowField::kInterfaceType,
+          FlowField::kPktSrcAwsService,
+          FlowField::kPktDstAwsService,
+          FlowField::kSrcaddr,
+          FlowField::kDstaddr,
+          FlowField::kPktSrcaddr,
+          FlowField::kPktDstaddr,
+          FlowField::kPackets,
+          FlowField::kBytes,
+          FlowField::kStart,
+          FlowField::kEnd,
+          FlowField::kTrafficPath,
+          FlowField::kAction,
+          FlowField::kLogStatus,
+          FlowField::kFlowDirection};
 }
 
 }  // namespace fleetmeter::aggregator

@@ -8,7 +8,9 @@ namespace fleetmeter::aggregator {
 namespace {
 
 AddressRange range_of_v4(std::uint32_t a) noexcept {
-  const auto in = [a](std::uint32_t network, int bits) { return (a >> (32 - bits)) == (network >> (32 - bits)); };
+  const auto in = [a](std::uint32_t network, int bits) {
+    return (a >> (32 - bits)) == (network >> (32 - bits));
+  };
   if (in(0x0a000000, 8) || in(0xac100000, 12) || in(0xc0a80000, 16)) return AddressRange::kPrivate;
   if (in(0x64400000, 10)) return AddressRange::kPrivate;  // 100.64.0.0/10: pods of EKS, transit.
   if (in(0xa9fe0000, 16)) return AddressRange::kLinkLocal;
@@ -39,11 +41,16 @@ AddressRange range_of(const parsers::IpAddress& address) noexcept {
 
 std::string range_name(const parsers::IpAddress& address) {
   switch (range_of(address)) {
-    case AddressRange::kPublic: return "internet";
-    case AddressRange::kLinkLocal: return "link-local";
-    case AddressRange::kMulticast: return "multicast";
-    case AddressRange::kLoopback: return "loopback";
-    case AddressRange::kPrivate: break;
+    case AddressRange::kPublic:
+      return "internet";
+    case AddressRange::kLinkLocal:
+      return "link-local";
+    case AddressRange::kMulticast:
+      return "multicast";
+    case AddressRange::kLoopback:
+      return "loopback";
+    case AddressRange::kPrivate:
+      break;
   }
   if (address.is_v4()) return address_text({0, address.low & ~std::uint64_t{0xffff}}) + "/16";
   return address_text({address.high & ~std::uint64_t{0xffffffff}, 0}) + "/32";

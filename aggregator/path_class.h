@@ -10,16 +10,19 @@ namespace fleetmeter::aggregator {
 /// What an address says by itself. Only kPublic leaves the private networks.
 enum class AddressRange : std::uint8_t { kPublic, kPrivate, kLinkLocal, kMulticast, kLoopback };
 
-/// Rules: RFC 1918, RFC 6598, RFC 4193 (private), RFC 3927 and RFC 4291 (link-local, multicast, loopback).
+/// Rules: RFC 1918, RFC 6598, RFC 4193 (private), RFC 3927 and RFC 4291 (link-local, multicast,
+/// loopback).
 [[nodiscard]] AddressRange range_of(const parsers::IpAddress& address) noexcept;
 
-/// Name of the range for reports, few enough to group by: "internet", "10.5.0.0/16", "fd12:3456::/32", "link-local", ...
+/// Name of the range for reports, few enough to group by: "internet", "10.5.0.0/16",
+/// "fd12:3456::/32", "link-local", ...
 [[nodiscard]] std::string range_name(const parsers::IpAddress& address);
 
 /// Canonical text: dotted IPv4, RFC 5952 IPv6.
 [[nodiscard]] std::string address_text(const parsers::IpAddress& address);
 
-/// One end of a record, as far as the inventory knows it. `az` is any id of the zone, equal for equal zones; 0 = unknown.
+/// One end of a record, as far as the inventory knows it. `az` is any id of the zone, equal for
+/// equal zones; 0 = unknown.
 struct PathEnd {
   bool present = false;
   bool is_private = false;
@@ -28,6 +31,7 @@ struct PathEnd {
 };
 
 /// Where the two addresses of a record lie; says nothing of what the bytes pay.
-[[nodiscard]] proto::PathClass classify_path(const PathEnd& source, const PathEnd& destination) noexcept;
+[[nodiscard]] proto::PathClass classify_path(const PathEnd& source,
+                                             const PathEnd& destination) noexcept;
 
 }  // namespace fleetmeter::aggregator

@@ -23,10 +23,11 @@ bool wins(const Datapoint& challenger, const Datapoint& holder) {
   const auto a = rank(challenger);
   const auto b = rank(holder);
   if (a != b) return a > b;
-  return std::ranges::lexicographical_compare(
-      holder.extended, challenger.extended, [](const auto& x, const auto& y) {
-        return std::tuple(x.first, ordered_bits(x.second)) < std::tuple(y.first, ordered_bits(y.second));
-      });
+  return std::ranges::lexicographical_compare(holder.extended, challenger.extended,
+                                              [](const auto& x, const auto& y) {
+                                                return std::tuple(x.first, ordered_bits(x.second)) <
+                                                       std::tuple(y.first, ordered_bits(y.second));
+                                              });
 }
 
 }  // namespace
@@ -74,14 +75,17 @@ void SeriesPoints::put_extra(const Datapoint& datapoint) {
 }
 
 bool SeriesPoints::upsert(const Datapoint& datapoint) {
-  const Point point{datapoint.start_s, datapoint.sample_count, datapoint.sum, datapoint.minimum, datapoint.maximum};
+  const Point point{datapoint.start_s, datapoint.sample_count, datapoint.sum, datapoint.minimum,
+                    datapoint.maximum};
   const std::size_t index = lower_bound(datapoint.start_s);
   if (index < points_.size() && points_[index].start_s == datapoint.start_s) {
     if (!wins(datapoint, get(index))) return false;
     points_[index] = point;
   } else {
-    // Grow by a quarter: with a million datapoints of backlog, doubling would hold as much again for nothing.
-    if (points_.size() == points_.capacity()) points_.reserve(points_.size() + points_.size() / 4 + 4);
+    // Grow by a quarter: with a million datapoints of backlog, doubling would hold as much again
+    // for nothing.
+    if (points_.size() == points_.capacity())
+      points_.reserve(points_.size() + points_.size() / 4 + 4);
     points_.insert(points_.begin() + static_cast<std::ptrdiff_t>(index), point);
   }
   put_extra(datapoint);
@@ -89,7 +93,8 @@ bool SeriesPoints::upsert(const Datapoint& datapoint) {
 }
 
 void SeriesPoints::drop_before(GridTime start_s) {
-  points_.erase(points_.begin(), points_.begin() + static_cast<std::ptrdiff_t>(lower_bound(start_s)));
+  points_.erase(points_.begin(),
+                points_.begin() + static_cast<std::ptrdiff_t>(lower_bound(start_s)));
   if (extras_) extras_->erase(extras_->begin(), extras_->lower_bound(start_s));
 }
 
@@ -151,7 +156,8 @@ void PeriodLearner::add(GridTime start_s) {
   std::array<GridTime, kStarts + 1> starts;  // Newest first.
   std::size_t count = 1;
   starts[0] = newest_s_;
-  for (std::size_t i = 0; i < spacings_; ++i, ++count) starts[count] = starts[count - 1] - spacing_s_[i];
+  for (std::size_t i = 0; i < spacings_; ++i, ++count)
+    starts[count] = starts[count - 1] - spacing_s_[i];
   const auto begin = starts.begin();
   const auto end = begin + static_cast<std::ptrdiff_t>(count);
   const auto at = std::find_if(begin, end, [&](GridTime t) { return t <= start_s; });
@@ -175,7 +181,8 @@ void PeriodLearner::learn() {
   std::uint32_t least = std::numeric_limits<std::uint32_t>::max();
   for (std::size_t i = 0; i < spacings_; ++i) {
     least = std::min(least, spacing_s_[i]);
-    const bool run = i + 2 < spacings_ && spacing_s_[i] == spacing_s_[i + 1] && spacing_s_[i] == spacing_s_[i + 2];
+    const bool run = i + 2 < spacings_ && spacing_s_[i] == spacing_s_[i + 1] &&
+                     spacing_s_[i] == spacing_s_[i + 2];
     if (!run) continue;
     learned_s_ = spacing_s_[i] <= least ? spacing_s_[i] : 0;
     return;

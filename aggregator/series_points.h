@@ -11,9 +11,9 @@
 
 namespace fleetmeter::aggregator {
 
-/// Datapoints of one series sorted by start, 40 bytes each; the rare extras (percentiles, lower bounds) stand aside.
-/// Of two values of one start the larger SampleCount wins, ties by a fixed order of the content: a maximum, so the
-/// order of arrival never matters.
+/// Datapoints of one series sorted by start, 40 bytes each; the rare extras (percentiles, lower
+/// bounds) stand aside. Of two values of one start the larger SampleCount wins, ties by a fixed
+/// order of the content: a maximum, so the order of arrival never matters.
 class SeriesPoints {
  public:
   [[nodiscard]] std::size_t size() const noexcept { return points_.size(); }
@@ -47,16 +47,18 @@ class SeriesPoints {
   std::unique_ptr<std::map<GridTime, Extra>> extras_;
 };
 
-/// Adds `other` to `sum`: counts and sums add up, extremes widen; lower bounds stay lower bounds. Extended statistics
-/// cannot be combined and are dropped.
+/// Adds `other` to `sum`: counts and sums add up, extremes widen; lower bounds stay lower bounds.
+/// Extended statistics cannot be combined and are dropped.
 void combine_into(Datapoint& sum, const Datapoint& other);
 
-/// Learns the period of a series whose datapoints do not carry one, from the spacings of its newest starts: three equal
-/// spacings are the period, until a smaller spacing contradicts them. Looks at the sorted starts, not at their arrival.
+/// Learns the period of a series whose datapoints do not carry one, from the spacings of its newest
+/// starts: three equal spacings are the period, until a smaller spacing contradicts them. Looks at
+/// the sorted starts, not at their arrival.
 class PeriodLearner {
  public:
   void add(GridTime start_s);
-  [[nodiscard]] std::uint32_t period_s() const noexcept { return learned_s_; }  ///< 0 = nothing learned.
+  /// 0 = nothing learned.
+  [[nodiscard]] std::uint32_t period_s() const noexcept { return learned_s_; }
 
   void save(StateWriter& out) const;
   void load(StateReader& in);

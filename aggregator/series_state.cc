@@ -70,7 +70,9 @@ void load_series(SeriesState& series, StateReader& in) {
 std::size_t SeriesKeyHash::operator()(const SeriesKey& key) const noexcept {
   const std::hash<std::string_view> hash;
   std::size_t mixed = hash(key.name);
-  const auto mix = [&](std::string_view text) { mixed = (mixed ^ hash(text)) * 0x9e3779b97f4a7c15ull; };
+  const auto mix = [&](std::string_view text) {
+    mixed = (mixed ^ hash(text)) * 0x9e3779b97f4a7c15ull;
+  };
   mix(key.account);
   mix(key.region);
   mix(key.metric_namespace);
@@ -83,7 +85,8 @@ std::size_t SeriesKeyHash::operator()(const SeriesKey& key) const noexcept {
 
 void SeriesState::learn_period(GridTime start_s, std::uint32_t carried_s) {
   if (carried_s > 0) {
-    const auto newer = std::tuple(start_s, carried_s) >= std::tuple(carried_start_s, carried_period_s);
+    const auto newer =
+        std::tuple(start_s, carried_s) >= std::tuple(carried_start_s, carried_period_s);
     if (newer) {
       carried_start_s = start_s;
       carried_period_s = carried_s;
@@ -92,7 +95,7 @@ void SeriesState::learn_period(GridTime start_s, std::uint32_t carried_s) {
     learner.add(start_s);
   }
   if (period_configured) return;
-  info.own_period_s = carried_period_s > 0        ? carried_period_s
+  info.own_period_s = carried_period_s > 0     ? carried_period_s
                       : learner.period_s() > 0 ? learner.period_s()
                                                : family.own_period_s;
 }

@@ -16,21 +16,24 @@ namespace fleetmeter::aggregator {
 struct SeriesState {
   SeriesInfo info;
   MetricFamily family;
-  bool flow = false;               ///< Of closed flow windows: due by watermark, not by delay.
+  bool flow = false;  ///< Of closed flow windows: due by watermark, not by delay.
   bool period_configured = false;
   std::uint32_t retention_s = 0;
-  std::uint32_t carried_period_s = 0;     ///< Period that the newest datapoint with one carried; 0 = none did.
+  /// Period that the newest datapoint with one carried; 0 = none did.
+  std::uint32_t carried_period_s = 0;
   GridTime carried_start_s = kBeforeAll;  ///< Start of that datapoint.
   PeriodLearner learner;
   SeriesPoints points;
 
-  /// Slot ends [from_s, to_s) are known to be present: a cache that lets due_until walk each slot once. Not saved.
+  /// Slot ends [from_s, to_s) are known to be present: a cache that lets due_until walk each slot
+  /// once. Not saved.
   struct Run {
     GridTime from_s = 0, to_s = 0;
   };
   mutable Run run;
 
-  /// Own period after a datapoint: configured, else carried by the newest datapoint, else learned, else the family's.
+  /// Own period after a datapoint: configured, else carried by the newest datapoint, else learned,
+  /// else the family's.
   void learn_period(GridTime start_s, std::uint32_t carried_s);
 };
 
@@ -40,7 +43,8 @@ struct DeafSpan {
 };
 struct SourceState {
   std::vector<DeafSpan> deaf;
-  GridTime stalled_at_s = kNever;  ///< Event time a stalled source has read to; kNever = not stalled.
+  /// Event time a stalled source has read to; kNever = not stalled.
+  GridTime stalled_at_s = kNever;
 };
 
 struct SeriesKeyHash {
@@ -51,7 +55,8 @@ struct SeriesTable::State {
   std::vector<SeriesState> series;
   std::unordered_map<SeriesKey, SeriesId, SeriesKeyHash> ids;
   std::vector<SourceState> sources;
-  std::vector<SeriesId> unretained;  ///< Series without retention that hold values until the next record.
+  /// Series without retention that hold values until the next record.
+  std::vector<SeriesId> unretained;
 
   [[nodiscard]] SeriesState& at(SeriesId id) {
     FM_CHECK(id < series.size());
@@ -69,8 +74,10 @@ struct SeriesTable::State {
   [[nodiscard]] GridTime expired_until(const SeriesState& of, const Frontier& frontier) const;
   /// End of the first own slot that is neither present nor expired.
   [[nodiscard]] GridTime first_undue_end(const SeriesState& of, const Frontier& frontier) const;
-  /// Whether any of the slot ends first, first + step, ... <= last fell into a deaf span of the source.
-  [[nodiscard]] bool deaf(std::uint32_t source, GridTime first_end_s, GridTime last_end_s, GridTime step_s) const;
+  /// Whether any of the slot ends first, first + step, ... <= last fell into a deaf span of the
+  /// source.
+  [[nodiscard]] bool deaf(std::uint32_t source, GridTime first_end_s, GridTime last_end_s,
+                          GridTime step_s) const;
 };
 
 }  // namespace fleetmeter::aggregator

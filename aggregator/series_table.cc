@@ -10,7 +10,9 @@ namespace fleetmeter::aggregator {
 namespace {
 
 /// Own slots are aligned to the newest datapoint: `phase` is its start modulo the own period.
-GridTime floor_mod(GridTime value, GridTime divisor) { return ((value % divisor) + divisor) % divisor; }
+GridTime floor_mod(GridTime value, GridTime divisor) {
+  return ((value % divisor) + divisor) % divisor;
+}
 
 /// Saturating: frontiers may be kBeforeAll.
 GridTime minus(GridTime time_s, GridTime seconds) {
@@ -44,14 +46,16 @@ std::string SeriesKey::display() const {
 
 SeriesTable::SeriesTable() : state_(new State) {}
 SeriesTable::~SeriesTable() { delete state_; }
-SeriesTable::SeriesTable(SeriesTable&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+SeriesTable::SeriesTable(SeriesTable&& other) noexcept
+    : state_(std::exchange(other.state_, nullptr)) {}
 SeriesTable& SeriesTable::operator=(SeriesTable&& other) noexcept {
   std::swap(state_, other.state_);
   return *this;
 }
 
 SeriesId SeriesTable::intern(const SeriesKey& key, std::string_view unit) {
-  const auto [at, added] = state_->ids.try_emplace(key, static_cast<SeriesId>(state_->series.size()));
+  const auto [at, added] =
+      state_->ids.try_emplace(key, static_cast<SeriesId>(state_->series.size()));
   if (!added) return at->second;
   SeriesState series;
   series.info.key = key;
@@ -91,7 +95,8 @@ void SeriesTable::set_publication_delay(SeriesId id, std::uint32_t delay_s) {
   state_->at(id).info.publication_delay_s = delay_s;
 }
 
-bool SeriesTable::upsert(SeriesId id, const Datapoint& datapoint, std::uint32_t source, std::uint32_t period_s) {
+bool SeriesTable::upsert(SeriesId id, const Datapoint& datapoint, std::uint32_t source,
+                         std::uint32_t period_s) {
   SeriesState& series = state_->at(id);
   const std::uint32_t old_period_s = series.info.own_period_s;
   const GridTime old_last_s = series.info.last_start_s;
@@ -112,11 +117,13 @@ bool SeriesTable::upsert(SeriesId id, const Datapoint& datapoint, std::uint32_t 
 GridTime SeriesTable::State::expired_until(const SeriesState& of, const Frontier& frontier) const {
   if (of.flow) return frontier.watermark_s;
   const GridTime by_tick = minus(frontier.tick_s, of.info.publication_delay_s);
-  const GridTime by_source = of.info.source < sources.size() ? sources[of.info.source].stalled_at_s : kNever;
+  const GridTime by_source =
+      of.info.source < sources.size() ? sources[of.info.source].stalled_at_s : kNever;
   return std::min(by_tick, by_source);
 }
 
-GridTime SeriesTable::State::first_undue_end(const SeriesState& of, const Frontier& frontier) const {
+GridTime SeriesTable::State::first_undue_end(const SeriesState& of,
+                                             const Frontier& frontier) const {
   const GridTime expired = expired_until(of, frontier);
   GridTime end = slot_end_of(of, of.info.first_start_s);
   if (expired >= end) end = slot_end_at_or_after(of, expired + 1);
@@ -128,7 +135,8 @@ GridTime SeriesTable::State::first_undue_end(const SeriesState& of, const Fronti
     run = {end, end};
   }
   const GridTime period = of.info.own_period_s;
-  for (std::size_t i = of.points.lower_bound(end - 2 * period + 1); end <= last_end && i < of.points.size(); ++i) {
+  for (std::size_t i = of.points.lower_bound(end - 2 * period + 1);
+       end <= last_end && i < of.points.size(); ++i) {
     const GridTime present = slot_end_of(of, of.points.start(i));
     if (present > end) break;
     if (present == end) end += period;
@@ -140,15 +148,18 @@ GridTime SeriesTable::State::first_undue_end(const SeriesState& of, const Fronti
 GridTime SeriesTable::due_until(SeriesId id, const Frontier& frontier) const {
   const SeriesState& series = state_->at(id);
   if (series.info.first_start_s == kNever) return kBeforeAll;
-  if (frontier.bounded && frontier.tick_s < slot_end_of(series, series.info.first_start_s)) return kBeforeAll;
+  if (frontier.bounded && frontier.tick_s < slot_end_of(series, series.info.first_start_s))
+    return kBeforeAll;
   const GridTime undue = state_->first_undue_end(series, frontier);
   if (frontier.bounded) {
-    const GridTime input_end = std::max(frontier.input_end_s, slot_end_of(series, series.info.last_start_s));
+    const GridTime input_end =
+        std::max(frontier.input_end_s, slot_end_of(series, series.info.last_start_s));
     return std::min({undue - 1, frontier.tick_s, input_end});
   }
   if (undue == slot_end_of(series, series.info.first_start_s)) return kBeforeAll;
   // The newest slot with data of the unbroken run, where data and not the tick carries it.
-  const GridTime data_end = std::min(undue - series.info.own_period_s, slot_end_of(series, series.info.last_start_s));
+  const GridTime data_end =
+      std::min(undue - series.info.own_period_s, slot_end_of(series, series.info.last_start_s));
   return std::min(undue - 1, std::max(data_end, frontier.tick_s));
 }
 
@@ -166,11 +177,13 @@ GridTime SeriesTable::next_expiry(SeriesId id, const Frontier& frontier) const {
     return stalled ? kNever : undue + series.info.publication_delay_s;
   }
   if (frontier.watermark_s == kBeforeAll) return kNever;
-  // The watermark runs behind the tick by what it runs behind now; asked again then, if it did not keep up.
+  // The watermark runs behind the tick by what it runs behind now; asked again then, if it did not
+  // keep up.
   return std::max(frontier.tick_s + 1, undue + (frontier.tick_s - frontier.watermark_s));
 }
 
-Slot SeriesTable::slot(SeriesId id, GridTime end_s, std::uint32_t period_s, const Frontier& frontier) const {
+Slot SeriesTable::slot(SeriesId id, GridTime end_s, std::uint32_t period_s,
+                       const Frontier& frontier) const {
   FM_CHECK(period_s > 0);
   const SeriesState& series = state_->at(id);
   Slot slot;
@@ -190,7 +203,8 @@ Slot SeriesTable::slot(SeriesId id, GridTime end_s, std::uint32_t period_s, cons
 
   std::uint32_t present = 0;
   const GridTime own = series.info.own_period_s;
-  for (std::size_t i = series.points.lower_bound(begin_s - 2 * own + 1); i < series.points.size(); ++i) {
+  for (std::size_t i = series.points.lower_bound(begin_s - 2 * own + 1); i < series.points.size();
+       ++i) {
     const GridTime at = slot_end_of(series, series.points.start(i));
     if (at > end_s) break;
     if (at <= begin_s) continue;
@@ -205,11 +219,13 @@ Slot SeriesTable::slot(SeriesId id, GridTime end_s, std::uint32_t period_s, cons
     return slot;
   }
   const GridTime from = slot_end_at_or_after(series, std::max(begin_s + 1, first_end));
-  slot.state = state_->deaf(series.info.source, from, end_s, own) ? SlotState::kUnknown : SlotState::kMissing;
+  slot.state = state_->deaf(series.info.source, from, end_s, own) ? SlotState::kUnknown
+                                                                  : SlotState::kMissing;
   return slot;
 }
 
-bool SeriesTable::State::deaf(std::uint32_t source, GridTime first_end_s, GridTime last_end_s, GridTime step_s) const {
+bool SeriesTable::State::deaf(std::uint32_t source, GridTime first_end_s, GridTime last_end_s,
+                              GridTime step_s) const {
   if (source >= sources.size()) return false;
   for (const DeafSpan& span : sources[source].deaf) {
     // First slot end inside (from, to].
@@ -267,8 +283,10 @@ void SeriesTable::widen(SeriesId id, std::uint32_t period_s, GridTime reopened_s
   }
   if (!series.points.empty()) folded.upsert(sum);
   series.points = std::move(folded);
-  if (series.info.first_start_s != kNever) series.info.first_start_s -= floor_mod(series.info.first_start_s, period_s);
-  if (series.info.last_start_s != kBeforeAll) series.info.last_start_s -= floor_mod(series.info.last_start_s, period_s);
+  if (series.info.first_start_s != kNever)
+    series.info.first_start_s -= floor_mod(series.info.first_start_s, period_s);
+  if (series.info.last_start_s != kBeforeAll)
+    series.info.last_start_s -= floor_mod(series.info.last_start_s, period_s);
   set_own_period(id, period_s);
 }
 
@@ -277,16 +295,20 @@ void SeriesTable::trim(const Frontier& frontier) {
   // What is postponed is evaluated later in order, over these very slots: nothing behind it may go.
   GridTime floor_s = frontier.tick_s;
   if (frontier.watermark_s != kBeforeAll) floor_s = std::min(floor_s, frontier.watermark_s);
-  if (frontier.bounded) floor_s = std::min(floor_s, frontier.input_end_s);  // A later run may go on from there.
-  for (const SourceState& source : state_->sources) floor_s = std::min(floor_s, source.stalled_at_s);
+  // A later run may go on from there.
+  if (frontier.bounded) floor_s = std::min(floor_s, frontier.input_end_s);
+  for (const SourceState& source : state_->sources)
+    floor_s = std::min(floor_s, source.stalled_at_s);
   std::uint32_t longest_s = 0;
   for (SeriesState& series : state_->series) {
-    const std::uint32_t kept = series.retention_s + series.info.publication_delay_s + 2 * series.info.own_period_s;
+    const std::uint32_t kept =
+        series.retention_s + series.info.publication_delay_s + 2 * series.info.own_period_s;
     longest_s = std::max(longest_s, kept);
     if (!series.points.empty()) series.points.drop_before(minus(floor_s, kept));
   }
   for (SourceState& source : state_->sources) {
-    std::erase_if(source.deaf, [&](const DeafSpan& span) { return span.to_s < minus(floor_s, longest_s); });
+    std::erase_if(source.deaf,
+                  [&](const DeafSpan& span) { return span.to_s < minus(floor_s, longest_s); });
   }
 }
 

@@ -23,7 +23,8 @@ struct SeriesKey {
   std::string account, region, metric_namespace, name;
   std::vector<std::pair<std::string, std::string>> dimensions;
   friend auto operator<=>(const SeriesKey&, const SeriesKey&) = default;
-  [[nodiscard]] std::string_view dimension(std::string_view dimension_name) const noexcept;  ///< Empty = lacks it.
+  /// Empty = lacks it.
+  [[nodiscard]] std::string_view dimension(std::string_view dimension_name) const noexcept;
   [[nodiscard]] std::string display() const;  ///< "AWS/EC2 CPUUtilization InstanceId=i-0"
 };
 
@@ -31,7 +32,8 @@ struct SeriesKey {
 struct Datapoint {
   GridTime start_s = 0;
   double sample_count = 0, sum = 0, minimum = 0, maximum = 0;
-  bool lower_bound = false;  ///< Flow metric of a window with SKIPDATA: breaches of ">" rules count, nothing is OK on it.
+  /// Flow metric of a window with SKIPDATA: breaches of ">" rules count, nothing is OK on it.
+  bool lower_bound = false;
   std::vector<std::pair<std::string, double>> extended;  ///< p99 etc., sorted by name.
 };
 
@@ -48,30 +50,36 @@ struct Slot {
   Datapoint value;  ///< When kPresent; periods longer than the series' own are combined.
 };
 
-/// Time as the log has told it up to the record being applied: progress of sources, ticks, downtime (docs/time.md 1, 2, 6).
-/// A plain value, part of the snapshot; kept by ShardTime (shard_time.h), read by everything else.
+/// Time as the log has told it up to the record being applied: progress of sources, ticks, downtime
+/// (docs/time.md 1, 2, 6). A plain value, part of the snapshot; kept by ShardTime (shard_time.h),
+/// read by everything else.
 struct Frontier {
-  GridTime tick_s = kBeforeAll;      ///< Last tick.
-  GridTime watermark_s = kBeforeAll; ///< For flow windows: least progress of live sources less the allowed lateness.
-  bool bounded = false;              ///< Bounded input: evaluation waits for ticks, nothing is late.
-  std::int64_t append_time_s = 0;    ///< Of the record being applied.
-  GridTime input_end_s = kNever;     ///< End of bounded input, as its InputEnd record says; kNever = none yet.
+  GridTime tick_s = kBeforeAll;  ///< Last tick.
+  /// For flow windows: least progress of live sources less the allowed lateness.
+  GridTime watermark_s = kBeforeAll;
+  /// Bounded input: evaluation waits for ticks, nothing is late.
+  bool bounded = false;
+  std::int64_t append_time_s = 0;  ///< Of the record being applied.
+  /// End of bounded input, as its InputEnd record says; kNever = none yet.
+  GridTime input_end_s = kNever;
 };
 
 struct SeriesInfo {
   SeriesKey key;
   std::string unit;
-  std::uint32_t own_period_s = 60;   ///< Configured, else by family, else 60; three equal spacings seen set it.
+  /// Configured, else by family, else 60; three equal spacings seen set it.
+  std::uint32_t own_period_s = 60;
   std::uint32_t publication_delay_s = 180;
-  GridTime first_start_s = kNever;   ///< Of the oldest datapoint ever seen.
+  GridTime first_start_s = kNever;  ///< Of the oldest datapoint ever seen.
   GridTime last_start_s = kBeforeAll;
-  std::uint32_t source = 0;          ///< Index of the source partition that carried it last.
+  std::uint32_t source = 0;  ///< Index of the source partition that carried it last.
 };
 
-/// The datapoint table of one shard, keyed (series, period start). Of two values of one key the larger SampleCount wins,
-/// ties by a fixed order of the content, so arrival order never matters (docs/time.md 4). Slots: a datapoint belongs to the
-/// span that holds the end of its own period. Memory: only `retention_s` of each series is kept (0 = identity only).
-/// Not thread safe: owned by the shard's thread.
+/// The datapoint table of one shard, keyed (series, period start). Of two values of one key the
+/// larger SampleCount wins, ties by a fixed order of the content, so arrival order never matters
+/// (docs/time.md 4). Slots: a datapoint belongs to the span that holds the end of its own period.
+/// Memory: only `retention_s` of each series is kept (0 = identity only). Not thread safe: owned by
+/// the shard's thread.
 class SeriesTable {
  public:
   SeriesTable();
@@ -85,48 +93,57 @@ class SeriesTable {
   [[nodiscard]] const SeriesInfo& info(SeriesId id) const;
 
   void set_retention(SeriesId id, std::uint32_t retention_s);  ///< Raises, never lowers.
-  void set_own_period(SeriesId id, std::uint32_t period_s);    ///< By configuration; learned spacings then change nothing.
+  /// By configuration; learned spacings then change nothing.
+  void set_own_period(SeriesId id, std::uint32_t period_s);
   void set_publication_delay(SeriesId id, std::uint32_t delay_s);
 
-  /// Inserts or replaces; true when the stored value of that start changed. `period_s` is what the datapoint says of its
-  /// period; 0 = it does not say, then the own period is learned from the spacing of the starts.
-  bool upsert(SeriesId id, const Datapoint& datapoint, std::uint32_t source, std::uint32_t period_s = 0);
+  /// Inserts or replaces; true when the stored value of that start changed. `period_s` is what the
+  /// datapoint says of its period; 0 = it does not say, then the own period is learned from the
+  /// spacing of the starts.
+  bool upsert(SeriesId id, const Datapoint& datapoint, std::uint32_t source,
+              std::uint32_t period_s = 0);
 
-  /// The span (end_s - period_s, end_s] of slot ends, combined over the own slots in it: Present when any is present and
-  /// none pending; Unknown when none is present and any is unknown; else Missing or Nonexistent.
-  [[nodiscard]] Slot slot(SeriesId id, GridTime end_s, std::uint32_t period_s, const Frontier& frontier) const;
-  /// Latest grid second up to which every own slot of the series is due; kBeforeAll before its first datapoint. Never
-  /// beyond the last slot with data or the tick, whichever is later; with `bounded` never beyond the tick, nor beyond the
-  /// end of the input and the last slot with data: that the data ended says nothing of the time after it.
+  /// The span (end_s - period_s, end_s] of slot ends, combined over the own slots in it: Present
+  /// when any is present and none pending; Unknown when none is present and any is unknown; else
+  /// Missing or Nonexistent.
+  [[nodiscard]] Slot slot(SeriesId id, GridTime end_s, std::uint32_t period_s,
+                          const Frontier& frontier) const;
+  /// Latest grid second up to which every own slot of the series is due; kBeforeAll before its
+  /// first datapoint. Never beyond the last slot with data or the tick, whichever is later; with
+  /// `bounded` never beyond the tick, nor beyond the end of the input and the last slot with data:
+  /// that the data ended says nothing of the time after it.
   [[nodiscard]] GridTime due_until(SeriesId id, const Frontier& frontier) const;
   /// Tick at which due_until moves on without new data.
   [[nodiscard]] GridTime next_expiry(SeriesId id, const Frontier& frontier) const;
 
-  /// Spans of wall time that this process or a source did not hear: slots that ended inside are unknown until data comes.
+  /// Spans of wall time that this process or a source did not hear: slots that ended inside are
+  /// unknown until data comes.
   void add_deaf_span(std::uint32_t source, GridTime from_s, GridTime to_s);
   /// While a source is stalled, its slots after `read_to_s` stay pending whatever the tick.
   void set_stalled(std::uint32_t source, bool stalled, GridTime read_to_s);
 
   /// Drops slots that no rule can look at any more.
   void trim(const Frontier& frontier);
-  /// Drops the values of series whose retention is still 0: one record after they came, so that whoever reads the changes
-  /// of a record can still ask for them.
+  /// Drops the values of series whose retention is still 0: one record after they came, so that
+  /// whoever reads the changes of a record can still ask for them.
   void drop_unretained();
-  /// The capture interval of a flow series grew: its datapoints from `reopened_s` on go (their windows are open again),
-  /// the older ones are combined into the new slots.
+  /// The capture interval of a flow series grew: its datapoints from `reopened_s` on go (their
+  /// windows are open again), the older ones are combined into the new slots.
   void widen(SeriesId id, std::uint32_t period_s, GridTime reopened_s);
 
-  void save(std::string& out) const;                          ///< For snapshots; appends.
-  [[nodiscard]] bool load(std::string_view& in);              ///< Consumes its part; false = damaged.
+  void save(std::string& out) const;  ///< For snapshots; appends.
+  /// Consumes its part; false = damaged.
+  [[nodiscard]] bool load(std::string_view& in);
 
  private:
   struct State;
   State* state_;
 };
 
-/// Value of a statistic by CloudWatch name ("Average", "Sum", "p99", ...); nullopt when the datapoint lacks it.
-/// Rule: Amazon CloudWatch User Guide, "CloudWatch statistics definitions". A stored percentile serves as it came; a set
-/// with one sample or minimum == maximum serves any percentile.
+/// Value of a statistic by CloudWatch name ("Average", "Sum", "p99", ...); nullopt when the
+/// datapoint lacks it. Rule: Amazon CloudWatch User Guide, "CloudWatch statistics definitions". A
+/// stored percentile serves as it came; a set with one sample or minimum == maximum serves any
+/// percentile.
 [[nodiscard]] std::optional<double> statistic(const Datapoint& datapoint, std::string_view name);
 
 }  // namespace fleetmeter::aggregator

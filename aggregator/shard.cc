@@ -22,7 +22,8 @@ constexpr std::array<FlowMetric, 7> kFlowMetrics = {{
     {"RejectedBytes", "Bytes", &FlowWindow::rejected_bytes},
     {"RejectedPackets", "Count", &FlowWindow::rejected_packets},
     {"RejectedRecords", "Count", &FlowWindow::rejected_records},
-    {"NatProcessedBytes", "Bytes", &FlowWindow::nat_bytes},  // The last one: of NAT interfaces alone.
+    // The last one: of NAT interfaces alone.
+    {"NatProcessedBytes", "Bytes", &FlowWindow::nat_bytes},
 }};
 
 /// Rows have as many entries in every column; a batch that does not was not written by us.
@@ -40,7 +41,8 @@ bool well_formed(const proto::AggregateBatch& batch) {
 SeriesKey key_of(const proto::Series& series) {
   SeriesKey key{series.account(), series.region(), series.namespace_(), series.metric(), {}};
   const int dimensions = std::min(series.dimension_names_size(), series.dimension_values_size());
-  for (int i = 0; i < dimensions; ++i) key.dimensions.emplace_back(series.dimension_names(i), series.dimension_values(i));
+  for (int i = 0; i < dimensions; ++i)
+    key.dimensions.emplace_back(series.dimension_names(i), series.dimension_values(i));
   std::ranges::sort(key.dimensions);
   return key;
 }
@@ -63,9 +65,10 @@ struct Shard::State {
 
   void apply(const proto::AggregateBatch& batch, std::vector<Change>& changes);
   void apply(const proto::InventoryVersion& version);
-  void put_datapoints(const proto::AggregateBatch& batch, std::uint32_t source, std::vector<Change>& changes);
-  void put(SeriesId id, bool created, const Datapoint& datapoint, std::uint32_t source, std::uint32_t period_s,
-           std::vector<Change>& changes);
+  void put_datapoints(const proto::AggregateBatch& batch, std::uint32_t source,
+                      std::vector<Change>& changes);
+  void put(SeriesId id, bool created, const Datapoint& datapoint, std::uint32_t source,
+           std::uint32_t period_s, std::vector<Change>& changes);
   std::optional<SeriesId> intern(const SeriesKey& key, std::string_view unit, bool& created);
   void apply_settings(SeriesId id);
   void close_windows(std::vector<Change>& changes);
@@ -76,13 +79,13 @@ struct Shard::State {
   ShardTime time;
   SeriesTable table;
   FlowWindows windows;
-  std::uint32_t flow_interval_s = 60;   ///< That the flow series of the table have.
+  std::uint32_t flow_interval_s = 60;  ///< That the flow series of the table have.
   std::vector<SeriesId> flow_series;
   std::string inventory_bytes;
   std::shared_ptr<const Inventory> inventory;
   std::uint64_t late_records = 0;
   std::uint64_t series_over_limit = 0;
-  std::vector<FlowWindow> closed;       ///< Scratch.
+  std::vector<FlowWindow> closed;  ///< Scratch.
 };
 
 Shard::Shard(ShardOptions options) : state_(std::make_unique<State>(std::move(options))) {}
@@ -105,7 +108,8 @@ void Shard::apply(const proto::LogRecord& record, std::vector<Change>& changes) 
   state.time.set_append_time(record.append_time_ms());
   switch (record.body_case()) {
     case proto::LogRecord::kBatch:
-      if (record.batch().environment() == state.options.environment) state.apply(record.batch(), changes);
+      if (record.batch().environment() == state.options.environment)
+        state.apply(record.batch(), changes);
       break;
     case proto::LogRecord::kProgress:
       state.time.apply(record.progress(), state.table);
@@ -114,7 +118,8 @@ void Shard::apply(const proto::LogRecord& record, std::vector<Change>& changes) 
       state.time.apply(record.source_stall(), state.table);
       break;
     case proto::LogRecord::kTick:
-      if (state.time.apply(record.tick()) && record.tick().time_s() % 60 == 0) state.table.trim(state.time.frontier());
+      if (state.time.apply(record.tick()) && record.tick().time_s() % 60 == 0)
+        state.table.trim(state.time.frontier());
       break;
     case proto::LogRecord::kInputEnd:
       state.time.apply(record.input_end());
@@ -144,7 +149,8 @@ void Shard::State::apply(const proto::AggregateBatch& batch, std::vector<Change>
   if (windows.interval_s() != flow_interval_s) widen_series();
 }
 
-std::optional<SeriesId> Shard::State::intern(const SeriesKey& key, std::string_view unit, bool& created) {
+std::optional<SeriesId> Shard::State::intern(const SeriesKey& key, std::string_view unit,
+                                             bool& created) {
   created = false;
   if (const auto id = table.find(key)) return id;
   if (table.size() >= options.series_max) {
@@ -160,9 +166,11 @@ std::optional<SeriesId> Shard::State::intern(const SeriesKey& key, std::string_v
 void Shard::State::apply_settings(SeriesId id) {
   const SeriesKey& key = table.info(id).key;
   for (const SeriesSetting& setting : options.settings) {
-    if (!setting.metric_namespace.empty() && setting.metric_namespace != key.metric_namespace) continue;
+    if (!setting.metric_namespace.empty() && setting.metric_namespace != key.metric_namespace)
+      continue;
     if (!setting.name.empty() && setting.name != key.name) continue;
-    if (setting.own_period_s > 0 && key.metric_namespace != kFlowNamespace) table.set_own_period(id, setting.own_period_s);
+    if (setting.own_period_s > 0 && key.metric_namespace != kFlowNamespace)
+      table.set_own_period(id, setting.own_period_s);
     if (setting.publication_delay_s >= 0) {
       table.set_publication_delay(id, static_cast<std::uint32_t>(setting.publication_delay_s));
     }
@@ -171,7 +179,8 @@ void Shard::State::apply_settings(SeriesId id) {
 
 void Shard::State::put(SeriesId id, bool created, const Datapoint& datapoint, std::uint32_t source,
                        std::uint32_t period_s, std::vector<Change>& changes) {
-  if (table.upsert(id, datapoint, source, period_s)) changes.push_back({id, datapoint.start_s, created});
+  if (table.upsert(id, datapoint, source, period_s))
+    changes.push_back({id, datapoint.start_s, created});
 }
 
 void Shard::State::put_datapoints(const proto::AggregateBatch& batch, std::uint32_t source,
@@ -190,9 +199,12 @@ void Shard::State::put_datapoints(const proto::AggregateBatch& batch, std::uint3
   int extended = 0;  // Sparse, in the order of the rows.
   for (int row = 0; row < points.start_s_size(); ++row) {
     Datapoint datapoint = datapoint_of(points, row);
-    for (; extended < points.extended_size() && points.extended(extended).row() <= static_cast<std::uint32_t>(row); ++extended) {
+    for (; extended < points.extended_size() &&
+           points.extended(extended).row() <= static_cast<std::uint32_t>(row);
+         ++extended) {
       const proto::ExtendedStatistic& one = points.extended(extended);
-      if (one.row() == static_cast<std::uint32_t>(row)) datapoint.extended.emplace_back(one.name(), one.value());
+      if (one.row() == static_cast<std::uint32_t>(row))
+        datapoint.extended.emplace_back(one.name(), one.value());
     }
     std::ranges::sort(datapoint.extended);
     Known& series = known[points.series(row)];
@@ -235,7 +247,8 @@ void Shard::State::put_window(const FlowWindow& window, std::vector<Change>& cha
       table.set_own_period(*id, flow_interval_s);
     }
     const auto value = static_cast<double>(window.*kFlowMetrics[i].value);
-    put(*id, created, {window.start_s, 1, value, value, value, window.lower_bound, {}}, window.source, 0, changes);
+    put(*id, created, {window.start_s, 1, value, value, value, window.lower_bound, {}},
+        window.source, 0, changes);
   }
 }
 
@@ -260,11 +273,13 @@ bool Shard::load(std::string_view& in) {
   loaded->series_over_limit = reader.u64();
   loaded->flow_interval_s = reader.u32();
   const std::uint64_t flow_series = reader.count();
-  for (std::uint64_t i = 0; i < flow_series && reader.ok(); ++i) loaded->flow_series.push_back(reader.u32());
+  for (std::uint64_t i = 0; i < flow_series && reader.ok(); ++i)
+    loaded->flow_series.push_back(reader.u32());
   loaded->time.load(reader);
   loaded->windows.load(reader);
   if (!reader.ok() || !loaded->table.load(in)) return false;
-  const bool known = std::ranges::all_of(loaded->flow_series, [&](SeriesId id) { return id < loaded->table.size(); });
+  const bool known = std::ranges::all_of(loaded->flow_series,
+                                         [&](SeriesId id) { return id < loaded->table.size(); });
   if (!known) return false;
   if (!loaded->inventory_bytes.empty()) {
     auto parsed = Inventory::deserialize(loaded->inventory_bytes);

@@ -12,9 +12,10 @@
 
 namespace fleetmeter::aggregator {
 
-/// Namespace of the series that closed flow windows yield, one datapoint a 60 s window, dimensions InterfaceId, and InstanceId
-/// where the inventory knows it: AcceptedBytes, AcceptedPackets, AcceptedRecords, RejectedBytes, RejectedPackets,
-/// RejectedRecords, and NatProcessedBytes on NAT interfaces.
+/// Namespace of the series that closed flow windows yield, one datapoint a 60 s window, dimensions
+/// InterfaceId, and InstanceId where the inventory knows it: AcceptedBytes, AcceptedPackets,
+/// AcceptedRecords, RejectedBytes, RejectedPackets, RejectedRecords, and NatProcessedBytes on NAT
+/// interfaces.
 inline constexpr std::string_view kFlowNamespace = "Fleetmeter/VPC";
 
 /// Per-series overrides from the configuration; empty strings match everything.
@@ -26,8 +27,10 @@ struct SeriesSetting {
 struct ShardOptions {
   std::string environment;
   std::vector<SeriesSetting> settings;
-  std::uint32_t capture_interval_s = 0;   ///< Of flow logs; 0 = 60 until records over 120 s long were seen.
-  std::size_t series_max = 2'000'000;     ///< Beyond it new series are counted as "other" and kept out.
+  /// Of flow logs; 0 = 60 until records over 120 s long were seen.
+  std::uint32_t capture_interval_s = 0;
+  /// Beyond it new series are counted as "other" and kept out.
+  std::size_t series_max = 2'000'000;
 };
 
 /// A datapoint of the table that a record has just brought or changed.
@@ -37,8 +40,9 @@ struct Change {
   bool created;  ///< The series is new.
 };
 
-/// Time and tables of one shard (environment): what the records of the log have told so far. Applies every record of its
-/// log partition in order; a pure function of them: no clock, no thread, no I/O (docs/time.md 1-6).
+/// Time and tables of one shard (environment): what the records of the log have told so far.
+/// Applies every record of its log partition in order; a pure function of them: no clock, no
+/// thread, no I/O (docs/time.md 1-6).
 class Shard {
  public:
   explicit Shard(ShardOptions options);
@@ -52,9 +56,11 @@ class Shard {
   [[nodiscard]] const Frontier& frontier() const noexcept;
   [[nodiscard]] SeriesTable& table() noexcept;
   [[nodiscard]] const SeriesTable& table() const noexcept;
-  [[nodiscard]] const Inventory* inventory() const noexcept;   ///< Of the last InventoryVersion record; may be null.
+  /// Of the last InventoryVersion record; may be null.
+  [[nodiscard]] const Inventory* inventory() const noexcept;
   [[nodiscard]] const std::string& environment() const noexcept;
-  [[nodiscard]] std::uint64_t late_records() const noexcept;   ///< Flow records behind their closed window; still billed.
+  /// Flow records behind their closed window; still billed.
+  [[nodiscard]] std::uint64_t late_records() const noexcept;
   [[nodiscard]] std::uint64_t series_over_limit() const noexcept;
 
   void save(std::string& out) const;
@@ -65,20 +71,27 @@ class Shard {
   std::unique_ptr<State> state_;
 };
 
-/// The owner's pacemaker: which ticks and stall records to append, from the progress in the log and the wall clock.
-/// Embedded and over Kafka alike; one per log partition. Ticks lie on the 10 s grid, never pass the slowest live source, and
-/// follow the wall clock only while every source is caught up; missed ones are written in order, one a grid point.
+/// The owner's pacemaker: which ticks and stall records to append, from the progress in the log and
+/// the wall clock. Embedded and over Kafka alike; one per log partition. Ticks lie on the 10 s
+/// grid, never pass the slowest live source, and follow the wall clock only while every source is
+/// caught up; missed ones are written in order, one a grid point.
 class Pacemaker {
  public:
   Pacemaker();
   ~Pacemaker();
   void apply(const proto::LogRecord& record);
-  /// Records due at wall time `now_s`, at most `records_max`; call again until empty. After InputEnd: ticks made from the
-  /// telemetry up to its end plus the largest publication delay, then none (`finished()`).
+  /// Records due at wall time `now_s`, at most `records_max`; call again until empty. After
+  /// InputEnd: ticks made from the telemetry up to its end plus the largest publication delay, then
+  /// none (`finished()`).
   [[nodiscard]] std::vector<proto::LogRecord> due(std::int64_t now_s, std::size_t records_max);
   [[nodiscard]] bool finished() const noexcept;
   /// Sources that are behind, with the event time they have read to: for /ready.
-  struct Lag { std::string source; std::int64_t read_to_s; bool caught_up; bool stalled; };
+  struct Lag {
+    std::string source;
+    std::int64_t read_to_s;
+    bool caught_up;
+    bool stalled;
+  };
   [[nodiscard]] std::vector<Lag> lags() const;
 
  private:

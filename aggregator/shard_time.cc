@@ -8,7 +8,8 @@ namespace {
 constexpr std::int64_t kGrid = 10;
 constexpr std::int64_t kTickAheadMax = 60;
 constexpr std::int64_t kDefaultLateness = 600;
-constexpr std::int64_t kCarriesFor = 86'400;  ///< A source that carried nothing for this long holds nobody up.
+/// A source that carried nothing for this long holds nobody up.
+constexpr std::int64_t kCarriesFor = 86'400;
 
 }  // namespace
 
@@ -25,7 +26,8 @@ void ShardTime::carried(std::uint32_t source, bool flows) {
 void ShardTime::apply(const proto::Progress& progress, SeriesTable& table) {
   for (const proto::SourceProgress& one : progress.sources()) apply(one, table);
   // Before any progress nothing is known to be live: then nothing is due, as in bounded input.
-  frontier_.bounded = std::ranges::all_of(sources_, [](const Source& s) { return !s.known || s.bounded; });
+  frontier_.bounded =
+      std::ranges::all_of(sources_, [](const Source& s) { return !s.known || s.bounded; });
   advance_watermark();
 }
 
@@ -33,11 +35,13 @@ void ShardTime::apply(const proto::SourceProgress& progress, SeriesTable& table)
   const std::uint32_t index = source(progress.source());
   Source& source = sources_[index];
   // Progress never passes the append time and never goes back.
-  const GridTime read_to_s = std::min<GridTime>(progress.read_to_ms() / 1000, frontier_.append_time_s);
+  const GridTime read_to_s =
+      std::min<GridTime>(progress.read_to_ms() / 1000, frontier_.append_time_s);
   const GridTime listening_s = progress.listening_since_ms() / 1000;
   if (!progress.bounded()) {
     if (!source.known) {
-      table.add_deaf_span(index, kBeforeAll, progress.push() && listening_s > 0 ? listening_s : read_to_s);
+      table.add_deaf_span(index, kBeforeAll,
+                          progress.push() && listening_s > 0 ? listening_s : read_to_s);
     } else if (progress.push() && progress.started()) {
       table.add_deaf_span(index, source.read_to_s, listening_s);
     }
@@ -46,9 +50,11 @@ void ShardTime::apply(const proto::SourceProgress& progress, SeriesTable& table)
   source.bounded = progress.bounded();
   source.read_to_s = std::max(source.read_to_s, read_to_s);
   if (source.stalled) table.set_stalled(index, true, source.read_to_s);
-  source.lateness_s = progress.allowed_lateness_s() > 0 ? progress.allowed_lateness_s() : kDefaultLateness;
-  source.elsewhere = progress.environments_size() > 0 &&
-                     std::ranges::find(progress.environments(), environment_) == progress.environments().end();
+  source.lateness_s =
+      progress.allowed_lateness_s() > 0 ? progress.allowed_lateness_s() : kDefaultLateness;
+  source.elsewhere =
+      progress.environments_size() > 0 &&
+      std::ranges::find(progress.environments(), environment_) == progress.environments().end();
 }
 
 void ShardTime::apply(const proto::SourceStall& stall, SeriesTable& table) {
@@ -64,7 +70,8 @@ void ShardTime::apply(const proto::SourceStall& stall, SeriesTable& table) {
     table.set_stalled(index, true, source.read_to_s);
   } else {
     table.set_stalled(index, false, 0);
-    // It is heard again: what was decided without it stays unknown, the rest waits for it as before.
+    // It is heard again: what was decided without it stays unknown, the rest waits for it as
+    // before.
     if (source.given_up) table.add_deaf_span(index, source.given_up_from_s, frontier_.tick_s);
     source.given_up = false;
   }
@@ -82,7 +89,8 @@ bool ShardTime::apply(const proto::Tick& tick) {
 
 void ShardTime::apply(const proto::InputEnd& end) {
   const GridTime at_s = end.event_time_max_s();
-  frontier_.input_end_s = frontier_.input_end_s == kNever ? at_s : std::max(frontier_.input_end_s, at_s);
+  frontier_.input_end_s =
+      frontier_.input_end_s == kNever ? at_s : std::max(frontier_.input_end_s, at_s);
 }
 
 void ShardTime::advance_watermark() {
@@ -92,7 +100,8 @@ void ShardTime::advance_watermark() {
     const bool carries = source.carried_at_s != kBeforeAll && !source.elsewhere &&
                          source.carried_at_s >= frontier_.append_time_s - kCarriesFor;
     if (!carries || source.given_up) continue;
-    if (!source.known) return;  // Its records came before its first progress: nothing can be said of their end.
+    // Its records came before its first progress: nothing can be said of their end.
+    if (!source.known) return;
     least = std::min(least, source.read_to_s - source.lateness_s);
   }
   if (least != kNever) frontier_.watermark_s = std::max(frontier_.watermark_s, least);

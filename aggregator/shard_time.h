@@ -12,8 +12,8 @@
 
 namespace fleetmeter::aggregator {
 
-/// Time of one shard as progress, ticks and stalls tell it (docs/time.md 1, 2, 6). Writes what was not heard into the
-/// series table. A pure function of the records.
+/// Time of one shard as progress, ticks and stalls tell it (docs/time.md 1, 2, 6). Writes what was
+/// not heard into the series table. A pure function of the records.
 class ShardTime {
  public:
   explicit ShardTime(std::string environment) : environment_(std::move(environment)) {}
@@ -22,12 +22,15 @@ class ShardTime {
   /// Index of a source partition, new ones included.
   std::uint32_t source(const std::string& name);
 
-  void set_append_time(std::int64_t append_time_ms) { frontier_.append_time_s = append_time_ms / 1000; }
+  void set_append_time(std::int64_t append_time_ms) {
+    frontier_.append_time_s = append_time_ms / 1000;
+  }
   /// A batch of this environment came from the source.
   void carried(std::uint32_t source, bool flows);
   void apply(const proto::Progress& progress, SeriesTable& table);
   void apply(const proto::SourceStall& stall, SeriesTable& table);
-  /// False when the tick is not taken: not later than the last, off the grid, or too far ahead of its append time.
+  /// False when the tick is not taken: not later than the last, off the grid, or too far ahead of
+  /// its append time.
   bool apply(const proto::Tick& tick);
   /// Of several, as later runs over more files write them, the latest end holds.
   void apply(const proto::InputEnd& end);
@@ -37,15 +40,16 @@ class ShardTime {
 
  private:
   struct Source {
-    bool known = false;      ///< Has written progress.
+    bool known = false;  ///< Has written progress.
     bool bounded = false;
     bool elsewhere = false;  ///< Configured for other environments only.
     bool stalled = false;
     bool given_up = false;
     GridTime read_to_s = kBeforeAll;
     std::int64_t lateness_s = 0;
-    std::int64_t carried_at_s = kBeforeAll;  ///< Append time of its last batch with flow records of this environment.
-    GridTime given_up_from_s = kBeforeAll;   ///< Event time from which it was not heard.
+    /// Append time of its last batch with flow records of this environment.
+    std::int64_t carried_at_s = kBeforeAll;
+    GridTime given_up_from_s = kBeforeAll;  ///< Event time from which it was not heard.
   };
   void apply(const proto::SourceProgress& progress, SeriesTable& table);
   void advance_watermark();

@@ -24,7 +24,8 @@ struct FreeDecompressor {
 };
 
 std::uint32_t crc_of(std::string_view bytes) {
-  return static_cast<std::uint32_t>(crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+  return static_cast<std::uint32_t>(
+      crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
 }  // namespace
@@ -33,8 +34,8 @@ std::string compress_bytes(std::string_view plain) {
   // A context costs more than a small frame: one a thread, kept.
   thread_local const std::unique_ptr<ZSTD_CCtx, FreeCompressor> context(ZSTD_createCCtx());
   std::string packed(ZSTD_compressBound(plain.size()), '\0');
-  const std::size_t size =
-      ZSTD_compressCCtx(context.get(), packed.data(), packed.size(), plain.data(), plain.size(), /*level=*/1);
+  const std::size_t size = ZSTD_compressCCtx(context.get(), packed.data(), packed.size(),
+                                             plain.data(), plain.size(), /*level=*/1);
   FM_CHECK(!ZSTD_isError(size));  // The bound always fits.
   packed.resize(size);
   return packed;
@@ -44,15 +45,20 @@ bool decompress_bytes(std::string_view packed, std::string& out) {
   thread_local const std::unique_ptr<ZSTD_DCtx, FreeDecompressor> context(ZSTD_createDCtx());
   const unsigned long long size = ZSTD_getFrameContentSize(packed.data(), packed.size());
   if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN) return false;
-  // Callers check a checksum of `packed` or of the result; a damaged size must not ask for the whole memory first.
+  // Callers check a checksum of `packed` or of the result; a damaged size must not ask for the
+  // whole memory first.
   if (size > (std::uint64_t{1} << 32)) return false;
   out.resize(static_cast<std::size_t>(size));
-  const std::size_t got = ZSTD_decompressDCtx(context.get(), out.data(), out.size(), packed.data(), packed.size());
+  const std::size_t got =
+      ZSTD_decompressDCtx(context.get(), out.data(), out.size(), packed.data(), packed.size());
   return !ZSTD_isError(got) && got == size;
 }
 
 StoredRecord encode_record(const proto::LogRecord& record, bool compress) {
-  StoredRecord stored{.append_ms = record.append_time_ms(), .codec = kPlain, .crc = 0, .bytes = record.SerializeAsString()};
+  StoredRecord stored{.append_ms = record.append_time_ms(),
+                      .codec = kPlain,
+                      .crc = 0,
+                      .bytes = record.SerializeAsString()};
   if (compress && stored.bytes.size() >= kCompressFrom) {
     std::string packed = compress_bytes(stored.bytes);
     if (packed.size() < stored.bytes.size() - stored.bytes.size() / 10) {
@@ -64,7 +70,8 @@ StoredRecord encode_record(const proto::LogRecord& record, bool compress) {
   return stored;
 }
 
-bool decode_record(std::int64_t codec, std::uint32_t crc, std::string_view bytes, proto::LogRecord& out) {
+bool decode_record(std::int64_t codec, std::uint32_t crc, std::string_view bytes,
+                   proto::LogRecord& out) {
   if (crc_of(bytes) != crc) return false;
   if (codec == kPlain) return out.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
   if (codec != kZstd) return false;
@@ -75,8 +82,9 @@ bool decode_record(std::int64_t codec, std::uint32_t crc, std::string_view bytes
 std::string sha256(std::string_view bytes) {
   std::string digest(32, '\0');
   unsigned int size = 0;
-  const int done = EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), &size,
-                              EVP_sha256(), nullptr);
+  const int done =
+      EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), &size,
+                 EVP_sha256(), nullptr);
   FM_CHECK(done == 1);
   FM_CHECK(size == 32);
   return digest;

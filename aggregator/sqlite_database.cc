@@ -29,7 +29,8 @@ ErrorCode code_of(int sqlite_code) {
 
 }  // namespace
 
-SqliteDatabase::SqliteDatabase(std::string path, sqlite3* handle) : path_(std::move(path)), handle_(handle) {}
+SqliteDatabase::SqliteDatabase(std::string path, sqlite3* handle)
+    : path_(std::move(path)), handle_(handle) {}
 
 SqliteDatabase::SqliteDatabase(SqliteDatabase&& other) noexcept
     : path_(std::move(other.path_)),
@@ -49,7 +50,8 @@ SqliteDatabase::~SqliteDatabase() {
 }
 
 Result<SqliteDatabase> SqliteDatabase::open(const std::string& path, Mode mode) {
-  const int access = mode == Mode::kReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  const int access =
+      mode == Mode::kReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
   sqlite3* handle = nullptr;
   const int code = sqlite3_open_v2(path.c_str(), &handle, access | SQLITE_OPEN_NOMUTEX, nullptr);
   SqliteDatabase database(path, handle);
@@ -81,19 +83,24 @@ Result<std::int64_t> SqliteDatabase::integer(const std::string& sql) {
   return value;
 }
 
-bool SqliteDatabase::in_transaction() const noexcept { return sqlite3_get_autocommit(handle_) == 0; }
+bool SqliteDatabase::in_transaction() const noexcept {
+  return sqlite3_get_autocommit(handle_) == 0;
+}
 
 std::int64_t SqliteDatabase::changes() const noexcept { return sqlite3_changes(handle_); }
 
 Error SqliteDatabase::error(int code) const {
   // errmsg has the detail only while it is about the same failure.
   const bool current = handle_ != nullptr && (sqlite3_errcode(handle_) & 0xff) == (code & 0xff);
-  return Error{code_of(code), path_ + ": " + (current ? sqlite3_errmsg(handle_) : sqlite3_errstr(code))};
+  return Error{code_of(code),
+               path_ + ": " + (current ? sqlite3_errmsg(handle_) : sqlite3_errstr(code))};
 }
 
 SqliteQuery::SqliteQuery(SqliteDatabase& database, const char* sql) : database_(&database) {
   sqlite3_stmt*& cached = database.statements_[sql];
-  if (cached == nullptr) keep(sqlite3_prepare_v3(database.handle_, sql, -1, SQLITE_PREPARE_PERSISTENT, &cached, nullptr));
+  if (cached == nullptr)
+    keep(
+        sqlite3_prepare_v3(database.handle_, sql, -1, SQLITE_PREPARE_PERSISTENT, &cached, nullptr));
   statement_ = cached;
 }
 
@@ -117,13 +124,16 @@ SqliteQuery& SqliteQuery::bind(int parameter, std::int64_t value) {
 SqliteQuery& SqliteQuery::bind_text(int parameter, std::string_view value) {
   // A null pointer would bind NULL; an empty view is an empty text.
   const char* data = value.data() == nullptr ? "" : value.data();
-  if (failure_ == 0) keep(sqlite3_bind_text64(statement_, parameter, data, value.size(), SQLITE_STATIC, SQLITE_UTF8));
+  if (failure_ == 0)
+    keep(
+        sqlite3_bind_text64(statement_, parameter, data, value.size(), SQLITE_STATIC, SQLITE_UTF8));
   return *this;
 }
 
 SqliteQuery& SqliteQuery::bind_blob(int parameter, std::string_view value) {
   const char* data = value.data() == nullptr ? "" : value.data();
-  if (failure_ == 0) keep(sqlite3_bind_blob64(statement_, parameter, data, value.size(), SQLITE_STATIC));
+  if (failure_ == 0)
+    keep(sqlite3_bind_blob64(statement_, parameter, data, value.size(), SQLITE_STATIC));
   return *this;
 }
 
@@ -146,11 +156,14 @@ Result<void> SqliteQuery::run() {
   return finish();
 }
 
-std::int64_t SqliteQuery::integer(int column) const { return sqlite3_column_int64(statement_, column); }
+std::int64_t SqliteQuery::integer(int column) const {
+  return sqlite3_column_int64(statement_, column);
+}
 
 std::string_view SqliteQuery::blob(int column) const {
   const auto* data = static_cast<const char*>(sqlite3_column_blob(statement_, column));
-  return {data == nullptr ? "" : data, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
+  return {data == nullptr ? "" : data,
+          static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
 }
 
 }  // namespace fleetmeter::aggregator

@@ -13,8 +13,8 @@ struct sqlite3_stmt;
 
 namespace fleetmeter::aggregator {
 
-/// One SQLite connection with its prepared statements. Not thread safe: one thread at a time, so that readers and the
-/// writer never wait for each other's mutex.
+/// One SQLite connection with its prepared statements. Not thread safe: one thread at a time, so
+/// that readers and the writer never wait for each other's mutex.
 class SqliteDatabase {
  public:
   enum class Mode : std::uint8_t { kReadWriteCreate, kReadOnly };
@@ -34,8 +34,8 @@ class SqliteDatabase {
   [[nodiscard]] std::int64_t changes() const noexcept;  ///< Rows that the last statement changed.
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
-  /// The error of result code `code`, in words, with the file in front. Full disk, failing device, lock: kUnavailable;
-  /// damage: kDataLoss; everything else is our own mistake: kInternal.
+  /// The error of result code `code`, in words, with the file in front. Full disk, failing device,
+  /// lock: kUnavailable; damage: kDataLoss; everything else is our own mistake: kInternal.
   [[nodiscard]] Error error(int code) const;
 
  private:
@@ -47,8 +47,8 @@ class SqliteDatabase {
   std::unordered_map<const char*, sqlite3_stmt*> statements_;  // By address of the SQL literal.
 };
 
-/// One use of a prepared statement. Parameters count from 1, columns from 0; a failure sticks and is seen at the end, so
-/// that a caller writes the query straight down:
+/// One use of a prepared statement. Parameters count from 1, columns from 0; a failure sticks and
+/// is seen at the end, so that a caller writes the query straight down:
 ///   SqliteQuery query(db, "SELECT a FROM t WHERE b = ?1");
 ///   query.bind(1, b);
 ///   while (query.next()) use(query.integer(0));
@@ -66,9 +66,9 @@ class SqliteQuery {
   SqliteQuery& bind_text(int parameter, std::string_view value);
   SqliteQuery& bind_blob(int parameter, std::string_view value);
 
-  [[nodiscard]] bool next();      ///< Steps; true on a row.
-  Result<void> finish() const;    ///< The first failure, if any.
-  Result<void> run();             ///< Steps to the end, ignoring rows.
+  [[nodiscard]] bool next();    ///< Steps; true on a row.
+  Result<void> finish() const;  ///< The first failure, if any.
+  Result<void> run();           ///< Steps to the end, ignoring rows.
   [[nodiscard]] std::int64_t integer(int column) const;
   [[nodiscard]] std::string_view blob(int column) const;  ///< Bytes of a text or blob column.
 

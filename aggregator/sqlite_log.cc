@@ -19,7 +19,8 @@ constexpr std::size_t kPruneStep = 2000;
 
 Result<void> only_partition_zero(LogPartition partition) {
   if (partition == 0) return {};
-  return Error{ErrorCode::kInvalidArgument, "the embedded log has partition 0 only, not " + std::to_string(partition)};
+  return Error{ErrorCode::kInvalidArgument,
+               "the embedded log has partition 0 only, not " + std::to_string(partition)};
 }
 
 }  // namespace
@@ -35,7 +36,9 @@ struct SqliteLog::State {
   std::vector<SqliteDatabase> readers;
   std::unique_ptr<SqliteWriter> writer;
 
-  [[nodiscard]] std::int64_t now_ms() const { return options.clock->wall().time_since_epoch().count(); }
+  [[nodiscard]] std::int64_t now_ms() const {
+    return options.clock->wall().time_since_epoch().count();
+  }
 
   StoreTotals totals() const {
     const std::lock_guard guard(mutex);
@@ -96,7 +99,9 @@ Result<std::unique_ptr<SqliteLog>> SqliteLog::open(const std::string& path, Opti
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   std::error_code made;
   if (!folder.empty()) std::filesystem::create_directories(folder, made);
-  if (made) return Error{ErrorCode::kUnavailable, folder.string() + ": cannot create the directory: " + made.message()};
+  if (made)
+    return Error{ErrorCode::kUnavailable,
+                 folder.string() + ": cannot create the directory: " + made.message()};
 
   auto lock = StateLock::take(path);
   if (!lock) return lock.error();
@@ -105,8 +110,10 @@ Result<std::unique_ptr<SqliteLog>> SqliteLog::open(const std::string& path, Opti
   if (options.file_bytes_max != 0) {
     const auto page = database->integer("PRAGMA page_size");
     if (!page) return page.error();
-    const std::uint64_t pages = std::max<std::uint64_t>(1, options.file_bytes_max / static_cast<std::uint64_t>(*page));
-    if (auto set = database->integer("PRAGMA max_page_count = " + std::to_string(pages)); !set) return set.error();
+    const std::uint64_t pages =
+        std::max<std::uint64_t>(1, options.file_bytes_max / static_cast<std::uint64_t>(*page));
+    if (auto set = database->integer("PRAGMA max_page_count = " + std::to_string(pages)); !set)
+      return set.error();
   }
   auto totals = read_totals(*database);
   if (!totals) return totals.error();
@@ -117,8 +124,9 @@ Result<std::unique_ptr<SqliteLog>> SqliteLog::open(const std::string& path, Opti
   state->lock = *std::move(lock);
   state->committed = *totals;
   State* shared = state.get();
-  state->writer = std::make_unique<SqliteWriter>(*std::move(database), *totals, *state->options.clock, state->options.fault,
-                                                 [shared](const StoreTotals& now) { shared->on_commit(now); });
+  state->writer = std::make_unique<SqliteWriter>(
+      *std::move(database), *totals, *state->options.clock, state->options.fault,
+      [shared](const StoreTotals& now) { shared->on_commit(now); });
   return std::unique_ptr<SqliteLog>(new SqliteLog(std::move(state)));
 }
 
@@ -135,7 +143,8 @@ Result<std::map<LogPartition, LogPosition>> SqliteLog::append(Commit commit) {
   const std::uint64_t keys_max = state_->options.once_keys_max;
 
   LogPosition last = 0;
-  const SqliteWriter::Work work = [&](SqliteDatabase& database, StoreTotals& totals) -> Result<void> {
+  const SqliteWriter::Work work = [&](SqliteDatabase& database,
+                                      StoreTotals& totals) -> Result<void> {
     for (const StoredRecord& record : stored) {
       if (auto done = insert_record(database, totals, record); !done) return done;
     }
@@ -154,7 +163,8 @@ Result<std::map<LogPartition, LogPosition>> SqliteLog::append(Commit commit) {
 }
 
 Result<std::optional<std::string>> SqliteLog::source_position(std::string_view source) {
-  return state_->with_reader([&](SqliteDatabase& database) { return get_position(database, source); });
+  return state_->with_reader(
+      [&](SqliteDatabase& database) { return get_position(database, source); });
 }
 
 Result<std::vector<std::string>> SqliteLog::seen_keys(const std::vector<std::string>& keys) {
@@ -172,13 +182,16 @@ Result<std::vector<std::string>> SqliteLog::seen_keys(const std::vector<std::str
 
 std::vector<LogPartition> SqliteLog::owned_partitions() { return {0}; }
 
-Result<std::vector<LogEntry>> SqliteLog::read(LogPartition partition, LogPosition after, std::size_t records_max) {
+Result<std::vector<LogEntry>> SqliteLog::read(LogPartition partition, LogPosition after,
+                                              std::size_t records_max) {
   if (auto fine = only_partition_zero(partition); !fine) return fine.error();
-  auto entries = state_->with_reader([&](SqliteDatabase& database) { return read_records(database, after, records_max); });
+  auto entries = state_->with_reader(
+      [&](SqliteDatabase& database) { return read_records(database, after, records_max); });
   // Asked afterwards: a prune between the two would else leave a hole unseen.
   if (const LogPosition pruned = state_->totals().pruned_to; entries && after < pruned) {
-    return Error{ErrorCode::kDataLoss, state_->path + ": records up to position " + std::to_string(pruned) +
-                                           " were pruned; reading after " + std::to_string(after) +
+    return Error{ErrorCode::kDataLoss, state_->path + ": records up to position " +
+                                           std::to_string(pruned) + " were pruned; reading after " +
+                                           std::to_string(after) +
                                            " needs a snapshot at or behind that position"};
   }
   return entries;
@@ -207,14 +220,17 @@ Result<void> SqliteLog::commit_outputs(Outputs outputs) {
   for (proto::LogRecord& record : outputs.append) records.push_back(&record);
   const std::vector<StoredRecord> stored = state_->encode(std::move(records));
   const std::int64_t now = state_->now_ms();
-  const SqliteWriter::Work work = [&](SqliteDatabase& database, StoreTotals& totals) -> Result<void> {
+  const SqliteWriter::Work work = [&](SqliteDatabase& database,
+                                      StoreTotals& totals) -> Result<void> {
     if (outputs.evaluated < totals.evaluated) {
       return Error{ErrorCode::kFenced, "evaluated up to " + std::to_string(outputs.evaluated) +
-                                           ", but another evaluator has committed " + std::to_string(totals.evaluated)};
+                                           ", but another evaluator has committed " +
+                                           std::to_string(totals.evaluated)};
     }
     if (outputs.evaluated > totals.last_position) {
-      return Error{ErrorCode::kInvalidArgument, "evaluated up to " + std::to_string(outputs.evaluated) +
-                                                    ", past the log's end at " + std::to_string(totals.last_position)};
+      return Error{ErrorCode::kInvalidArgument,
+                   "evaluated up to " + std::to_string(outputs.evaluated) +
+                       ", past the log's end at " + std::to_string(totals.last_position)};
     }
     totals.evaluated = outputs.evaluated;
     for (const proto::Event& event : outputs.events) {
@@ -234,10 +250,12 @@ Result<void> SqliteLog::commit_outputs(Outputs outputs) {
 Result<void> SqliteLog::put_snapshot(LogPartition partition, const Snapshot& snapshot) {
   if (auto fine = only_partition_zero(partition); !fine) return fine;
   const StoredSnapshot stored = encode_snapshot(snapshot);
-  const SqliteWriter::Work work = [&](SqliteDatabase& database, StoreTotals& totals) -> Result<void> {
+  const SqliteWriter::Work work = [&](SqliteDatabase& database,
+                                      StoreTotals& totals) -> Result<void> {
     if (snapshot.position > totals.last_position) {
       return Error{ErrorCode::kInvalidArgument, "snapshot at " + std::to_string(snapshot.position) +
-                                                    ", past the log's end at " + std::to_string(totals.last_position)};
+                                                    ", past the log's end at " +
+                                                    std::to_string(totals.last_position)};
     }
     return put_snapshot_rows(database, snapshot, stored);
   };
@@ -247,14 +265,16 @@ Result<void> SqliteLog::put_snapshot(LogPartition partition, const Snapshot& sna
 Result<std::optional<Snapshot>> SqliteLog::latest_snapshot(LogPartition partition) {
   if (auto fine = only_partition_zero(partition); !fine) return fine.error();
   Snapshot newest;
-  const auto found = state_->with_reader([&](SqliteDatabase& database) { return read_newest_snapshot(database, newest); });
+  const auto found = state_->with_reader(
+      [&](SqliteDatabase& database) { return read_newest_snapshot(database, newest); });
   if (!found) return found.error();
   std::optional<Snapshot> snapshot;
   if (*found) snapshot = std::move(newest);
   return snapshot;
 }
 
-Result<std::uint64_t> SqliteLog::prune(LogPartition partition, std::int64_t before_ms, std::uint64_t bytes_max) {
+Result<std::uint64_t> SqliteLog::prune(LogPartition partition, std::int64_t before_ms,
+                                       std::uint64_t bytes_max) {
   const auto snapshot = latest_snapshot(partition);
   if (!snapshot) return snapshot.error();
   const LogPosition to = snapshot->has_value() ? (*snapshot)->position : 0;
@@ -262,7 +282,8 @@ Result<std::uint64_t> SqliteLog::prune(LogPartition partition, std::int64_t befo
   std::uint64_t pruned = 0;
   std::uint64_t step = 0;
   do {  // Step by step, each a transaction, so that appends come in between.
-    const SqliteWriter::Work work = [&](SqliteDatabase& database, StoreTotals& totals) -> Result<void> {
+    const SqliteWriter::Work work = [&](SqliteDatabase& database,
+                                        StoreTotals& totals) -> Result<void> {
       const auto gone = prune_records(database, totals, to, before_ms, bytes_max, kPruneStep);
       if (!gone) return gone.error();
       step = *gone;
@@ -275,20 +296,25 @@ Result<std::uint64_t> SqliteLog::prune(LogPartition partition, std::int64_t befo
 }
 
 Result<std::vector<proto::Event>> SqliteLog::events(const EventQuery& query) {
-  return state_->with_reader([&](SqliteDatabase& database) { return read_events(database, query); });
+  return state_->with_reader(
+      [&](SqliteDatabase& database) { return read_events(database, query); });
 }
 
 Result<std::vector<OutboxEntry>> SqliteLog::due_outbox(std::int64_t now_ms, std::size_t limit) {
-  return state_->with_reader([&](SqliteDatabase& database) { return read_due_outbox(database, now_ms, limit); });
+  return state_->with_reader(
+      [&](SqliteDatabase& database) { return read_due_outbox(database, now_ms, limit); });
 }
 
-Result<std::vector<OutboxEntry>> SqliteLog::pending_outbox(std::string_view receiver, std::size_t limit) {
+Result<std::vector<OutboxEntry>> SqliteLog::pending_outbox(std::string_view receiver,
+                                                           std::size_t limit) {
   return state_->with_reader(
       [&](SqliteDatabase& database) { return read_pending_outbox(database, receiver, limit); });
 }
 
 Result<void> SqliteLog::record_delivery(const OutboxEntry& entry) {
-  const SqliteWriter::Work work = [&](SqliteDatabase& database, StoreTotals&) { return update_outbox(database, entry); };
+  const SqliteWriter::Work work = [&](SqliteDatabase& database, StoreTotals&) {
+    return update_outbox(database, entry);
+  };
   return state_->writer->run("delivery", work);
 }
 

@@ -5,16 +5,23 @@
 
 namespace fleetmeter::aggregator {
 
-Result<void> insert_record(SqliteDatabase& database, StoreTotals& totals, const StoredRecord& record) {
-  SqliteQuery query(database, "INSERT INTO log (position, append_ms, codec, crc, record) VALUES (?1, ?2, ?3, ?4, ?5)");
-  query.bind(1, totals.last_position + 1).bind(2, record.append_ms).bind(3, record.codec).bind(4, record.crc);
+Result<void> insert_record(SqliteDatabase& database, StoreTotals& totals,
+                           const StoredRecord& record) {
+  SqliteQuery query(
+      database,
+      "INSERT INTO log (position, append_ms, codec, crc, record) VALUES (?1, ?2, ?3, ?4, ?5)");
+  query.bind(1, totals.last_position + 1)
+      .bind(2, record.append_ms)
+      .bind(3, record.codec)
+      .bind(4, record.crc);
   if (auto done = query.bind_blob(5, record.bytes).run(); !done) return done;
   ++totals.last_position;
   totals.log_bytes += static_cast<std::int64_t>(record.bytes.size());
   return {};
 }
 
-Result<void> put_position(SqliteDatabase& database, std::string_view source, std::string_view position) {
+Result<void> put_position(SqliteDatabase& database, std::string_view source,
+                          std::string_view position) {
   SqliteQuery query(database,
                     "INSERT INTO positions (source, position) VALUES (?1, ?2) "
                     "ON CONFLICT (source) DO UPDATE SET position = excluded.position");
@@ -30,8 +37,8 @@ Result<std::optional<std::string>> get_position(SqliteDatabase& database, std::s
   return position;
 }
 
-Result<void> put_once_keys(SqliteDatabase& database, StoreTotals& totals, const std::vector<std::string>& digests,
-                           std::int64_t now_ms) {
+Result<void> put_once_keys(SqliteDatabase& database, StoreTotals& totals,
+                           const std::vector<std::string>& digests, std::int64_t now_ms) {
   for (const std::string& digest : digests) {
     SqliteQuery insert(database, "INSERT OR IGNORE INTO once (key, append_ms) VALUES (?1, ?2)");
     if (auto done = insert.bind_blob(1, digest).bind(2, now_ms).run(); !done) return done;
@@ -45,8 +52,8 @@ Result<void> put_once_keys(SqliteDatabase& database, StoreTotals& totals, const 
   return {};
 }
 
-Result<void> expire_once_keys(SqliteDatabase& database, StoreTotals& totals, std::int64_t now_ms, std::uint64_t keys_max,
-                              std::size_t brought) {
+Result<void> expire_once_keys(SqliteDatabase& database, StoreTotals& totals, std::int64_t now_ms,
+                              std::uint64_t keys_max, std::size_t brought) {
   const auto at_most = static_cast<std::int64_t>(2 * brought + 100);
   SqliteQuery old(database,
                   "DELETE FROM once WHERE key IN "
@@ -55,7 +62,8 @@ Result<void> expire_once_keys(SqliteDatabase& database, StoreTotals& totals, std
   totals.once_count -= database.changes();
   const std::int64_t excess = totals.once_count - static_cast<std::int64_t>(keys_max);
   if (excess <= 0) return {};
-  SqliteQuery surplus(database, "DELETE FROM once WHERE key IN (SELECT key FROM once ORDER BY append_ms LIMIT ?1)");
+  SqliteQuery surplus(
+      database, "DELETE FROM once WHERE key IN (SELECT key FROM once ORDER BY append_ms LIMIT ?1)");
   if (auto done = surplus.bind(1, excess).run(); !done) return done;
   totals.once_count -= database.changes();
   return {};
@@ -69,9 +77,11 @@ Result<bool> has_once_key(SqliteDatabase& database, std::string_view digest, std
   return found;
 }
 
-Result<std::vector<LogEntry>> read_records(SqliteDatabase& database, LogPosition after, std::size_t records_max) {
+Result<std::vector<LogEntry>> read_records(SqliteDatabase& database, LogPosition after,
+                                           std::size_t records_max) {
   SqliteQuery query(database,
-                    "SELECT position, codec, crc, record FROM log WHERE position > ?1 ORDER BY position LIMIT ?2");
+                    "SELECT position, codec, crc, record FROM log WHERE position > ?1 ORDER BY "
+                    "position LIMIT ?2");
   query.bind(1, after).bind(2, static_cast<std::int64_t>(records_max));
   std::vector<LogEntry> entries;
   while (query.next()) {
@@ -79,19 +89,21 @@ Result<std::vector<LogEntry>> read_records(SqliteDatabase& database, LogPosition
     entry.position = query.integer(0);
     const auto crc = static_cast<std::uint32_t>(query.integer(2));
     if (!decode_record(query.integer(1), crc, query.blob(3), entry.record)) {
-      return Error{ErrorCode::kDataLoss,
-                   database.path() + ": the record at position " + std::to_string(entry.position) + " is damaged"};
+      return Error{ErrorCode::kDataLoss, database.path() + ": the record at position " +
+                                             std::to_string(entry.position) + " is damaged"};
     }
   }
   if (auto done = query.finish(); !done) return done.error();
   return entries;
 }
 
-Result<std::uint64_t> prune_records(SqliteDatabase& database, StoreTotals& totals, LogPosition to, std::int64_t before_ms,
-                                    std::uint64_t bytes_max, std::size_t records_max) {
+Result<std::uint64_t> prune_records(SqliteDatabase& database, StoreTotals& totals, LogPosition to,
+                                    std::int64_t before_ms, std::uint64_t bytes_max,
+                                    std::size_t records_max) {
   // First where to stop, on the sizes alone; then one range delete.
   SqliteQuery oldest(database,
-                     "SELECT position, append_ms, length(record) FROM log WHERE position <= ?1 ORDER BY position LIMIT ?2");
+                     "SELECT position, append_ms, length(record) FROM log WHERE position <= ?1 "
+                     "ORDER BY position LIMIT ?2");
   oldest.bind(1, to).bind(2, static_cast<std::int64_t>(records_max));
   const auto limit = static_cast<std::int64_t>(
       std::min<std::uint64_t>(bytes_max, std::numeric_limits<std::int64_t>::max()));
@@ -112,7 +124,8 @@ Result<std::uint64_t> prune_records(SqliteDatabase& database, StoreTotals& total
 }
 
 Result<StoreTotals> read_totals(SqliteDatabase& database) {
-  SqliteQuery query(database, "SELECT last_position, pruned_to, evaluated, log_bytes, once_count FROM store");
+  SqliteQuery query(database,
+                    "SELECT last_position, pruned_to, evaluated, log_bytes, once_count FROM store");
   StoreTotals totals;
   if (query.next()) {
     totals = {.last_position = query.integer(0),

@@ -13,8 +13,9 @@
 namespace fleetmeter::aggregator {
 namespace {
 
-// `store` has one row, the totals that every transaction carries along. The log's positions are given out from it, never
-// from max(position): pruning may empty the table, and a position is never used twice.
+// `store` has one row, the totals that every transaction carries along. The log's positions are
+// given out from it, never from max(position): pruning may empty the table, and a position is never
+// used twice.
 constexpr const char* kLogTables = R"sql(
 CREATE TABLE store (
   id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -76,7 +77,8 @@ CREATE INDEX outbox_by_receiver ON outbox (receiver, event_time_s) WHERE state =
 CREATE INDEX outbox_by_state ON outbox (state);
 )sql";
 
-constexpr SqliteIdentity kLogIdentity{.application_id = 0x464d6c67, .schema = 1, .tables = kLogTables};
+constexpr SqliteIdentity kLogIdentity{
+    .application_id = 0x464d6c67, .schema = 1, .tables = kLogTables};
 
 std::int32_t big_endian(const unsigned char* at) {
   return static_cast<std::int32_t>((std::uint32_t{at[0]} << 24) | (std::uint32_t{at[1]} << 16) |
@@ -84,15 +86,17 @@ std::int32_t big_endian(const unsigned char* at) {
 }
 
 Error not_ours(const std::string& path, std::string_view why) {
-  return Error{ErrorCode::kDataLoss, path + ": " + std::string(why) + "; left untouched, name another state directory"};
+  return Error{ErrorCode::kDataLoss,
+               path + ": " + std::string(why) + "; left untouched, name another state directory"};
 }
 
-Result<void> check_identity(const std::string& path, const SqliteIdentity& identity, std::int64_t application_id,
-                            std::int64_t schema) {
-  if (application_id != identity.application_id) return not_ours(path, "is a SQLite file of another program");
+Result<void> check_identity(const std::string& path, const SqliteIdentity& identity,
+                            std::int64_t application_id, std::int64_t schema) {
+  if (application_id != identity.application_id)
+    return not_ours(path, "is a SQLite file of another program");
   if (schema > identity.schema) {
-    return not_ours(path, "was written by a newer release (schema " + std::to_string(schema) + ", this one knows " +
-                              std::to_string(identity.schema) + ")");
+    return not_ours(path, "was written by a newer release (schema " + std::to_string(schema) +
+                              ", this one knows " + std::to_string(identity.schema) + ")");
   }
   if (schema < 1) return not_ours(path, "has no schema version");
   return {};
@@ -100,15 +104,19 @@ Result<void> check_identity(const std::string& path, const SqliteIdentity& ident
 
 Error system_error(const std::string& path, std::string_view what) {
   const int code = errno;
-  return Error{ErrorCode::kUnavailable, path + ": " + std::string(what) + ": " + std::strerror(code)};
+  return Error{ErrorCode::kUnavailable,
+               path + ": " + std::string(what) + ": " + std::strerror(code)};
 }
 
-// Tables, identity and schema appear in one transaction of the rollback journal, so that the first bytes of the file tell
-// what it is without a look at any WAL.
+// Tables, identity and schema appear in one transaction of the rollback journal, so that the first
+// bytes of the file tell what it is without a look at any WAL.
 Result<void> create(SqliteDatabase& database, const SqliteIdentity& identity) {
-  const std::string sql = "PRAGMA page_size = 8192; PRAGMA synchronous = FULL; BEGIN IMMEDIATE; PRAGMA application_id = " +
-                          std::to_string(identity.application_id) +
-                          "; PRAGMA user_version = " + std::to_string(identity.schema) + ";" + identity.tables + "COMMIT;";
+  const std::string sql =
+      "PRAGMA page_size = 8192; PRAGMA synchronous = FULL; BEGIN IMMEDIATE; PRAGMA application_id "
+      "= " +
+      std::to_string(identity.application_id) +
+      "; PRAGMA user_version = " + std::to_string(identity.schema) + ";" + identity.tables +
+      "COMMIT;";
   return database.execute(sql);
 }
 
@@ -124,7 +132,8 @@ Result<std::unique_ptr<StateLock>> StateLock::take(const std::string& database_p
   if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0) {
     // The holder's id is for the message below only; on a full disk the lock holds without it.
     const std::string holder = std::to_string(::getpid()) + "\n";
-    if (::ftruncate(descriptor, 0) == 0) (void)!::pwrite(descriptor, holder.data(), holder.size(), 0);
+    if (::ftruncate(descriptor, 0) == 0)
+      (void)!::pwrite(descriptor, holder.data(), holder.size(), 0);
     return lock;
   }
   if (errno != EWOULDBLOCK) return system_error(path, "cannot lock");
@@ -132,9 +141,10 @@ Result<std::unique_ptr<StateLock>> StateLock::take(const std::string& database_p
   const ssize_t read = ::pread(descriptor, holder.data(), holder.size() - 1, 0);
   std::string_view id(holder.data(), read > 0 ? static_cast<std::size_t>(read) : 0);
   id = id.substr(0, id.find('\n'));
-  return Error{ErrorCode::kUnavailable, database_path + ": in use by another process" +
-                                            (id.empty() ? std::string() : " (process " + std::string(id) + ")") +
-                                            "; stop it or name another state directory"};
+  return Error{ErrorCode::kUnavailable,
+               database_path + ": in use by another process" +
+                   (id.empty() ? std::string() : " (process " + std::string(id) + ")") +
+                   "; stop it or name another state directory"};
 }
 
 StateLock::~StateLock() { ::close(descriptor_); }
@@ -152,7 +162,8 @@ Result<void> check_sqlite_file(const std::string& path, const SqliteIdentity& id
   errno = code;
   if (read < 0) return system_error(path, "cannot read");
   if (read == 0) return {};
-  if (static_cast<std::size_t>(read) < header.size() || std::memcmp(header.data(), "SQLite format 3", 16) != 0) {
+  if (static_cast<std::size_t>(read) < header.size() ||
+      std::memcmp(header.data(), "SQLite format 3", 16) != 0) {
     return not_ours(path, "is no SQLite file");
   }
   return check_identity(path, identity, big_endian(&header[68]), big_endian(&header[60]));
@@ -172,11 +183,14 @@ Result<SqliteDatabase> open_for_writing(const std::string& path, const SqliteIde
   if (!application_id) return application_id.error();
   const auto schema = database->integer("PRAGMA user_version");
   if (!schema) return schema.error();
-  if (auto fine = check_identity(path, identity, *application_id, *schema); !fine) return fine.error();
-  // A checkpoint every 4096 pages (32 MiB) keeps the WAL short without a second sync in most commits.
+  if (auto fine = check_identity(path, identity, *application_id, *schema); !fine)
+    return fine.error();
+  // A checkpoint every 4096 pages (32 MiB) keeps the WAL short without a second sync in most
+  // commits.
   auto set = database->execute(
       "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4096;"
-      "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;");
+      "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384; PRAGMA temp_store = "
+      "MEMORY;");
   if (!set) return set.error();
   return database;
 }

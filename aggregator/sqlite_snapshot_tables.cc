@@ -10,7 +10,8 @@ constexpr std::size_t kChunkBytes = std::size_t{4} << 20;
 
 std::string digest_of(const Snapshot& snapshot) {
   // The row's numbers are part of what is verified.
-  return sha256(std::to_string(snapshot.position) + "/" + std::to_string(snapshot.schema) + "/" + sha256(snapshot.state));
+  return sha256(std::to_string(snapshot.position) + "/" + std::to_string(snapshot.schema) + "/" +
+                sha256(snapshot.state));
 }
 
 /// False when it is damaged in any way: the caller falls back to the snapshot before.
@@ -21,8 +22,11 @@ Result<bool> read_snapshot(SqliteDatabase& database, std::int64_t id, Snapshot& 
     if (auto done = head.finish(); !done) return done.error();
     return false;
   }
-  out = {.position = head.integer(0), .schema = static_cast<std::uint32_t>(head.integer(1)), .state = {}};
-  SqliteQuery chunks(database, "SELECT chunk FROM snapshot_chunks WHERE snapshot = ?1 ORDER BY ordinal");
+  out = {.position = head.integer(0),
+         .schema = static_cast<std::uint32_t>(head.integer(1)),
+         .state = {}};
+  SqliteQuery chunks(database,
+                     "SELECT chunk FROM snapshot_chunks WHERE snapshot = ?1 ORDER BY ordinal");
   chunks.bind(1, id);
   std::string plain;
   while (chunks.next()) {
@@ -47,15 +51,22 @@ StoredSnapshot encode_snapshot(const Snapshot& snapshot) {
   return stored;
 }
 
-Result<void> put_snapshot_rows(SqliteDatabase& database, const Snapshot& snapshot, const StoredSnapshot& stored) {
-  SqliteQuery head(database, "INSERT INTO snapshots (position, schema, bytes, sha256) VALUES (?1, ?2, ?3, ?4)");
-  head.bind(1, snapshot.position).bind(2, snapshot.schema).bind(3, static_cast<std::int64_t>(snapshot.state.size()));
+Result<void> put_snapshot_rows(SqliteDatabase& database, const Snapshot& snapshot,
+                               const StoredSnapshot& stored) {
+  SqliteQuery head(
+      database, "INSERT INTO snapshots (position, schema, bytes, sha256) VALUES (?1, ?2, ?3, ?4)");
+  head.bind(1, snapshot.position)
+      .bind(2, snapshot.schema)
+      .bind(3, static_cast<std::int64_t>(snapshot.state.size()));
   if (auto done = head.bind_blob(4, stored.digest).run(); !done) return done;
   const auto id = database.integer("SELECT max(id) FROM snapshots");
   if (!id) return id.error();
   for (std::size_t ordinal = 0; ordinal < stored.chunks.size(); ++ordinal) {
-    SqliteQuery chunk(database, "INSERT INTO snapshot_chunks (snapshot, ordinal, chunk) VALUES (?1, ?2, ?3)");
-    chunk.bind(1, *id).bind(2, static_cast<std::int64_t>(ordinal)).bind_blob(3, stored.chunks[ordinal]);
+    SqliteQuery chunk(database,
+                      "INSERT INTO snapshot_chunks (snapshot, ordinal, chunk) VALUES (?1, ?2, ?3)");
+    chunk.bind(1, *id)
+        .bind(2, static_cast<std::int64_t>(ordinal))
+        .bind_blob(3, stored.chunks[ordinal]);
     if (auto done = chunk.run(); !done) return done;
   }
   SqliteQuery old_heads(database, "DELETE FROM snapshots WHERE id < ?1 - 1");

@@ -14,28 +14,34 @@
 
 namespace fleetmeter::aggregator {
 
-// The statements behind SqliteLog, by table. Those that take StoreTotals run within a transaction of the writer.
+// The statements behind SqliteLog, by table. Those that take StoreTotals run within a transaction
+// of the writer.
 
 inline constexpr std::int64_t kOnceKeptMs = std::int64_t{48} * 3600 * 1000;
 /// 13 months of at most 31 days.
 inline constexpr std::int64_t kEventsKeptMs = std::int64_t{13} * 31 * 24 * 3600 * 1000;
 
 // --- log, positions, once ---
-Result<void> insert_record(SqliteDatabase& database, StoreTotals& totals, const StoredRecord& record);
-Result<void> put_position(SqliteDatabase& database, std::string_view source, std::string_view position);
+Result<void> insert_record(SqliteDatabase& database, StoreTotals& totals,
+                           const StoredRecord& record);
+Result<void> put_position(SqliteDatabase& database, std::string_view source,
+                          std::string_view position);
 Result<std::optional<std::string>> get_position(SqliteDatabase& database, std::string_view source);
 /// `digests` of once_digest(). A key that is there already counts from now on.
-Result<void> put_once_keys(SqliteDatabase& database, StoreTotals& totals, const std::vector<std::string>& digests,
-                           std::int64_t now_ms);
-/// Removes a bounded number of keys that are over 48 h old or beyond `keys_max`, a few more than a commit brings.
-Result<void> expire_once_keys(SqliteDatabase& database, StoreTotals& totals, std::int64_t now_ms, std::uint64_t keys_max,
-                              std::size_t brought);
+Result<void> put_once_keys(SqliteDatabase& database, StoreTotals& totals,
+                           const std::vector<std::string>& digests, std::int64_t now_ms);
+/// Removes a bounded number of keys that are over 48 h old or beyond `keys_max`, a few more than a
+/// commit brings.
+Result<void> expire_once_keys(SqliteDatabase& database, StoreTotals& totals, std::int64_t now_ms,
+                              std::uint64_t keys_max, std::size_t brought);
 Result<bool> has_once_key(SqliteDatabase& database, std::string_view digest, std::int64_t now_ms);
-Result<std::vector<LogEntry>> read_records(SqliteDatabase& database, LogPosition after, std::size_t records_max);
-/// Removes up to `records_max` of the oldest records up to `to` that are older than `before_ms` or in excess of
-/// `bytes_max`; how many went.
-Result<std::uint64_t> prune_records(SqliteDatabase& database, StoreTotals& totals, LogPosition to, std::int64_t before_ms,
-                                    std::uint64_t bytes_max, std::size_t records_max);
+Result<std::vector<LogEntry>> read_records(SqliteDatabase& database, LogPosition after,
+                                           std::size_t records_max);
+/// Removes up to `records_max` of the oldest records up to `to` that are older than `before_ms` or
+/// in excess of `bytes_max`; how many went.
+Result<std::uint64_t> prune_records(SqliteDatabase& database, StoreTotals& totals, LogPosition to,
+                                    std::int64_t before_ms, std::uint64_t bytes_max,
+                                    std::size_t records_max);
 Result<StoreTotals> read_totals(SqliteDatabase& database);
 
 // --- snapshots ---
@@ -45,7 +51,8 @@ struct StoredSnapshot {
 };
 [[nodiscard]] StoredSnapshot encode_snapshot(const Snapshot& snapshot);
 /// Keeps this one and the newest before it that is not damaged as far as its row tells.
-Result<void> put_snapshot_rows(SqliteDatabase& database, const Snapshot& snapshot, const StoredSnapshot& stored);
+Result<void> put_snapshot_rows(SqliteDatabase& database, const Snapshot& snapshot,
+                               const StoredSnapshot& stored);
 /// The newest one that reads back whole; false when there is none.
 Result<bool> read_newest_snapshot(SqliteDatabase& database, Snapshot& out);
 
@@ -54,9 +61,11 @@ Result<void> insert_event(SqliteDatabase& database, const proto::Event& event, s
 Result<void> insert_outbox(SqliteDatabase& database, const OutboxEntry& entry);
 Result<void> update_outbox(SqliteDatabase& database, const OutboxEntry& entry);
 Result<std::vector<proto::Event>> read_events(SqliteDatabase& database, const EventQuery& query);
-Result<std::vector<OutboxEntry>> read_due_outbox(SqliteDatabase& database, std::int64_t now_ms, std::size_t limit);
+Result<std::vector<OutboxEntry>> read_due_outbox(SqliteDatabase& database, std::int64_t now_ms,
+                                                 std::size_t limit);
 /// The oldest pending entries of one receiver, due or not.
-Result<std::vector<OutboxEntry>> read_pending_outbox(SqliteDatabase& database, std::string_view receiver, std::size_t limit);
+Result<std::vector<OutboxEntry>> read_pending_outbox(SqliteDatabase& database,
+                                                     std::string_view receiver, std::size_t limit);
 Result<std::map<DeliveryState, std::uint64_t>> count_outbox(SqliteDatabase& database);
 /// Events recorded before `before_ms` whose entries are all settled.
 Result<void> expire_events(SqliteDatabase& database, std::int64_t before_ms);

@@ -6,7 +6,8 @@
 namespace fleetmeter::aggregator {
 namespace {
 
-// Calls in one transaction: enough to spread a sync thin, few enough that the first of them does not wait long.
+// Calls in one transaction: enough to spread a sync thin, few enough that the first of them does
+// not wait long.
 constexpr std::size_t kGroupMax = 64;
 constexpr std::chrono::seconds kProbeEvery{1};
 
@@ -16,15 +17,16 @@ bool is_about_the_store(const Error& error) {
 
 Result<void> write_totals(SqliteDatabase& database, const StoreTotals& totals) {
   SqliteQuery query(database,
-                    "UPDATE store SET last_position = ?1, pruned_to = ?2, evaluated = ?3, log_bytes = ?4, once_count = ?5");
+                    "UPDATE store SET last_position = ?1, pruned_to = ?2, evaluated = ?3, "
+                    "log_bytes = ?4, once_count = ?5");
   query.bind(1, totals.last_position).bind(2, totals.pruned_to).bind(3, totals.evaluated);
   return query.bind(4, totals.log_bytes).bind(5, totals.once_count).run();
 }
 
 }  // namespace
 
-SqliteWriter::SqliteWriter(SqliteDatabase database, StoreTotals totals, const Clock& clock, Fault fault,
-                           std::function<void(const StoreTotals&)> committed)
+SqliteWriter::SqliteWriter(SqliteDatabase database, StoreTotals totals, const Clock& clock,
+                           Fault fault, std::function<void(const StoreTotals&)> committed)
     : database_(std::move(database)),
       totals_(totals),
       clock_(clock),
@@ -44,7 +46,8 @@ SqliteWriter::~SqliteWriter() {
 Result<void> SqliteWriter::run(std::string_view label, const Work& work) {
   Request request{.label = label, .work = &work, .result = {}};
   std::unique_lock lock(mutex_);
-  queue_.push_back(&request);  // At most one a calling thread, which waits here: that bounds the queue.
+  // At most one a calling thread, which waits here: that bounds the queue.
+  queue_.push_back(&request);
   queued_.notify_one();
   finished_.wait(lock, [&] { return request.done; });
   return std::move(request.result);

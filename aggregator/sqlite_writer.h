@@ -15,31 +15,37 @@
 
 namespace fleetmeter::aggregator {
 
-/// The row of `store`: what every transaction carries along. Kept in memory, written at the end of each group.
+/// The row of `store`: what every transaction carries along. Kept in memory, written at the end of
+/// each group.
 struct StoreTotals {
   std::int64_t last_position = 0, pruned_to = 0, evaluated = 0, log_bytes = 0, once_count = 0;
 };
 
 /// Whether the store takes writes, for /ready (writable) and /health (failed).
 struct StoreHealth {
-  bool writable = true;      ///< The last write, or the last probe, got through.
-  bool failed = false;       ///< Not by a full disk or a lock: damage or a mistake of ours. Needs a person.
-  std::string last_error;    ///< Of the last failed write, kept after it got through again; empty = never.
+  bool writable = true;  ///< The last write, or the last probe, got through.
+  /// Not by a full disk or a lock: damage or a mistake of ours. Needs a person.
+  bool failed = false;
+  /// Of the last failed write, kept after it got through again; empty = never.
+  std::string last_error;
   std::uint64_t failures = 0, groups = 0, requests = 0;
 };
 
-/// The one thread that writes the file. Calls that come while a transaction runs share the next one, so that many of them
-/// cost one sync; each keeps its own savepoint, so that a refused one takes nothing else down. When the disk refuses, the
-/// whole group is rolled back and each of its calls gets the error; while that lasts the thread tries a small write each
-/// second, so that the store reports itself well again without traffic.
+/// The one thread that writes the file. Calls that come while a transaction runs share the next
+/// one, so that many of them cost one sync; each keeps its own savepoint, so that a refused one
+/// takes nothing else down. When the disk refuses, the whole group is rolled back and each of its
+/// calls gets the error; while that lasts the thread tries a small write each second, so that the
+/// store reports itself well again without traffic.
 class SqliteWriter {
  public:
-  /// What a call does within the transaction. Errors other than kUnavailable and kDataLoss undo this call alone.
+  /// What a call does within the transaction. Errors other than kUnavailable and kDataLoss undo
+  /// this call alone.
   using Work = std::function<Result<void>(SqliteDatabase&, StoreTotals&)>;
   using Fault = std::function<void(std::string_view)>;
 
-  /// `fault` may be empty; it gets "<label>.before_commit" and "<label>.after_commit" on the writer's thread.
-  /// `committed` runs after each commit, on the writer's thread, with the new totals.
+  /// `fault` may be empty; it gets "<label>.before_commit" and "<label>.after_commit" on the
+  /// writer's thread. `committed` runs after each commit, on the writer's thread, with the new
+  /// totals.
   SqliteWriter(SqliteDatabase database, StoreTotals totals, const Clock& clock, Fault fault,
                std::function<void(const StoreTotals&)> committed);
   ~SqliteWriter();  ///< Finishes what is queued; no call may come any more.

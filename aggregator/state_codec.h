@@ -7,8 +7,9 @@
 
 namespace fleetmeter::aggregator {
 
-/// Appends values to the state bytes of a snapshot: little-endian fixed width and length-prefixed text, so that equal
-/// states have equal bytes. The schema number beside the snapshot says which layout it is.
+/// Appends values to the state bytes of a snapshot: little-endian fixed width and length-prefixed
+/// text, so that equal states have equal bytes. The schema number beside the snapshot says which
+/// layout it is.
 class StateWriter {
  public:
   explicit StateWriter(std::string& out) : out_(out) {}
@@ -30,7 +31,8 @@ class StateWriter {
   std::string& out_;
 };
 
-/// Reads what StateWriter wrote. Damage never throws: every read past the end yields zero and makes ok() false.
+/// Reads what StateWriter wrote. Damage never throws: every read past the end yields zero and makes
+/// ok() false.
 class StateReader {
  public:
   explicit StateReader(std::string_view& in) : in_(in) {}
@@ -56,7 +58,8 @@ class StateReader {
     in_.remove_prefix(size);
     return value;
   }
-  /// Number of elements that follow, each of at least one byte: a damaged one cannot make the reader allocate.
+  /// Number of elements that follow, each of at least one byte: a damaged one cannot make the
+  /// reader allocate.
   [[nodiscard]] std::uint64_t count() {
     const std::uint64_t value = u64();
     if (value > in_.size()) fail();

@@ -14,12 +14,15 @@ bool is_number(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || c == '.'; });
 }
 
-/// The other spelling of a trimmed statistic: "tm99" and "TM(:99%)" name the same, so do "IQM" and "TM(25%:75%)".
+/// The other spelling of a trimmed statistic: "tm99" and "TM(:99%)" name the same, so do "IQM" and
+/// "TM(25%:75%)".
 std::string other_spelling(std::string_view name) {
   if (name == "IQM" || name == "iqm") return "TM(25%:75%)";
   if (name == "TM(25%:75%)") return "IQM";
   for (const auto& [lower, upper] : {std::pair<std::string_view, std::string_view>{"tm", "TM"},
-                                     {"wm", "WM"}, {"tc", "TC"}, {"ts", "TS"}}) {
+                                     {"wm", "WM"},
+                                     {"tc", "TC"},
+                                     {"ts", "TS"}}) {
     if (name.starts_with(lower) && is_number(name.substr(2))) {
       return std::string(upper) + "(:" + std::string(name.substr(2)) + "%)";
     }
@@ -33,7 +36,8 @@ std::string other_spelling(std::string_view name) {
 }
 
 std::optional<double> stored(const Datapoint& datapoint, std::string_view name) {
-  const auto at = std::ranges::find(datapoint.extended, name, &std::pair<std::string, double>::first);
+  const auto at =
+      std::ranges::find(datapoint.extended, name, &std::pair<std::string, double>::first);
   if (at == datapoint.extended.end()) return std::nullopt;
   return at->second;
 }
@@ -53,7 +57,8 @@ std::optional<double> statistic(const Datapoint& datapoint, std::string_view nam
   if (const std::string other = other_spelling(name); !other.empty()) {
     if (auto value = stored(datapoint, other)) return value;
   }
-  const bool percentile = name.size() > 1 && (name[0] == 'p' || name[0] == 'P') && is_number(name.substr(1));
+  const bool percentile =
+      name.size() > 1 && (name[0] == 'p' || name[0] == 'P') && is_number(name.substr(1));
   if (!percentile) return std::nullopt;
   const bool one_value = datapoint.sample_count == 1 || datapoint.minimum == datapoint.maximum;
   return one_value ? std::optional(datapoint.maximum) : std::nullopt;

@@ -17,7 +17,8 @@ class StringPool {
   std::uint32_t intern(std::string_view text) {
     if (text.empty()) return 0;
     const std::uint64_t hash = hash_text(text);
-    std::uint32_t id = table_.find(hash, [&](std::uint32_t index) { return texts_[index] == text; });
+    std::uint32_t id =
+        table_.find(hash, [&](std::uint32_t index) { return texts_[index] == text; });
     if (id != IndexTable::kNone) return id;
     id = static_cast<std::uint32_t>(texts_.size());
     texts_.emplace_back(text);

@@ -223,8 +223,8 @@ bool Engine::State::flow_slots_changed(const aggregator::Shard& shard) {
   return std::exchange(flow_period_s, period_s) != period_s;
 }
 
-/// A series whose own period turns out to be another has other slots: those looked at before would count a datapoint
-/// twice beside them, or not at all.
+/// A series whose own period turns out to be another has other slots: those looked at before would
+/// count a datapoint twice beside them, or not at all.
 void Engine::State::note_periods(const std::vector<Change>& changes,
                                  const aggregator::Shard& shard) {
   bool moved = false;

@@ -25,12 +25,14 @@ struct EvaluationRule {
   MissingData missing = MissingData::kMissing;
 };
 
-/// Next state of one alarm over its evaluation range, oldest slot first, at least N slots.
-/// Enough real points (N or more): the newest N of them decide and the missing-data treatment plays no part. Too few: all of
-/// them count, and only the gap up to N is filled, and never for slots that do not exist. With kMissing and kIgnore an
-/// alarm whose real points all breach and whose oldest breaching one is at least M slots old goes to (keeps out of) ALARM.
-/// Rule: Amazon CloudWatch User Guide, "Configuring how CloudWatch alarms treat missing data" and
-/// "Avoiding premature transitions to alarm state". Choices where it is silent: docs/alarms.md.
-[[nodiscard]] AlarmState evaluate(const EvaluationRule& rule, std::span<const RangeSlot> range, AlarmState current) noexcept;
+/// Next state of one alarm over its evaluation range, oldest slot first, at least N slots. Enough
+/// real points (N or more): the newest N of them decide and the missing-data treatment plays no
+/// part. Too few: all of them count, and only the gap up to N is filled, and never for slots that
+/// do not exist. With kMissing and kIgnore an alarm whose real points all breach and whose oldest
+/// breaching one is at least M slots old goes to (keeps out of) ALARM. Rule: Amazon CloudWatch User
+/// Guide, "Configuring how CloudWatch alarms treat missing data" and "Avoiding premature
+/// transitions to alarm state". Choices where it is silent: docs/alarms.md.
+[[nodiscard]] AlarmState evaluate(const EvaluationRule& rule, std::span<const RangeSlot> range,
+                                  AlarmState current) noexcept;
 
 }  // namespace fleetmeter::alarms

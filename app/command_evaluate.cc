@@ -35,8 +35,7 @@ int command_evaluate(const CommandLine& line) {
   if (!command.parse(line, exit_code)) return exit_code;
   auto setup = set_up_kafka_command(options);
   if (!setup) return fail(setup.error());
-  const std::string listen =
-      options.listen.empty() ? setup->config.http_listen : options.listen;
+  const std::string listen = options.listen.empty() ? setup->config.http_listen : options.listen;
   KafkaEvaluation evaluation(*std::move(setup));
   auto started = start(evaluation);
   if (!started) return fail(started.error());

@@ -113,7 +113,8 @@ int finish(const FlowSummary& summary, OutputFormat format, bool strict) {
   std::cout << print(summary, format) << std::flush;
   std::cerr << problems;
   if (!std::cout) return fail(kExitPartly, "standard output could not be written");
-  // Messages of other logs in an envelope are no flow records, and the envelope was read all the same.
+  // Messages of other logs in an envelope are no flow records, and the envelope was read all the
+  // same.
   const auto foreign = static_cast<std::size_t>(parsers::FlowDrop::kNotAFlowRecord);
   if (summary.nothing_read() && summary.malformed() > summary.counts.flows.dropped[foreign]) {
     return fail(kExitUsage, summary.counts.flows.malformed() == 0

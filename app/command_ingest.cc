@@ -66,8 +66,7 @@ int command_ingest(const CommandLine& line) {
       {"fleetmeter ingest -c fleet.yaml",
        "fleetmeter ingest -c fleet.yaml --instance ingest-0 --no-http"});
   add_kafka_options(command, options);
-  command.options().add_options()("environment",
-                                  boost::program_options::value(&environment),
+  command.options().add_options()("environment", boost::program_options::value(&environment),
                                   "environment of every record, whatever the inventory says");
   int exit_code = kExitDone;
   if (!command.parse(line, exit_code)) return exit_code;
@@ -79,8 +78,7 @@ int command_ingest(const CommandLine& line) {
   if (!members) return fail(members.error());
   WorkerHealth health([&] { return failure_of(*members); }, [&] { return blocked(*members); });
   if (!options.no_http) {
-    const std::string listen =
-        options.listen.empty() ? setup->config.http_listen : options.listen;
+    const std::string listen = options.listen.empty() ? setup->config.http_listen : options.listen;
     if (auto serving = health.start(listen); !serving) return fail(serving.error());
   }
   while (!stop_signals().wait_for(500)) {

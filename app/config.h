@@ -63,7 +63,7 @@ struct Config {
   std::map<std::string, NotifyConfig> notify;
   std::uint32_t log_days = 14;
   std::uint64_t log_bytes_max = 20ull << 30;
-  ingest::KafkaLogOptions kafka_log;  ///< `kafka_log:` for ingest and evaluate.
+  ingest::KafkaLogOptions kafka_log;                   ///< `kafka_log:` for ingest and evaluate.
   std::map<std::string, SecretRef> kafka_log_secrets;  ///< As KafkaConfig::secrets.
   std::vector<ingest::EnvironmentPartition>
       shards;  ///< `kafka_log.shards`: environment -> partition; else by order of declaration.

@@ -155,7 +155,8 @@ void read_alarm(YamlContext& context, const YAML::Node& node, const std::string&
   rule.notify = object.texts("notify");
   object.done();
   // The engine takes only rules that pass; what the checks above say better is said already.
-  if (const auto valid = alarms::validate(rule); !valid) context.fail(node, path, valid.error().message);
+  if (const auto valid = alarms::validate(rule); !valid)
+    context.fail(node, path, valid.error().message);
   for (const alarms::AlarmRule& other : config.rules.alarms) {
     if (other.name == rule.name)
       object.fail("name", "`" + rule.name + "` names two alarms; names are unique");
@@ -391,7 +392,8 @@ void read_scaling_rule(YamlContext& context, const YAML::Node& node, const std::
   };
   for (const alarms::SimplePolicy& policy : rule.simple) check_metric(policy.metric);
   for (const alarms::StepPolicy& policy : rule.step) check_metric(policy.metric);
-  if (const auto valid = alarms::validate(rule); !valid) context.fail(node, path, valid.error().message);
+  if (const auto valid = alarms::validate(rule); !valid)
+    context.fail(node, path, valid.error().message);
   for (const alarms::ScalingRule& other : config.rules.scaling) {
     if (other.name == rule.name && other.environments == rule.environments)
       object.fail("group", "`" + rule.name + "` is scaled by two rules; a group has one writer");

@@ -58,10 +58,10 @@ class EvaluationLoop {
   Result<void> recover(const std::string& config_yaml, const std::string& config_fingerprint,
                        const aggregator::Inventory* inventory);
   void start();  ///< Own thread until stop().
-  /// One round on the caller's thread, instead of start(): for runs on a clock of their own. False =
-  /// there was nothing to do; kUnavailable = try again.
+  /// One round on the caller's thread, instead of start(): for runs on a clock of their own. False
+  /// = there was nothing to do; kUnavailable = try again.
   Result<bool> step();
-  void stop();   ///< Applies what is in the log, commits, snapshots, joins. Idempotent.
+  void stop();  ///< Applies what is in the log, commits, snapshots, joins. Idempotent.
   /// All bounded input is in the log: once it is applied, says so with one InputEnd record over
   /// everything since the last one, also over what an earlier run has left open. Returns the
   /// position to wait for; 0 = there was never any input, or `stop` came first.

@@ -12,8 +12,8 @@ namespace fleetmeter::app {
 
 namespace {
 
-/// Records between two folds of the aggregator, whose keys are a minute wide where ours are an hour:
-/// few enough that they stay small in memory.
+/// Records between two folds of the aggregator, whose keys are a minute wide where ours are an
+/// hour: few enough that they stay small in memory.
 constexpr std::uint64_t kRecordsAFold = 1u << 17;
 
 parsers::FieldSet with_talkers(parsers::FieldSet fields) {

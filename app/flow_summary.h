@@ -38,7 +38,8 @@ struct FlowSummary {
 /// What the lists of talkers are by, in the order they are shown.
 [[nodiscard]] const std::vector<std::string>& top_keys();
 
-/// Reads flow logs into a summary: a decoder's sink. Bounded input: nothing is late. Not thread safe.
+/// Reads flow logs into a summary: a decoder's sink. Bounded input: nothing is late. Not thread
+/// safe.
 class FlowReader final : public parsers::PayloadSink {
  public:
   /// `environment` is forced on every record; empty = by the inventory.

@@ -60,9 +60,9 @@ Result<KafkaSetup> set_up_kafka_command(const KafkaCommandOptions& options) {
     spdlog::warn("{}:{}: {}", options.config, warning.line, warning.message);
   setup.config = *std::move(config);
   if (setup.config.kafka_log.connection.brokers.empty()) {
-    return Error{ErrorCode::kInvalidArgument,
-                 options.config +
-                     ": `kafka_log:` is missing; write kafka_log: { brokers: \"host:9092\" }"};
+    return Error{
+        ErrorCode::kInvalidArgument,
+        options.config + ": `kafka_log:` is missing; write kafka_log: { brokers: \"host:9092\" }"};
   }
   auto inventory = load_inventory(setup.config);
   if (!inventory) return std::move(inventory).error();

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "aggregator/inventory.h"
-#include "app/config.h"
 #include "app/command.h"
+#include "app/config.h"
 #include "proto/clock.h"
 
 namespace fleetmeter::app {

@@ -21,11 +21,13 @@
 namespace fleetmeter::app {
 
 struct ServiceOptions {
-  bool until_eof = false;   ///< Bounded: end when every file is read and evaluated.
-  bool deliver = true;      ///< With until_eof only when asked for.
+  bool until_eof = false;        ///< Bounded: end when every file is read and evaluated.
+  bool deliver = true;           ///< With until_eof only when asked for.
   std::string environment = {};  ///< Forced for every record; empty = by the inventory.
-  std::function<void(std::string_view)> fault = {};  ///< Test hook of the stores, sources and delivery.
-  std::function<void(std::uint64_t done, std::uint64_t all)> on_read = {};  ///< Bounded sources: bytes.
+  /// Test hook of the stores, sources and delivery.
+  std::function<void(std::string_view)> fault = {};
+  /// Bounded sources: bytes.
+  std::function<void(std::uint64_t done, std::uint64_t all)> on_read = {};
   std::function<void(std::int64_t done, std::int64_t all)> on_evaluate = {};  ///< Log positions.
 };
 

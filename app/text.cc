@@ -29,7 +29,8 @@ bool is_number_column(std::string_view header) {
                      [header](std::string_view end) { return header.ends_with(end); });
 }
 
-/// A cell that a spreadsheet would take for a formula gets a quote in front: ids come from the input.
+/// A cell that a spreadsheet would take for a formula gets a quote in front: ids come from the
+/// input.
 std::string csv_cell(std::string text) {
   if (text.size() > 1 && std::string_view("=+-@").find(text.front()) != std::string_view::npos)
     text.insert(0, 1, '\'');

@@ -1,8 +1,8 @@
 #include "cost/csv_reader.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace fleetmeter::cost {
 namespace {
@@ -22,12 +22,14 @@ Error bad(const std::string& name, std::size_t line, const std::string& what) {
 }
 
 /// Where each of `columns` stands in the header.
-Result<std::vector<std::size_t>> bind(const std::string& name, std::size_t line, const std::vector<std::string>& header,
+Result<std::vector<std::size_t>> bind(const std::string& name, std::size_t line,
+                                      const std::vector<std::string>& header,
                                       const std::vector<std::string>& columns) {
   std::vector<std::size_t> places;
   for (const std::string& column : columns) {
     const auto found = std::find(header.begin(), header.end(), column);
-    if (found == header.end()) return bad(name, line, fmt::format("the header has no column '{}'", column));
+    if (found == header.end())
+      return bad(name, line, fmt::format("the header has no column '{}'", column));
     places.push_back(static_cast<std::size_t>(found - header.begin()));
   }
   return places;
@@ -48,7 +50,8 @@ Result<std::vector<CsvRow>> read_csv(const std::string& name, std::string_view t
     ++number;
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (line.empty() || line.starts_with('#')) continue;
-    if (line.find('"') != std::string_view::npos) return bad(name, number, "quoted fields are not supported here");
+    if (line.find('"') != std::string_view::npos)
+      return bad(name, number, "quoted fields are not supported here");
     const std::vector<std::string> fields = split(line);
     if (width == 0) {
       Result<std::vector<std::size_t>> bound = bind(name, number, fields, columns);
@@ -58,7 +61,8 @@ Result<std::vector<CsvRow>> read_csv(const std::string& name, std::string_view t
       continue;
     }
     if (fields.size() != width) {
-      return bad(name, number, fmt::format("{} fields where the header has {}", fields.size(), width));
+      return bad(name, number,
+                 fmt::format("{} fields where the header has {}", fields.size(), width));
     }
     CsvRow row{number, {}};
     for (const std::size_t place : places) row.fields.push_back(fields[place]);

@@ -15,17 +15,18 @@ namespace fleetmeter::cost {
 struct Draft {
   std::string environment, region;
   std::string resource, component;
-  std::string price_key;            ///< Empty: no price can be named, `reason` says why.
-  std::optional<Quantity> quantity; ///< In the price's unit; nullopt with a reason.
+  std::string price_key;             ///< Empty: no price can be named, `reason` says why.
+  std::optional<Quantity> quantity;  ///< In the price's unit; nullopt with a reason.
   std::string source = "inventory";
   std::string reason;
-  std::string unit;                 ///< Shown where the price is not found.
-  std::int64_t price_factor = 1;    ///< 2 where Multi-AZ is twice the Single-AZ row.
+  std::string unit;               ///< Shown where the price is not found.
+  std::int64_t price_factor = 1;  ///< 2 where Multi-AZ is twice the Single-AZ row.
 };
 
-/// Prices the drafts and groups them by environment. Tiers and free allowances are settled per payer over all drafts
-/// of a price (one payer is assumed), then spread pro rata by quantity; only then are other environments left out.
-[[nodiscard]] Report settle(const ReportOptions& options, const PriceBook& prices, const UsageFile* usage_file,
-                            std::vector<Draft> drafts);
+/// Prices the drafts and groups them by environment. Tiers and free allowances are settled per
+/// payer over all drafts of a price (one payer is assumed), then spread pro rata by quantity; only
+/// then are other environments left out.
+[[nodiscard]] Report settle(const ReportOptions& options, const PriceBook& prices,
+                            const UsageFile* usage_file, std::vector<Draft> drafts);
 
 }  // namespace fleetmeter::cost

@@ -1,26 +1,61 @@
 #include "cost/estimate.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
-
-#include <fmt/format.h>
 
 namespace fleetmeter::cost {
 namespace {
 
 /// Types that cost nothing by themselves: what they do is billed elsewhere. Prefixes end in '*'.
-constexpr std::array<std::string_view, 46> kFreeTypes{
-    "aws_vpc", "aws_subnet", "aws_route_table*", "aws_route", "aws_main_route_table*", "aws_internet_gateway",
-    "aws_egress_only_internet_gateway", "aws_security_group*", "aws_vpc_security_group*", "aws_network_acl*",
-    "aws_default_*", "aws_network_interface*", "aws_eip_association", "aws_vpc_dhcp_options*", "aws_iam_*",
-    "aws_launch_template", "aws_launch_configuration", "aws_key_pair", "aws_placement_group", "aws_volume_attachment",
-    "aws_autoscaling_policy", "aws_autoscaling_schedule", "aws_autoscaling_attachment", "aws_autoscaling_lifecycle_hook",
-    "aws_appautoscaling_*", "aws_lb_listener*", "aws_lb_target_group*", "aws_alb_listener*", "aws_alb_target_group*",
-    "aws_db_subnet_group", "aws_db_parameter_group", "aws_db_option_group", "aws_rds_cluster_parameter_group",
-    "aws_elasticache_subnet_group", "aws_elasticache_parameter_group", "aws_ecs_cluster*", "aws_ecs_task_definition",
-    "aws_s3_bucket_*", "aws_secretsmanager_secret_*", "aws_kms_alias", "aws_route53_record", "aws_acm_certificate*",
-    "aws_sns_topic*", "aws_cloudwatch_log_stream", "aws_vpc_endpoint_*", "aws_ecr_lifecycle_policy"};
+constexpr std::array<std::string_view, 46> kFreeTypes{"aws_vpc",
+                                                      "aws_subnet",
+                                                      "aws_route_table*",
+                                                      "aws_route",
+                                                      "aws_main_route_table*",
+                                                      "aws_internet_gateway",
+                                                      "aws_egress_only_internet_gateway",
+                                                      "aws_security_group*",
+                                                      "aws_vpc_security_group*",
+                                                      "aws_network_acl*",
+                                                      "aws_default_*",
+                                                      "aws_network_interface*",
+                                                      "aws_eip_association",
+                                                      "aws_vpc_dhcp_options*",
+                                                      "aws_iam_*",
+                                                      "aws_launch_template",
+                                                      "aws_launch_configuration",
+                                                      "aws_key_pair",
+                                                      "aws_placement_group",
+                                                      "aws_volume_attachment",
+                                                      "aws_autoscaling_policy",
+                                                      "aws_autoscaling_schedule",
+                                                      "aws_autoscaling_attachment",
+                                                      "aws_autoscaling_lifecycle_hook",
+                                                      "aws_appautoscaling_*",
+                                                      "aws_lb_listener*",
+                                                      "aws_lb_target_group*",
+                                                      "aws_alb_listener*",
+                                                      "aws_alb_target_group*",
+                                                      "aws_db_subnet_group",
+                                                      "aws_db_parameter_group",
+                                                      "aws_db_option_group",
+                                                      "aws_rds_cluster_parameter_group",
+                                                      "aws_elasticache_subnet_group",
+                                                      "aws_elasticache_parameter_group",
+                                                      "aws_ecs_cluster*",
+                                                      "aws_ecs_task_definition",
+                                                      "aws_s3_bucket_*",
+                                                      "aws_secretsmanager_secret_*",
+                                                      "aws_kms_alias",
+                                                      "aws_route53_record",
+                                                      "aws_acm_certificate*",
+                                                      "aws_sns_topic*",
+                                                      "aws_cloudwatch_log_stream",
+                                                      "aws_vpc_endpoint_*",
+                                                      "aws_ecr_lifecycle_policy"};
 
 bool is_free(std::string_view type) {
   return std::any_of(kFreeTypes.begin(), kFreeTypes.end(),
@@ -47,8 +82,13 @@ std::string attribute_of(const aggregator::Resource& resource, const std::string
 
 Quantity product(Quantity a, Quantity b) noexcept { return scale(a, b.e9_units, kQuantityOne); }
 
-Subject::Subject(Estimator& of, const aggregator::Resource& about, std::string in, std::string at, UsageValues values)
-    : resource(about), estimator(of), environment(std::move(in)), region(std::move(at)), usage_(std::move(values)) {}
+Subject::Subject(Estimator& of, const aggregator::Resource& about, std::string in, std::string at,
+                 UsageValues values)
+    : resource(about),
+      estimator(of),
+      environment(std::move(in)),
+      region(std::move(at)),
+      usage_(std::move(values)) {}
 
 std::string Subject::text(const std::string& attribute, const std::string& otherwise) const {
   const std::string found = attribute_of(resource, attribute);
@@ -93,8 +133,8 @@ std::optional<Quantity> Subject::usage(const std::string& key, unsigned per_powe
   if (!estimator.error) {
     estimator.error = Error{ErrorCode::kInvalidArgument,
                             fmt::format("{}:{}: {}.{}: must be a plain number, 0 or more, not '{}'",
-                                        estimator.usage_file->name(), found->second.line, resource.address, key,
-                                        found->second.text)};
+                                        estimator.usage_file->name(), found->second.line,
+                                        resource.address, key, found->second.text)};
   }
   return std::nullopt;
 }
@@ -108,7 +148,8 @@ std::string Subject::usage_text(const std::string& key) {
 
 Quantity Subject::month() const { return units(estimator.options.hours); }
 
-Draft& Subject::add(const std::string& component, const std::string& price_key, Quantity quantity, const char* source) {
+Draft& Subject::add(const std::string& component, const std::string& price_key, Quantity quantity,
+                    const char* source) {
   Draft& draft = estimator.drafts.emplace_back();
   draft.environment = environment;
   draft.region = region;
@@ -120,19 +161,20 @@ Draft& Subject::add(const std::string& component, const std::string& price_key, 
   return draft;
 }
 
-Draft& Subject::add_usage(const std::string& component, const std::string& price_key, const std::string& key,
-                          unsigned per_power10) {
+Draft& Subject::add_usage(const std::string& component, const std::string& price_key,
+                          const std::string& key, unsigned per_power10) {
   const std::optional<Quantity> quantity = usage(key, per_power10);
   Draft& draft = add(component, price_key, quantity.value_or(Quantity{}), "usage_file");
   if (!quantity) {
     draft.quantity.reset();
-    draft.reason = fmt::format("depends on usage: state {} of {} in the usage file", key, resource.address);
+    draft.reason =
+        fmt::format("depends on usage: state {} of {} in the usage file", key, resource.address);
   }
   return draft;
 }
 
-void Subject::add_if_used(const std::string& component, const std::string& price_key, const std::string& key,
-                          unsigned per_power10) {
+void Subject::add_if_used(const std::string& component, const std::string& price_key,
+                          const std::string& key, unsigned per_power10) {
   const std::optional<Quantity> quantity = usage(key, per_power10);
   if (quantity) add(component, price_key, *quantity, "usage_file");
 }
@@ -146,13 +188,14 @@ void Subject::add_unknown(const std::string& component, const std::string& reaso
 void Subject::warn_unused_keys() {
   for (const auto& [key, value] : usage_) {
     if (used_.contains(key)) continue;
-    estimator.warnings->push_back(fmt::format("{}:{}: {} of {} is not used", estimator.usage_file->name(), value.line, key,
+    estimator.warnings->push_back(fmt::format("{}:{}: {} of {} is not used",
+                                              estimator.usage_file->name(), value.line, key,
                                               resource.address));
   }
 }
 
-Estimator::Estimator(const ReportOptions& report_options, const PriceBook& price_book, const aggregator::Inventory& of,
-                     const UsageFile* file)
+Estimator::Estimator(const ReportOptions& report_options, const PriceBook& price_book,
+                     const aggregator::Inventory& of, const UsageFile* file)
     : options(report_options), prices(price_book), inventory(of), usage_file(file), placement(of) {
   index();
 }
@@ -161,15 +204,18 @@ void Estimator::index() {
   for (const aggregator::Resource& resource : inventory.resources()) {
     by_type_[resource.type].push_back(&resource);
     auto& references = by_reference_[resource.type];
-    for (const std::string& name : {resource.id, attribute_of(resource, "arn"), attribute_of(resource, "name"),
-                                    attribute_of(resource, "family"), attribute_of(resource, "node_group_name"), attribute_of(resource, "allocation_id"),
-                                    resource.address}) {
+    for (const std::string& name :
+         {resource.id, attribute_of(resource, "arn"), attribute_of(resource, "name"),
+          attribute_of(resource, "family"), attribute_of(resource, "node_group_name"),
+          attribute_of(resource, "allocation_id"), resource.address}) {
       if (!name.empty()) references.emplace(name, &resource);
     }
   }
-  for (const aggregator::Instance& entry : inventory.instances()) instances_[entry.id] = &entry;  // The latest of its times.
+  // The latest of its times.
+  for (const aggregator::Instance& entry : inventory.instances()) instances_[entry.id] = &entry;
   for (const aggregator::Group& entry : inventory.groups()) groups_[entry.name] = &entry;
-  for (const aggregator::Resource* address : of_type("aws_eip")) elastic_instances_.insert(attribute_of(*address, "instance"));
+  for (const aggregator::Resource* address : of_type("aws_eip"))
+    elastic_instances_.insert(attribute_of(*address, "instance"));
 }
 
 const aggregator::Instance* Estimator::instance(const std::string& id) const {
@@ -186,7 +232,8 @@ bool Estimator::has_elastic_address(const std::string& instance_id) const {
   return !instance_id.empty() && elastic_instances_.contains(instance_id);
 }
 
-const aggregator::Resource* Estimator::find(std::string_view type, std::string_view reference) const {
+const aggregator::Resource* Estimator::find(std::string_view type,
+                                            std::string_view reference) const {
   const auto references = by_reference_.find(type);
   if (references == by_reference_.end() || reference.empty()) return nullptr;
   const auto found = references->second.find(std::string(reference));
@@ -234,7 +281,8 @@ void Estimator::price(const aggregator::Resource& resource) {
   Subject subject(*this, resource, std::move(environment), std::move(region), std::move(usage));
   const auto known = known_types().find(resource.type);
   if (known == known_types().end()) {
-    subject.add_unknown(resource.type, fmt::format("unsupported: the estimate does not know {} yet", resource.type));
+    subject.add_unknown(resource.type, fmt::format("unsupported: the estimate does not know {} yet",
+                                                   resource.type));
     return;
   }
   known->second(subject);
@@ -245,11 +293,13 @@ void Estimator::price_lone_instances() {
   std::set<std::string_view> priced_groups;
   for (const aggregator::Group& group : inventory.groups()) priced_groups.insert(group.name);
   std::set<std::string_view> members;
-  for (const aggregator::Group& group : inventory.groups()) members.insert(group.instance_ids.begin(), group.instance_ids.end());
+  for (const aggregator::Group& group : inventory.groups())
+    members.insert(group.instance_ids.begin(), group.instance_ids.end());
   for (const aggregator::Instance& instance : inventory.instances()) {
     if (find("aws_instance", instance.id) != nullptr) continue;
     if (priced_groups.contains(instance.group) || members.contains(instance.id)) continue;
-    if (!instance.state.empty() && instance.state != "running" && instance.state != "pending") continue;
+    if (!instance.state.empty() && instance.state != "running" && instance.state != "pending")
+      continue;
     aggregator::Resource stand_in;
     stand_in.type = "aws_instance";
     stand_in.address = instance.id;
@@ -265,7 +315,8 @@ void Estimator::price_lone_instances() {
 
 void Estimator::price_lone_groups() {
   for (const aggregator::Group& group : inventory.groups()) {
-    const bool priced = find("aws_autoscaling_group", group.name) != nullptr || find("aws_ecs_service", group.name) != nullptr ||
+    const bool priced = find("aws_autoscaling_group", group.name) != nullptr ||
+                        find("aws_ecs_service", group.name) != nullptr ||
                         find("aws_eks_node_group", group.name) != nullptr;
     if (priced) continue;
     aggregator::Resource stand_in;
@@ -292,7 +343,8 @@ void Estimator::price_lone_groups() {
   }
 }
 
-/// Transfer that no resource of the inventory stands for: aws_data_transfer.<name> of the usage file.
+/// Transfer that no resource of the inventory stands for: aws_data_transfer.<name> of the usage
+/// file.
 void Estimator::price_data_transfer() {
   if (usage_file == nullptr) return;
   constexpr std::string_view kType = "aws_data_transfer";
@@ -306,12 +358,15 @@ void Estimator::price_data_transfer() {
     if (subject.environment.empty()) subject.environment = usage_file->environment();
     if (subject.environment.empty()) subject.environment = placement.only_environment();
     subject.region = placement.region_or(subject.usage_text("region"), subject.environment);
-    subject.add_if_used("internet egress", "transfer.internet_egress", "monthly_outbound_internet_gb");
+    subject.add_if_used("internet egress", "transfer.internet_egress",
+                        "monthly_outbound_internet_gb");
     // Both sides of a byte that crosses zones pay, so the file's one-way figure counts twice.
     if (const auto gb = subject.usage("monthly_intra_region_gb")) {
-      subject.add("cross-AZ transfer, both halves", "transfer.regional", multiply(*gb, 2), "usage_file");
+      subject.add("cross-AZ transfer, both halves", "transfer.regional", multiply(*gb, 2),
+                  "usage_file");
     }
-    subject.add_if_used("transfer to other regions", "transfer.inter_region", "monthly_outbound_other_regions_gb");
+    subject.add_if_used("transfer to other regions", "transfer.inter_region",
+                        "monthly_outbound_other_regions_gb");
     subject.add_if_used("transfer between us-east regions", "transfer.inter_region.us_east",
                         "monthly_outbound_us_east_to_us_east_gb");
     subject.warn_unused_keys();
@@ -322,13 +377,17 @@ void Estimator::warn_unmatched() {
   if (usage_file == nullptr) return;
   for (const auto& [address, values] : usage_file->resources()) {
     const std::string_view text = address;
-    // A wildcard stands for any one index, which is what a pattern's '*' between the brackets says too.
+    // A wildcard stands for any one index, which is what a pattern's '*' between the brackets says
+    // too.
     const bool met = matched_addresses_.contains(address) ||
                      (text.find("[*]") != std::string_view::npos &&
                       std::any_of(matched_addresses_.begin(), matched_addresses_.end(),
-                                  [text](const std::string& matched) { return matches_pattern(text, matched); }));
+                                  [text](const std::string& matched) {
+                                    return matches_pattern(text, matched);
+                                  }));
     if (!met) {
-      warnings->push_back(fmt::format("{}: resource_usage.{} matches no resource of the inventory", usage_file->name(), address));
+      warnings->push_back(fmt::format("{}: resource_usage.{} matches no resource of the inventory",
+                                      usage_file->name(), address));
     }
   }
 }
@@ -336,9 +395,11 @@ void Estimator::warn_unmatched() {
 bool Estimator::take_address(const Subject& gateway, const std::string& allocation) {
   const aggregator::Resource* address = find("aws_eip", allocation);
   if (address == nullptr && allocation.empty()) {
-    // A plan does not know the allocation yet: any Elastic IP of the environment that nothing else holds.
+    // A plan does not know the allocation yet: any Elastic IP of the environment that nothing else
+    // holds.
     for (const aggregator::Resource* candidate : of_type("aws_eip")) {
-      const bool held = !attribute_of(*candidate, "instance").empty() || !attribute_of(*candidate, "network_interface").empty();
+      const bool held = !attribute_of(*candidate, "instance").empty() ||
+                        !attribute_of(*candidate, "network_interface").empty();
       if (held || taken_addresses_.contains(candidate)) continue;
       if (placement.environment_of(*candidate) != gateway.environment) continue;
       address = candidate;

@@ -20,8 +20,10 @@ class Placement {
   [[nodiscard]] std::string environment_of(const aggregator::Resource& resource) const;
   [[nodiscard]] std::string environment_of(const aggregator::Instance& instance) const;
   [[nodiscard]] std::string environment_of(const aggregator::Group& group) const;
-  /// The region that the entry names, else the environment's, else the only one of the inventory, else empty.
-  [[nodiscard]] std::string region_or(const std::string& region, const std::string& environment) const;
+  /// The region that the entry names, else the environment's, else the only one of the inventory,
+  /// else empty.
+  [[nodiscard]] std::string region_or(const std::string& region,
+                                      const std::string& environment) const;
   /// The only environment there is; "unassigned" where there are none or several.
   [[nodiscard]] std::string only_environment() const;
 
@@ -36,28 +38,33 @@ class Estimator;
 /// One resource while it is priced.
 class Subject {
  public:
-  Subject(Estimator& estimator, const aggregator::Resource& resource, std::string environment, std::string region,
-          UsageValues usage);
+  Subject(Estimator& estimator, const aggregator::Resource& resource, std::string environment,
+          std::string region, UsageValues usage);
 
   // Attributes by Terraform's name; empty or nullopt = absent or no number.
-  [[nodiscard]] std::string text(const std::string& attribute, const std::string& otherwise = {}) const;
+  [[nodiscard]] std::string text(const std::string& attribute,
+                                 const std::string& otherwise = {}) const;
   [[nodiscard]] std::optional<Quantity> number(const std::string& attribute) const;
   [[nodiscard]] std::int64_t integer(const std::string& attribute, std::int64_t otherwise) const;
   [[nodiscard]] bool flag(const std::string& attribute) const;
   /// Elements of a list or of nested blocks.
   [[nodiscard]] std::int64_t count(const std::string& list) const;
 
-  /// A key of the usage file, in units of 10^per_power10; a text that is no number is an error of the whole estimate.
+  /// A key of the usage file, in units of 10^per_power10; a text that is no number is an error of
+  /// the whole estimate.
   [[nodiscard]] std::optional<Quantity> usage(const std::string& key, unsigned per_power10 = 0);
   [[nodiscard]] std::string usage_text(const std::string& key);
 
   [[nodiscard]] Quantity month() const;  ///< Hours of the month.
   /// A line with a known quantity.
-  Draft& add(const std::string& component, const std::string& price_key, Quantity quantity, const char* source = "inventory");
+  Draft& add(const std::string& component, const std::string& price_key, Quantity quantity,
+             const char* source = "inventory");
   /// A line whose quantity is the usage key's, else unknown: depends on usage.
-  Draft& add_usage(const std::string& component, const std::string& price_key, const std::string& key, unsigned per_power10 = 0);
+  Draft& add_usage(const std::string& component, const std::string& price_key,
+                   const std::string& key, unsigned per_power10 = 0);
   /// The same, but no line at all without the key: most resources of the type do not use it.
-  void add_if_used(const std::string& component, const std::string& price_key, const std::string& key, unsigned per_power10 = 0);
+  void add_if_used(const std::string& component, const std::string& price_key,
+                   const std::string& key, unsigned per_power10 = 0);
   void add_unknown(const std::string& component, const std::string& reason);
   void warn_unused_keys();
 
@@ -73,8 +80,8 @@ class Subject {
 /// Lines of a month from the inventory and the usage file. One use: run().
 class Estimator {
  public:
-  Estimator(const ReportOptions& options, const PriceBook& prices, const aggregator::Inventory& inventory,
-            const UsageFile* usage_file);
+  Estimator(const ReportOptions& options, const PriceBook& prices,
+            const aggregator::Inventory& inventory, const UsageFile* usage_file);
   Result<std::vector<Draft>> run(std::vector<std::string>& warnings);
 
   const ReportOptions& options;
@@ -88,15 +95,19 @@ class Estimator {
   std::optional<Error> error;  ///< The first one.
 
   /// Another resource of `type` by id, ARN, name or address.
-  [[nodiscard]] const aggregator::Resource* find(std::string_view type, std::string_view reference) const;
+  [[nodiscard]] const aggregator::Resource* find(std::string_view type,
+                                                 std::string_view reference) const;
   [[nodiscard]] const aggregator::Instance* instance(const std::string& id) const;
   [[nodiscard]] const aggregator::Group* group(const std::string& name) const;
   [[nodiscard]] bool has_elastic_address(const std::string& instance_id) const;
   /// All of a type.
-  [[nodiscard]] const std::vector<const aggregator::Resource*>& of_type(std::string_view type) const;
-  /// "windows", "linux", "rhel", "suse": the option, else the usage file, else what the inventory says.
+  [[nodiscard]] const std::vector<const aggregator::Resource*>& of_type(
+      std::string_view type) const;
+  /// "windows", "linux", "rhel", "suse": the option, else the usage file, else what the inventory
+  /// says.
   [[nodiscard]] std::string system_of(Subject& subject, bool windows) const;
-  /// Whether an address of a NAT gateway, in the environment and region, is billed by this aws_eip entry already.
+  /// Whether an address of a NAT gateway, in the environment and region, is billed by this aws_eip
+  /// entry already.
   [[nodiscard]] bool take_address(const Subject& gateway, const std::string& allocation);
 
  private:
@@ -108,7 +119,8 @@ class Estimator {
   void warn_unmatched();
 
   std::map<std::string, std::vector<const aggregator::Resource*>, std::less<>> by_type_;
-  std::map<std::string, std::unordered_map<std::string, const aggregator::Resource*>, std::less<>> by_reference_;
+  std::map<std::string, std::unordered_map<std::string, const aggregator::Resource*>, std::less<>>
+      by_reference_;
   std::unordered_map<std::string, const aggregator::Instance*> instances_;
   std::unordered_map<std::string, const aggregator::Group*> groups_;
   std::set<std::string> elastic_instances_;
@@ -135,7 +147,8 @@ struct VolumeSpec {
   std::optional<Quantity> size_gb;
   std::optional<Quantity> iops, throughput_mibps;
 };
-void add_volume(Subject& subject, const std::string& name, const VolumeSpec& volume, Quantity count);
+void add_volume(Subject& subject, const std::string& name, const VolumeSpec& volume,
+                Quantity count);
 
 /// a x b of two quantities, rounded half up.
 [[nodiscard]] Quantity product(Quantity a, Quantity b) noexcept;

@@ -1,22 +1,26 @@
-#include <algorithm>
-
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "cost/estimate.h"
 
 namespace fleetmeter::cost {
 namespace {
 
-/// A row of a deployment: the Multi-AZ one where the list has it, else twice the Single-AZ one (Amazon RDS pricing).
-Draft& add_deployed(Subject& subject, const std::string& component, const std::string& key, bool multi_az, Quantity quantity) {
+/// A row of a deployment: the Multi-AZ one where the list has it, else twice the Single-AZ one
+/// (Amazon RDS pricing).
+Draft& add_deployed(Subject& subject, const std::string& component, const std::string& key,
+                    bool multi_az, Quantity quantity) {
   const std::string multi = key + ".multi_az";
-  if (multi_az && subject.estimator.prices.find(subject.region, multi) != nullptr) return subject.add(component, multi, quantity);
+  if (multi_az && subject.estimator.prices.find(subject.region, multi) != nullptr)
+    return subject.add(component, multi, quantity);
   Draft& draft = subject.add(component, key + ".single_az", quantity);
   draft.price_factor = multi_az ? 2 : 1;
   return draft;
 }
 
-/// IOPS that gp3 storage includes. Rule: Amazon RDS User Guide, "Amazon RDS DB instance storage", "gp3 storage".
+/// IOPS that gp3 storage includes. Rule: Amazon RDS User Guide, "Amazon RDS DB instance storage",
+/// "gp3 storage".
 std::int64_t included_iops(const std::string& engine, Quantity size) {
   if (engine.starts_with("sqlserver")) return 3000;
   const std::int64_t threshold_gb = engine.starts_with("oracle") ? 200 : 400;
@@ -28,18 +32,23 @@ void price_db_storage(Subject& subject, const std::string& engine, bool multi_az
   std::string kind = subject.text("storage_type", iops ? "io1" : "gp2");
   Quantity size = subject.number("allocated_storage").value_or(units(20));
   if (kind == "io1" || kind == "io2") size = std::max(size, units(100));
-  add_deployed(subject, fmt::format("storage, {}", kind), "rds.storage." + kind, multi_az, size).unit = "GB-month";
+  add_deployed(subject, fmt::format("storage, {}", kind), "rds.storage." + kind, multi_az, size)
+      .unit = "GB-month";
   if (kind == "gp3") {
     const Quantity included = units(included_iops(engine, size));
-    if (iops && *iops > included) add_deployed(subject, "IOPS, gp3", "rds.iops.gp3", multi_az, *iops - included);
+    if (iops && *iops > included)
+      add_deployed(subject, "IOPS, gp3", "rds.iops.gp3", multi_az, *iops - included);
   } else if (kind == "io1" || kind == "io2") {
-    add_deployed(subject, "IOPS, " + kind, "rds.iops." + kind, multi_az, std::max(iops.value_or(units(1000)), units(1000)));
+    add_deployed(subject, "IOPS, " + kind, "rds.iops." + kind, multi_az,
+                 std::max(iops.value_or(units(1000)), units(1000)));
   } else if (kind == "standard") {
     subject.add_usage("I/O", "rds.io.standard", "monthly_standard_io_requests", 6);
   }
-  // Free up to the size of all active storage in the region; what goes beyond depends on how fast the data changes.
+  // Free up to the size of all active storage in the region; what goes beyond depends on how fast
+  // the data changes.
   if (subject.integer("backup_retention_period", 0) > 0) {
-    subject.add_usage("backup storage beyond the free size", "rds.backup.storage", "additional_backup_storage_gb");
+    subject.add_usage("backup storage beyond the free size", "rds.backup.storage",
+                      "additional_backup_storage_gb");
   }
 }
 
@@ -48,19 +57,23 @@ void price_db_instance(Subject& subject) {
   const std::string type = subject.text("instance_class");
   const bool multi_az = subject.flag("multi_az");
   if (engine.empty() || type.empty()) {
-    return subject.add_unknown("instance hours", "the database's engine or instance class is not known");
+    return subject.add_unknown("instance hours",
+                               "the database's engine or instance class is not known");
   }
   if (subject.text("license_model") == "bring-your-own-license") {
     return subject.add_unknown("instance hours", "unsupported: bring-your-own-license");
   }
-  add_deployed(subject, fmt::format("instance hours, {} {}{}", type, engine, multi_az ? " Multi-AZ" : ""),
-               fmt::format("rds.instance.{}.{}", type, engine), multi_az, subject.month()).unit = "h";
+  add_deployed(subject,
+               fmt::format("instance hours, {} {}{}", type, engine, multi_az ? " Multi-AZ" : ""),
+               fmt::format("rds.instance.{}.{}", type, engine), multi_az, subject.month())
+      .unit = "h";
   price_db_storage(subject, engine, multi_az);
 }
 
 void price_aurora_cluster(Subject& subject) {
   const std::string engine = subject.text("engine");
-  if (!engine.starts_with("aurora")) return subject.add_unknown("storage", fmt::format("unsupported: cluster of engine {}", engine));
+  if (!engine.starts_with("aurora"))
+    return subject.add_unknown("storage", fmt::format("unsupported: cluster of engine {}", engine));
   subject.add_usage("storage", "rds.aurora.storage", "storage_gb");
   subject.add_usage("I/O", "rds.aurora.io", "monthly_io_requests", 6);
   subject.add_if_used("backup storage", "rds.aurora.backup", "backup_snapshot_size_gb");
@@ -69,40 +82,50 @@ void price_aurora_cluster(Subject& subject) {
 void price_aurora_instance(Subject& subject) {
   const std::string type = subject.text("instance_class"), engine = subject.text("engine");
   if (type == "db.serverless") {
-    return void(subject.add_usage("serverless capacity", "rds.aurora.serverless_v2", "monthly_acu_hrs"));
+    return void(
+        subject.add_usage("serverless capacity", "rds.aurora.serverless_v2", "monthly_acu_hrs"));
   }
-  subject.add(fmt::format("instance hours, {} {}", type, engine), fmt::format("rds.instance.{}.{}.single_az", type, engine),
-              subject.month()).unit = "h";
+  subject
+      .add(fmt::format("instance hours, {} {}", type, engine),
+           fmt::format("rds.instance.{}.{}.single_az", type, engine), subject.month())
+      .unit = "h";
 }
 
 void add_cache_nodes(Subject& subject, std::int64_t nodes) {
   const std::string type = subject.text("node_type"), engine = subject.text("engine", "redis");
   if (type.empty()) return subject.add_unknown("node hours", "the node type is not known");
-  subject.add(fmt::format("node hours, {} {}", type, engine), fmt::format("elasticache.node.{}.{}", type, engine),
-              multiply(subject.month(), nodes)).unit = "h";
+  subject
+      .add(fmt::format("node hours, {} {}", type, engine),
+           fmt::format("elasticache.node.{}.{}", type, engine), multiply(subject.month(), nodes))
+      .unit = "h";
   subject.add_if_used("backup storage", "elasticache.backup.storage", "snapshot_storage_size_gb");
 }
 
 void price_replication_group(Subject& subject) {
-  std::int64_t nodes = subject.integer("num_cache_clusters", subject.integer("number_cache_clusters", 0));
+  std::int64_t nodes =
+      subject.integer("num_cache_clusters", subject.integer("number_cache_clusters", 0));
   for (const char* block : {"", "cluster_mode.0."}) {
     const std::int64_t shards = subject.integer(std::string(block) + "num_node_groups", 0);
-    if (shards > 0) nodes = shards * (1 + subject.integer(std::string(block) + "replicas_per_node_group", 0));
+    if (shards > 0)
+      nodes = shards * (1 + subject.integer(std::string(block) + "replicas_per_node_group", 0));
   }
   add_cache_nodes(subject, std::max<std::int64_t>(1, nodes));
 }
 
 void price_cache_cluster(Subject& subject) {
-  if (!subject.text("replication_group_id").empty()) return;  // A member: the group bills its nodes.
+  // A member: the group bills its nodes.
+  if (!subject.text("replication_group_id").empty()) return;
   add_cache_nodes(subject, subject.integer("num_cache_nodes", 1));
 }
 
 void price_table(Subject& subject) {
   if (subject.text("billing_mode", "PROVISIONED") == "PAY_PER_REQUEST") {
-    subject.add_usage("write requests", "dynamodb.on_demand.write", "monthly_write_request_units", 6);
+    subject.add_usage("write requests", "dynamodb.on_demand.write", "monthly_write_request_units",
+                      6);
     subject.add_usage("read requests", "dynamodb.on_demand.read", "monthly_read_request_units", 6);
   } else {
-    std::int64_t writes = subject.integer("write_capacity", 0), reads = subject.integer("read_capacity", 0);
+    std::int64_t writes = subject.integer("write_capacity", 0),
+                 reads = subject.integer("read_capacity", 0);
     for (std::int64_t i = 0; i < subject.count("global_secondary_index"); ++i) {
       writes += subject.integer(fmt::format("global_secondary_index.{}.write_capacity", i), 0);
       reads += subject.integer(fmt::format("global_secondary_index.{}.read_capacity", i), 0);
@@ -114,20 +137,25 @@ void price_table(Subject& subject) {
   subject.add_if_used("point-in-time recovery", "dynamodb.pitr", "pitr_backup_storage_gb");
   subject.add_if_used("on-demand backup", "dynamodb.backup", "on_demand_backup_storage_gb");
   subject.add_if_used("restored data", "dynamodb.restore", "monthly_data_restored_gb");
-  subject.add_if_used("stream reads", "dynamodb.streams.read", "monthly_streams_read_request_units", 6);
+  subject.add_if_used("stream reads", "dynamodb.streams.read", "monthly_streams_read_request_units",
+                      6);
 }
 
 void price_bucket(Subject& subject) {
   subject.add_usage("standard storage", "s3.standard.storage", "standard.storage_gb");
   for (const char* kind : {"standard", "standard_infrequent_access"}) {
-    subject.add_if_used(fmt::format("{} PUT, COPY, POST, LIST requests", kind), fmt::format("s3.{}.tier_1_requests", kind),
+    subject.add_if_used(fmt::format("{} PUT, COPY, POST, LIST requests", kind),
+                        fmt::format("s3.{}.tier_1_requests", kind),
                         fmt::format("{}.monthly_tier_1_requests", kind), 3);
-    subject.add_if_used(fmt::format("{} GET, SELECT and other requests", kind), fmt::format("s3.{}.tier_2_requests", kind),
+    subject.add_if_used(fmt::format("{} GET, SELECT and other requests", kind),
+                        fmt::format("s3.{}.tier_2_requests", kind),
                         fmt::format("{}.monthly_tier_2_requests", kind), 3);
   }
-  for (const char* kind : {"standard_infrequent_access", "one_zone_infrequent_access", "glacier_instant_retrieval",
-                           "glacier_flexible_retrieval", "glacier_deep_archive"}) {
-    subject.add_if_used(fmt::format("{} storage", kind), fmt::format("s3.{}.storage", kind), fmt::format("{}.storage_gb", kind));
+  for (const char* kind :
+       {"standard_infrequent_access", "one_zone_infrequent_access", "glacier_instant_retrieval",
+        "glacier_flexible_retrieval", "glacier_deep_archive"}) {
+    subject.add_if_used(fmt::format("{} storage", kind), fmt::format("s3.{}.storage", kind),
+                        fmt::format("{}.storage_gb", kind));
   }
 }
 
@@ -141,7 +169,9 @@ void price_key(Subject& subject) {
   subject.add_if_used("requests", "kms.requests", "monthly_requests", 4);
 }
 
-void price_repository(Subject& subject) { subject.add_usage("storage", "ecr.storage", "storage_gb"); }
+void price_repository(Subject& subject) {
+  subject.add_usage("storage", "ecr.storage", "storage_gb");
+}
 
 }  // namespace
 

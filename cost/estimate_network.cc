@@ -1,6 +1,6 @@
-#include <algorithm>
-
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "cost/estimate.h"
 
@@ -16,18 +16,21 @@ void price_nat_gateway(Subject& subject) {
 }
 
 /// In use or idle, the price is the same.
-void price_address(Subject& subject) { subject.add("public IPv4", "vpc.public_ipv4.in_use", subject.month()); }
+void price_address(Subject& subject) {
+  subject.add("public IPv4", "vpc.public_ipv4.in_use", subject.month());
+}
 
-/// Units of capacity of a month: each dimension's mean over the month in units, the largest of them counts.
-/// Rule: Elastic Load Balancing pricing, "LCU details". The largest of the means is a lower bound: AWS takes the largest
-/// of each hour.
+/// Units of capacity of a month: each dimension's mean over the month in units, the largest of them
+/// counts. Rule: Elastic Load Balancing pricing, "LCU details". The largest of the means is a lower
+/// bound: AWS takes the largest of each hour.
 struct CapacityUnit {
   const char* key;
   std::int64_t per_unit;  // Of the key's figure.
   bool monthly;           // A sum of the month rather than a rate.
 };
 
-void add_capacity_units(Subject& subject, const std::string& price_key, std::initializer_list<CapacityUnit> dimensions) {
+void add_capacity_units(Subject& subject, const std::string& price_key,
+                        std::initializer_list<CapacityUnit> dimensions) {
   if (const auto told = subject.usage("monthly_lcu_hours")) {  // Ours: as telemetry or a bill says.
     subject.add("LCU", price_key, *told, "usage_file");
     return;
@@ -36,39 +39,51 @@ void add_capacity_units(Subject& subject, const std::string& price_key, std::ini
   for (const CapacityUnit& dimension : dimensions) {
     const auto value = subject.usage(dimension.key);
     if (!value) continue;
-    const Quantity lcu_hours = scale(dimension.monthly ? *value : product(*value, subject.month()), 1, dimension.per_unit);
+    const Quantity lcu_hours =
+        scale(dimension.monthly ? *value : product(*value, subject.month()), 1, dimension.per_unit);
     largest = std::max(largest.value_or(lcu_hours), lcu_hours);
   }
   Draft& draft = subject.add("LCU", price_key, largest.value_or(Quantity{}), "usage_file");
   if (largest) return;
   draft.quantity.reset();
-  draft.reason = fmt::format("depends on usage: state processed_bytes_gb or monthly_lcu_hours of {} in the usage file",
-                             subject.resource.address);
+  draft.reason = fmt::format(
+      "depends on usage: state processed_bytes_gb or monthly_lcu_hours of {} in the usage file",
+      subject.resource.address);
 }
 
 void price_load_balancer(Subject& subject) {
   const std::string kind = subject.text("load_balancer_type", "application");
   if (kind == "gateway") {
-    const std::int64_t zones = std::max<std::int64_t>(1, std::max(subject.count("subnets"), subject.count("subnet_mapping")));
+    const std::int64_t zones = std::max<std::int64_t>(
+        1, std::max(subject.count("subnets"), subject.count("subnet_mapping")));
     subject.add("load balancer hours", "elb.gateway.hours", multiply(subject.month(), zones));
-    return add_capacity_units(subject, "elb.gateway.lcu", {{"new_connections", 600, false}, {"active_connections", 60'000, false},
-                                                           {"processed_bytes_gb", 1, true}});
+    return add_capacity_units(subject, "elb.gateway.lcu",
+                              {{"new_connections", 600, false},
+                               {"active_connections", 60'000, false},
+                               {"processed_bytes_gb", 1, true}});
   }
   if (kind != "application" && kind != "network") {
-    return subject.add_unknown("load balancer hours", fmt::format("unsupported: load balancer of type {}", kind));
+    return subject.add_unknown("load balancer hours",
+                               fmt::format("unsupported: load balancer of type {}", kind));
   }
   subject.add("load balancer hours", fmt::format("elb.{}.hours", kind), subject.month());
   if (kind == "application") {
     add_capacity_units(subject, "elb.application.lcu",
-                       {{"new_connections", 25, false}, {"active_connections", 3'000, false},
-                        {"processed_bytes_gb", 1, true}, {"rule_evaluations", 1'000, false}});
+                       {{"new_connections", 25, false},
+                        {"active_connections", 3'000, false},
+                        {"processed_bytes_gb", 1, true},
+                        {"rule_evaluations", 1'000, false}});
   } else {
-    add_capacity_units(subject, "elb.network.lcu", {{"new_connections", 800, false}, {"active_connections", 100'000, false},
-                                                    {"processed_bytes_gb", 1, true}});
+    add_capacity_units(subject, "elb.network.lcu",
+                       {{"new_connections", 800, false},
+                        {"active_connections", 100'000, false},
+                        {"processed_bytes_gb", 1, true}});
   }
   if (subject.flag("internal")) return;
   const std::int64_t nodes = std::max(subject.count("subnets"), subject.count("subnet_mapping"));
-  if (nodes == 0) return subject.add_unknown("public IPv4", "one per zone, but the load balancer's subnets are not known");
+  if (nodes == 0)
+    return subject.add_unknown("public IPv4",
+                               "one per zone, but the load balancer's subnets are not known");
   subject.add("public IPv4", "vpc.public_ipv4.in_use", multiply(subject.month(), nodes));
 }
 
@@ -80,9 +95,14 @@ void price_classic_balancer(Subject& subject) {
 void price_endpoint(Subject& subject) {
   const std::string kind = subject.text("vpc_endpoint_type", "Gateway");
   if (kind == "Gateway") return;  // Free, by hour and by byte.
-  const std::string key = kind == "Interface" ? "vpc.interface_endpoint." : kind == "GatewayLoadBalancer" ? "vpc.gwlb_endpoint." : "";
-  if (key.empty()) return subject.add_unknown("endpoint hours", fmt::format("unsupported: endpoint of type {}", kind));
-  const std::int64_t zones = std::max<std::int64_t>(1, subject.count("subnet_ids"));  // One interface in each.
+  const std::string key = kind == "Interface"             ? "vpc.interface_endpoint."
+                          : kind == "GatewayLoadBalancer" ? "vpc.gwlb_endpoint."
+                                                          : "";
+  if (key.empty())
+    return subject.add_unknown("endpoint hours",
+                               fmt::format("unsupported: endpoint of type {}", kind));
+  // One interface in each.
+  const std::int64_t zones = std::max<std::int64_t>(1, subject.count("subnet_ids"));
   subject.add("endpoint hours", key + "hours", multiply(subject.month(), zones));
   subject.add_usage("data processed", key + "data", "monthly_data_processed_gb");
 }
@@ -92,7 +112,9 @@ void price_transit_attachment(Subject& subject) {
   subject.add_usage("data processed", "vpc.transit_gateway.data", "monthly_data_processed_gb");
 }
 
-void price_vpn(Subject& subject) { subject.add("connection hours", "vpc.vpn_connection.hours", subject.month()); }
+void price_vpn(Subject& subject) {
+  subject.add("connection hours", "vpc.vpn_connection.hours", subject.month());
+}
 
 void price_nothing(Subject&) {}  // Billed by attachment.
 

@@ -22,8 +22,10 @@ Wide divide_rounded(Wide value, Wide divisor) noexcept {
   return value >= 0 ? (value + half) / divisor : -((-value + half) / divisor);
 }
 
-/// The integer value of `decimal` x 10^digits; `round` allows further digits and rounds them half up.
-std::optional<std::int64_t> parse_scaled(std::string_view decimal, int digits, bool round) noexcept {
+/// The integer value of `decimal` x 10^digits; `round` allows further digits and rounds them half
+/// up.
+std::optional<std::int64_t> parse_scaled(std::string_view decimal, int digits,
+                                         bool round) noexcept {
   const bool negative = decimal.starts_with('-');
   if (negative || decimal.starts_with('+')) decimal.remove_prefix(1);
   Wide value = 0;

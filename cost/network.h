@@ -8,27 +8,39 @@
 
 namespace fleetmeter::cost {
 
-/// What bytes pay, once per byte; "none" where nothing is due and "unclassified" where the facts do not say.
+/// What bytes pay, once per byte; "none" where nothing is due and "unclassified" where the facts do
+/// not say.
 enum class Charge : std::uint8_t {
-  kNone, kNatProcessing, kCrossAz, kInterfaceEndpoint, kInterRegion, kInternetEgress, kVpn, kTransitGateway,
-  kRegionalPublic, kUnclassified,
+  kNone,
+  kNatProcessing,
+  kCrossAz,
+  kInterfaceEndpoint,
+  kInterRegion,
+  kInternetEgress,
+  kVpn,
+  kTransitGateway,
+  kRegionalPublic,
+  kUnclassified,
 };
-[[nodiscard]] const char* to_string(Charge charge) noexcept;  ///< "none", "nat_processing", "cross_az", ...
+/// "none", "nat_processing", "cross_az", ...
+[[nodiscard]] const char* to_string(Charge charge) noexcept;
 
-/// Billable bytes of one payer: NAT processing by gateway and by the private address owner behind it; cross-AZ once per byte
-/// with both halves; internet egress at the last VPC hop.
+/// Billable bytes of one payer: NAT processing by gateway and by the private address owner behind
+/// it; cross-AZ once per byte with both halves; internet egress at the last VPC hop.
 struct ChargedBytes {
   std::string environment;
   Charge charge = Charge::kNone;
-  std::string resource;     ///< NAT gateway or interface that processes; empty for transfer.
-  std::string owner;        ///< Who caused it: instance id, else address.
+  std::string resource;  ///< NAT gateway or interface that processes; empty for transfer.
+  std::string owner;     ///< Who caused it: instance id, else address.
   std::uint64_t bytes = 0;
-  std::uint32_t halves = 0; ///< Cross-AZ: 2 = both sides' halves due here, 1 = only the receiver's (sender not logged).
+  /// Cross-AZ: 2 = both sides' halves due here, 1 = only the receiver's (sender not logged).
+  std::uint32_t halves = 0;
 };
 
-/// Chooses the canonical record of each byte, over all shards and per hour: egress records at the sender; ingress ones only where the
-/// sender's interface is not in the logged set; NAT inside legs when the NAT interface is logged.
-/// Rule: docs/network-cost.md (Amazon EC2 On-Demand Pricing "Data transfer"; Amazon VPC pricing "NAT gateway").
+/// Chooses the canonical record of each byte, over all shards and per hour: egress records at the
+/// sender; ingress ones only where the sender's interface is not in the logged set; NAT inside legs
+/// when the NAT interface is logged. Rule: docs/network-cost.md (Amazon EC2 On-Demand Pricing "Data
+/// transfer"; Amazon VPC pricing "NAT gateway").
 [[nodiscard]] std::vector<ChargedBytes> charge_flows(const std::vector<FlowUsage>& flows);
 
 }  // namespace fleetmeter::cost

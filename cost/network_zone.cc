@@ -12,9 +12,15 @@ std::string region_of_short(std::string_view head) {
   struct Direction {
     std::string_view brief, full;
   };
-  static constexpr std::array<Direction, 9> kDirections{{{"ne", "northeast"}, {"nw", "northwest"}, {"se", "southeast"},
-                                                         {"sw", "southwest"}, {"n", "north"}, {"s", "south"},
-                                                         {"e", "east"}, {"w", "west"}, {"c", "central"}}};
+  static constexpr std::array<Direction, 9> kDirections{{{"ne", "northeast"},
+                                                         {"nw", "northwest"},
+                                                         {"se", "southeast"},
+                                                         {"sw", "southwest"},
+                                                         {"n", "north"},
+                                                         {"s", "south"},
+                                                         {"e", "east"},
+                                                         {"w", "west"},
+                                                         {"c", "central"}}};
   if (head.size() < 4) return {};
   const std::string_view area = head.substr(0, 2);
   const std::string_view rest = head.substr(2);
@@ -33,8 +39,8 @@ std::string region_of_zone(std::string_view zone) {
   if (const std::size_t mark = zone.find("-az"); mark != std::string_view::npos) {
     return region_of_short(zone.substr(0, mark));
   }
-  const bool named = zone.size() > 3 && zone.back() >= 'a' && zone.back() <= 'z' && is_digit(zone[zone.size() - 2]) &&
-                     zone.find('-') != std::string_view::npos;
+  const bool named = zone.size() > 3 && zone.back() >= 'a' && zone.back() <= 'z' &&
+                     is_digit(zone[zone.size() - 2]) && zone.find('-') != std::string_view::npos;
   return named ? std::string(zone.substr(0, zone.size() - 1)) : std::string();
 }
 

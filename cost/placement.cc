@@ -21,18 +21,22 @@ Placement::Placement(const aggregator::Inventory& inventory) : inventory_(&inven
     all.insert(region);
     regions_.try_emplace(environment, region);
   };
-  for (const aggregator::EnvironmentMatch& match : inventory.environments()) see(match.name, match.region);
+  for (const aggregator::EnvironmentMatch& match : inventory.environments())
+    see(match.name, match.region);
   for (const aggregator::Subnet& subnet : inventory.subnets()) {
     if (!subnet.region.empty()) all.insert(subnet.region);
   }
-  for (const aggregator::Resource& resource : inventory.resources()) see(environment_of(resource), resource.region);
-  for (const aggregator::Instance& instance : inventory.instances()) see(environment_of(instance), instance.region);
+  for (const aggregator::Resource& resource : inventory.resources())
+    see(environment_of(resource), resource.region);
+  for (const aggregator::Instance& instance : inventory.instances())
+    see(environment_of(instance), instance.region);
   if (all.size() == 1) only_region_ = *all.begin();
 }
 
 std::string Placement::environment_of(const aggregator::Resource& resource) const {
   if (!resource.environment.empty()) return resource.environment;
-  return std::string(inventory_->environment_of_tags(resource.tags, resource.account, resource.region));
+  return std::string(
+      inventory_->environment_of_tags(resource.tags, resource.account, resource.region));
 }
 
 std::string Placement::environment_of(const aggregator::Instance& instance) const {
@@ -48,7 +52,8 @@ std::string Placement::environment_of(const aggregator::Instance& instance) cons
 }
 
 std::string Placement::environment_of(const aggregator::Group& group) const {
-  const std::string_view tagged = inventory_->environment_of_tags(group.tags, group.account, group.region);
+  const std::string_view tagged =
+      inventory_->environment_of_tags(group.tags, group.account, group.region);
   if (tagged != kUnassigned) return std::string(tagged);
   aggregator::Inventory::Facts facts;
   facts.account = group.account;

@@ -1,12 +1,12 @@
 #include "cost/price_book.h"
 
+#include <fmt/format.h>
+
 #include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <set>
 #include <sstream>
-
-#include <fmt/format.h>
 
 #include "cost/csv_reader.h"
 #include "cost/embedded_prices.h"
@@ -57,11 +57,13 @@ Result<PriceBook> PriceBook::load(const std::string& directory) {
   for (const EmbeddedFile& file : embedded_prices()) texts.emplace_back(file.name, file.text);
   std::error_code failed;
   std::set<std::filesystem::path> paths;  // In a fixed order, whatever the file system's.
-  for (std::filesystem::directory_iterator it(directory, failed), end; !failed && it != end; it.increment(failed)) {
+  for (std::filesystem::directory_iterator it(directory, failed), end; !failed && it != end;
+       it.increment(failed)) {
     if (it->path().extension() == ".csv") paths.insert(it->path());
   }
   if (failed) {
-    return Error{ErrorCode::kNotFound, fmt::format("price directory {}: {}", directory, failed.message())};
+    return Error{ErrorCode::kNotFound,
+                 fmt::format("price directory {}: {}", directory, failed.message())};
   }
   for (const std::filesystem::path& path : paths) {
     Result<std::string> text = read_file(path);
@@ -71,7 +73,8 @@ Result<PriceBook> PriceBook::load(const std::string& directory) {
   return parse(texts);
 }
 
-Result<PriceBook> PriceBook::parse(const std::vector<std::pair<std::string, std::string>>& named_texts) {
+Result<PriceBook> PriceBook::parse(
+    const std::vector<std::pair<std::string, std::string>>& named_texts) {
   PriceBook book;
   for (const auto& [name, text] : named_texts) {
     const std::string stem = std::filesystem::path(name).stem().string();
@@ -84,35 +87,43 @@ Result<PriceBook> PriceBook::parse(const std::vector<std::pair<std::string, std:
   return book;
 }
 
-Result<void> PriceBook::read_prices(const std::string& name, const std::string& region, std::string_view text) {
+Result<void> PriceBook::read_prices(const std::string& name, const std::string& region,
+                                    std::string_view text) {
   Result<std::vector<CsvRow>> rows =
       read_csv(name, text, {"key", "tier_from", "unit", "price_usd", "as_of", "confidence"});
   if (!rows) return std::move(rows).error();
   Prices& prices = regions_[region];
-  std::set<std::string> met;  // Keys of this file: the first row of a key replaces what an earlier file said.
+  // Keys of this file: the first row of a key replaces what an earlier file said.
+  std::set<std::string> met;
   for (const CsvRow& row : *rows) {
     const std::string& key = row.fields[0];
     const std::optional<Quantity> from = parse_quantity(row.fields[1]);
     const std::optional<Money> price = parse_money(row.fields[3]);
     if (key.empty()) return bad(name, row.line, "key is empty");
-    if (!from || *from < Quantity{}) return bad(name, row.line, "tier_from must be a decimal, 0 or more");
+    if (!from || *from < Quantity{})
+      return bad(name, row.line, "tier_from must be a decimal, 0 or more");
     if (!price || *price < Money{}) {
-      return bad(name, row.line, "price_usd must be a decimal, 0 or more, with at most 10 digits behind the point");
+      return bad(name, row.line,
+                 "price_usd must be a decimal, 0 or more, with at most 10 digits behind the point");
     }
     if (row.fields[2].empty()) return bad(name, row.line, "unit is empty");
-    if (met.insert(key).second) prices[key] = Price{row.fields[2], {}, row.fields[4], row.fields[5]};
+    if (met.insert(key).second)
+      prices[key] = Price{row.fields[2], {}, row.fields[4], row.fields[5]};
     Price& entry = prices[key];
     if (entry.tiers.empty() ? *from != Quantity{} : *from <= entry.tiers.back().from) {
-      return bad(name, row.line, fmt::format("tiers of '{}' must start at 0 and ascend, each once", key));
+      return bad(name, row.line,
+                 fmt::format("tiers of '{}' must start at 0 and ascend, each once", key));
     }
-    if (entry.unit != row.fields[2]) return bad(name, row.line, fmt::format("tiers of '{}' differ in unit", key));
+    if (entry.unit != row.fields[2])
+      return bad(name, row.line, fmt::format("tiers of '{}' differ in unit", key));
     entry.tiers.push_back({*from, *price});
   }
   return {};
 }
 
 Result<void> PriceBook::read_instance_types(const std::string& name, std::string_view text) {
-  Result<std::vector<CsvRow>> rows = read_csv(name, text, {"instance_type", "vcpu", "memory_gib", "arch", "burstable"});
+  Result<std::vector<CsvRow>> rows =
+      read_csv(name, text, {"instance_type", "vcpu", "memory_gib", "arch", "burstable"});
   if (!rows) return std::move(rows).error();
   for (const CsvRow& row : *rows) {
     InstanceType type;
@@ -134,7 +145,8 @@ Result<void> PriceBook::read_free_tier(const std::string& name, std::string_view
   if (!rows) return std::move(rows).error();
   for (const CsvRow& row : *rows) {
     const std::optional<Quantity> quantity = parse_quantity(row.fields[1]);
-    if (!quantity || *quantity < Quantity{}) return bad(name, row.line, "quantity must be a decimal, 0 or more");
+    if (!quantity || *quantity < Quantity{})
+      return bad(name, row.line, "quantity must be a decimal, 0 or more");
     if (row.fields[2] != "payer" && row.fields[2] != "region") {
       return bad(name, row.line, "pool must be payer or region");
     }
@@ -143,12 +155,14 @@ Result<void> PriceBook::read_free_tier(const std::string& name, std::string_view
   return {};
 }
 
-/// Licence-included rates that the list derives from the Linux one: Windows adds a fixed sum per vCPU and hour, or per
-/// size where the family is burstable; RHEL adds one per vCPU that falls with size. Rows of their own win.
-/// Rule: Amazon EC2 On-Demand Pricing; Red Hat Enterprise Linux on Amazon EC2 pricing (per vCPU since 2024-04-01).
+/// Licence-included rates that the list derives from the Linux one: Windows adds a fixed sum per
+/// vCPU and hour, or per size where the family is burstable; RHEL adds one per vCPU that falls with
+/// size. Rows of their own win. Rule: Amazon EC2 On-Demand Pricing; Red Hat Enterprise Linux on
+/// Amazon EC2 pricing (per vCPU since 2024-04-01).
 void PriceBook::add_surcharged() {
   for (auto& [region, prices] : regions_) {
-    const auto surcharge = [&prices = prices](const std::string& key, std::int64_t count) -> std::optional<Money> {
+    const auto surcharge = [&prices = prices](const std::string& key,
+                                              std::int64_t count) -> std::optional<Money> {
       const auto found = prices.find(key);
       if (found == prices.end()) return std::nullopt;
       return multiply(found->second.tiers.front().price, units(count));
@@ -161,16 +175,17 @@ void PriceBook::add_surcharged() {
       const auto add = [&](const char* os, std::optional<Money> extra) {
         const std::string derived = fmt::format("ec2.instance.{}.{}", type, os);
         if (!extra || prices.contains(derived)) return;
-        added[derived] = {price.unit, {{Quantity{}, price.tiers.front().price + *extra}}, price.as_of, "derived"};
+        added[derived] = {
+            price.unit, {{Quantity{}, price.tiers.front().price + *extra}}, price.as_of, "derived"};
       };
       const std::int64_t vcpu = known->second.vcpu;
       if (!known->second.arm) {
         add("windows", known->second.burstable ? surcharge("ec2.windows_surcharge." + type, 1)
                                                : surcharge("ec2.windows_surcharge.vcpu", vcpu));
       }
-      add("rhel", surcharge(vcpu >= 128  ? "ec2.rhel_surcharge.vcpu_from_128"
-                            : vcpu > 8   ? "ec2.rhel_surcharge.vcpu_over_8"
-                                         : "ec2.rhel_surcharge.vcpu_to_8",
+      add("rhel", surcharge(vcpu >= 128 ? "ec2.rhel_surcharge.vcpu_from_128"
+                            : vcpu > 8  ? "ec2.rhel_surcharge.vcpu_over_8"
+                                        : "ec2.rhel_surcharge.vcpu_to_8",
                             vcpu));
     }
     prices.merge(added);
@@ -200,6 +215,8 @@ std::vector<std::string> PriceBook::regions() const {
   return names;
 }
 
-bool PriceBook::has_region(std::string_view region) const { return regions_.find(region) != regions_.end(); }
+bool PriceBook::has_region(std::string_view region) const {
+  return regions_.find(region) != regions_.end();
+}
 
 }  // namespace fleetmeter::cost

@@ -19,18 +19,19 @@ struct PriceTier {
   Money price;
 };
 
-/// List price of one component in one region. Tiers ascend, the first starts at 0, the last has no end.
+/// List price of one component in one region. Tiers ascend, the first starts at 0, the last has no
+/// end.
 struct Price {
-  std::string unit;               ///< As AWS quotes it: "h", "GB", "GB-month", "1M requests".
+  std::string unit;  ///< As AWS quotes it: "h", "GB", "GB-month", "1M requests".
   std::vector<PriceTier> tiers;
-  std::string as_of;              ///< Date of the fact, "2026-07-20" or "2024-09"; empty = undated.
-  std::string confidence;         ///< checked, derived (by a rule from a checked one), unverified.
+  std::string as_of;       ///< Date of the fact, "2026-07-20" or "2024-09"; empty = undated.
+  std::string confidence;  ///< checked, derived (by a rule from a checked one), unverified.
 };
 
 /// What a payer gets free each month; applied only on demand (--free-tier always).
 struct FreeAllowance {
   Quantity quantity;
-  bool per_region = false;        ///< Else one pool for the payer over all regions.
+  bool per_region = false;  ///< Else one pool for the payer over all regions.
 };
 
 struct InstanceType {
@@ -39,21 +40,24 @@ struct InstanceType {
   bool arm = false, burstable = false;
 };
 
-/// Cost of `quantity` in graduated tiers, each slice at its own price (AWS Pricing, "tiered pricing").
+/// Cost of `quantity` in graduated tiers, each slice at its own price (AWS Pricing, "tiered
+/// pricing").
 [[nodiscard]] Money tiered_cost(const std::vector<PriceTier>& tiers, Quantity quantity) noexcept;
 
-/// On-demand list prices by region and component key such as "ec2.instance.m5.large.windows" (docs/cost.md lists the
-/// keys). Built from dated CSV facts inside the binary; a directory may replace or add rows. Immutable after loading,
-/// so any thread may read it. A key without a row is a named unknown for the caller, never 0.
+/// On-demand list prices by region and component key such as "ec2.instance.m5.large.windows"
+/// (docs/cost.md lists the keys). Built from dated CSV facts inside the binary; a directory may
+/// replace or add rows. Immutable after loading, so any thread may read it. A key without a row is
+/// a named unknown for the caller, never 0.
 class PriceBook {
  public:
   /// The facts that the binary carries.
   static Result<PriceBook> embedded();
-  /// Those, overlaid by the files of `directory`: `<region>.csv` (all tiers of a key are replaced together),
-  /// `instance-types.csv`, `free-tier.csv`. Errors name file and line.
+  /// Those, overlaid by the files of `directory`: `<region>.csv` (all tiers of a key are replaced
+  /// together), `instance-types.csv`, `free-tier.csv`. Errors name file and line.
   static Result<PriceBook> load(const std::string& directory);
   /// From named texts, in order, later ones overlay earlier ones; for tests and `load`.
-  static Result<PriceBook> parse(const std::vector<std::pair<std::string, std::string>>& named_texts);
+  static Result<PriceBook> parse(
+      const std::vector<std::pair<std::string, std::string>>& named_texts);
 
   /// nullptr = price not found.
   [[nodiscard]] const Price* find(std::string_view region, std::string_view key) const;
@@ -64,7 +68,8 @@ class PriceBook {
 
  private:
   using Prices = std::map<std::string, Price, std::less<>>;
-  Result<void> read_prices(const std::string& name, const std::string& region, std::string_view text);
+  Result<void> read_prices(const std::string& name, const std::string& region,
+                           std::string_view text);
   Result<void> read_instance_types(const std::string& name, std::string_view text);
   Result<void> read_free_tier(const std::string& name, std::string_view text);
   void add_surcharged();

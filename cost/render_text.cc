@@ -10,9 +10,12 @@ struct Decoded {
   std::size_t bytes = 0;  ///< 0 = not UTF-8 here.
 };
 
-/// The character at the front of `text`. Rule: RFC 3629, section 4 (no overlong forms, no surrogates).
+/// The character at the front of `text`. Rule: RFC 3629, section 4 (no overlong forms, no
+/// surrogates).
 Decoded decode(std::string_view text) noexcept {
-  const auto byte = [text](std::size_t i) -> std::uint32_t { return static_cast<unsigned char>(text[i]); };
+  const auto byte = [text](std::size_t i) -> std::uint32_t {
+    return static_cast<unsigned char>(text[i]);
+  };
   const std::uint32_t first = byte(0);
   if (first < 0x80) return {first, 1};
   const std::size_t bytes = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
@@ -27,12 +30,16 @@ Decoded decode(std::string_view text) noexcept {
   return {code, bytes};
 }
 
-/// Rule: Unicode Standard Annex #11 (wide) and general category Mn (combining), the blocks that names use.
+/// Rule: Unicode Standard Annex #11 (wide) and general category Mn (combining), the blocks that
+/// names use.
 std::size_t width_of(std::uint32_t code) noexcept {
-  const auto in = [code](std::uint32_t from, std::uint32_t to) { return code >= from && code <= to; };
+  const auto in = [code](std::uint32_t from, std::uint32_t to) {
+    return code >= from && code <= to;
+  };
   if (in(0x300, 0x36f) || in(0x200b, 0x200f) || in(0x20d0, 0x20ff) || in(0xfe00, 0xfe0f)) return 0;
-  if (in(0x1100, 0x115f) || in(0x2e80, 0xa4cf) || in(0xac00, 0xd7a3) || in(0xf900, 0xfaff) || in(0xfe30, 0xfe6f) ||
-      in(0xff00, 0xff60) || in(0xffe0, 0xffe6) || in(0x1f300, 0x1faff) || in(0x20000, 0x3fffd)) {
+  if (in(0x1100, 0x115f) || in(0x2e80, 0xa4cf) || in(0xac00, 0xd7a3) || in(0xf900, 0xfaff) ||
+      in(0xfe30, 0xfe6f) || in(0xff00, 0xff60) || in(0xffe0, 0xffe6) || in(0x1f300, 0x1faff) ||
+      in(0x20000, 0x3fffd)) {
     return 2;
   }
   return 1;
@@ -50,9 +57,12 @@ std::string clean(std::string_view text) {
       text.remove_prefix(1);
       continue;
     }
-    // C0, DEL and C1 controls, line separators and the marks that turn the direction of text around.
-    const bool control = at.code < 0x20 || (at.code >= 0x7f && at.code < 0xa0) || at.code == 0x2028 || at.code == 0x2029 ||
-                         (at.code >= 0x202a && at.code <= 0x202e) || (at.code >= 0x2066 && at.code <= 0x2069);
+    // C0, DEL and C1 controls, line separators and the marks that turn the direction of text
+    // around.
+    const bool control = at.code < 0x20 || (at.code >= 0x7f && at.code < 0xa0) ||
+                         at.code == 0x2028 || at.code == 0x2029 ||
+                         (at.code >= 0x202a && at.code <= 0x202e) ||
+                         (at.code >= 0x2066 && at.code <= 0x2069);
     if (control) {
       out.push_back(' ');
     } else {
@@ -87,11 +97,16 @@ Cells cells_of(const Line& line) {
 
 std::string render(const Report& report, Format format, bool color) {
   switch (format) {
-    case Format::kTable: return render_table(report, color);
-    case Format::kJson: return render_json(report);
-    case Format::kCsv: return render_csv(report);
-    case Format::kMarkdown: return render_markdown(report);
-    case Format::kHtml: return render_html(report);
+    case Format::kTable:
+      return render_table(report, color);
+    case Format::kJson:
+      return render_json(report);
+    case Format::kCsv:
+      return render_csv(report);
+    case Format::kMarkdown:
+      return render_markdown(report);
+    case Format::kHtml:
+      return render_html(report);
   }
   return {};
 }

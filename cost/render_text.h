@@ -7,14 +7,15 @@
 
 namespace fleetmeter::cost {
 
-/// One line as every format shows it: money in cents, prices and quantities with all their digits, "unknown" for what is
-/// not known.
+/// One line as every format shows it: money in cents, prices and quantities with all their digits,
+/// "unknown" for what is not known.
 struct Cells {
   std::string resource, component, scope, quantity, unit, price, amount, source;
 };
 [[nodiscard]] Cells cells_of(const Line& line);
 
-/// `text` as well-formed UTF-8 on one line: what is no UTF-8 becomes U+FFFD, control characters become spaces.
+/// `text` as well-formed UTF-8 on one line: what is no UTF-8 becomes U+FFFD, control characters
+/// become spaces.
 [[nodiscard]] std::string clean(std::string_view text);
 /// Columns that cleaned text takes on a terminal: 0 for combining marks, 2 for wide characters.
 [[nodiscard]] std::size_t display_width(std::string_view text) noexcept;

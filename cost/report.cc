@@ -9,10 +9,11 @@
 namespace fleetmeter::cost {
 namespace {
 
-Result<Report> estimate(const ReportOptions& options, const PriceBook& prices, const aggregator::Inventory& inventory,
-                        const UsageFile* usage_file) {
+Result<Report> estimate(const ReportOptions& options, const PriceBook& prices,
+                        const aggregator::Inventory& inventory, const UsageFile* usage_file) {
   std::vector<std::string> warnings;
-  Result<std::vector<Draft>> drafts = Estimator(options, prices, inventory, usage_file).run(warnings);
+  Result<std::vector<Draft>> drafts =
+      Estimator(options, prices, inventory, usage_file).run(warnings);
   if (!drafts) return std::move(drafts).error();
   Report report = settle(options, prices, usage_file, *std::move(drafts));
   report.warnings.insert(report.warnings.begin(), warnings.begin(), warnings.end());
@@ -21,11 +22,14 @@ Result<Report> estimate(const ReportOptions& options, const PriceBook& prices, c
 
 }  // namespace
 
-Result<Report> make_report(const ReportOptions& options, const PriceBook& prices, const aggregator::Inventory& inventory,
-                           const UsageFile* usage_file, const std::vector<HourlyUsage>& usage,
+Result<Report> make_report(const ReportOptions& options, const PriceBook& prices,
+                           const aggregator::Inventory& inventory, const UsageFile* usage_file,
+                           const std::vector<HourlyUsage>& usage,
                            const std::vector<FlowUsage>& flows) {
-  if (options.bytes_per_gb == 0) return Error{ErrorCode::kInvalidArgument, "a GB of 0 bytes; say 2^30 or 10^9"};
-  if (options.basis == ReportOptions::Basis::kEstimate) return estimate(options, prices, inventory, usage_file);
+  if (options.bytes_per_gb == 0)
+    return Error{ErrorCode::kInvalidArgument, "a GB of 0 bytes; say 2^30 or 10^9"};
+  if (options.basis == ReportOptions::Basis::kEstimate)
+    return estimate(options, prices, inventory, usage_file);
   std::vector<std::string> warnings;
   ReportOptions seen = options;
   seen.hours = hours_seen(usage, flows);

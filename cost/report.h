@@ -17,30 +17,34 @@
 namespace fleetmeter::cost {
 
 struct ReportOptions {
-  std::string month = {};               ///< "2026-11"; empty = of the data or the current one, given by the caller.
+  /// "2026-11"; empty = of the data or the current one, given by the caller.
+  std::string month = {};
   enum class Basis : std::uint8_t { kEstimate, kToDate } basis = Basis::kEstimate;
-  std::uint32_t hours = 730;            ///< Of a month in an estimate; "actual" = 672..744.
-  std::optional<bool> assume_windows = {};  ///< --assume os=linux|windows; nullopt = what the inventory says.
+  std::uint32_t hours = 730;  ///< Of a month in an estimate; "actual" = 672..744.
+  /// --assume os=linux|windows; nullopt = what the inventory says.
+  std::optional<bool> assume_windows = {};
   bool free_tier = false;
   std::uint64_t bytes_per_gb = 1ull << 30;
-  std::string environment = {};         ///< Empty = all.
+  std::string environment = {};  ///< Empty = all.
 };
 
 /// One priced line. Unknown is nullopt with a reason, never zero.
 struct Line {
   std::string resource, component;
-  std::string scope = "stated";         ///< "stated": in the usage file's or document's scope; "added": we saw it besides.
+  /// "stated": in the usage file's or document's scope; "added": we saw it besides.
+  std::string scope = "stated";
   std::optional<Quantity> quantity;
-  std::string unit;                     ///< "h", "GB", "GB-month", "LCU-h", ...
+  std::string unit;  ///< "h", "GB", "GB-month", "LCU-h", ...
   std::optional<Money> price;
   std::optional<Money> amount;
-  std::string source;                   ///< inventory, telemetry, usage_file.
-  std::string reason;                   ///< Why something is nullopt; else how a price came about (tiers, free allowance), if not plainly.
+  std::string source;  ///< inventory, telemetry, usage_file.
+  /// Why something is nullopt; else how a price came about (tiers, free allowance), if not plainly.
+  std::string reason;
 };
 struct EnvironmentReport {
   std::string environment;
   std::vector<Line> lines;
-  Money total;                          ///< Over known amounts.
+  Money total;  ///< Over known amounts.
   Money stated_total;
 };
 struct Report {
@@ -55,8 +59,10 @@ struct Report {
 /// A pure function of its inputs. `usage_file` may be null.
 /// Rules: docs/cost.md (AWS pricing pages by service).
 [[nodiscard]] Result<Report> make_report(const ReportOptions& options, const PriceBook& prices,
-                                         const aggregator::Inventory& inventory, const UsageFile* usage_file,
-                                         const std::vector<HourlyUsage>& usage, const std::vector<FlowUsage>& flows);
+                                         const aggregator::Inventory& inventory,
+                                         const UsageFile* usage_file,
+                                         const std::vector<HourlyUsage>& usage,
+                                         const std::vector<FlowUsage>& flows);
 
 enum class Format : std::uint8_t { kTable, kJson, kCsv, kMarkdown, kHtml };
 [[nodiscard]] std::string render(const Report& report, Format format, bool color = false);

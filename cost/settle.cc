@@ -17,7 +17,8 @@ struct Pool {
   std::vector<std::size_t> members;
 };
 
-/// The free allowance goes to the pools of its key in the order of their regions, one after the other.
+/// The free allowance goes to the pools of its key in the order of their regions, one after the
+/// other.
 void allow_free(const PriceBook& prices,
                 std::map<std::tuple<std::string, std::string, std::int64_t>, Pool>& pools) {
   std::map<std::string, Quantity> left;
@@ -39,8 +40,8 @@ std::vector<PriceTier> times(std::vector<PriceTier> tiers, std::int64_t factor) 
   return tiers;
 }
 
-/// Amounts of a pool: exact where one rate holds for all of it, else the pool's cost shared by quantity, the last member
-/// taking what rounding leaves.
+/// Amounts of a pool: exact where one rate holds for all of it, else the pool's cost shared by
+/// quantity, the last member taking what rounding leaves.
 void price_pool(const Pool& pool, const std::vector<Draft>& drafts, std::vector<Line>& lines) {
   const std::vector<PriceTier> tiers = times(pool.price->tiers, pool.factor);
   const bool one_rate =

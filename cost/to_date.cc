@@ -1,11 +1,11 @@
 #include "cost/to_date.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <set>
 #include <tuple>
-
-#include <fmt/format.h>
 
 #include "cost/network_hours.h"
 
@@ -17,26 +17,41 @@ using Owner = std::pair<std::string, std::string>;  // environment, resource
 /// Collects drafts of one report.
 class ToDate {
  public:
-  ToDate(const ReportOptions& options, const aggregator::Inventory& inventory, std::vector<std::string>& warnings)
+  ToDate(const ReportOptions& options, const aggregator::Inventory& inventory,
+         std::vector<std::string>& warnings)
       : options_(options), inventory_(inventory), placement_(inventory), warnings_(warnings) {}
 
-  std::vector<Draft> run(const std::vector<HourlyUsage>& usage, const std::vector<FlowUsage>& flows) {
-    for (const HourlyUsage& row : usage) totals_[row.kind][{row.environment, row.resource}] += row.quantity;
+  std::vector<Draft> run(const std::vector<HourlyUsage>& usage,
+                         const std::vector<FlowUsage>& flows) {
+    for (const HourlyUsage& row : usage)
+      totals_[row.kind][{row.environment, row.resource}] += row.quantity;
     add_instances(usage);
     add_nat_gateways(usage, flows);
     add_transfer(flows);
-    add_metered("lcu_hours_e9", "LCU", [](std::uint64_t q) { return ratio(q, 1'000'000'000); },
-                [](const std::string& id) { return id.starts_with("net/") ? "elb.network.lcu" : "elb.application.lcu"; });
-    add_metered("log_bytes", "log ingestion", [this](std::uint64_t q) { return gigabytes(q, options_.bytes_per_gb); },
-                [](const std::string&) { return "cloudwatch.logs.ingestion"; });
-    add_metered("dynamodb_read_units_e3", "read requests", [](std::uint64_t q) { return ratio(q, 1'000'000'000); },
-                [](const std::string&) { return "dynamodb.on_demand.read"; });
-    add_metered("dynamodb_write_units_e3", "write requests", [](std::uint64_t q) { return ratio(q, 1'000'000'000); },
-                [](const std::string&) { return "dynamodb.on_demand.write"; });
-    add_metered("flow_log_bytes", "flow log ingestion", [this](std::uint64_t q) { return gigabytes(q, options_.bytes_per_gb); },
-                [this](const std::string&) { return flow_log_key(); });
-    add_metered("metric_updates", "metric updates", [](std::uint64_t q) { return ratio(q, 1000); },
-                [](const std::string&) { return "cloudwatch.metric_stream.updates"; });
+    add_metered(
+        "lcu_hours_e9", "LCU", [](std::uint64_t q) { return ratio(q, 1'000'000'000); },
+        [](const std::string& id) {
+          return id.starts_with("net/") ? "elb.network.lcu" : "elb.application.lcu";
+        });
+    add_metered(
+        "log_bytes", "log ingestion",
+        [this](std::uint64_t q) { return gigabytes(q, options_.bytes_per_gb); },
+        [](const std::string&) { return "cloudwatch.logs.ingestion"; });
+    add_metered(
+        "dynamodb_read_units_e3", "read requests",
+        [](std::uint64_t q) { return ratio(q, 1'000'000'000); },
+        [](const std::string&) { return "dynamodb.on_demand.read"; });
+    add_metered(
+        "dynamodb_write_units_e3", "write requests",
+        [](std::uint64_t q) { return ratio(q, 1'000'000'000); },
+        [](const std::string&) { return "dynamodb.on_demand.write"; });
+    add_metered(
+        "flow_log_bytes", "flow log ingestion",
+        [this](std::uint64_t q) { return gigabytes(q, options_.bytes_per_gb); },
+        [this](const std::string&) { return flow_log_key(); });
+    add_metered(
+        "metric_updates", "metric updates", [](std::uint64_t q) { return ratio(q, 1000); },
+        [](const std::string&) { return "cloudwatch.metric_stream.updates"; });
     return std::move(drafts_);
   }
 
@@ -59,9 +74,11 @@ class ToDate {
     const auto found = totals_.find(kind);
     if (found == totals_.end()) return;
     for (const auto& [owner, quantity] : found->second) {
-      const std::string& resource = owner.second.empty() ? std::string(kind == std::string_view("metric_updates")
-                                                                           ? "metric stream" : "flow logs")
-                                                         : owner.second;
+      const std::string& resource =
+          owner.second.empty()
+              ? std::string(kind == std::string_view("metric_updates") ? "metric stream"
+                                                                       : "flow logs")
+              : owner.second;
       add(owner.first, {}, resource, component, key(owner.second), amount(quantity));
     }
   }
@@ -72,13 +89,14 @@ class ToDate {
       if (resource.type != "aws_flow_log") continue;
       const auto type = resource.attributes.find("log_destination_type");
       if (type == resource.attributes.end() || type->second == "cloud-watch-logs") continue;
-      return type->second == "s3" ? "cloudwatch.vended_logs.s3" : "cloudwatch.vended_logs.kinesis_data_firehose";
+      return type->second == "s3" ? "cloudwatch.vended_logs.s3"
+                                  : "cloudwatch.vended_logs.kinesis_data_firehose";
     }
     return "cloudwatch.vended_logs.cloud_watch_logs";
   }
 
-  /// Seconds by instance, in the environment that the inventory names today; an hour of an instance that two
-  /// environments saw (before and after the inventory knew it) counts once.
+  /// Seconds by instance, in the environment that the inventory names today; an hour of an instance
+  /// that two environments saw (before and after the inventory knew it) counts once.
   void add_instances(const std::vector<HourlyUsage>& usage) {
     std::map<std::pair<std::string, std::uint32_t>, std::uint64_t> seconds;
     std::map<std::string, std::string> seen_in;
@@ -89,17 +107,21 @@ class ToDate {
       std::string& environment = seen_in[row.resource];
       if (environment.empty() || environment == "unassigned") environment = row.environment;
     }
-    std::map<std::string, std::pair<std::uint64_t, std::uint32_t>> totals;  // Seconds and last hour.
+    // Seconds and last hour.
+    std::map<std::string, std::pair<std::uint64_t, std::uint32_t>> totals;
     for (const auto& [key, sum] : seconds) {
       auto& [total, last] = totals[key.first];
       total += sum;
       last = key.second;
     }
     // One line per environment, type and system: a fleet of thousands stays readable.
-    std::map<std::tuple<std::string, std::string, std::string>, std::pair<std::uint64_t, std::size_t>> machines;
+    std::map<std::tuple<std::string, std::string, std::string>,
+             std::pair<std::uint64_t, std::size_t>>
+        machines;
     std::map<std::string, std::pair<std::uint64_t, std::size_t>> strangers;
     for (const auto& [id, total] : totals) {
-      const aggregator::Instance* instance = inventory_.instance(id, std::int64_t{total.second} * 3600);
+      const aggregator::Instance* instance =
+          inventory_.instance(id, std::int64_t{total.second} * 3600);
       std::string environment = seen_in[id];
       if (instance == nullptr || instance->type.empty()) {
         strangers[environment].first += total.first;
@@ -108,7 +130,9 @@ class ToDate {
       }
       if (environment == "unassigned") environment = placement_.environment_of(*instance);
       const bool windows = options_.assume_windows.value_or(instance->windows);
-      auto& machine = machines[{environment, instance->region, fmt::format("{} {}", instance->type, windows ? "windows" : "linux")}];
+      auto& machine =
+          machines[{environment, instance->region,
+                    fmt::format("{} {}", instance->type, windows ? "windows" : "linux")}];
       machine.first += total.first;
       ++machine.second;
     }
@@ -116,11 +140,13 @@ class ToDate {
       const auto& [environment, region, kind] = key;
       std::string price_key = "ec2.instance." + kind;
       std::replace(price_key.begin(), price_key.end(), ' ', '.');
-      add(environment, region, fmt::format("{} instances", machine.second), "instance hours, " + kind, price_key,
-          ratio(machine.first, 3600)).unit = "h";
+      add(environment, region, fmt::format("{} instances", machine.second),
+          "instance hours, " + kind, price_key, ratio(machine.first, 3600))
+          .unit = "h";
     }
     for (const auto& [environment, total] : strangers) {
-      Draft& draft = add(environment, {}, fmt::format("{} instances", total.second), "instance hours", {}, ratio(total.first, 3600));
+      Draft& draft = add(environment, {}, fmt::format("{} instances", total.second),
+                         "instance hours", {}, ratio(total.first, 3600));
       draft.unit = "h";
       draft.reason = "the inventory does not know these instances, so neither their type";
     }
@@ -128,13 +154,17 @@ class ToDate {
 
   /// The gateway of a network interface, and of an id that is a gateway's already.
   std::string gateway_of(const std::string& interface_id, std::uint32_t hour) const {
-    const aggregator::Place place = inventory_.place_of_interface(interface_id, std::int64_t{hour} * 3600);
-    return place.interface != nullptr && !place.interface->resource_id.empty() ? place.interface->resource_id : interface_id;
+    const aggregator::Place place =
+        inventory_.place_of_interface(interface_id, std::int64_t{hour} * 3600);
+    return place.interface != nullptr && !place.interface->resource_id.empty()
+               ? place.interface->resource_id
+               : interface_id;
   }
 
-  /// Hours that a gateway was seen in are full hours; the bytes of an hour are the metrics' where there are any, else
-  /// the flow records'.
-  void add_nat_gateways(const std::vector<HourlyUsage>& usage, const std::vector<FlowUsage>& flows) {
+  /// Hours that a gateway was seen in are full hours; the bytes of an hour are the metrics' where
+  /// there are any, else the flow records'.
+  void add_nat_gateways(const std::vector<HourlyUsage>& usage,
+                        const std::vector<FlowUsage>& flows) {
     std::map<std::string, std::map<std::uint32_t, std::uint64_t>> metered, recorded;
     std::map<std::string, std::string> environment_of;
     for (const HourlyUsage& row : usage) {
@@ -157,7 +187,8 @@ class ToDate {
       const std::string region = resource != nullptr ? resource->region : std::string();
       const Quantity count = units(static_cast<std::int64_t>(hours.size()));
       add(environment, region, gateway, "gateway hours", "vpc.nat_gateway.hours", count);
-      add(environment, region, gateway, "data processed", "vpc.nat_gateway.data", gigabytes(bytes_total, options_.bytes_per_gb));
+      add(environment, region, gateway, "data processed", "vpc.nat_gateway.data",
+          gigabytes(bytes_total, options_.bytes_per_gb));
       if (resource != nullptr) {
         const auto kind = resource->attributes.find("connectivity_type");
         if (kind != resource->attributes.end() && kind->second == "private") continue;
@@ -167,44 +198,61 @@ class ToDate {
   }
 
   void add_transfer(const std::vector<FlowUsage>& flows) {
-    std::map<std::pair<std::string, Charge>, std::uint64_t> bytes;  // Halves are counted for what both sides pay.
+    // Halves are counted for what both sides pay.
+    std::map<std::pair<std::string, Charge>, std::uint64_t> bytes;
     for (const ChargedBytes& entry : charge_flows(flows)) {
-      bytes[{entry.environment, entry.charge}] += entry.bytes * std::max<std::uint32_t>(1, entry.halves);
+      bytes[{entry.environment, entry.charge}] +=
+          entry.bytes * std::max<std::uint32_t>(1, entry.halves);
     }
     for (const auto& [key, count] : bytes) {
       const auto& [environment, charge] = key;
       const Quantity gb = gigabytes(count, options_.bytes_per_gb);
       switch (charge) {
         case Charge::kNone:
-        case Charge::kNatProcessing: break;
+        case Charge::kNatProcessing:
+          break;
         case Charge::kCrossAz:
-          add(environment, {}, "network", "cross-AZ transfer, both halves", "transfer.regional", gb);
+          add(environment, {}, "network", "cross-AZ transfer, both halves", "transfer.regional",
+              gb);
           break;
         case Charge::kRegionalPublic:
-          add(environment, {}, "network", "transfer to public addresses of the region", "transfer.regional", gb);
+          add(environment, {}, "network", "transfer to public addresses of the region",
+              "transfer.regional", gb);
           break;
         case Charge::kInterfaceEndpoint:
-          add(environment, {}, "network", "interface endpoint data", "vpc.interface_endpoint.data", gb);
+          add(environment, {}, "network", "interface endpoint data", "vpc.interface_endpoint.data",
+              gb);
           break;
-        case Charge::kInterRegion: add(environment, {}, "network", "transfer to other regions", "transfer.inter_region", gb); break;
-        case Charge::kInternetEgress: add(environment, {}, "network", "internet egress", "transfer.internet_egress", gb); break;
-        case Charge::kTransitGateway: add(environment, {}, "network", "transit gateway data", "vpc.transit_gateway.data", gb); break;
+        case Charge::kInterRegion:
+          add(environment, {}, "network", "transfer to other regions", "transfer.inter_region", gb);
+          break;
+        case Charge::kInternetEgress:
+          add(environment, {}, "network", "internet egress", "transfer.internet_egress", gb);
+          break;
+        case Charge::kTransitGateway:
+          add(environment, {}, "network", "transit gateway data", "vpc.transit_gateway.data", gb);
+          break;
         case Charge::kVpn:
-          add_unpriced(environment, "VPN or Direct Connect", gb, "the records do not tell a VPN from Direct Connect, which differ in price");
+          add_unpriced(environment, "VPN or Direct Connect", gb,
+                       "the records do not tell a VPN from Direct Connect, which differ in price");
           break;
         case Charge::kUnclassified:
-          add_unpriced(environment, "unclassified transfer", gb, "the records do not say what these bytes pay");
+          add_unpriced(environment, "unclassified transfer", gb,
+                       "the records do not say what these bytes pay");
           break;
       }
     }
     std::uint64_t skipped = 0;
-    for (const FlowUsage& flow : flows) skipped += flow.status == proto::FLOW_SKIPDATA ? flow.records : 0;
+    for (const FlowUsage& flow : flows)
+      skipped += flow.status == proto::FLOW_SKIPDATA ? flow.records : 0;
     if (skipped > 0) {
-      warnings_.push_back(fmt::format("{} flow records say SKIPDATA: traffic of their interfaces is missing here", skipped));
+      warnings_.push_back(fmt::format(
+          "{} flow records say SKIPDATA: traffic of their interfaces is missing here", skipped));
     }
   }
 
-  void add_unpriced(const std::string& environment, const std::string& component, Quantity gb, const char* reason) {
+  void add_unpriced(const std::string& environment, const std::string& component, Quantity gb,
+                    const char* reason) {
     Draft& draft = add(environment, {}, "network", component, {}, gb);
     draft.unit = "GB";
     draft.reason = reason;
@@ -220,13 +268,16 @@ class ToDate {
 
 }  // namespace
 
-std::vector<Draft> drafts_to_date(const ReportOptions& options, const aggregator::Inventory& inventory,
-                                  const std::vector<HourlyUsage>& usage, const std::vector<FlowUsage>& flows,
+std::vector<Draft> drafts_to_date(const ReportOptions& options,
+                                  const aggregator::Inventory& inventory,
+                                  const std::vector<HourlyUsage>& usage,
+                                  const std::vector<FlowUsage>& flows,
                                   std::vector<std::string>& warnings) {
   return ToDate(options, inventory, warnings).run(usage, flows);
 }
 
-std::uint32_t hours_seen(const std::vector<HourlyUsage>& usage, const std::vector<FlowUsage>& flows) noexcept {
+std::uint32_t hours_seen(const std::vector<HourlyUsage>& usage,
+                         const std::vector<FlowUsage>& flows) noexcept {
   std::uint32_t first = UINT32_MAX, last = 0;
   const auto see = [&](std::uint32_t hour) {
     first = std::min(first, hour);

@@ -1,24 +1,27 @@
 #include "cost/usage_file.h"
 
+#include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
 #include <fstream>
 #include <set>
 #include <sstream>
 
-#include <fmt/format.h>
-
 namespace fleetmeter::cost {
 namespace {
 
-std::size_t line_of(const YAML::Node& node) { return static_cast<std::size_t>(node.Mark().line) + 1; }
+std::size_t line_of(const YAML::Node& node) {
+  return static_cast<std::size_t>(node.Mark().line) + 1;
+}
 
 /// Where we are in the file, for errors.
 struct Reader {
   std::string name;
 
-  [[nodiscard]] Error bad(const YAML::Node& node, const std::string& key, const std::string& what) const {
-    return {ErrorCode::kInvalidArgument, fmt::format("{}:{}: {}: {}", name, line_of(node), key, what)};
+  [[nodiscard]] Error bad(const YAML::Node& node, const std::string& key,
+                          const std::string& what) const {
+    return {ErrorCode::kInvalidArgument,
+            fmt::format("{}:{}: {}: {}", name, line_of(node), key, what)};
   }
 
   /// Keys of a map as text; an error names what else stands there.
@@ -27,12 +30,14 @@ struct Reader {
     std::set<std::string> met;
     for (const auto& entry : node) {
       if (!entry.first.IsScalar()) return bad(entry.first, key, "a key must be a plain word");
-      if (!met.insert(entry.first.Scalar()).second) return bad(entry.first, entry.first.Scalar(), "is given twice");
+      if (!met.insert(entry.first.Scalar()).second)
+        return bad(entry.first, entry.first.Scalar(), "is given twice");
     }
     return {};
   }
 
-  Result<void> read_values(const YAML::Node& node, const std::string& key, const std::string& prefix, UsageValues& out) const {
+  Result<void> read_values(const YAML::Node& node, const std::string& key,
+                           const std::string& prefix, UsageValues& out) const {
     if (node.IsNull()) return {};
     if (auto map = expect_map(node, key); !map) return map;
     for (const auto& entry : node) {
@@ -56,10 +61,12 @@ struct Reader {
     for (const auto& entry : node) {
       const std::string& of = entry.first.Scalar();
       const bool address = of.find('.') != std::string::npos;
-      if (types && address) return bad(entry.first, key + "." + of, "must be a resource type, such as aws_nat_gateway");
+      if (types && address)
+        return bad(entry.first, key + "." + of, "must be a resource type, such as aws_nat_gateway");
       if (!types && !address) {
         return bad(entry.first, key + "." + of,
-                   "must be an address, such as aws_nat_gateway.main; for all of a type use resource_type_default_usage");
+                   "must be an address, such as aws_nat_gateway.main; for all of a type use "
+                   "resource_type_default_usage");
       }
       if (auto read = read_values(entry.second, key + "." + of, "", out[of]); !read) return read;
     }
@@ -72,7 +79,8 @@ struct Reader {
     StatedLine line;
     for (const auto& entry : node) {
       const std::string& what = entry.first.Scalar();
-      if (!entry.second.IsScalar()) return bad(entry.second, key + "." + what, "must be a single value");
+      if (!entry.second.IsScalar())
+        return bad(entry.second, key + "." + what, "must be a single value");
       const std::string& value = entry.second.Scalar();
       if (what == "environment") {
         line.environment = value;
@@ -82,23 +90,28 @@ struct Reader {
         line.component = value;
       } else if (what == "amount") {
         line.amount = parse_money(value);
-        if (!line.amount) return bad(entry.second, key + ".amount", "must be USD as a decimal, such as 64.00");
+        if (!line.amount)
+          return bad(entry.second, key + ".amount", "must be USD as a decimal, such as 64.00");
       } else {
-        return bad(entry.first, key + "." + what, "is unknown; one of environment, resource, component, amount");
+        return bad(entry.first, key + "." + what,
+                   "is unknown; one of environment, resource, component, amount");
       }
     }
     return line;
   }
 
-  Result<void> read_own(const YAML::Node& node, std::string& environment, std::vector<StatedLine>& stated) const {
+  Result<void> read_own(const YAML::Node& node, std::string& environment,
+                        std::vector<StatedLine>& stated) const {
     if (auto map = expect_map(node, "fleetmeter"); !map) return map;
     for (const auto& entry : node) {
       const std::string& key = entry.first.Scalar();
       if (key == "environment") {
-        if (!entry.second.IsScalar()) return bad(entry.second, "fleetmeter.environment", "must be a name");
+        if (!entry.second.IsScalar())
+          return bad(entry.second, "fleetmeter.environment", "must be a name");
         environment = entry.second.Scalar();
       } else if (key == "stated") {
-        if (!entry.second.IsSequence()) return bad(entry.second, "fleetmeter.stated", "must be a list of lines");
+        if (!entry.second.IsSequence())
+          return bad(entry.second, "fleetmeter.stated", "must be a list of lines");
         for (const YAML::Node& item : entry.second) {
           Result<StatedLine> line = read_stated(item);
           if (!line) return std::move(line).error();
@@ -112,7 +125,8 @@ struct Reader {
   }
 };
 
-/// "aws_instance.a[3]" and "aws_instance.a["x"]" -> "aws_instance.a[*]"; every index of the path is replaced.
+/// "aws_instance.a[3]" and "aws_instance.a["x"]" -> "aws_instance.a[*]"; every index of the path is
+/// replaced.
 std::string with_wildcards(std::string_view address) {
   std::string out;
   while (true) {
@@ -169,7 +183,8 @@ Result<UsageFile> UsageFile::parse(const std::string& name, const std::string& t
       const std::string& key = entry.first.Scalar();
       Result<void> read;
       if (key == "version") {
-        if (!entry.second.IsScalar() || entry.second.Scalar() != "0.1") read = reader.bad(entry.second, key, "must be 0.1");
+        if (!entry.second.IsScalar() || entry.second.Scalar() != "0.1")
+          read = reader.bad(entry.second, key, "must be 0.1");
       } else if (key == "resource_type_default_usage") {
         read = reader.read_group(entry.second, key, true, file.defaults_);
       } else if (key == "resource_usage") {
@@ -177,13 +192,15 @@ Result<UsageFile> UsageFile::parse(const std::string& name, const std::string& t
       } else if (key == "fleetmeter") {
         read = reader.read_own(entry.second, file.environment_, file.stated_);
       } else {
-        read = reader.bad(entry.first, key,
-                          "is unknown; one of version, resource_type_default_usage, resource_usage, fleetmeter");
+        read = reader.bad(
+            entry.first, key,
+            "is unknown; one of version, resource_type_default_usage, resource_usage, fleetmeter");
       }
       if (!read) return std::move(read).error();
     }
   } catch (const YAML::Exception& failed) {
-    return Error{ErrorCode::kInvalidArgument, fmt::format("{}:{}: {}", name, failed.mark.line + 1, failed.msg)};
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("{}:{}: {}", name, failed.mark.line + 1, failed.msg)};
   }
   return file;
 }
@@ -202,7 +219,8 @@ std::vector<std::string> UsageFile::addresses_of(std::string_view type) const {
   std::vector<std::string> addresses;
   for (const auto& [address, values] : resources_) {
     const std::string_view text = address;
-    if (text.starts_with(type) && text.substr(type.size()).starts_with('.')) addresses.push_back(address);
+    if (text.starts_with(type) && text.substr(type.size()).starts_with('.'))
+      addresses.push_back(address);
   }
   return addresses;
 }

@@ -11,12 +11,14 @@
 
 namespace fleetmeter::cost {
 
-/// A line of the fleet's own cost document: report lines that match it have scope "stated", the others "added".
+/// A line of the fleet's own cost document: report lines that match it have scope "stated", the
+/// others "added".
 struct StatedLine {
-  std::string environment;        ///< Empty = any.
-  std::string resource = "*";     ///< Pattern with '*' over Line::resource.
-  std::string component = "*";    ///< Pattern with '*' over Line::component.
-  std::optional<Money> amount;    ///< What the document says of all lines that match, when it says it.
+  std::string environment;      ///< Empty = any.
+  std::string resource = "*";   ///< Pattern with '*' over Line::resource.
+  std::string component = "*";  ///< Pattern with '*' over Line::component.
+  /// What the document says of all lines that match, when it says it.
+  std::optional<Money> amount;
 };
 
 /// One value of the file: a number or word as written, with where it stands.
@@ -24,28 +26,34 @@ struct UsageValue {
   std::string text;
   std::size_t line = 0;
 };
-using UsageValues = std::map<std::string, UsageValue, std::less<>>;  ///< Nested keys dotted: "standard.storage_gb".
+/// Nested keys dotted: "standard.storage_gb".
+using UsageValues = std::map<std::string, UsageValue, std::less<>>;
 
-/// Monthly usage that no inventory knows, by Terraform address. The format is that of infracost's usage file, version
-/// 0.1, so that existing files work, with our own section `fleetmeter:` besides (docs/cost.md, "Usage file").
-/// An address given as `name[*]` holds for every index of count or for_each; an entry for an exact index replaces it
-/// entirely. Values of an address go over those of its type, key by key.
+/// Monthly usage that no inventory knows, by Terraform address. The format is that of infracost's
+/// usage file, version 0.1, so that existing files work, with our own section `fleetmeter:` besides
+/// (docs/cost.md, "Usage file"). An address given as `name[*]` holds for every index of count or
+/// for_each; an entry for an exact index replaces it entirely. Values of an address go over those
+/// of its type, key by key.
 class UsageFile {
  public:
   /// Errors name file, line, key and fix.
   static Result<UsageFile> load(const std::string& path);
   static Result<UsageFile> parse(const std::string& name, const std::string& text);
 
-  /// Values for a resource: type defaults, then its address's. Empty when the file does not speak of it.
+  /// Values for a resource: type defaults, then its address's. Empty when the file does not speak
+  /// of it.
   [[nodiscard]] UsageValues values(std::string_view type, std::string_view address) const;
-  /// Addresses of the file of pseudo resource `type`, such as aws_data_transfer, that stand for no inventory entry.
+  /// Addresses of the file of pseudo resource `type`, such as aws_data_transfer, that stand for no
+  /// inventory entry.
   [[nodiscard]] std::vector<std::string> addresses_of(std::string_view type) const;
   [[nodiscard]] const std::vector<StatedLine>& stated() const noexcept { return stated_; }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   /// Environment of the pseudo resources and of what no inventory entry places; empty = unassigned.
   [[nodiscard]] const std::string& environment() const noexcept { return environment_; }
   /// Every address of the file, for telling of those that match nothing.
-  [[nodiscard]] const std::map<std::string, UsageValues, std::less<>>& resources() const noexcept { return resources_; }
+  [[nodiscard]] const std::map<std::string, UsageValues, std::less<>>& resources() const noexcept {
+    return resources_;
+  }
 
  private:
   std::string name_, environment_;

@@ -11,7 +11,8 @@ namespace fleetmeter::cost {
 namespace {
 
 constexpr std::int64_t kMinutesPerHour = 60;
-constexpr std::int64_t kLongIntervalMinutes = 10;  // Capture interval of a record that is longer than 120 s.
+// Capture interval of a record that is longer than 120 s.
+constexpr std::int64_t kLongIntervalMinutes = 10;
 
 Error torn(const char* what) {
   return {ErrorCode::kDataLoss, std::string("an aggregate batch is damaged: ") + what};
@@ -23,8 +24,9 @@ std::uint64_t mix(std::uint64_t hash, std::uint64_t value) noexcept {
   return hash ^ (hash >> 29);
 }
 
-/// A metric that is billed: `kind` of the hourly usage and the one dimension that names the resource. The series must
-/// have exactly this dimension, else per-AZ and per-target breakdowns of the same bytes would be added to it.
+/// A metric that is billed: `kind` of the hourly usage and the one dimension that names the
+/// resource. The series must have exactly this dimension, else per-AZ and per-target breakdowns of
+/// the same bytes would be added to it.
 struct BilledMetric {
   std::string_view metric_namespace, metric, dimension, kind;
   double scale;  // Of the quantity: 1e9 where the unit is no whole number.
@@ -106,16 +108,21 @@ Result<void> UsageFold::add(const proto::AggregateBatch& batch) {
   return add_datapoints(batch, *environment);
 }
 
-Result<void> UsageFold::add_flows(const proto::AggregateBatch& batch, TextId environment, Strings& strings) {
+Result<void> UsageFold::add_flows(const proto::AggregateBatch& batch, TextId environment,
+                                  Strings& strings) {
   const proto::FlowAggregates& flows_in = batch.flows();
   const int rows = flows_in.window_start_min_size();
-  for (const int size :
-       {flows_in.status_size(), flows_in.action_size(), flows_in.direction_size(), flows_in.path_class_size(),
-        flows_in.nat_leg_size(), flows_in.role_size(), flows_in.interface_size(), flows_in.owner_size(),
-        flows_in.owner_az_size(), flows_in.peer_owner_size(), flows_in.peer_az_size(), flows_in.peer_service_size(),
-        flows_in.peer_region_size(), flows_in.interface_az_size(), flows_in.traffic_path_size(),
-        flows_in.peer_interface_size(), flows_in.peer_role_size(), flows_in.bytes_size(), flows_in.packets_size(),
-        flows_in.records_size(), flows_in.long_records_size()}) {
+  for (const int size : {flows_in.status_size(),       flows_in.action_size(),
+                         flows_in.direction_size(),    flows_in.path_class_size(),
+                         flows_in.nat_leg_size(),      flows_in.role_size(),
+                         flows_in.interface_size(),    flows_in.owner_size(),
+                         flows_in.owner_az_size(),     flows_in.peer_owner_size(),
+                         flows_in.peer_az_size(),      flows_in.peer_service_size(),
+                         flows_in.peer_region_size(),  flows_in.interface_az_size(),
+                         flows_in.traffic_path_size(), flows_in.peer_interface_size(),
+                         flows_in.peer_role_size(),    flows_in.bytes_size(),
+                         flows_in.packets_size(),      flows_in.records_size(),
+                         flows_in.long_records_size()}) {
     if (size != rows) return torn("flow columns differ in length");
   }
   flows.reserve(flows.size() + static_cast<std::size_t>(rows));
@@ -132,10 +139,14 @@ Result<void> UsageFold::add_flows(const proto::AggregateBatch& batch, TextId env
     key.facts[kPeerRole] = static_cast<std::uint32_t>(flows_in.peer_role(row));
     key.facts[kTrafficPath] = flows_in.traffic_path(row);
     const std::pair<FlowFact, std::uint32_t> texts[] = {
-        {kInterface, flows_in.interface(row)},      {kInterfaceAz, flows_in.interface_az(row)},
-        {kOwner, flows_in.owner(row)},              {kOwnerAz, flows_in.owner_az(row)},
-        {kPeerOwner, flows_in.peer_owner(row)},     {kPeerAz, flows_in.peer_az(row)},
-        {kPeerService, flows_in.peer_service(row)}, {kPeerRegion, flows_in.peer_region(row)},
+        {kInterface, flows_in.interface(row)},
+        {kInterfaceAz, flows_in.interface_az(row)},
+        {kOwner, flows_in.owner(row)},
+        {kOwnerAz, flows_in.owner_az(row)},
+        {kPeerOwner, flows_in.peer_owner(row)},
+        {kPeerAz, flows_in.peer_az(row)},
+        {kPeerService, flows_in.peer_service(row)},
+        {kPeerRegion, flows_in.peer_region(row)},
         {kPeerInterface, flows_in.peer_interface(row)}};
     for (const auto& [fact, index] : texts) {
       Result<TextId> id = strings.at(index);
@@ -146,7 +157,8 @@ Result<void> UsageFold::add_flows(const proto::AggregateBatch& batch, TextId env
     sums.bytes += flows_in.bytes(row);
     sums.packets += flows_in.packets(row);
     sums.records += flows_in.records(row);
-    // Traffic of an instance proves that it ran; a record without data or one that was cut short does not.
+    // Traffic of an instance proves that it ran; a record without data or one that was cut short
+    // does not.
     const bool instance = flows_in.status(row) == proto::FLOW_OK &&
                           batch.strings(static_cast<int>(flows_in.owner(row))).starts_with("i-");
     if (instance) {
@@ -159,9 +171,10 @@ Result<void> UsageFold::add_flows(const proto::AggregateBatch& batch, TextId env
 
 Result<void> UsageFold::add_volumes(const proto::AggregateBatch& batch, TextId environment) {
   for (const proto::Volume& volume : batch.volumes()) {
-    const std::pair<std::string_view, std::uint64_t> parts[] = {{"flow_log_bytes", volume.flow_log_bytes()},
-                                                                {"flow_log_records", volume.flow_log_records()},
-                                                                {"metric_updates", volume.metric_updates()}};
+    const std::pair<std::string_view, std::uint64_t> parts[] = {
+        {"flow_log_bytes", volume.flow_log_bytes()},
+        {"flow_log_records", volume.flow_log_records()},
+        {"metric_updates", volume.metric_updates()}};
     for (const auto& [kind, quantity] : parts) {
       if (quantity == 0) continue;
       Result<TextId> id = ids_->id_of(kind);
@@ -181,7 +194,8 @@ Result<void> UsageFold::add_datapoints(const proto::AggregateBatch& batch, TextI
   std::vector<Use> uses(static_cast<std::size_t>(batch.series_size()));
   for (std::size_t i = 0; i < uses.size(); ++i) {
     const proto::Series& series = batch.series(static_cast<int>(i));
-    if (series.dimension_names_size() != series.dimension_values_size()) return torn("dimensions differ in length");
+    if (series.dimension_names_size() != series.dimension_values_size())
+      return torn("dimensions differ in length");
     const auto id_of = [this](std::string_view text, TextId& id) -> Result<void> {
       Result<TextId> found = ids_->id_of(text);
       if (!found) return std::move(found).error();
@@ -200,8 +214,8 @@ Result<void> UsageFold::add_datapoints(const proto::AggregateBatch& batch, TextI
   }
   const proto::Datapoints& points = batch.datapoints();
   const int rows = points.series_size();
-  for (const int size :
-       {points.start_s_size(), points.period_s_size(), points.sample_count_size(), points.sum_size()}) {
+  for (const int size : {points.start_s_size(), points.period_s_size(), points.sample_count_size(),
+                         points.sum_size()}) {
     if (size != rows) return torn("datapoint columns differ in length");
   }
   for (int row = 0; row < rows; ++row) {
@@ -217,13 +231,15 @@ Result<void> UsageFold::add_datapoints(const proto::AggregateBatch& batch, TextI
     const std::optional<std::int64_t> quantity = whole(points.sum(row) * use.metric->scale);
     const std::optional<std::int64_t> count = whole(points.sample_count(row) * 1e6);
     if (!quantity || !count) continue;
-    PeriodValue& value = periods[{environment, use.kind, use.resource, use.name, points.start_s(row)}];
+    PeriodValue& value =
+        periods[{environment, use.kind, use.resource, use.name, points.start_s(row)}];
     value = std::max(value, PeriodValue{*count, *quantity});
   }
   return {};
 }
 
-void UsageFold::see(TextId environment, TextId instance, std::int64_t first_minute, std::int64_t minutes_count) {
+void UsageFold::see(TextId environment, TextId instance, std::int64_t first_minute,
+                    std::int64_t minutes_count) {
   for (std::int64_t minute = first_minute; minute < first_minute + minutes_count; ++minute) {
     const auto hour = static_cast<std::uint32_t>(minute / kMinutesPerHour);
     minutes[{environment, instance, hour}] |= std::uint64_t{1} << (minute % kMinutesPerHour);

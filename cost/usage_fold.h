@@ -24,8 +24,25 @@ class TextIds {
 
 /// Facts of a flow as numbers, in the order of the columns of table flow_key.
 enum FlowFact : std::size_t {
-  kEnvironment, kStatus, kAction, kDirection, kPathClass, kNatLeg, kRole, kPeerRole, kInterface, kInterfaceAz, kOwner,
-  kOwnerAz, kPeerOwner, kPeerAz, kPeerService, kPeerRegion, kPeerInterface, kTrafficPath, kFlowFacts,
+  kEnvironment,
+  kStatus,
+  kAction,
+  kDirection,
+  kPathClass,
+  kNatLeg,
+  kRole,
+  kPeerRole,
+  kInterface,
+  kInterfaceAz,
+  kOwner,
+  kOwnerAz,
+  kPeerOwner,
+  kPeerAz,
+  kPeerService,
+  kPeerRegion,
+  kPeerInterface,
+  kTrafficPath,
+  kFlowFacts,
 };
 using FlowFacts = std::array<std::uint32_t, kFlowFacts>;
 
@@ -44,21 +61,24 @@ struct FlowSums {
   std::uint64_t bytes = 0, packets = 0, records = 0;
 };
 
-/// Of two values of one metric period the larger sample count wins, then the larger quantity: a maximum, so that order
-/// never matters.
+/// Of two values of one metric period the larger sample count wins, then the larger quantity: a
+/// maximum, so that order never matters.
 struct PeriodValue {
   std::int64_t sample_count_e6 = 0;
   std::int64_t quantity = 0;
   friend auto operator<=>(const PeriodValue&, const PeriodValue&) = default;
 };
 
-/// What some records of the log add to the hourly usage, in memory. Sums, maxima and unions only: any order and any
-/// split of the records gives the same content.
+/// What some records of the log add to the hourly usage, in memory. Sums, maxima and unions only:
+/// any order and any split of the records gives the same content.
 class UsageFold {
  public:
-  using HourKey = std::tuple<TextId, std::uint32_t, TextId, TextId>;            ///< environment, hour, kind, resource
-  using MinuteKey = std::tuple<TextId, TextId, std::uint32_t>;                  ///< environment, instance, hour
-  using PeriodKey = std::tuple<TextId, TextId, TextId, TextId, std::int64_t>;   ///< environment, kind, resource, metric, start
+  /// environment, hour, kind, resource
+  using HourKey = std::tuple<TextId, std::uint32_t, TextId, TextId>;
+  /// environment, instance, hour
+  using MinuteKey = std::tuple<TextId, TextId, std::uint32_t>;
+  /// environment, kind, resource, metric, start
+  using PeriodKey = std::tuple<TextId, TextId, TextId, TextId, std::int64_t>;
 
   explicit UsageFold(TextIds& ids) : ids_(&ids) {}
 
@@ -67,7 +87,7 @@ class UsageFold {
 
   std::unordered_map<FlowHour, FlowSums, FlowHourHash> flows;
   std::map<HourKey, std::uint64_t> volumes;
-  std::map<MinuteKey, std::uint64_t> minutes;   ///< Bit i = minute i of the hour was seen.
+  std::map<MinuteKey, std::uint64_t> minutes;  ///< Bit i = minute i of the hour was seen.
   std::map<PeriodKey, PeriodValue> periods;
 
  private:
@@ -75,7 +95,8 @@ class UsageFold {
   Result<void> add_flows(const proto::AggregateBatch& batch, TextId environment, Strings& strings);
   Result<void> add_volumes(const proto::AggregateBatch& batch, TextId environment);
   Result<void> add_datapoints(const proto::AggregateBatch& batch, TextId environment);
-  void see(TextId environment, TextId instance, std::int64_t first_minute, std::int64_t minutes_count);
+  void see(TextId environment, TextId instance, std::int64_t first_minute,
+           std::int64_t minutes_count);
 
   TextIds* ids_;
 };

@@ -13,7 +13,8 @@ using aggregator::SqliteDatabase;
 using aggregator::SqliteQuery;
 using Texts = std::unordered_map<std::int64_t, std::string>;
 
-/// Two sightings of an instance this many minutes apart or less are one run: metrics may come every five minutes only.
+/// Two sightings of an instance this many minutes apart or less are one run: metrics may come every
+/// five minutes only.
 constexpr std::int64_t kSightingGapMinutes = 5;
 
 Result<Texts> read_texts(SqliteDatabase& database) {
@@ -25,26 +26,29 @@ Result<Texts> read_texts(SqliteDatabase& database) {
 }
 
 auto order_of(const FlowUsage& f) {
-  return std::tie(f.hour, f.environment, f.interface, f.owner, f.peer_owner, f.status, f.action, f.direction,
-                  f.path_class, f.nat_leg, f.role, f.peer_role, f.interface_az, f.owner_az, f.peer_az, f.peer_service,
-                  f.peer_region, f.peer_interface, f.traffic_path);
+  return std::tie(f.hour, f.environment, f.interface, f.owner, f.peer_owner, f.status, f.action,
+                  f.direction, f.path_class, f.nat_leg, f.role, f.peer_role, f.interface_az,
+                  f.owner_az, f.peer_az, f.peer_service, f.peer_region, f.peer_interface,
+                  f.traffic_path);
 }
 
-using UsageMap = std::map<std::tuple<std::string, std::uint32_t, std::string, std::string>, std::uint64_t>;
+using UsageMap =
+    std::map<std::tuple<std::string, std::uint32_t, std::string, std::string>, std::uint64_t>;
 
-Result<void> add_rows(SqliteQuery& query, const Texts& texts, const std::string& environment, UsageMap& usage) {
+Result<void> add_rows(SqliteQuery& query, const Texts& texts, const std::string& environment,
+                      UsageMap& usage) {
   while (query.next()) {
     const std::string& of = texts.at(query.integer(0));
     if (!environment.empty() && of != environment) continue;
-    usage[{of, static_cast<std::uint32_t>(query.integer(1)), texts.at(query.integer(2)), texts.at(query.integer(3))}] +=
-        static_cast<std::uint64_t>(query.integer(4));
+    usage[{of, static_cast<std::uint32_t>(query.integer(1)), texts.at(query.integer(2)),
+           texts.at(query.integer(3))}] += static_cast<std::uint64_t>(query.integer(4));
   }
   return query.finish();
 }
 
 /// Adds the minutes from `first` up to `end` to the hours they lie in, as seconds.
-void add_run(UsageMap& usage, const std::string& environment, const std::string& instance, std::int64_t first,
-             std::int64_t end, std::int64_t from_hour, std::int64_t to_hour) {
+void add_run(UsageMap& usage, const std::string& environment, const std::string& instance,
+             std::int64_t first, std::int64_t end, std::int64_t from_hour, std::int64_t to_hour) {
   for (std::int64_t hour = first / 60; hour * 60 < end; ++hour) {
     if (hour < from_hour || hour >= to_hour) continue;
     const std::int64_t minutes = std::min(end, (hour + 1) * 60) - std::max(first, hour * 60);
@@ -53,12 +57,14 @@ void add_run(UsageMap& usage, const std::string& environment, const std::string&
   }
 }
 
-/// Seconds that each instance ran: its seen minutes, with the gaps between two sightings of one run filled.
-Result<void> add_instances(SqliteDatabase& database, const Texts& texts, std::uint32_t from_hour, std::uint32_t to_hour,
-                           const std::string& environment, UsageMap& usage) {
+/// Seconds that each instance ran: its seen minutes, with the gaps between two sightings of one run
+/// filled.
+Result<void> add_instances(SqliteDatabase& database, const Texts& texts, std::uint32_t from_hour,
+                           std::uint32_t to_hour, const std::string& environment, UsageMap& usage) {
   // One hour more on both sides, for runs that cross the edge.
   SqliteQuery query(database,
-                    "SELECT environment, instance, hour, mask FROM instance_minutes WHERE hour >= ?1 AND hour < ?2 "
+                    "SELECT environment, instance, hour, mask FROM instance_minutes WHERE hour >= "
+                    "?1 AND hour < ?2 "
                     "ORDER BY environment, instance, hour");
   query.bind(1, std::int64_t{from_hour} - 1).bind(2, std::int64_t{to_hour} + 1);
   std::pair<std::int64_t, std::int64_t> of{-1, -1};
@@ -66,7 +72,8 @@ Result<void> add_instances(SqliteDatabase& database, const Texts& texts, std::ui
   const auto close = [&] {
     if (of.first < 0 || end == first) return;
     const std::string& name = texts.at(of.first);
-    if (environment.empty() || name == environment) add_run(usage, name, texts.at(of.second), first, end, from_hour, to_hour);
+    if (environment.empty() || name == environment)
+      add_run(usage, name, texts.at(of.second), first, end, from_hour, to_hour);
   };
   while (query.next()) {
     const std::pair<std::int64_t, std::int64_t> row{query.integer(0), query.integer(1)};
@@ -91,18 +98,23 @@ Result<void> add_instances(SqliteDatabase& database, const Texts& texts, std::ui
 
 }  // namespace
 
-Result<std::vector<FlowUsage>> read_flows(SqliteDatabase& database, std::uint32_t from_hour, std::uint32_t to_hour,
-                                          const std::string& environment) {
+Result<std::vector<FlowUsage>> read_flows(SqliteDatabase& database, std::uint32_t from_hour,
+                                          std::uint32_t to_hour, const std::string& environment) {
   Result<Texts> texts = read_texts(database);
   if (!texts) return std::move(texts).error();
   std::vector<FlowUsage> flows;
   SqliteQuery query(database,
-                    "SELECT environment, status, action, direction, path_class, nat_leg, role, peer_role, interface, "
-                    "interface_az, owner, owner_az, peer_owner, peer_az, peer_service, peer_region, peer_interface, "
-                    "traffic_path, hour, bytes, packets, records FROM flow_hour JOIN flow_key ON flow_key.id = key "
+                    "SELECT environment, status, action, direction, path_class, nat_leg, role, "
+                    "peer_role, interface, "
+                    "interface_az, owner, owner_az, peer_owner, peer_az, peer_service, "
+                    "peer_region, peer_interface, "
+                    "traffic_path, hour, bytes, packets, records FROM flow_hour JOIN flow_key ON "
+                    "flow_key.id = key "
                     "WHERE hour >= ?1 AND hour < ?2");
   query.bind(1, from_hour).bind(2, to_hour);
-  const auto text = [&](FlowFact fact) -> const std::string& { return texts->at(query.integer(static_cast<int>(fact))); };
+  const auto text = [&](FlowFact fact) -> const std::string& {
+    return texts->at(query.integer(static_cast<int>(fact)));
+  };
   const auto number = [&](std::size_t column) { return query.integer(static_cast<int>(column)); };
   while (query.next()) {
     if (!environment.empty() && text(kEnvironment) != environment) continue;
@@ -137,23 +149,27 @@ Result<std::vector<FlowUsage>> read_flows(SqliteDatabase& database, std::uint32_
   return flows;
 }
 
-Result<std::vector<HourlyUsage>> read_usage(SqliteDatabase& database, std::uint32_t from_hour, std::uint32_t to_hour,
-                                            const std::string& environment) {
+Result<std::vector<HourlyUsage>> read_usage(SqliteDatabase& database, std::uint32_t from_hour,
+                                            std::uint32_t to_hour, const std::string& environment) {
   Result<Texts> texts = read_texts(database);
   if (!texts) return std::move(texts).error();
   UsageMap usage;
   {
     SqliteQuery query(database,
-                      "SELECT environment, hour, kind, resource, quantity FROM usage_hour WHERE hour >= ?1 AND hour < ?2");
+                      "SELECT environment, hour, kind, resource, quantity FROM usage_hour WHERE "
+                      "hour >= ?1 AND hour < ?2");
     query.bind(1, from_hour).bind(2, to_hour);
-    if (auto done = add_rows(query, *texts, environment, usage); !done) return std::move(done).error();
+    if (auto done = add_rows(query, *texts, environment, usage); !done)
+      return std::move(done).error();
   }
   {
     SqliteQuery query(database,
-                      "SELECT environment, start_s / 3600, kind, resource, quantity FROM metric_period WHERE start_s >= "
+                      "SELECT environment, start_s / 3600, kind, resource, quantity FROM "
+                      "metric_period WHERE start_s >= "
                       "?1 AND start_s < ?2");
     query.bind(1, std::int64_t{from_hour} * 3600).bind(2, std::int64_t{to_hour} * 3600);
-    if (auto done = add_rows(query, *texts, environment, usage); !done) return std::move(done).error();
+    if (auto done = add_rows(query, *texts, environment, usage); !done)
+      return std::move(done).error();
   }
   if (auto done = add_instances(database, *texts, from_hour, to_hour, environment, usage); !done) {
     return std::move(done).error();
@@ -161,7 +177,8 @@ Result<std::vector<HourlyUsage>> read_usage(SqliteDatabase& database, std::uint3
   std::vector<HourlyUsage> rows;
   rows.reserve(usage.size());
   for (const auto& [key, quantity] : usage) {
-    rows.push_back({std::get<0>(key), std::get<1>(key), std::get<2>(key), std::get<3>(key), quantity});
+    rows.push_back(
+        {std::get<0>(key), std::get<1>(key), std::get<2>(key), std::get<3>(key), quantity});
   }
   return rows;
 }

@@ -1,10 +1,10 @@
 #include "cost/usage_store.h"
 
+#include <fmt/format.h>
+
 #include <filesystem>
 #include <unordered_map>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "aggregator/sqlite_database.h"
 #include "aggregator/sqlite_schema.h"
@@ -26,11 +26,13 @@ constexpr std::int64_t kPeriodsKeptHours = 48;
 
 /// Numbers of strings and of flow keys, kept in memory in front of their tables.
 struct UsageStore::State final : TextIds {
-  State(SqliteDatabase db, std::unique_ptr<aggregator::StateLock> held) : database(std::move(db)), lock(std::move(held)) {}
+  State(SqliteDatabase db, std::unique_ptr<aggregator::StateLock> held)
+      : database(std::move(db)), lock(std::move(held)) {}
 
   Result<TextId> id_of(std::string_view text) override {
     if (text.empty()) return TextId{0};
-    if (const auto found = texts.find(std::string(text)); found != texts.end()) return found->second;
+    if (const auto found = texts.find(std::string(text)); found != texts.end())
+      return found->second;
     Result<TextId> id = find_or_add_text(database, text);
     if (id) texts.emplace(text, *id);
     return id;
@@ -61,14 +63,16 @@ UsageStore::UsageStore(std::unique_ptr<State> state) : state_(std::move(state)) 
 UsageStore::~UsageStore() = default;
 
 Result<std::unique_ptr<UsageStore>> UsageStore::open(const std::string& path) {
-  if (auto ours = aggregator::check_sqlite_file(path, usage_identity()); !ours) return std::move(ours).error();
+  if (auto ours = aggregator::check_sqlite_file(path, usage_identity()); !ours)
+    return std::move(ours).error();
   Result<std::unique_ptr<aggregator::StateLock>> lock = aggregator::StateLock::take(path);
   if (!lock) return std::move(lock).error();
   Result<SqliteDatabase> database = aggregator::open_for_writing(path, usage_identity());
   if (!database) return std::move(database).error();
-  // A power cut may take back the newest transactions as a whole; the log still has them behind the position that is
-  // left, so waiting for the disk at each commit would buy nothing.
-  if (auto set = database->execute("PRAGMA synchronous = NORMAL"); !set) return std::move(set).error();
+  // A power cut may take back the newest transactions as a whole; the log still has them behind the
+  // position that is left, so waiting for the disk at each commit would buy nothing.
+  if (auto set = database->execute("PRAGMA synchronous = NORMAL"); !set)
+    return std::move(set).error();
   return std::unique_ptr<UsageStore>(
       new UsageStore(std::make_unique<State>(*std::move(database), *std::move(lock))));
 }
@@ -78,10 +82,12 @@ Result<std::unique_ptr<UsageStore>> UsageStore::open_read_only(const std::string
   if (!std::filesystem::exists(path, ignored)) {
     return Error{ErrorCode::kNotFound, fmt::format("{}: no usage has been recorded yet", path)};
   }
-  if (auto ours = aggregator::check_sqlite_file(path, usage_identity()); !ours) return std::move(ours).error();
+  if (auto ours = aggregator::check_sqlite_file(path, usage_identity()); !ours)
+    return std::move(ours).error();
   Result<SqliteDatabase> database = SqliteDatabase::open(path, SqliteDatabase::Mode::kReadOnly);
   if (!database) return std::move(database).error();
-  return std::unique_ptr<UsageStore>(new UsageStore(std::make_unique<State>(*std::move(database), nullptr)));
+  return std::unique_ptr<UsageStore>(
+      new UsageStore(std::make_unique<State>(*std::move(database), nullptr)));
 }
 
 Result<aggregator::LogPosition> UsageStore::applied_position(aggregator::LogPartition partition) {
@@ -93,7 +99,8 @@ Result<aggregator::LogPosition> UsageStore::applied_position(aggregator::LogPart
   return applied;
 }
 
-Result<void> UsageStore::apply(aggregator::LogPartition partition, std::span<const aggregator::LogEntry> entries) {
+Result<void> UsageStore::apply(aggregator::LogPartition partition,
+                               std::span<const aggregator::LogEntry> entries) {
   Result<aggregator::LogPosition> applied = applied_position(partition);
   if (!applied) return std::move(applied).error();
   aggregator::LogPosition to = *applied;
@@ -118,7 +125,8 @@ Result<void> UsageStore::apply(aggregator::LogPartition partition, std::span<con
     if (to == *applied) return {};
     if (auto written = state_->write(fold, append_hour); !written) return written;
     SqliteQuery query(state_->database,
-                      "INSERT INTO position VALUES (?1, ?2) ON CONFLICT DO UPDATE SET applied = excluded.applied");
+                      "INSERT INTO position VALUES (?1, ?2) ON CONFLICT DO UPDATE SET applied = "
+                      "excluded.applied");
     return query.bind(1, partition).bind(2, to).run();
   };
   Result<void> done = apply_all();

@@ -25,23 +25,24 @@ class Batcher {
           bool writes_progress = true);
   ~Batcher();
 
-  /// Reads the clock and takes the inventory of the moment, for the records that come next. commit() does it too; one
-  /// that may have lain idle since calls it first, or its first records would seem to come from the future.
+  /// Reads the clock and takes the inventory of the moment, for the records that come next.
+  /// commit() does it too; one that may have lain idle since calls it first, or its first records
+  /// would seem to come from the future.
   void refresh();
 
   /// Where decoders of this source send what they find.
   [[nodiscard]] parsers::PayloadSink& sink() noexcept;
   [[nodiscard]] parsers::DecoderOptions decoder_options() const;
-  /// Takes a decoder's counts and clears them. They reach the shared counters with the commit: what is read again after a
-  /// failed one is counted once.
+  /// Takes a decoder's counts and clears them. They reach the shared counters with the commit: what
+  /// is read again after a failed one is counted once.
   void count(parsers::Decoder& decoder, std::uint64_t raw_bytes);
   /// The same for drops that no decoder sees.
   void count_drop(const std::string& reason, std::uint64_t count);
 
-  /// Says how far this source has been read; written with the first commit, then at most once a second (docs/time.md 1).
-  /// It follows the batches of its commit, so that they are not late by what it says; in bounded runs, where it moves no
-  /// watermark, it comes first and says that the run is bounded. Never goes back within a process; over restarts readers
-  /// take the maximum.
+  /// Says how far this source has been read; written with the first commit, then at most once a
+  /// second (docs/time.md 1). It follows the batches of its commit, so that they are not late by
+  /// what it says; in bounded runs, where it moves no watermark, it comes first and says that the
+  /// run is bounded. Never goes back within a process; over restarts readers take the maximum.
   void caught_up(std::int64_t wall_ms);  ///< The last poll, begun at this wall time, found nothing.
   void behind();                         ///< Read up to the largest event time seen.
   void push_open(std::int64_t wall_ms);  ///< A push source whose listener is open: behind for its
@@ -58,8 +59,8 @@ class Batcher {
   [[nodiscard]] bool progress_due() const noexcept;
 
   /// Appends what was read with the positions it came from and `once_keys`; retries while the log
-  /// is unavailable, until `stop`. On any error nothing was committed and nothing is kept: read again from the old
-  /// positions. Log events that could not be looked up fail the commit likewise.
+  /// is unavailable, until `stop`. On any error nothing was committed and nothing is kept: read
+  /// again from the old positions. Log events that could not be looked up fail the commit likewise.
   Result<void> commit(std::map<std::string, std::string> positions,
                       std::vector<std::string> once_keys, const std::stop_token& stop);
   /// One try, no waiting: for sources that refuse their sender instead (Firehose).

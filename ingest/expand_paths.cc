@@ -21,8 +21,8 @@ bool has_wildcard(std::string_view text) {
 /// Hidden files are copies in the making (rsync, editors), as they are to the shell's `*`.
 bool is_hidden(const fs::path& path) { return path.filename().native().starts_with('.'); }
 
-/// Regular files below `root`. Directories are listed one by one: one that goes away meanwhile, or cannot be listed, costs
-/// itself alone.
+/// Regular files below `root`. Directories are listed one by one: one that goes away meanwhile, or
+/// cannot be listed, costs itself alone.
 void add_tree(const fs::path& root, std::set<std::string>& found) {
   std::error_code error;
   fs::directory_iterator walk(root, error);

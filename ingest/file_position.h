@@ -28,7 +28,8 @@ struct FilePosition {
   std::uint64_t head_hash = 0;
   bool done = false;  ///< Read to its end and finished: only a larger or other file is read again.
   std::uint64_t size =
-      0;  ///< Bytes of the file that were read, `stream` or a little more: a smaller file is another.
+      /// Bytes of the file that were read, `stream` or a little more: a smaller file is another.
+      0;
 };
 
 [[nodiscard]] std::string encode(const FilePosition& position);

@@ -16,8 +16,8 @@ namespace fleetmeter::ingest {
 
 namespace {
 
-/// Fed to the decoder at a time: even where gzip shrinks a thousandfold, what comes out of one step stays small beside
-/// what a commit may hold.
+/// Fed to the decoder at a time: even where gzip shrinks a thousandfold, what comes out of one step
+/// stays small beside what a commit may hold.
 constexpr std::size_t kReadBytes = 128 * 1024;
 constexpr int kStandardInput = 0;
 constexpr int kWaitMs = 200;  // For standard input; between two looks at the stop token.
@@ -25,7 +25,8 @@ constexpr const char* kCutShort = "is damaged or cut short; what could be read w
 
 std::string errno_text() { return std::strerror(errno); }
 
-/// Does `fd` still begin with the bytes that `position` was made on, and is it no shorter than what was read of it?
+/// Does `fd` still begin with the bytes that `position` was made on, and is it no shorter than what
+/// was read of it?
 bool is_same_file(int fd, const std::string& path, const FileIdentity& identity,
                   const FilePosition& position) {
   if (identity.size < position.size) return false;
@@ -125,7 +126,8 @@ FileReader::Open FileReader::open(const std::string& path, std::unique_ptr<Input
   }
   auto position = stored_position(identity->key);
   if (position && !*position && identity->named) {
-    // Downloads get their name when they are whole; what was read under another name before is not read again.
+    // Downloads get their name when they are whole; what was read under another name before is not
+    // read again.
     position = stored_position(identity->inode_key);
     if (position && *position && !is_same_file(fd, path, *identity, **position)) position->reset();
   } else if (position && *position && !identity->named &&
@@ -150,8 +152,8 @@ void FileReader::note(InputFile& file, bool done) {
   if (file.identity.key.empty()) return;
   FileIdentity& identity = file.identity;
   if (identity.head_bytes < kHeadBytesMax && file.offset > identity.head_bytes) {
-    // It was smaller when it was first seen. The longer its known head, the surer it is told from its successor, whose
-    // first line is often the same header.
+    // It was smaller when it was first seen. The longer its known head, the surer it is told from
+    // its successor, whose first line is often the same header.
     const FilePosition so_far{{}, identity.head_bytes, identity.head_hash, false, file.offset};
     const auto longer = identify(file.descriptor.get(), {}, file.path);
     if (longer && is_same_file(file.descriptor.get(), file.path, *longer, so_far)) {

@@ -47,8 +47,8 @@ struct InputFile {
   std::uint64_t offset = 0;  ///< Next byte to read.
 };
 
-/// What bounded and followed files share: opens files at their committed positions, reads them into one batcher, and
-/// commits what was read together with the positions. One thread's.
+/// What bounded and followed files share: opens files at their committed positions, reads them into
+/// one batcher, and commits what was read together with the positions. One thread's.
 class FileReader {
  public:
   FileReader(const SourceContext& context, const SourceSettings& settings);
@@ -67,17 +67,20 @@ class FileReader {
     kEnd,   ///< Read to the file's present end.
     kMore,  ///< `bytes_max` were read, there may be more.
     kBad,  ///< What follows cannot be read; reported. Not to be finished: the last line may be cut.
-    kStopped,  ///< `stop`, or the source must end (halted()). What was read is noted for the next commit.
+    /// `stop`, or the source must end (halted()). What was read is noted for the next commit.
+    kStopped,
   };
-  /// Reads on, committing whenever enough has gathered. `on_bytes` takes the raw bytes of each step.
+  /// Reads on, committing whenever enough has gathered. `on_bytes` takes the raw bytes of each
+  /// step.
   Turn read_on(InputFile& file, std::uint64_t bytes_max, const std::stop_token& stop,
                const std::function<void(std::uint64_t)>& on_bytes = {});
-  /// The file has ended: its last line counts without a line end, anything else unfinished makes it a bad input.
+  /// The file has ended: its last line counts without a line end, anything else unfinished makes it
+  /// a bad input.
   void finish(InputFile& file);
 
   [[nodiscard]] bool has_positions() const noexcept { return !positions_.empty(); }
-  /// Commits what was read with its positions. False: nothing of it is durable and the source must end, since what comes
-  /// next would leave a hole.
+  /// Commits what was read with its positions. False: nothing of it is durable and the source must
+  /// end, since what comes next would leave a hole.
   bool commit(const std::stop_token& stop);
   [[nodiscard]] bool halted() const noexcept { return halted_; }
   [[nodiscard]] const std::optional<Error>& failure() const noexcept { return failure_; }

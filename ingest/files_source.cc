@@ -120,8 +120,8 @@ void FilesSource::run_bounded(const std::stop_token& stop) {
   if (!options_.settings.bounded) keep_time(stop);
 }
 
-/// Beside live sources the files that were read stay a source that is caught up: silent, it would hold back the clock of
-/// the environments that it carried.
+/// Beside live sources the files that were read stay a source that is caught up: silent, it would
+/// hold back the clock of the environments that it carried.
 void FilesSource::keep_time(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     batcher_.caught_up(wall_ms());
@@ -130,7 +130,8 @@ void FilesSource::keep_time(const std::stop_token& stop) {
   }
 }
 
-/// Reads one file to its end, from where an earlier run left it; false only when the source must stop.
+/// Reads one file to its end, from where an earlier run left it; false only when the source must
+/// stop.
 bool FilesSource::read_whole(const std::string& path, const std::stop_token& stop) {
   std::unique_ptr<InputFile> file;
   const auto opened = reader_.open(path, file);
@@ -156,7 +157,8 @@ bool FilesSource::read_whole(const std::string& path, const std::stop_token& sto
   if (turn == FileReader::Turn::kEnd) reader_.finish(*file);
   if (path != "-") bytes_done_ = done_after;
   show();
-  return !stop.stop_requested();  // Small files share a commit: their positions wait with the reader.
+  // Small files share a commit: their positions wait with the reader.
+  return !stop.stop_requested();
 }
 
 /// What the paths match now. One that matches nothing yet keeps nobody from reading the others.

@@ -26,8 +26,8 @@ struct FilesOptions {
 [[nodiscard]] std::unique_ptr<Source> make_files_source(SourceContext context,
                                                         FilesOptions options);
 
-/// Expands files, directories and globs (**, *, ?, [...]) in a stable order (by path); kNotFound names a
-/// path that matches nothing. Hidden files (".x") count only when they are named.
+/// Expands files, directories and globs (**, *, ?, [...]) in a stable order (by path); kNotFound
+/// names a path that matches nothing. Hidden files (".x") count only when they are named.
 [[nodiscard]] Result<std::vector<std::string>> expand_paths(const std::vector<std::string>& paths);
 
 /// Streams one file ("-" = standard input) through a decoder; false when it could not be read to

@@ -88,8 +88,8 @@ class InFlightGuard {
   std::string key_;
 };
 
-/// What one request needs to become a commit; pooled, since requests come at the same time. There are never more of them
-/// than server threads, each of which handles one request at a time.
+/// What one request needs to become a commit; pooled, since requests come at the same time. There
+/// are never more of them than server threads, each of which handles one request at a time.
 struct Worker {
   Worker(const SourceContext& context, const SourceSettings& settings)
       : batcher(context, settings, settings.name, false),

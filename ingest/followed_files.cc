@@ -59,8 +59,8 @@ bool FollowedFiles::look(const std::string& path, const std::stop_token& stop) {
   const bool changed = is_new || size != followed.read_bytes || changed_ns != followed.changed_ns;
   if (!changed && !renamed) return false;
 
-  // Shorter, or another text in the same place: opening it anew finds out and begins at its front. So does a name that
-  // identifies: what was read of it without the name goes on under it.
+  // Shorter, or another text in the same place: opening it anew finds out and begins at its front.
+  // So does a name that identifies: what was read of it without the name goes on under it.
   bool anew = renamed || size < followed.read_bytes || (size == followed.read_bytes && !is_new);
   if (followed.file && !anew && followed.file->identity.head_bytes > 0) {
     const InputFile& file = *followed.file;
@@ -103,8 +103,8 @@ bool FollowedFiles::read(Followed& followed, const std::stop_token& stop) {
   if (found) followed.read_at = clock_.steady();
   followed.bad = turn == FileReader::Turn::kBad;
   if (followed.bad) followed.file.reset();
-  // An object is uploaded whole. While a member is unfinished it is still being copied here; once all of them are whole
-  // nothing will be appended, and its last line needs no line end.
+  // An object is uploaded whole. While a member is unfinished it is still being copied here; once
+  // all of them are whole nothing will be appended, and its last line needs no line end.
   if (turn == FileReader::Turn::kEnd && followed.named && file.offset > 0 &&
       !file.decoder.inside_member()) {
     reader_.finish(file);
@@ -113,7 +113,8 @@ bool FollowedFiles::read(Followed& followed, const std::stop_token& stop) {
   return found;
 }
 
-/// Files that no path leads to any more: rotated away or deleted, perhaps still written to by who has them open.
+/// Files that no path leads to any more: rotated away or deleted, perhaps still written to by who
+/// has them open.
 bool FollowedFiles::leave_unseen(const std::stop_token& stop) {
   bool found = false;
   for (auto at = files_.begin(); at != files_.end();) {

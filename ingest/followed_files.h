@@ -11,9 +11,10 @@
 
 namespace fleetmeter::ingest {
 
-/// Files that grow, appear, are renamed and go: what each poll finds is read on. A file is followed by device and inode, so
-/// one that is rotated away is read to its end under whatever name, or none, and never twice. A file that nothing was
-/// added to costs one stat(2) a poll; its descriptor is closed after a minute. One thread's.
+/// Files that grow, appear, are renamed and go: what each poll finds is read on. A file is followed
+/// by device and inode, so one that is rotated away is read to its end under whatever name, or
+/// none, and never twice. A file that nothing was added to costs one stat(2) a poll; its descriptor
+/// is closed after a minute. One thread's.
 class FollowedFiles {
  public:
   FollowedFiles(FileReader& reader, const Clock& clock) : reader_(reader), clock_(clock) {}

@@ -23,7 +23,8 @@
 #include <optional>
 #include <thread>
 
-// g++ 12 sees Asio's coroutine frames deleted by a function that it does not pair with their operator new; it is theirs.
+// g++ 12 sees Asio's coroutine frames deleted by a function that it does not pair with their
+// operator new; it is theirs.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 #endif
@@ -355,7 +356,8 @@ asio::awaitable<bool> HttpServer::State::converse(Stream& stream) {
   }
 }
 
-/// Closing with bytes unread resets the connection, and the sender may lose the response that says why: reads them away.
+/// Closing with bytes unread resets the connection, and the sender may lose the response that says
+/// why: reads them away.
 asio::awaitable<void> HttpServer::State::linger(beast::tcp_stream& stream) {
   if (!enter(stream, Phase::kReading)) co_return;
   error_code error;

@@ -40,25 +40,26 @@ struct HttpServerOptions {
               tls_key = {};  ///< PEM files, TLS 1.2 or newer; both empty = plain HTTP.
   std::size_t body_bytes_max =
       1u << 20;  ///< Beyond it 413 and the connection closes; memory stays flat.
-  /// All bodies that are being read or handled, as announced; beyond it 503 and the connection closes. One alone is always
-  /// taken.
+  /// All bodies that are being read or handled, as announced; beyond it 503 and the connection
+  /// closes. One alone is always taken.
   std::size_t bodies_bytes_max = 256u << 20;
-  /// Deadline of each of: TLS handshake, whole header (idle keep-alive included), whole body, whole response.
+  /// Deadline of each of: TLS handshake, whole header (idle keep-alive included), whole body, whole
+  /// response.
   std::uint32_t read_timeout_ms = 30'000;
   std::uint32_t threads = 4;             ///< As many requests are handled at a time.
   std::uint32_t connections_max = 4096;  ///< Beyond it new ones are closed at once.
-  /// Asked when the header is in, before the body is read (it is empty): a response refuses the request, and the
-  /// connection closes. Must not block. May be empty.
+  /// Asked when the header is in, before the body is read (it is empty): a response refuses the
+  /// request, and the connection closes. Must not block. May be empty.
   std::function<std::optional<HttpResponse>(const HttpRequest& head)> admit = {};
-  /// Makes the response to what the server refuses by itself (400, 413, 431, 500, 503); `head` may be empty. Without it
-  /// {"error": why}.
+  /// Makes the response to what the server refuses by itself (400, 413, 431, 500, 503); `head` may
+  /// be empty. Without it {"error": why}.
   std::function<HttpResponse(const HttpRequest& head, unsigned status, const std::string& why)>
       refuse = {};
 };
 
 /// A small HTTP/1.1 server on Boost.Beast: C++20 coroutines, keep-alive, a deadline on each read,
-/// Content-Length on each response, no pipelining beyond one request after the other. The handler runs on a server thread
-/// and may block; it must be thread safe. An exception in it is a 500.
+/// Content-Length on each response, no pipelining beyond one request after the other. The handler
+/// runs on a server thread and may block; it must be thread safe. An exception in it is a 500.
 class HttpServer {
  public:
   using Handler = std::function<HttpResponse(HttpRequest&)>;
@@ -69,8 +70,8 @@ class HttpServer {
   /// is taken.
   Result<void> start();
   [[nodiscard]] std::uint16_t port() const noexcept;
-  /// Accepts no more, closes connections that wait for a request or send one, lets those being handled end and gives
-  /// their responses five seconds, joins. Idempotent.
+  /// Accepts no more, closes connections that wait for a request or send one, lets those being
+  /// handled end and gives their responses five seconds, joins. Idempotent.
   void stop();
 
  private:

@@ -51,7 +51,8 @@ ErrorCode code_of(rd_kafka_resp_err_t error) {
 /// while.
 template <typename Call>
 rd_kafka_resp_err_t ask(Call&& call) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kCallTimeoutMs);
+  const auto deadline =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(kCallTimeoutMs);
   for (;;) {
     const rd_kafka_resp_err_t error = call();
     switch (error) {
@@ -82,8 +83,7 @@ class Conf {
   Conf& operator=(const Conf&) = delete;
   Result<void> set(const std::string& key, const std::string& value) {
     char why[512];
-    if (rd_kafka_conf_set(conf_, key.c_str(), value.c_str(), why, sizeof why) ==
-        RD_KAFKA_CONF_OK) {
+    if (rd_kafka_conf_set(conf_, key.c_str(), value.c_str(), why, sizeof why) == RD_KAFKA_CONF_OK) {
       return {};
     }
     // Not librdkafka's text: it repeats the value, which may be a secret.
@@ -124,8 +124,8 @@ Result<KafkaHandle> make_kafka_client(rd_kafka_type_t type, const KafkaConnectio
   ours["bootstrap.servers"] = connection.brokers;
   ours["socket.nagle.disable"] = "true";
   ours["log.connection.close"] = "false";
-  for (const KafkaProperties* properties : std::initializer_list<const KafkaProperties*>{
-           &connection.properties, &ours}) {
+  for (const KafkaProperties* properties :
+       std::initializer_list<const KafkaProperties*>{&connection.properties, &ours}) {
     for (const auto& [key, value] : *properties) {
       if (auto set = conf.set(key, value); !set) return std::move(set).error();
     }

@@ -56,9 +56,9 @@ Result<void> KafkaLog::start() {
 
 Result<void> KafkaLog::open_session() {
   auto made = std::make_unique<Session>();
-  auto transactions = KafkaTransactions::open(options_.connection,
-                                              topic(".evaluate.") + options_.instance,
-                                              options_.transaction_timeout_ms);
+  auto transactions =
+      KafkaTransactions::open(options_.connection, topic(".evaluate.") + options_.instance,
+                              options_.transaction_timeout_ms);
   if (!transactions) return std::move(transactions).error();
   made->transactions = *std::move(transactions);
   rd_kafka_t* producer = made->transactions->handle();
@@ -144,8 +144,7 @@ void KafkaLog::assign(rd_kafka_t* member, rd_kafka_topic_partition_list_t* list)
     const LogPartition partition = list->elems[i].partition;
     auto taken = take(member, partition);
     if (!taken) {
-      spdlog::error("log partition {} cannot be taken over: {}", partition,
-                    taken.error().message);
+      spdlog::error("log partition {} cannot be taken over: {}", partition, taken.error().message);
       broken_ = true;
       return;
     }

@@ -26,7 +26,7 @@ struct KafkaReader::State {
   std::int64_t empty_poll_ms = 0;  // Wall time at which the last poll that found nothing began.
   bool doubtful = false;           // Trouble since: the end must be asked for again.
   std::optional<Error> failure;    // Of a rebalance callback.
-  KafkaHandle consumer;  // Last: closing it still calls back, which takes inputs away.
+  KafkaHandle consumer;            // Last: closing it still calls back, which takes inputs away.
 
   static void rebalance(rd_kafka_t* consumer, rd_kafka_resp_err_t event,
                         rd_kafka_topic_partition_list_t* list, void* opaque);
@@ -59,8 +59,10 @@ void KafkaReader::State::assign(rd_kafka_topic_partition_list_t* list) {
     auto input = std::make_unique<KafkaInput>(context, settings, source_name(partition));
     if (stored) {
       auto offset = stored(input->source);
-      if (!offset) failure = std::move(offset).error();
-      else if (*offset) list->elems[i].offset = **offset;
+      if (!offset)
+        failure = std::move(offset).error();
+      else if (*offset)
+        list->elems[i].offset = **offset;
     }
     spdlog::info("reading {}", input->source);
     inputs[partition] = std::move(input);
@@ -140,8 +142,7 @@ Result<bool> KafkaReader::poll(int timeout_ms) {
     return true;
   }
   if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-    const auto found =
-        state.inputs.find({rd_kafka_topic_name(message->rkt), message->partition});
+    const auto found = state.inputs.find({rd_kafka_topic_name(message->rkt), message->partition});
     if (found != state.inputs.end()) {
       found->second->at_end = true;
       found->second->next_offset = std::max(found->second->next_offset, message->offset);

@@ -33,7 +33,8 @@ class KafkaReader {
  public:
   /// Committed next offset of an input partition by another store than the group; nullopt = ask
   /// the group.
-  using StoredOffset = std::function<Result<std::optional<std::int64_t>>(const std::string& source)>;
+  using StoredOffset =
+      std::function<Result<std::optional<std::int64_t>>(const std::string& source)>;
 
   static Result<std::unique_ptr<KafkaReader>> open(const SourceContext& context,
                                                    const KafkaSourceOptions& options,

@@ -74,7 +74,8 @@ Result<std::optional<std::int64_t>> KafkaSource::stored_offset(const std::string
   if (!position) return std::move(position).error();
   if (!*position) return std::optional<std::int64_t>();
   const auto offset = parse_offset(**position);
-  if (!offset) return Error{ErrorCode::kDataLoss, source + ": its position in the log is no offset"};
+  if (!offset)
+    return Error{ErrorCode::kDataLoss, source + ": its position in the log is no offset"};
   return offset;
 }
 
@@ -102,8 +103,8 @@ Result<void> KafkaSource::read(KafkaReader& reader, const std::stop_token& stop)
   while (!stop.stop_requested()) {
     auto found = reader.poll(kPollMs);
     if (!found) return std::move(found).error();
-    const bool interval_over =
-        context_.clock.steady() - committed_at >= Milliseconds(options_.settings.commit_interval_ms);
+    const bool interval_over = context_.clock.steady() - committed_at >=
+                               Milliseconds(options_.settings.commit_interval_ms);
     const std::size_t bytes = reader.uncommitted_bytes();
     const bool due = bytes >= options_.settings.commit_bytes_max ||
                      (interval_over && (bytes > 0 || reader.progress_due()));

@@ -25,8 +25,8 @@ struct TopicReader::State {
   TopicPartition partition;
   bool skip_removed = false;
   std::atomic<std::int64_t> expected{0};  // Ends no earlier, once it is visible.
-  std::mutex mutex;        // Guards all below: one reader at a time.
-  std::int64_t next = -1;  // Offset that the consumer goes on from; -1 = not assigned yet.
+  std::mutex mutex;                       // Guards all below: one reader at a time.
+  std::int64_t next = -1;      // Offset that the consumer goes on from; -1 = not assigned yet.
   std::int64_t ended_at = -1;  // The broker has said that nothing is before this offset.
   std::deque<TopicMessage> buffered;
 
@@ -187,8 +187,7 @@ Result<std::int64_t> TopicReader::fold(std::int64_t from,
 }
 
 Result<void> wait_settled(const KafkaConnection& connection,
-                          const std::vector<TopicPartition>& partitions,
-                          std::uint32_t timeout_ms) {
+                          const std::vector<TopicPartition>& partitions, std::uint32_t timeout_ms) {
   auto committed = make_kafka_reader(connection);
   if (!committed) return std::move(committed).error();
   auto everything = make_kafka_client(

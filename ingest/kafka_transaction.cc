@@ -56,8 +56,7 @@ Result<void> KafkaTransactions::State::abort(Error why) {
     broken = true;
     return kafka_error(fatal, reason);
   }
-  const KafkaError error(
-      rd_kafka_abort_transaction(producer.get(), static_cast<int>(timeout_ms)));
+  const KafkaError error(rd_kafka_abort_transaction(producer.get(), static_cast<int>(timeout_ms)));
   if (error) broken = true;
   return why;
 }
@@ -93,7 +92,8 @@ Result<void> KafkaTransactions::State::produce(const KafkaRecord& record, Deadli
   for (;;) {
     const rd_kafka_resp_err_t error = rd_kafka_producev(
         producer.get(), RD_KAFKA_V_TOPIC(record.to.first.c_str()),
-        RD_KAFKA_V_PARTITION(record.to.second), RD_KAFKA_V_KEY(record.key.data(), record.key.size()),
+        RD_KAFKA_V_PARTITION(record.to.second),
+        RD_KAFKA_V_KEY(record.key.data(), record.key.size()),
         RD_KAFKA_V_VALUE(value, record.value.size()), RD_KAFKA_V_TIMESTAMP(record.timestamp_ms),
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return {};

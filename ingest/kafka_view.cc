@@ -63,8 +63,8 @@ KafkaRecord outbox_record(const std::string& prefix, aggregator::LogPartition pa
 struct KafkaView::State {
   std::unique_ptr<aggregator::SqliteLog> tables;
   std::unique_ptr<TopicReader> events, outbox;
-  std::mutex mutex;     // Guards stale, and completing.
-  bool stale = true;    // Lacks something that is in the topics.
+  std::mutex mutex;   // Guards stale, and completing.
+  bool stale = true;  // Lacks something that is in the topics.
   std::string path;
 
   Result<std::int64_t> position(const char* topic);
@@ -90,8 +90,8 @@ Result<std::int64_t> KafkaView::State::fold_events(std::int64_t from) {
   std::vector<proto::Event> found;
   auto end = events->fold(from, [&](TopicMessage& message) -> Result<void> {
     if (!found.emplace_back().ParseFromString(message.value)) {
-      return Error{ErrorCode::kDataLoss, "an event record at offset " +
-                                             std::to_string(message.offset) + " is damaged"};
+      return Error{ErrorCode::kDataLoss,
+                   "an event record at offset " + std::to_string(message.offset) + " is damaged"};
     }
     if (found.size() < 1000) return {};
     return write(std::exchange(found, {}), {});
@@ -108,8 +108,8 @@ Result<std::int64_t> KafkaView::State::fold_outbox(std::int64_t from) {
   auto end = outbox->fold(from, [&](TopicMessage& message) -> Result<void> {
     proto::OutboxRecord record;
     if (!record.ParseFromString(message.value)) {
-      return Error{ErrorCode::kDataLoss, "an outbox record at offset " +
-                                             std::to_string(message.offset) + " is damaged"};
+      return Error{ErrorCode::kDataLoss,
+                   "an outbox record at offset " + std::to_string(message.offset) + " is damaged"};
     }
     OutboxEntry entry = entry_of(record);
     const auto held = index.find(message.key);

@@ -39,7 +39,8 @@ class KafkaView {
 };
 
 /// Records of both topics.
-[[nodiscard]] KafkaRecord event_record(const std::string& prefix, aggregator::LogPartition partition,
+[[nodiscard]] KafkaRecord event_record(const std::string& prefix,
+                                       aggregator::LogPartition partition,
                                        const proto::Event& event);
 [[nodiscard]] KafkaRecord outbox_record(const std::string& prefix,
                                         aggregator::LogPartition partition,

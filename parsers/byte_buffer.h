@@ -8,13 +8,16 @@
 
 namespace fleetmeter::parsers {
 
-/// Bytes taken in at the back and given up at the front, with kPaddingBytes readable behind the last (what simdjson
-/// wants). Views die with the next prepare() or append(). Memory is given back once a large content is gone.
+/// Bytes taken in at the back and given up at the front, with kPaddingBytes readable behind the
+/// last (what simdjson wants). Views die with the next prepare() or append(). Memory is given back
+/// once a large content is gone.
 class ByteBuffer {
  public:
   static constexpr std::size_t kPaddingBytes = 64;
 
-  [[nodiscard]] std::string_view view() const noexcept { return {bytes_.get() + begin_, end_ - begin_}; }
+  [[nodiscard]] std::string_view view() const noexcept {
+    return {bytes_.get() + begin_, end_ - begin_};
+  }
   [[nodiscard]] std::size_t size() const noexcept { return end_ - begin_; }
   [[nodiscard]] bool empty() const noexcept { return begin_ == end_; }
 
@@ -44,7 +47,8 @@ class ByteBuffer {
   static constexpr std::size_t kStartBytes = 64 * 1024;
   static constexpr std::size_t kKeptBytes = 4 << 20;
 
-  /// Puts the content at the front of a block of at least `needed` bytes: the same one if it is large enough.
+  /// Puts the content at the front of a block of at least `needed` bytes: the same one if it is
+  /// large enough.
   void move_to(std::size_t needed) {
     if (needed <= capacity_) {
       std::memmove(bytes_.get(), bytes_.get() + begin_, size());

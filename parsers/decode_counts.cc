@@ -4,15 +4,24 @@ namespace fleetmeter::parsers {
 
 std::string_view to_string(PayloadDrop reason) noexcept {
   switch (reason) {
-    case PayloadDrop::kBadGzip: return "bad_gzip";
-    case PayloadDrop::kTruncated: return "truncated";
-    case PayloadDrop::kTooLarge: return "too_large";
-    case PayloadDrop::kBadEnvelope: return "bad_envelope";
-    case PayloadDrop::kBadBase64: return "bad_base64";
-    case PayloadDrop::kNestedTooDeep: return "nested_too_deep";
-    case PayloadDrop::kUnknownContent: return "unknown_content";
-    case PayloadDrop::kParquet: return "parquet";
-    case PayloadDrop::kCount: break;
+    case PayloadDrop::kBadGzip:
+      return "bad_gzip";
+    case PayloadDrop::kTruncated:
+      return "truncated";
+    case PayloadDrop::kTooLarge:
+      return "too_large";
+    case PayloadDrop::kBadEnvelope:
+      return "bad_envelope";
+    case PayloadDrop::kBadBase64:
+      return "bad_base64";
+    case PayloadDrop::kNestedTooDeep:
+      return "nested_too_deep";
+    case PayloadDrop::kUnknownContent:
+      return "unknown_content";
+    case PayloadDrop::kParquet:
+      return "parquet";
+    case PayloadDrop::kCount:
+      break;
   }
   return "unknown";
 }

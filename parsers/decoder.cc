@@ -24,8 +24,9 @@ struct MemberStart {
 
 }  // namespace
 
-/// A stream: file bytes -> members -> plain bytes -> records, with the position of the last record border. Offsets of
-/// plain bytes count from the start of the member that the stream was begun or resumed at.
+/// A stream: file bytes -> members -> plain bytes -> records, with the position of the last record
+/// border. Offsets of plain bytes count from the start of the member that the stream was begun or
+/// resumed at.
 struct Decoder::State {
   State(DecoderOptions given, PayloadSink& sink)
       : options(std::move(given)),
@@ -36,11 +37,14 @@ struct Decoder::State {
     count_format();
   }
 
-  void count_format() noexcept { parser.counts.flows.unknown_fields += option_layout.unknown_columns; }
+  void count_format() noexcept {
+    parser.counts.flows.unknown_fields += option_layout.unknown_columns;
+  }
 
   void begin_stream(const StreamPosition& from) {
     const FlowLayout layout = from.layout.empty() ? option_layout : parse_layout(from.layout);
-    if (stream_binding.layout.names != layout.names || stream_binding.layout.implied != layout.implied) {
+    if (stream_binding.layout.names != layout.names ||
+        stream_binding.layout.implied != layout.implied) {
       stream_binding = FlowBinding(layout, options.fields);
     }
     payload = {};
@@ -87,7 +91,8 @@ struct Decoder::State {
   void begin_content() {
     compression = compression_of(magic);
     if (*compression == Compression::kNone && payload.is_resumed && file_at > 0) {
-      // A position behind the first member lies in a compressed file: what follows there is padding or damage.
+      // A position behind the first member lies in a compressed file: what follows there is padding
+      // or damage.
       compression = Compression::kGzip;
     }
     if (*compression != Compression::kNone) inflater.emplace(*compression);
@@ -145,7 +150,8 @@ struct Decoder::State {
   }
 
   void take_plain(std::string_view bytes) {
-    const auto skipped = static_cast<std::size_t>(std::min<std::uint64_t>(skip_bytes, bytes.size()));
+    const auto skipped =
+        static_cast<std::size_t>(std::min<std::uint64_t>(skip_bytes, bytes.size()));
     bytes.remove_prefix(skipped);
     skip_bytes -= skipped;
     while (!bytes.empty()) {
@@ -192,10 +198,12 @@ struct Decoder::State {
 
   [[nodiscard]] StreamPosition position() const {
     if (!begun()) return {};
-    const auto behind = std::find_if(members.begin(), members.end(),
-                                     [this](const MemberStart& member) { return member.plain_at > border; });
+    const auto behind =
+        std::find_if(members.begin(), members.end(),
+                     [this](const MemberStart& member) { return member.plain_at > border; });
     const MemberStart& member = *std::prev(behind);
-    return {member.file_at, border - member.plain_at, layout_is_bound ? stream_binding.layout.names : std::string{}};
+    return {member.file_at, border - member.plain_at,
+            layout_is_bound ? stream_binding.layout.names : std::string{}};
   }
 
   [[nodiscard]] bool begun() const noexcept { return !members.empty(); }
@@ -213,8 +221,8 @@ struct Decoder::State {
   PayloadState payload;
   std::optional<Compression> compression;
   std::optional<Inflater> inflater;
-  std::string magic;             // First bytes, until they are enough to tell the compression.
-  ByteBuffer pending;            // Plain bytes of the unfinished record.
+  std::string magic;   // First bytes, until they are enough to tell the compression.
+  ByteBuffer pending;  // Plain bytes of the unfinished record.
   std::deque<MemberStart> members;
   std::uint64_t file_at = 0;     // Bytes of the file that were taken.
   std::uint64_t plain_seen = 0;  // Plain bytes that were inflated.
@@ -223,7 +231,8 @@ struct Decoder::State {
   std::uint64_t skip_bytes = 0;
 };
 
-Decoder::Decoder(DecoderOptions options, PayloadSink& sink) : state_(std::make_unique<State>(std::move(options), sink)) {}
+Decoder::Decoder(DecoderOptions options, PayloadSink& sink)
+    : state_(std::make_unique<State>(std::move(options), sink)) {}
 Decoder::~Decoder() = default;
 
 void Decoder::message(std::string_view bytes) noexcept {
@@ -242,7 +251,9 @@ bool Decoder::finish() noexcept { return state_->finish(); }
 StreamPosition Decoder::position() const { return state_->position(); }
 void Decoder::resume(const StreamPosition& position) { state_->begin_stream(position); }
 void Decoder::resume_plain(const StreamPosition& position) { state_->begin_plain(position); }
-bool Decoder::inside_member() const noexcept { return state_->inflater && !state_->inflater->between_members(); }
+bool Decoder::inside_member() const noexcept {
+  return state_->inflater && !state_->inflater->between_members();
+}
 bool Decoder::damaged() const noexcept { return state_->broken || state_->payload.failed; }
 const DecodeCounts& Decoder::counts() const noexcept { return state_->parser.counts; }
 void Decoder::reset_counts() noexcept { state_->parser.counts = {}; }

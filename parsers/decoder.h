@@ -17,29 +17,32 @@ class PayloadSink {
   virtual ~PayloadSink() = default;
   virtual void on_flows(const FlowColumns& flows) = 0;
   virtual void on_metrics(const MetricBatch& metrics) = 0;
-  /// Asked once for each log event id of a CloudWatch Logs envelope (56 digits): false drops the event as a counted
-  /// duplicate. The default keeps all.
+  /// Asked once for each log event id of a CloudWatch Logs envelope (56 digits): false drops the
+  /// event as a counted duplicate. The default keeps all.
   virtual bool keep_log_event(std::string_view /*event_id*/) { return true; }
 };
 
 struct DecoderOptions {
-  std::string flow_format;  ///< LogFormat ("${version} ${srcaddr} ..."), or plain names; empty = default format.
-  FieldSet fields = FieldSet::all();               ///< Only these flow fields are decoded.
-  std::size_t inflated_bytes_max = 1ull << 30;     ///< Per message (not per streamed file): beyond it "too_large".
-  std::uint32_t nesting_max = 3;                   ///< gzip in base64 in an envelope ...
-  std::uint32_t batch_records = 4096;              ///< Flow records a call of on_flows at most.
+  /// LogFormat ("${version} ${srcaddr} ..."), or plain names; empty = default format.
+  std::string flow_format;
+  FieldSet fields = FieldSet::all();  ///< Only these flow fields are decoded.
+  /// Per message (not per streamed file): beyond it "too_large".
+  std::size_t inflated_bytes_max = 1ull << 30;
+  std::uint32_t nesting_max = 3;       ///< gzip in base64 in an envelope ...
+  std::uint32_t batch_records = 4096;  ///< Flow records a call of on_flows at most.
 };
 
 /// Why a whole payload, or what was left of it, was not decoded; stable names, counted per payload.
 enum class PayloadDrop : std::uint8_t {
-  kBadGzip,          ///< "bad_gzip": damaged header, data or checksum; what came before is kept.
-  kTruncated,        ///< "truncated": ends inside a gzip member, zstd frame or JSON value; what came before is kept.
-  kTooLarge,         ///< "too_large": inflates past the limit; refused with memory flat.
-  kBadEnvelope,      ///< "bad_envelope": JSON of no known kind.
-  kBadBase64,        ///< "bad_base64"
-  kNestedTooDeep,    ///< "nested_too_deep"
-  kUnknownContent,   ///< "unknown_content": no rule of the sniffing table matches.
-  kParquet,          ///< "parquet": not supported by this release.
+  kBadGzip,  ///< "bad_gzip": damaged header, data or checksum; what came before is kept.
+  /// "truncated": ends inside a gzip member, zstd frame or JSON value; what came before is kept.
+  kTruncated,
+  kTooLarge,        ///< "too_large": inflates past the limit; refused with memory flat.
+  kBadEnvelope,     ///< "bad_envelope": JSON of no known kind.
+  kBadBase64,       ///< "bad_base64"
+  kNestedTooDeep,   ///< "nested_too_deep"
+  kUnknownContent,  ///< "unknown_content": no rule of the sniffing table matches.
+  kParquet,         ///< "parquet": not supported by this release.
   kCount
 };
 [[nodiscard]] std::string_view to_string(PayloadDrop reason) noexcept;
@@ -47,31 +50,34 @@ enum class PayloadDrop : std::uint8_t {
 struct DecodeCounts {
   FlowCounts flows;
   MetricCounts metrics;
-  std::uint64_t control_messages = 0;    ///< CloudWatch Logs CONTROL_MESSAGE envelopes.
-  std::uint64_t duplicate_events = 0;    ///< Log events that the sink refused.
+  std::uint64_t control_messages = 0;  ///< CloudWatch Logs CONTROL_MESSAGE envelopes.
+  std::uint64_t duplicate_events = 0;  ///< Log events that the sink refused.
   std::uint64_t payloads = 0;
   std::uint64_t dropped[static_cast<std::size_t>(PayloadDrop::kCount)] = {};
-  std::uint64_t raw_bytes = 0;           ///< As they came.
-  std::uint64_t plain_bytes = 0;         ///< After gzip, zstd and base64.
+  std::uint64_t raw_bytes = 0;    ///< As they came.
+  std::uint64_t plain_bytes = 0;  ///< After gzip, zstd and base64.
   DecodeCounts& operator+=(const DecodeCounts& other) noexcept;
 };
 
-/// Where a streamed file has been decoded to: a restart seeks to `member_start`, skips `plain_bytes` of its plain
-/// text, and continues exactly. Plain files: member_start 0 and plain_bytes = file offset (docs/time.md 10), which
-/// resume_plain() goes on from without reading anything twice.
+/// Where a streamed file has been decoded to: a restart seeks to `member_start`, skips
+/// `plain_bytes` of its plain text, and continues exactly. Plain files: member_start 0 and
+/// plain_bytes = file offset (docs/time.md 10), which resume_plain() goes on from without reading
+/// anything twice.
 struct StreamPosition {
   std::uint64_t member_start = 0;  ///< File offset of the gzip member or zstd frame being read.
   std::uint64_t plain_bytes = 0;   ///< Plain bytes of it that were consumed as whole records.
-  std::string layout;              ///< Column names bound by the last header line, space separated; empty = options.
+  /// Column names bound by the last header line, space separated; empty = options.
+  std::string layout;
   friend bool operator==(const StreamPosition&, const StreamPosition&) = default;
 };
 
-/// Bytes of any kind that AWS or a bridge delivers, to flow columns and metric batches: sniffs, unpacks (gzip of many
-/// members, zlib, zstd, base64), walks envelopes (CloudWatch Logs subscription, Firehose request, Lambda event, vended
-/// {"message"}), and parses. No exception, any bytes in; a bad piece is counted and dropped alone.
-/// One decoder per source partition; not thread safe.
-/// Rules: docs/formats.md (content sniffing), Amazon VPC User Guide "Flow log records", Amazon CloudWatch Logs User
-/// Guide "Subscription filters", Amazon Data Firehose Developer Guide "HTTP endpoint delivery".
+/// Bytes of any kind that AWS or a bridge delivers, to flow columns and metric batches: sniffs,
+/// unpacks (gzip of many members, zlib, zstd, base64), walks envelopes (CloudWatch Logs
+/// subscription, Firehose request, Lambda event, vended {"message"}), and parses. No exception, any
+/// bytes in; a bad piece is counted and dropped alone. One decoder per source partition; not thread
+/// safe. Rules: docs/formats.md (content sniffing), Amazon VPC User Guide "Flow log records",
+/// Amazon CloudWatch Logs User Guide "Subscription filters", Amazon Data Firehose Developer Guide
+/// "HTTP endpoint delivery".
 class Decoder {
  public:
   Decoder(DecoderOptions options, PayloadSink& sink);
@@ -82,20 +88,24 @@ class Decoder {
   /// One whole message: a Kafka value, a Firehose record's data, a small file.
   void message(std::string_view bytes) noexcept;
 
-  /// A file or pipe in pieces cut at any byte. Lines, JSON values and frames that end inside what was fed are parsed
-  /// and flushed to the sink before feed returns; an unfinished last one waits for the next feed. Where a stream is cut
-  /// changes neither what it yields nor what is counted, save how near to the damage of a damaged gzip member it gets.
+  /// A file or pipe in pieces cut at any byte. Lines, JSON values and frames that end inside what
+  /// was fed are parsed and flushed to the sink before feed returns; an unfinished last one waits
+  /// for the next feed. Where a stream is cut changes neither what it yields nor what is counted,
+  /// save how near to the damage of a damaged gzip member it gets.
   void feed(std::string_view chunk) noexcept;
-  /// End of the stream: a last line without a line end is a record; anything else unfinished is counted truncated.
-  /// Returns false when the stream could not be read to its end (truncated, damaged): report the file, exit 1.
+  /// End of the stream: a last line without a line end is a record; anything else unfinished is
+  /// counted truncated. Returns false when the stream could not be read to its end (truncated,
+  /// damaged): report the file, exit 1.
   bool finish() noexcept;
-  /// Where a restart would continue: everything before it has reached the sink, nothing after it has.
+  /// Where a restart would continue: everything before it has reached the sink, nothing after it
+  /// has.
   [[nodiscard]] StreamPosition position() const;
-  /// Starts a stream at a position that position() gave; the caller seeks the file to member_start. A position alone does
-  /// not say whether the file is compressed: plain text behind a gzip member is damage, in a plain file it is the data.
+  /// Starts a stream at a position that position() gave; the caller seeks the file to member_start.
+  /// A position alone does not say whether the file is compressed: plain text behind a gzip member
+  /// is damage, in a plain file it is the data.
   void resume(const StreamPosition& position);
-  /// The same for a file that is not compressed (compression_of its first bytes), member_start 0: the caller seeks it to
-  /// plain_bytes, and nothing is read twice.
+  /// The same for a file that is not compressed (compression_of its first bytes), member_start 0:
+  /// the caller seeks it to plain_bytes, and nothing is read twice.
   void resume_plain(const StreamPosition& position);
   /// Inside a gzip member or zstd frame: the stream is not at its end, whatever the file's size.
   [[nodiscard]] bool inside_member() const noexcept;
@@ -110,7 +120,8 @@ class Decoder {
   std::unique_ptr<State> state_;
 };
 
-/// Standard base64 with padding into `out` (replaced); false on any byte outside the alphabet or bad padding.
+/// Standard base64 with padding into `out` (replaced); false on any byte outside the alphabet or
+/// bad padding.
 [[nodiscard]] bool decode_base64(std::string_view text, std::string& out);
 
 }  // namespace fleetmeter::parsers

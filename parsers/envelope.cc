@@ -72,7 +72,8 @@ struct EnvelopeParser::State {
     }
     for (auto item : events) {
       ondemand::object event;
-      if (std::move(item).get_object().get(event) != simdjson::SUCCESS) return Envelope::Kind::kUnknown;
+      if (std::move(item).get_object().get(event) != simdjson::SUCCESS)
+        return Envelope::Kind::kUnknown;
       take_event(event, sink);
     }
     return Envelope::Kind::kLogEvents;
@@ -83,18 +84,21 @@ struct EnvelopeParser::State {
     std::string_view id;
     if (event.find_field_unordered("id").get_string().get(id) != simdjson::SUCCESS) id = {};
     std::string_view message;
-    if (event.find_field_unordered("message").get_string().get(message) != simdjson::SUCCESS) message = {};
+    if (event.find_field_unordered("message").get_string().get(message) != simdjson::SUCCESS)
+      message = {};
     sink.on_log_message(message, id);
   }
 
   Envelope::Kind take_records(ondemand::object& object, bool kinesis, Envelope& out) {
     ondemand::array records;
-    if (object.find_field_unordered(kinesis ? "Records" : "records").get_array().get(records) != simdjson::SUCCESS) {
+    if (object.find_field_unordered(kinesis ? "Records" : "records").get_array().get(records) !=
+        simdjson::SUCCESS) {
       return Envelope::Kind::kUnknown;
     }
     for (auto item : records) {
       ondemand::object record;
-      if (std::move(item).get_object().get(record) != simdjson::SUCCESS) return Envelope::Kind::kUnknown;
+      if (std::move(item).get_object().get(record) != simdjson::SUCCESS)
+        return Envelope::Kind::kUnknown;
       ondemand::object inner;
       std::string_view data;
       simdjson::error_code error = simdjson::SUCCESS;
@@ -138,17 +142,21 @@ struct EnvelopeParser::State {
   Envelope::Kind open(std::string_view value, MessageSink& sink, Envelope& out) {
     ondemand::document document;
     ondemand::object object;
-    const simdjson::padded_string_view padded{value.data(), value.size(), value.size() + simdjson::SIMDJSON_PADDING};
+    const simdjson::padded_string_view padded{value.data(), value.size(),
+                                              value.size() + simdjson::SIMDJSON_PADDING};
     if (parser.iterate(padded).get(document) != simdjson::SUCCESS) return Envelope::Kind::kNotJson;
     if (document.get_object().get(object) != simdjson::SUCCESS) return Envelope::Kind::kNotJson;
     Keys keys;
-    // The whole object is walked once before anything is taken, so that a broken one yields nothing rather than a part.
+    // The whole object is walked once before anything is taken, so that a broken one yields nothing
+    // rather than a part.
     if (!read_keys(object, keys)) return Envelope::Kind::kNotJson;
-    if (document.current_location().error() != simdjson::OUT_OF_BOUNDS) return Envelope::Kind::kNotJson;
+    if (document.current_location().error() != simdjson::OUT_OF_BOUNDS)
+      return Envelope::Kind::kNotJson;
     document.rewind();
     if (document.get_object().get(object) != simdjson::SUCCESS) return Envelope::Kind::kNotJson;
     if (keys.log_events || keys.message_type) return take_subscription(object, sink);
-    if (keys.lower_records || keys.upper_records) return take_records(object, keys.upper_records, out);
+    if (keys.lower_records || keys.upper_records)
+      return take_records(object, keys.upper_records, out);
     if (keys.awslogs) return take_awslogs(object, out);
     if (keys.raw_data) return take_raw_data(object, out);
     if (!keys.message) return Envelope::Kind::kUnknown;

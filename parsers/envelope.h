@@ -22,8 +22,9 @@ struct Envelope {
     kLogEvents,  ///< CloudWatch Logs subscription, DATA_MESSAGE: its messages went to the sink.
     kControl,    ///< CONTROL_MESSAGE: nothing to take.
     kMessage,    ///< {"message"}: vended flow log record, or one log event.
-    kPayloads,   ///< Lambda awslogs event, Kinesis or Firehose event or request, Firehose error object.
-    kUnknown,    ///< JSON of no known kind, or a known kind whose content has another shape.
+    /// Lambda awslogs event, Kinesis or Firehose event or request, Firehose error object.
+    kPayloads,
+    kUnknown,  ///< JSON of no known kind, or a known kind whose content has another shape.
     kNotJson,
   };
   Kind kind = Kind::kUnknown;
@@ -32,11 +33,11 @@ struct Envelope {
   std::string bytes;                       ///< Padded for parsers.
 };
 
-/// Opens one JSON object of the envelopes that AWS and its Lambda events wrap telemetry in. Key order does not matter,
-/// unknown keys are ignored.
-/// Rules: Amazon CloudWatch Logs User Guide, "Real-time processing of log data with subscriptions"; AWS Lambda
-/// Developer Guide, event formats of CloudWatch Logs, Kinesis and Data Firehose; Amazon Data Firehose Developer Guide,
-/// "HTTP endpoint delivery".
+/// Opens one JSON object of the envelopes that AWS and its Lambda events wrap telemetry in. Key
+/// order does not matter, unknown keys are ignored. Rules: Amazon CloudWatch Logs User Guide,
+/// "Real-time processing of log data with subscriptions"; AWS Lambda Developer Guide, event formats
+/// of CloudWatch Logs, Kinesis and Data Firehose; Amazon Data Firehose Developer Guide, "HTTP
+/// endpoint delivery".
 class EnvelopeParser {
  public:
   EnvelopeParser();

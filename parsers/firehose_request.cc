@@ -49,7 +49,8 @@ struct FirehoseRequestParser::State {
   FirehoseError read_body(FirehoseRequest& out) {
     ondemand::document document;
     ondemand::object object;
-    const simdjson::padded_string_view view{padded.data(), padded.size() - ByteBuffer::kPaddingBytes, padded.size()};
+    const simdjson::padded_string_view view{
+        padded.data(), padded.size() - ByteBuffer::kPaddingBytes, padded.size()};
     if (parser.iterate(view).get(document) != simdjson::SUCCESS) return FirehoseError::kNotJson;
     if (document.get_object().get(object) != simdjson::SUCCESS) return FirehoseError::kNotJson;
     FirehoseError records = FirehoseError::kNoRecords;
@@ -63,13 +64,16 @@ struct FirehoseRequestParser::State {
         if (field.value().get_string().get(id) == simdjson::SUCCESS) out.request_id = id;
       } else if (key == "timestamp") {
         std::int64_t timestamp_ms = 0;
-        if (field.value().get_int64().get(timestamp_ms) == simdjson::SUCCESS) out.timestamp_ms = timestamp_ms;
+        if (field.value().get_int64().get(timestamp_ms) == simdjson::SUCCESS)
+          out.timestamp_ms = timestamp_ms;
       } else if (key == "records") {
         records = read_records(field.value(), out);
-        if (records == FirehoseError::kNotJson || records == FirehoseError::kTooManyRecords) return records;
+        if (records == FirehoseError::kNotJson || records == FirehoseError::kTooManyRecords)
+          return records;
       }
     }
-    if (document.current_location().error() != simdjson::OUT_OF_BOUNDS) return FirehoseError::kNotJson;
+    if (document.current_location().error() != simdjson::OUT_OF_BOUNDS)
+      return FirehoseError::kNotJson;
     if (out.request_id.empty()) return FirehoseError::kNoRequestId;
     return records;
   }
@@ -77,12 +81,18 @@ struct FirehoseRequestParser::State {
 
 std::string_view to_string(FirehoseError error) noexcept {
   switch (error) {
-    case FirehoseError::kNone: return "none";
-    case FirehoseError::kTooLarge: return "too_large";
-    case FirehoseError::kNotJson: return "not_json";
-    case FirehoseError::kNoRequestId: return "no_request_id";
-    case FirehoseError::kNoRecords: return "no_records";
-    case FirehoseError::kTooManyRecords: return "too_many_records";
+    case FirehoseError::kNone:
+      return "none";
+    case FirehoseError::kTooLarge:
+      return "too_large";
+    case FirehoseError::kNotJson:
+      return "not_json";
+    case FirehoseError::kNoRequestId:
+      return "no_request_id";
+    case FirehoseError::kNoRecords:
+      return "no_records";
+    case FirehoseError::kTooManyRecords:
+      return "too_many_records";
   }
   return "unknown";
 }

@@ -44,15 +44,24 @@ void FlowColumns::clear() noexcept {
 
 std::string_view to_string(FlowDrop reason) noexcept {
   switch (reason) {
-    case FlowDrop::kFieldCount: return "field_count";
-    case FlowDrop::kBadNumber: return "bad_number";
-    case FlowDrop::kBadAddress: return "bad_address";
-    case FlowDrop::kBadStatus: return "bad_status";
-    case FlowDrop::kLineTooLong: return "line_too_long";
-    case FlowDrop::kNoLayout: return "no_layout";
-    case FlowDrop::kNotText: return "not_text";
-    case FlowDrop::kNotAFlowRecord: return "not_a_flow_record";
-    case FlowDrop::kCount: break;
+    case FlowDrop::kFieldCount:
+      return "field_count";
+    case FlowDrop::kBadNumber:
+      return "bad_number";
+    case FlowDrop::kBadAddress:
+      return "bad_address";
+    case FlowDrop::kBadStatus:
+      return "bad_status";
+    case FlowDrop::kLineTooLong:
+      return "line_too_long";
+    case FlowDrop::kNoLayout:
+      return "no_layout";
+    case FlowDrop::kNotText:
+      return "not_text";
+    case FlowDrop::kNotAFlowRecord:
+      return "not_a_flow_record";
+    case FlowDrop::kCount:
+      break;
   }
   return "unknown";
 }

@@ -10,12 +10,15 @@
 
 namespace fleetmeter::parsers {
 
-/// An address as 16 bytes in network order; IPv4 is stored mapped (::ffff:a.b.c.d), so both kinds compare as one.
+/// An address as 16 bytes in network order; IPv4 is stored mapped (::ffff:a.b.c.d), so both kinds
+/// compare as one.
 struct IpAddress {
   std::uint64_t high = 0;
   std::uint64_t low = 0;
   [[nodiscard]] constexpr bool is_v4() const noexcept { return high == 0 && (low >> 32) == 0xffff; }
-  [[nodiscard]] constexpr std::uint32_t v4() const noexcept { return static_cast<std::uint32_t>(low); }
+  [[nodiscard]] constexpr std::uint32_t v4() const noexcept {
+    return static_cast<std::uint32_t>(low);
+  }
   friend constexpr auto operator<=>(const IpAddress&, const IpAddress&) = default;
 };
 
@@ -23,9 +26,10 @@ enum class LogStatus : std::uint8_t { kOk, kNoData, kSkipData };
 enum class Action : std::uint8_t { kNone, kAccept, kReject };
 enum class Direction : std::uint8_t { kUnknown, kIngress, kEgress };
 
-/// A batch of flow records as columns: entry i of every filled column is record i, `size` entries in all.
-/// Only the fields of `fields` are filled; the rest are empty vectors. Text views point into the parsed buffer and
-/// die with it. Presence is apart from value: "-" is absent, never 0 or "". Not thread safe; reuse it for speed.
+/// A batch of flow records as columns: entry i of every filled column is record i, `size` entries
+/// in all. Only the fields of `fields` are filled; the rest are empty vectors. Text views point
+/// into the parsed buffer and die with it. Presence is apart from value: "-" is absent, never 0 or
+/// "". Not thread safe; reuse it for speed.
 class FlowColumns {
  public:
   FieldSet fields;         ///< What the caller asked for and the layout has.
@@ -40,7 +44,8 @@ class FlowColumns {
   /// Bytes of the record's line as read, without line end: what log ingestion bills.
   std::vector<std::uint32_t> line_bytes;
 
-  /// Columns by field. Type of the field decides which accessor is legal (flow_field.h); an unfilled one is empty.
+  /// Columns by field. Type of the field decides which accessor is legal (flow_field.h); an
+  /// unfilled one is empty.
   [[nodiscard]] std::span<const std::uint64_t> numbers(FlowField field) const noexcept;
   [[nodiscard]] std::span<const std::string_view> texts(FlowField field) const noexcept;
   [[nodiscard]] std::span<const IpAddress> addresses(FlowField field) const noexcept;
@@ -56,17 +61,19 @@ class FlowColumns {
   std::vector<std::uint64_t> presence[kFlowFieldCount];  ///< One bit a record.
 };
 
-/// Why a line was dropped, or a value in a kept line was not taken. Names are stable: they are the `reason` label of
-/// the drop counters and the keys of `malformed_by_reason`.
+/// Why a line was dropped, or a value in a kept line was not taken. Names are stable: they are the
+/// `reason` label of the drop counters and the keys of `malformed_by_reason`.
 enum class FlowDrop : std::uint8_t {
-  kFieldCount,     ///< "field_count": token count differs from the layout's.
-  kBadNumber,      ///< "bad_number": packets, bytes, start, end, a port or protocol is not digits or out of range.
-  kBadAddress,     ///< "bad_address": srcaddr or dstaddr present but not an address.
-  kBadStatus,      ///< "bad_status": log-status is none of OK, NODATA, SKIPDATA.
-  kLineTooLong,    ///< "line_too_long": over 64 KiB without a line end.
-  kNoLayout,       ///< "no_layout": not the default 14 fields, and neither header nor format says the columns.
-  kNotText,        ///< "not_text": bytes below 0x20 other than CR, LF.
-  kNotAFlowRecord, ///< "not_a_flow_record": an envelope's message that is no flow record at all.
+  kFieldCount,  ///< "field_count": token count differs from the layout's.
+  /// "bad_number": packets, bytes, start, end, a port or protocol is not digits or out of range.
+  kBadNumber,
+  kBadAddress,   ///< "bad_address": srcaddr or dstaddr present but not an address.
+  kBadStatus,    ///< "bad_status": log-status is none of OK, NODATA, SKIPDATA.
+  kLineTooLong,  ///< "line_too_long": over 64 KiB without a line end.
+  /// "no_layout": not the default 14 fields, and neither header nor format says the columns.
+  kNoLayout,
+  kNotText,         ///< "not_text": bytes below 0x20 other than CR, LF.
+  kNotAFlowRecord,  ///< "not_a_flow_record": an envelope's message that is no flow record at all.
   kCount
 };
 [[nodiscard]] std::string_view to_string(FlowDrop reason) noexcept;
@@ -76,10 +83,12 @@ struct FlowCounts {
   std::uint64_t ok = 0;
   std::uint64_t nodata = 0;
   std::uint64_t skipdata = 0;
-  std::uint64_t headers = 0;         ///< Header lines; each rebinds the columns.
-  std::uint64_t unwindowed = 0;      ///< Kept records whose layout lacks, or which left out, start or bytes.
-  std::uint64_t absent_optional = 0; ///< Bad values of optional fields, made absent.
-  std::uint64_t unknown_fields = 0;  ///< Header or format columns that no version knows; kept as unknown.
+  std::uint64_t headers = 0;  ///< Header lines; each rebinds the columns.
+  /// Kept records whose layout lacks, or which left out, start or bytes.
+  std::uint64_t unwindowed = 0;
+  std::uint64_t absent_optional = 0;  ///< Bad values of optional fields, made absent.
+  /// Header or format columns that no version knows; kept as unknown.
+  std::uint64_t unknown_fields = 0;
   std::uint64_t unknown_values = 0;  ///< Enum values that no version knows.
   std::uint64_t dropped[static_cast<std::size_t>(FlowDrop::kCount)] = {};
   [[nodiscard]] std::uint64_t malformed() const noexcept;

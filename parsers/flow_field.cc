@@ -8,15 +8,21 @@ namespace {
 
 using enum FieldType;
 
-// Packets and bytes are INT64 in AWS's Parquet files. Times end with year 9999, so that milliseconds still fit.
+// Packets and bytes are INT64 in AWS's Parquet files. Times end with year 9999, so that
+// milliseconds still fit.
 constexpr std::uint64_t kCountMax = 0x7fffffffffffffff;
 constexpr std::uint64_t kSecondsMax = 253402300799;
 
-constexpr FieldInfo text(std::string_view name, std::uint8_t version) { return {name, kText, version, 0, false}; }
-constexpr FieldInfo optional_number(std::string_view name, std::uint8_t version, std::uint64_t max) {
+constexpr FieldInfo text(std::string_view name, std::uint8_t version) {
+  return {name, kText, version, 0, false};
+}
+constexpr FieldInfo optional_number(std::string_view name, std::uint8_t version,
+                                    std::uint64_t max) {
   return {name, kNumber, version, max, false};
 }
-constexpr FieldInfo required_number(std::string_view name, std::uint64_t max) { return {name, kNumber, 2, max, true}; }
+constexpr FieldInfo required_number(std::string_view name, std::uint64_t max) {
+  return {name, kNumber, 2, max, true};
+}
 
 constexpr std::array<FieldInfo, kFlowFieldCount> kFields = {{
     optional_number("version", 2, 255),
@@ -93,11 +99,13 @@ constexpr std::array<FieldInfo, kFlowFieldCount> kFields = {{
     optional_number("packets-lost-ttl-expired", 6, kCountMax),
 }};
 
-// Field indexes sorted by name: headers are looked up token by token, and a stream of small objects has many.
+// Field indexes sorted by name: headers are looked up token by token, and a stream of small objects
+// has many.
 constexpr auto kByName = [] {
   std::array<std::uint8_t, kFlowFieldCount> order{};
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::uint8_t>(i);
-  std::sort(order.begin(), order.end(), [](std::uint8_t a, std::uint8_t b) { return kFields[a].name < kFields[b].name; });
+  std::sort(order.begin(), order.end(),
+            [](std::uint8_t a, std::uint8_t b) { return kFields[a].name < kFields[b].name; });
   return order;
 }();
 
@@ -112,8 +120,9 @@ std::optional<FlowField> find_field(std::string_view name) noexcept {
   char hyphened[kNameBytesMax];
   std::replace_copy(name.begin(), name.end(), hyphened, '_', '-');
   const std::string_view key{hyphened, name.size()};
-  const auto found = std::lower_bound(kByName.begin(), kByName.end(), key,
-                                      [](std::uint8_t i, std::string_view k) { return kFields[i].name < k; });
+  const auto found =
+      std::lower_bound(kByName.begin(), kByName.end(), key,
+                       [](std::uint8_t i, std::string_view k) { return kFields[i].name < k; });
   if (found == kByName.end() || kFields[*found].name != key) return std::nullopt;
   return static_cast<FlowField>(*found);
 }

@@ -7,15 +7,20 @@ namespace fleetmeter::parsers {
 namespace {
 
 constexpr std::string_view kDefaultNames =
-    "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action "
+    "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start "
+    "end action "
     "log-status";
 
 constexpr std::string_view kTransitGatewayNames =
-    "version resource-type account-id tgw-id tgw-attachment-id tgw-src-vpc-account-id tgw-dst-vpc-account-id "
-    "tgw-src-vpc-id tgw-dst-vpc-id tgw-src-subnet-id tgw-dst-subnet-id tgw-src-eni tgw-dst-eni tgw-src-az-id "
-    "tgw-dst-az-id tgw-pair-attachment-id srcaddr dstaddr srcport dstport protocol packets bytes start end "
+    "version resource-type account-id tgw-id tgw-attachment-id tgw-src-vpc-account-id "
+    "tgw-dst-vpc-account-id "
+    "tgw-src-vpc-id tgw-dst-vpc-id tgw-src-subnet-id tgw-dst-subnet-id tgw-src-eni tgw-dst-eni "
+    "tgw-src-az-id "
+    "tgw-dst-az-id tgw-pair-attachment-id srcaddr dstaddr srcport dstport protocol packets bytes "
+    "start end "
     "log-status type packets-lost-no-route packets-lost-blackhole packets-lost-mtu-exceeded "
-    "packets-lost-ttl-expired tcp-flags region flow-direction pkt-src-aws-service pkt-dst-aws-service";
+    "packets-lost-ttl-expired tcp-flags region flow-direction pkt-src-aws-service "
+    "pkt-dst-aws-service";
 
 constexpr std::string_view kBlanks = " \t\r\n";
 
@@ -29,7 +34,8 @@ std::string_view next_token(std::string_view& rest) noexcept {
 }
 
 std::string_view without_braces(std::string_view token) noexcept {
-  if (token.size() > 3 && token.starts_with("${") && token.back() == '}') return token.substr(2, token.size() - 3);
+  if (token.size() > 3 && token.starts_with("${") && token.back() == '}')
+    return token.substr(2, token.size() - 3);
   return token;
 }
 
@@ -43,9 +49,12 @@ bool is_header_word(std::string_view token) noexcept {
 FlowBinding::Step step_of(const FieldInfo& field, FlowField id, bool asked) noexcept {
   using Step = FlowBinding::Step;
   switch (field.type) {
-    case FieldType::kStatus: return Step::kStatus;
-    case FieldType::kAction: return Step::kAction;
-    case FieldType::kDirection: return Step::kDirection;
+    case FieldType::kStatus:
+      return Step::kStatus;
+    case FieldType::kAction:
+      return Step::kAction;
+    case FieldType::kDirection:
+      return Step::kDirection;
     case FieldType::kNumber:
       if (field.required) return asked ? Step::kRequiredNumber : Step::kCheckNumber;
       return asked ? Step::kNumber : Step::kSkip;
@@ -54,7 +63,8 @@ FlowBinding::Step step_of(const FieldInfo& field, FlowField id, bool asked) noex
       return asked ? Step::kAddress : Step::kSkip;
     case FieldType::kText:
       if (!asked) return Step::kSkip;
-      return id == FlowField::kType || id == FlowField::kSublocationType ? Step::kKnownText : Step::kText;
+      return id == FlowField::kType || id == FlowField::kSublocationType ? Step::kKnownText
+                                                                         : Step::kText;
   }
   return Step::kSkip;
 }
@@ -97,18 +107,22 @@ FlowLayout transit_gateway_layout() {
 
 bool is_header(std::string_view line) noexcept {
   std::size_t words = 0;
-  for (std::string_view rest = line, token = next_token(rest); !token.empty(); token = next_token(rest)) {
+  for (std::string_view rest = line, token = next_token(rest); !token.empty();
+       token = next_token(rest)) {
     if (!is_header_word(token)) return false;
     ++words;
   }
-  std::size_t known = 0;  // Looked up only now: a record line fails above, on its first address or number.
-  for (std::string_view rest = line, token = next_token(rest); !token.empty(); token = next_token(rest)) {
+  // Looked up only now: a record line fails above, on its first address or number.
+  std::size_t known = 0;
+  for (std::string_view rest = line, token = next_token(rest); !token.empty();
+       token = next_token(rest)) {
     known += find_field(token).has_value() ? 1 : 0;
   }
   return known > 0 && known * 2 >= words;
 }
 
-FlowBinding::FlowBinding(FlowLayout from, FieldSet wanted) : layout(std::move(from)), asked(wanted) {
+FlowBinding::FlowBinding(FlowLayout from, FieldSet wanted)
+    : layout(std::move(from)), asked(wanted) {
   columns.reserve(layout.columns.size());
   for (const int column : layout.columns) {
     if (column == FlowLayout::kUnknownColumn) {
@@ -117,7 +131,8 @@ FlowBinding::FlowBinding(FlowLayout from, FieldSet wanted) : layout(std::move(fr
     }
     const auto field = static_cast<FlowField>(column);
     const FieldInfo& facts = info(field);
-    columns.push_back({step_of(facts, field, asked.has(field)), static_cast<std::uint8_t>(column), facts.number_max});
+    columns.push_back({step_of(facts, field, asked.has(field)), static_cast<std::uint8_t>(column),
+                       facts.number_max});
     if (!asked.has(field)) continue;
     filled.add(field);
     present_fields.push_back(static_cast<std::uint8_t>(column));

@@ -10,17 +10,19 @@
 
 namespace fleetmeter::parsers {
 
-/// The column order of flow log text: which field each token of a line is. A value; compare by `names`.
-/// The number in the `version` field never decides it (Amazon VPC User Guide, "Flow log records": the version is the
-/// highest among the chosen fields).
+/// The column order of flow log text: which field each token of a line is. A value; compare by
+/// `names`. The number in the `version` field never decides it (Amazon VPC User Guide, "Flow log
+/// records": the version is the highest among the chosen fields).
 struct FlowLayout {
-  static constexpr int kUnknownColumn = -1;  ///< A name that no version knows, or a name met a second time.
+  /// A name that no version knows, or a name met a second time.
+  static constexpr int kUnknownColumn = -1;
   static constexpr std::size_t kColumnsMax = 256;
 
   std::vector<int> columns;  ///< Index of the field of each token, or kUnknownColumn.
   std::string names;         ///< Column names joined by one space, as they were given.
-  /// Nobody said so: the default format stands in until a header line comes. Then a line of another width is
-  /// "no_layout" rather than a broken one, and transit gateway lines are told by their second token.
+  /// Nobody said so: the default format stands in until a header line comes. Then a line of another
+  /// width is "no_layout" rather than a broken one, and transit gateway lines are told by their
+  /// second token.
   bool implied = false;
   std::uint32_t unknown_columns = 0;
 
@@ -29,22 +31,35 @@ struct FlowLayout {
 
 /// The 14 fields of version 2.
 [[nodiscard]] FlowLayout default_layout();
-/// The 36 fields of a transit gateway flow log (AWS Transit Gateway Guide, "Transit gateway flow log records").
+/// The 36 fields of a transit gateway flow log (AWS Transit Gateway Guide, "Transit gateway flow
+/// log records").
 [[nodiscard]] FlowLayout transit_gateway_layout();
-/// From a LogFormat string ("${version} ${vpc-id}") or plain names, separated by blanks. Empty text gives the implied
-/// default format; names beyond kColumnsMax are left out, so that every line then differs in width.
+/// From a LogFormat string ("${version} ${vpc-id}") or plain names, separated by blanks. Empty text
+/// gives the implied default format; names beyond kColumnsMax are left out, so that every line then
+/// differs in width.
 [[nodiscard]] FlowLayout parse_layout(std::string_view format);
 
-/// True for a header line: every token a lowercase word of letters, digits and hyphens (or underscores), and at least
-/// half of them, one at least, names of fields. (A single known word would let "start of file" rebind the columns.)
+/// True for a header line: every token a lowercase word of letters, digits and hyphens (or
+/// underscores), and at least half of them, one at least, names of fields. (A single known word
+/// would let "start of file" rebind the columns.)
 [[nodiscard]] bool is_header(std::string_view line) noexcept;
 
 /// A layout compiled for one set of asked fields: what the kernel does with each token.
 struct FlowBinding {
   /// How a token is decoded. `kSkip*`: asked by nobody; required ones are still validated.
   enum class Step : std::uint8_t {
-    kSkip, kText, kKnownText, kNumber, kRequiredNumber, kCheckNumber, kAddress, kRequiredAddress, kCheckAddress,
-    kStatus, kAction, kDirection,
+    kSkip,
+    kText,
+    kKnownText,
+    kNumber,
+    kRequiredNumber,
+    kCheckNumber,
+    kAddress,
+    kRequiredAddress,
+    kCheckAddress,
+    kStatus,
+    kAction,
+    kDirection,
   };
   struct Column {
     Step step;
@@ -58,7 +73,8 @@ struct FlowBinding {
   std::vector<Column> columns;
   bool has_start = false;
   bool has_bytes = false;
-  std::vector<std::uint8_t> present_fields;  ///< Fields of the layout that are filled: their presence starts as 1.
+  /// Fields of the layout that are filled: their presence starts as 1.
+  std::vector<std::uint8_t> present_fields;
 
   FlowBinding(FlowLayout from, FieldSet wanted);
 };

@@ -11,12 +11,13 @@ namespace fleetmeter::parsers {
 namespace {
 
 bool is_digits(std::string_view text) noexcept {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return !text.empty() &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
 bool is_rfc3339(std::string_view text) noexcept {
-  return text.size() >= 20 && text[4] == '-' && text[7] == '-' && text[10] == 'T' && text[13] == ':' &&
-         is_digits(text.substr(0, 4));
+  return text.size() >= 20 && text[4] == '-' && text[7] == '-' && text[10] == 'T' &&
+         text[13] == ':' && is_digits(text.substr(0, 4));
 }
 
 }  // namespace
@@ -60,8 +61,8 @@ void strip_export_time(Line& line) noexcept {
   const std::size_t comma = text.find(',');
   if (comma == std::string_view::npos) {
     if (!is_rfc3339(text)) return;
-    std::copy(line.tokens.begin() + 1, line.tokens.begin() + static_cast<std::ptrdiff_t>(line.count),
-              line.tokens.begin());
+    std::copy(line.tokens.begin() + 1,
+              line.tokens.begin() + static_cast<std::ptrdiff_t>(line.count), line.tokens.begin());
     --line.count;
     line.begin = line.count > 0 ? line.tokens[0].begin : line.end;
     return;
@@ -70,7 +71,8 @@ void strip_export_time(Line& line) noexcept {
   if (!is_rfc3339(time) && !(is_digits(time) && time.size() >= 10)) return;
   first = {first.begin + comma + 1, first.length - comma - 1};
   Token& last = line.tokens[line.count - 1];
-  if (first.length > 0 && *first.begin == '"' && last.length > 0 && last.begin[last.length - 1] == '"') {
+  if (first.length > 0 && *first.begin == '"' && last.length > 0 &&
+      last.begin[last.length - 1] == '"') {
     first = {first.begin + 1, first.length - 1};
     if (last.length > 0) --last.length;
   }
@@ -81,7 +83,9 @@ bool is_flow_like(const Line& line) noexcept {
   int addresses = 0;
   for (std::size_t i = 0; i < line.count; ++i) {
     const std::string_view token = line.tokens[i].view();
-    if (token == "OK" || token == "NODATA" || token == "SKIPDATA" || token == "ACCEPT" || token == "REJECT") return true;
+    if (token == "OK" || token == "NODATA" || token == "SKIPDATA" || token == "ACCEPT" ||
+        token == "REJECT")
+      return true;
     if (token.starts_with("eni-") || token.starts_with("tgw-")) return true;
     IpAddress address;
     addresses += token.size() >= 7 && parse_address(token.data(), token.size(), address) ? 1 : 0;

@@ -18,7 +18,8 @@ struct Token {
 
 /// One line as tokens; views into the parsed buffer.
 struct Line {
-  std::array<Token, FlowLayout::kColumnsMax + 1> tokens;  // One more than legal, so that too many shows.
+  // One more than legal, so that too many shows.
+  std::array<Token, FlowLayout::kColumnsMax + 1> tokens;
   std::size_t count = 0;
   const char* begin = nullptr;  // Of the record's text, past an export's time.
   const char* end = nullptr;    // Where its line feed is, or the end of the input.
@@ -31,12 +32,13 @@ struct Line {
   }
 };
 
-/// Splits the line at `begin` into tokens; stops at its line feed or at `limit`. One pass of 8-byte words finds every
-/// blank. A control byte other than CR makes the line no text.
+/// Splits the line at `begin` into tokens; stops at its line feed or at `limit`. One pass of 8-byte
+/// words finds every blank. A control byte other than CR makes the line no text.
 void split_line(const char* begin, const char* limit, Line& line) noexcept;
 
-/// Takes off what CloudWatch Logs exports put before a message: `2018-09-22T20:28:14.000Z ` (export task) or
-/// `1537648094000,` with the message perhaps in quotes (console CSV). The line has a token at least.
+/// Takes off what CloudWatch Logs exports put before a message: `2018-09-22T20:28:14.000Z ` (export
+/// task) or `1537648094000,` with the message perhaps in quotes (console CSV). The line has a token
+/// at least.
 void strip_export_time(Line& line) noexcept;
 
 /// Shows a mark of a flow record: a log-status or action word, an interface id, two addresses.

@@ -13,8 +13,8 @@ namespace {
 /// The kernel's view of one call: where records go and what is counted.
 class Kernel {
  public:
-  Kernel(std::string_view buffer, const FlowParseOptions& options, FlowBinding& binding, FlowColumns& out,
-         FlowCounts& counts)
+  Kernel(std::string_view buffer, const FlowParseOptions& options, FlowBinding& binding,
+         FlowColumns& out, FlowCounts& counts)
       : buffer_(buffer), options_(options), binding_(binding), out_(out), counts_(counts) {}
 
   FlowParseResult run() {
@@ -55,13 +55,15 @@ class Kernel {
   /// False when the batch has to be taken before this line.
   bool take_line() {
     const char* const raw_begin = line_.begin;
-    if (line_.end - raw_begin > static_cast<std::ptrdiff_t>(kFlowLineBytesMax)) return drop(FlowDrop::kLineTooLong);
+    if (line_.end - raw_begin > static_cast<std::ptrdiff_t>(kFlowLineBytesMax))
+      return drop(FlowDrop::kLineTooLong);
     if (line_.count == 0) return line_.is_text || drop(FlowDrop::kNotText);
     if (!line_.is_text) return drop(FlowDrop::kNotText);
     const char first = *line_.tokens[0].begin;
     if (first >= 'a' && first <= 'z') {
       if (line_.count == 1 && line_.tokens[0].view() == "timestamp,message") return true;
-      if (is_header({raw_begin, static_cast<std::size_t>(line_.end - raw_begin)})) return take_header();
+      if (is_header({raw_begin, static_cast<std::size_t>(line_.end - raw_begin)}))
+        return take_header();
     } else if (line_.tokens[0].length >= 11) {
       strip_export_time(line_);
     }
@@ -76,7 +78,8 @@ class Kernel {
   }
 
   bool take_header() {
-    FlowLayout layout = parse_layout({line_.begin, static_cast<std::size_t>(line_.end - line_.begin)});
+    FlowLayout layout =
+        parse_layout({line_.begin, static_cast<std::size_t>(line_.end - line_.begin)});
     if (layout.names != binding_.layout.names) {
       if (out_.size > 0) return false;
       counts_.unknown_fields += layout.unknown_columns;
@@ -105,8 +108,10 @@ class Kernel {
 
   [[nodiscard]] FlowDrop width_reason() const noexcept {
     if (!binding_.layout.implied || line_.count == 0) return FlowDrop::kFieldCount;
-    // The default format is always version 2: another shape of flow record needs a format that nobody gave.
-    return line_.tokens[0].view() != "2" && is_flow_like(line_) ? FlowDrop::kNoLayout : FlowDrop::kFieldCount;
+    // The default format is always version 2: another shape of flow record needs a format that
+    // nobody gave.
+    return line_.tokens[0].view() != "2" && is_flow_like(line_) ? FlowDrop::kNoLayout
+                                                                : FlowDrop::kFieldCount;
   }
 
   bool drop(FlowDrop reason) noexcept {
@@ -174,25 +179,29 @@ class Kernel {
           texts_[column.field][record] = value.view();
           break;
         case Step::kRequiredNumber:
-          if (!parse_number(value.begin, value.length, readable_end, number) || number > column.number_max) {
+          if (!parse_number(value.begin, value.length, readable_end, number) ||
+              number > column.number_max) {
             return FlowDrop::kBadNumber;
           }
           numbers_[column.field][record] = number;
           break;
         case Step::kCheckNumber:
-          if (!parse_number(value.begin, value.length, readable_end, number) || number > column.number_max) {
+          if (!parse_number(value.begin, value.length, readable_end, number) ||
+              number > column.number_max) {
             return FlowDrop::kBadNumber;
           }
           break;
         case Step::kNumber:
-          if (parse_number(value.begin, value.length, readable_end, number) && number <= column.number_max) {
+          if (parse_number(value.begin, value.length, readable_end, number) &&
+              number <= column.number_max) {
             numbers_[column.field][record] = number;
           } else {
             make_bad_absent(column.field);
           }
           break;
         case Step::kRequiredAddress:
-          if (!parse_address(value.begin, value.length, addresses_[column.field][record])) return FlowDrop::kBadAddress;
+          if (!parse_address(value.begin, value.length, addresses_[column.field][record]))
+            return FlowDrop::kBadAddress;
           break;
         case Step::kCheckAddress: {
           IpAddress unused;
@@ -200,7 +209,8 @@ class Kernel {
           break;
         }
         case Step::kAddress:
-          if (!parse_address(value.begin, value.length, addresses_[column.field][record])) make_bad_absent(column.field);
+          if (!parse_address(value.begin, value.length, addresses_[column.field][record]))
+            make_bad_absent(column.field);
           break;
         case Step::kStatus:
           if (!take_status(value.view(), out_.status[record])) return FlowDrop::kBadStatus;
@@ -243,7 +253,8 @@ class Kernel {
   }
 
   static bool is_known_text(std::uint8_t field, std::string_view value) noexcept {
-    if (field == static_cast<std::uint8_t>(FlowField::kType)) return value == "IPv4" || value == "IPv6" || value == "EFA";
+    if (field == static_cast<std::uint8_t>(FlowField::kType))
+      return value == "IPv4" || value == "IPv6" || value == "EFA";
     return value == "wavelength" || value == "outpost" || value == "localzone";
   }
 
@@ -252,7 +263,8 @@ class Kernel {
     if (field == static_cast<std::uint8_t>(FlowField::kBytes)) bytes_present_ = false;
     if (!binding_.filled.has(static_cast<FlowField>(field))) return;
     out_.presence[field][out_.size / 64] &= ~(std::uint64_t{1} << (out_.size % 64));
-    // What an absent entry holds is nobody's business, but the same input shall give the same columns.
+    // What an absent entry holds is nobody's business, but the same input shall give the same
+    // columns.
     if (numbers_[field] != nullptr) numbers_[field][out_.size] = 0;
     if (texts_[field] != nullptr) texts_[field][out_.size] = {};
     if (addresses_[field] != nullptr) addresses_[field][out_.size] = {};
@@ -268,10 +280,12 @@ class Kernel {
   }
 
   void start_presence_word() noexcept {
-    for (const std::uint8_t field : binding_.present_fields) out_.presence[field][out_.size / 64] = ~std::uint64_t{0};
+    for (const std::uint8_t field : binding_.present_fields)
+      out_.presence[field][out_.size / 64] = ~std::uint64_t{0};
   }
 
-  /// Makes room for every record that the buffer can hold: a record takes two bytes a column at least.
+  /// Makes room for every record that the buffer can hold: a record takes two bytes a column at
+  /// least.
   void prepare_columns() {
     if (out_.size == 0) out_.fields = binding_.filled;
     const std::size_t possible = out_.size + buffer_.size() / (2 * binding_.columns.size()) + 1;
@@ -293,10 +307,19 @@ class Kernel {
     addresses_[field] = nullptr;
     if (out_.presence[field].size() < room / 64 + 1) out_.presence[field].resize(room / 64 + 1);
     switch (info(static_cast<FlowField>(field)).type) {
-      case FieldType::kNumber: numbers_[field] = grow(out_.number_columns[field]); break;
-      case FieldType::kText: texts_[field] = grow(out_.text_columns[field]); break;
-      case FieldType::kAddress: addresses_[field] = grow(out_.address_columns[field]); break;
-      case FieldType::kStatus: case FieldType::kAction: case FieldType::kDirection: break;
+      case FieldType::kNumber:
+        numbers_[field] = grow(out_.number_columns[field]);
+        break;
+      case FieldType::kText:
+        texts_[field] = grow(out_.text_columns[field]);
+        break;
+      case FieldType::kAddress:
+        addresses_[field] = grow(out_.address_columns[field]);
+        break;
+      case FieldType::kStatus:
+      case FieldType::kAction:
+      case FieldType::kDirection:
+        break;
     }
   }
 
@@ -326,8 +349,8 @@ class Kernel {
 
 }  // namespace
 
-FlowParseResult parse_flow_records(std::string_view buffer, const FlowParseOptions& options, FlowBinding& binding,
-                                   FlowColumns& out, FlowCounts& counts) {
+FlowParseResult parse_flow_records(std::string_view buffer, const FlowParseOptions& options,
+                                   FlowBinding& binding, FlowColumns& out, FlowCounts& counts) {
   return Kernel(buffer, options, binding, out, counts).run();
 }
 

@@ -13,15 +13,18 @@ inline constexpr std::size_t kFlowLineBytesMax = 64 * 1024;
 
 struct FlowParseOptions {
   std::uint32_t batch_records = 4096;  ///< `out` is full at this size.
-  bool last = false;          ///< The buffer ends the input: a last line without line end is a record.
+  /// The buffer ends the input: a last line without line end is a record.
+  bool last = false;
   bool stop_at_json = false;  ///< Stop before a line that begins with '{' instead of dropping it.
-  bool enveloped = false;     ///< Lines out of an envelope: one that is no flow log at all is "not_a_flow_record".
+  /// Lines out of an envelope: one that is no flow log at all is "not_a_flow_record".
+  bool enveloped = false;
 };
 
 enum class FlowStop : std::uint8_t {
   kNeedMore,  ///< No complete line is left.
-  kFlush,     ///< `out` is full, or the next line changes the layout: take the batch, clear `out`, call again.
-  kJson,      ///< The next line begins with '{' (only with stop_at_json).
+  /// `out` is full, or the next line changes the layout: take the batch, clear `out`, call again.
+  kFlush,
+  kJson,  ///< The next line begins with '{' (only with stop_at_json).
 };
 
 struct FlowParseResult {
@@ -29,22 +32,27 @@ struct FlowParseResult {
   FlowStop stop;
 };
 
-/// Parses flow log lines in the column order of `binding` and appends them to `out`, whose views point into `buffer`.
-/// A header line rebinds `binding`; `out` never mixes two layouts. A line may carry a leading RFC 3339 time or
-/// a `time,` CSV cell (CloudWatch Logs exports), runs of spaces, trailing blanks, a CR; empty lines are skipped.
+/// Parses flow log lines in the column order of `binding` and appends them to `out`, whose views
+/// point into `buffer`. A header line rebinds `binding`; `out` never mixes two layouts. A line may
+/// carry a leading RFC 3339 time or a `time,` CSV cell (CloudWatch Logs exports), runs of spaces,
+/// trailing blanks, a CR; empty lines are skipped.
 ///
-/// A line is dropped alone and counted when its field count is wrong, or when packets, bytes, start, end, a port, the
-/// protocol, srcaddr, dstaddr or log-status holds something that cannot be one. "-" is absent in any field and never
-/// wrong, save in log-status. A bad value in another field is absent and counted.
-/// A line over kFlowLineBytesMax is dropped when its end is in the buffer; while it is not, nothing of it is consumed.
+/// A line is dropped alone and counted when its field count is wrong, or when packets, bytes,
+/// start, end, a port, the protocol, srcaddr, dstaddr or log-status holds something that cannot be
+/// one. "-" is absent in any field and never wrong, save in log-status. A bad value in another
+/// field is absent and counted. A line over kFlowLineBytesMax is dropped when its end is in the
+/// buffer; while it is not, nothing of it is consumed.
 ///
-/// Any bytes in, no exception; allocates only to grow `out` or to rebind. The scalar kernel: one pass of 8-byte words
-/// finds every blank, then each token is decoded by its column. Bound by that decoding (bench/parsers/flow_bench.cc).
-/// Rule: Amazon VPC User Guide, "Flow log records".
-[[nodiscard]] FlowParseResult parse_flow_records(std::string_view buffer, const FlowParseOptions& options,
-                                                 FlowBinding& binding, FlowColumns& out, FlowCounts& counts);
+/// Any bytes in, no exception; allocates only to grow `out` or to rebind. The scalar kernel: one
+/// pass of 8-byte words finds every blank, then each token is decoded by its column. Bound by that
+/// decoding (bench/parsers/flow_bench.cc). Rule: Amazon VPC User Guide, "Flow log records".
+[[nodiscard]] FlowParseResult parse_flow_records(std::string_view buffer,
+                                                 const FlowParseOptions& options,
+                                                 FlowBinding& binding, FlowColumns& out,
+                                                 FlowCounts& counts);
 
-/// True when a text line shows a mark of a flow record: a log-status or action word, an interface id, two addresses.
+/// True when a text line shows a mark of a flow record: a log-status or action word, an interface
+/// id, two addresses.
 [[nodiscard]] bool looks_like_flow_record(std::string_view line) noexcept;
 
 }  // namespace fleetmeter::parsers

@@ -16,7 +16,8 @@ bool parse_ipv4(const char* token, std::size_t length, IpAddress& address) noexc
     if (octet > 0 && (at == end || *at++ != '.')) return false;
     const char* const first = at;
     std::uint32_t value = 0;
-    while (at != end && static_cast<unsigned char>(*at - '0') <= 9) value = value * 10 + static_cast<std::uint32_t>(*at++ - '0');
+    while (at != end && static_cast<unsigned char>(*at - '0') <= 9)
+      value = value * 10 + static_cast<std::uint32_t>(*at++ - '0');
     const auto digits = at - first;
     if (digits == 0 || digits > 3 || value > 255 || (digits > 1 && *first == '0')) return false;
     bits = bits << 8 | value;
@@ -43,8 +44,10 @@ bool parse_ipv6(const char* token, std::size_t length, IpAddress& address) noexc
 }  // namespace
 
 bool parse_address(const char* token, std::size_t length, IpAddress& address) noexcept {
-  if (length >= kIpv4TextMin && length <= kIpv4TextMax && parse_ipv4(token, length, address)) return true;
-  if (std::memchr(token, ':', length) == nullptr || std::memchr(token, '\0', length) != nullptr) return false;
+  if (length >= kIpv4TextMin && length <= kIpv4TextMax && parse_ipv4(token, length, address))
+    return true;
+  if (std::memchr(token, ':', length) == nullptr || std::memchr(token, '\0', length) != nullptr)
+    return false;
   return parse_ipv6(token, length, address);
 }
 

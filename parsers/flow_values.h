@@ -16,14 +16,17 @@ namespace fleetmeter::parsers {
   return word;
 }
 
-/// 0x80 in every byte of `word` that is a blank or a control character (<= 0x20); exact in every byte.
+/// 0x80 in every byte of `word` that is a blank or a control character (<= 0x20); exact in every
+/// byte.
 [[nodiscard]] constexpr std::uint64_t blank_mask(std::uint64_t word) noexcept {
   const std::uint64_t above = ((word & 0x7f7f7f7f7f7f7f7f) + 0x5f5f5f5f5f5f5f5f) | word;
   return ~above & 0x8080808080808080;
 }
 
-/// Decodes the last `length` (1-8) bytes of `word`, shifted to its top, as decimal digits; false on any other byte.
-[[nodiscard]] constexpr bool decode_digits(std::uint64_t word, std::size_t length, std::uint64_t& value) noexcept {
+/// Decodes the last `length` (1-8) bytes of `word`, shifted to its top, as decimal digits; false on
+/// any other byte.
+[[nodiscard]] constexpr bool decode_digits(std::uint64_t word, std::size_t length,
+                                           std::uint64_t& value) noexcept {
   word <<= 64 - 8 * length;
   if (length < 8) word |= 0x3030303030303030 >> (8 * length);
   if (((word & 0xf0f0f0f0f0f0f0f0) | (((word + 0x0606060606060606) & 0xf0f0f0f0f0f0f0f0) >> 4)) !=
@@ -36,10 +39,12 @@ namespace fleetmeter::parsers {
   return true;
 }
 
-/// Unsigned decimal digits, no sign, at most 19 of them. `readable_end` bounds what may be read past the token.
-[[nodiscard]] inline bool parse_number(const char* token, std::size_t length, const char* readable_end,
-                                       std::uint64_t& value) noexcept {
-  if (length - 1 < 8 && readable_end - token >= 8) return decode_digits(load_word(token), length, value);
+/// Unsigned decimal digits, no sign, at most 19 of them. `readable_end` bounds what may be read
+/// past the token.
+[[nodiscard]] inline bool parse_number(const char* token, std::size_t length,
+                                       const char* readable_end, std::uint64_t& value) noexcept {
+  if (length - 1 < 8 && readable_end - token >= 8)
+    return decode_digits(load_word(token), length, value);
   if (length - 9 < 8) {
     std::uint64_t high = 0;
     std::uint64_t low = 0;
@@ -59,6 +64,7 @@ namespace fleetmeter::parsers {
 }
 
 /// Dotted IPv4 without leading zeros, or IPv6 text without brackets or zone.
-[[nodiscard]] bool parse_address(const char* token, std::size_t length, IpAddress& address) noexcept;
+[[nodiscard]] bool parse_address(const char* token, std::size_t length,
+                                 IpAddress& address) noexcept;
 
 }  // namespace fleetmeter::parsers

@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::size_t kPieceMax = std::numeric_limits<std::uint32_t>::max() / 2;
 
-/// Reads a gzip header byte by byte, so that it may be cut anywhere (ISA-L's own reader forgets its flags between
-/// calls). RFC 1952, section 2.3.
+/// Reads a gzip header byte by byte, so that it may be cut anywhere (ISA-L's own reader forgets its
+/// flags between calls). RFC 1952, section 2.3.
 class GzipHeader {
  public:
   enum class Status : std::uint8_t { kMore, kDone, kBad };
@@ -21,7 +21,8 @@ class GzipHeader {
   Status take(unsigned char byte) noexcept {
     crc_ = static_cast<std::uint32_t>(crc32(crc_, &byte, 1));
     switch (part_) {
-      case Part::kFixed: return take_fixed(byte);
+      case Part::kFixed:
+        return take_fixed(byte);
       case Part::kExtraLength:
         number_ |= static_cast<std::uint32_t>(byte) << (8 * count_++);
         if (count_ == 2) start(number_ > 0 ? Part::kExtra : Part::kName, number_);
@@ -41,15 +42,30 @@ class GzipHeader {
         if (number_ != checked_) return Status::kBad;
         part_ = Part::kDone;
         break;
-      case Part::kDone: break;
+      case Part::kDone:
+        break;
     }
     skip_left_out();
     return part_ == Part::kDone ? Status::kDone : Status::kMore;
   }
 
  private:
-  enum class Part : std::uint8_t { kFixed, kExtraLength, kExtra, kName, kComment, kChecksum, kDone };
-  enum : unsigned char { kFlagChecksum = 2, kFlagExtra = 4, kFlagName = 8, kFlagComment = 16, kFlagsReserved = 0xe0 };
+  enum class Part : std::uint8_t {
+    kFixed,
+    kExtraLength,
+    kExtra,
+    kName,
+    kComment,
+    kChecksum,
+    kDone
+  };
+  enum : unsigned char {
+    kFlagChecksum = 2,
+    kFlagExtra = 4,
+    kFlagName = 8,
+    kFlagComment = 16,
+    kFlagsReserved = 0xe0
+  };
 
   Status take_fixed(unsigned char byte) noexcept {
     constexpr unsigned char kMagic[3] = {0x1f, 0x8b, 8};  // Deflate is the only method there is.
@@ -131,7 +147,8 @@ struct Inflater::State {
     }
     const std::size_t given = std::min(input.size() - result.taken_bytes, kPieceMax);
     // ISA-L reads through a non-const pointer and does not write.
-    gzip->next_in = reinterpret_cast<std::uint8_t*>(const_cast<char*>(input.data() + result.taken_bytes));
+    gzip->next_in =
+        reinterpret_cast<std::uint8_t*>(const_cast<char*>(input.data() + result.taken_bytes));
     gzip->avail_in = static_cast<std::uint32_t>(given);
     gzip->next_out = reinterpret_cast<std::uint8_t*>(output);
     gzip->avail_out = static_cast<std::uint32_t>(std::min(room, kPieceMax));
@@ -146,7 +163,8 @@ struct Inflater::State {
   }
 
   InflateResult run_zlib(std::string_view input, char* output, std::size_t room) {
-    if (!zlib || (!started && inflateReset(zlib.get()) != Z_OK)) return {InflateStatus::kDamaged, 0, 0};
+    if (!zlib || (!started && inflateReset(zlib.get()) != Z_OK))
+      return {InflateStatus::kDamaged, 0, 0};
     started = true;
     zlib->next_in = reinterpret_cast<Bytef*>(const_cast<char*>(input.data()));
     zlib->avail_in = static_cast<uInt>(std::min(input.size(), kPieceMax));
@@ -155,7 +173,8 @@ struct Inflater::State {
     const uInt in_given = zlib->avail_in;
     const uInt room_given = zlib->avail_out;
     const int status = ::inflate(zlib.get(), Z_NO_FLUSH);
-    InflateResult result{InflateStatus::kNeedInput, in_given - zlib->avail_in, room_given - zlib->avail_out};
+    InflateResult result{InflateStatus::kNeedInput, in_given - zlib->avail_in,
+                         room_given - zlib->avail_out};
     if (status == Z_STREAM_END) return end_member(result);
     if (status != Z_OK && status != Z_BUF_ERROR) return fail(result);
     if (zlib->avail_out == 0) result.status = InflateStatus::kNeedRoom;
@@ -186,10 +205,14 @@ struct Inflater::State {
 };
 
 Compression compression_of(std::string_view bytes) noexcept {
-  const auto at = [&](std::size_t i) { return i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0u; };
+  const auto at = [&](std::size_t i) {
+    return i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0u;
+  };
   if (at(0) == 0x1f && at(1) == 0x8b) return Compression::kGzip;
-  if (at(0) == 0x78 && (at(1) == 0x01 || at(1) == 0x5e || at(1) == 0x9c || at(1) == 0xda)) return Compression::kZlib;
-  const bool skippable = at(0) >= 0x50 && at(0) <= 0x5f && at(1) == 0x2a && at(2) == 0x4d && at(3) == 0x18;
+  if (at(0) == 0x78 && (at(1) == 0x01 || at(1) == 0x5e || at(1) == 0x9c || at(1) == 0xda))
+    return Compression::kZlib;
+  const bool skippable =
+      at(0) >= 0x50 && at(0) <= 0x5f && at(1) == 0x2a && at(2) == 0x4d && at(3) == 0x18;
   const bool frame = at(0) == 0x28 && at(1) == 0xb5 && at(2) == 0x2f && at(3) == 0xfd;
   return skippable || frame ? Compression::kZstd : Compression::kNone;
 }
@@ -208,10 +231,14 @@ bool Inflater::between_members() const noexcept { return !state_->started; }
 InflateResult Inflater::inflate(std::string_view input, char* output, std::size_t output_bytes) {
   if (input.empty() && !state_->started) return {InflateStatus::kNeedInput, 0, 0};
   switch (state_->compression) {
-    case Compression::kGzip: return state_->run_gzip(input, output, output_bytes);
-    case Compression::kZlib: return state_->run_zlib(input, output, output_bytes);
-    case Compression::kZstd: return state_->run_zstd(input, output, output_bytes);
-    case Compression::kNone: break;
+    case Compression::kGzip:
+      return state_->run_gzip(input, output, output_bytes);
+    case Compression::kZlib:
+      return state_->run_zlib(input, output, output_bytes);
+    case Compression::kZstd:
+      return state_->run_zstd(input, output, output_bytes);
+    case Compression::kNone:
+      break;
   }
   return {InflateStatus::kDamaged, 0, 0};
 }

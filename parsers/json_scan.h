@@ -6,16 +6,18 @@
 
 namespace fleetmeter::parsers {
 
-/// Finds the end of one JSON object in a text whose values follow each other with or without a line end between, and
-/// that may be cut at any byte: scan() is called again with more of the same text. It checks just enough structure to
-/// tell where a broken value stops being one, so that the next line's value is not lost with it: brackets that do not
-/// pair, a line end or control byte inside a string, a line that begins with '{' where a key has to stand.
+/// Finds the end of one JSON object in a text whose values follow each other with or without a line
+/// end between, and that may be cut at any byte: scan() is called again with more of the same text.
+/// It checks just enough structure to tell where a broken value stops being one, so that the next
+/// line's value is not lost with it: brackets that do not pair, a line end or control byte inside a
+/// string, a line that begins with '{' where a key has to stand.
 class JsonScanner {
  public:
   enum class Status : std::uint8_t {
     kComplete,  ///< The object ends before `end`.
     kNeedMore,  ///< All bytes were looked at and the object goes on.
-    kBroken,    ///< Not JSON; the next value cannot begin before `end` (it may begin after the next line end).
+    /// Not JSON; the next value cannot begin before `end` (it may begin after the next line end).
+    kBroken,
   };
   struct Result {
     Status status;

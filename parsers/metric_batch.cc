@@ -6,15 +6,24 @@ namespace fleetmeter::parsers {
 
 std::string_view to_string(MetricDrop reason) noexcept {
   switch (reason) {
-    case MetricDrop::kBadJson: return "bad_json";
-    case MetricDrop::kMissingKey: return "missing_key";
-    case MetricDrop::kBadValue: return "bad_value";
-    case MetricDrop::kBadTimestamp: return "bad_timestamp";
-    case MetricDrop::kBadFrame: return "bad_frame";
-    case MetricDrop::kBadProtobuf: return "bad_protobuf";
-    case MetricDrop::kNotASummary: return "not_a_summary";
-    case MetricDrop::kMissingLabel: return "missing_label";
-    case MetricDrop::kCount: break;
+    case MetricDrop::kBadJson:
+      return "bad_json";
+    case MetricDrop::kMissingKey:
+      return "missing_key";
+    case MetricDrop::kBadValue:
+      return "bad_value";
+    case MetricDrop::kBadTimestamp:
+      return "bad_timestamp";
+    case MetricDrop::kBadFrame:
+      return "bad_frame";
+    case MetricDrop::kBadProtobuf:
+      return "bad_protobuf";
+    case MetricDrop::kNotASummary:
+      return "not_a_summary";
+    case MetricDrop::kMissingLabel:
+      return "missing_label";
+    case MetricDrop::kCount:
+      break;
   }
   return "unknown";
 }

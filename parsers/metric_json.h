@@ -8,25 +8,29 @@
 
 namespace fleetmeter::parsers {
 
-/// Reads one JSON object of a metric stream (Amazon CloudWatch User Guide, "Metric streams: JSON format"), by simdjson
-/// on demand. Statistics besides max, min, sum and count keep the name they came with; keys outside the format are
-/// counted and skipped.
+/// Reads one JSON object of a metric stream (Amazon CloudWatch User Guide, "Metric streams: JSON
+/// format"), by simdjson on demand. Statistics besides max, min, sum and count keep the name they
+/// came with; keys outside the format are counted and skipped.
 class MetricJsonParser {
  public:
   enum class Result : std::uint8_t {
-    kTaken,     ///< A datapoint was appended, or the object was dropped and counted.
-    kOther,     ///< An object with a key of an envelope: not a metric.
-    kNotClean,  ///< Only when not `exact`: not one whole datapoint without any fault; nothing appended or counted.
+    kTaken,  ///< A datapoint was appended, or the object was dropped and counted.
+    kOther,  ///< An object with a key of an envelope: not a metric.
+    /// Only when not `exact`: not one whole datapoint without any fault; nothing appended or
+    /// counted.
+    kNotClean,
   };
 
   MetricJsonParser();
   ~MetricJsonParser();
 
-  /// `value` begins with '{' and has ByteBuffer::kPaddingBytes readable behind it. `exact`: it is known to be
-  /// balanced from first to last byte (JsonScanner), so what does not parse is bad. Not `exact`: simdjson looks at
-  /// nothing but the tokens that are read, so only a datapoint all of whose tokens were read is sure to be balanced. Views in `batch` point into `value`, or into this
-  /// parser until clear_text().
-  [[nodiscard]] Result parse(std::string_view value, bool exact, MetricBatch& batch, MetricCounts& counts);
+  /// `value` begins with '{' and has ByteBuffer::kPaddingBytes readable behind it. `exact`: it is
+  /// known to be balanced from first to last byte (JsonScanner), so what does not parse is bad. Not
+  /// `exact`: simdjson looks at nothing but the tokens that are read, so only a datapoint all of
+  /// whose tokens were read is sure to be balanced. Views in `batch` point into `value`, or into
+  /// this parser until clear_text().
+  [[nodiscard]] Result parse(std::string_view value, bool exact, MetricBatch& batch,
+                             MetricCounts& counts);
   void clear_text() noexcept;
 
  private:

@@ -12,7 +12,9 @@ constexpr std::uint64_t kNsPerSecond = 1000000000;
 // Periods go up to a day (S3 storage metrics); a week leaves room and still refuses nonsense.
 constexpr std::uint64_t kPeriodSecondsMax = 7 * 86400;
 
-void count(MetricCounts& counts, MetricDrop reason) noexcept { ++counts.dropped[static_cast<std::size_t>(reason)]; }
+void count(MetricCounts& counts, MetricDrop reason) noexcept {
+  ++counts.dropped[static_cast<std::size_t>(reason)];
+}
 
 struct Pair {
   std::string_view key;
@@ -64,8 +66,8 @@ struct Point {
   bool has_namespace = false;
   bool has_name = false;
 
-  /// True when the pair was one of the two fixed labels. Only the first of each: in 0.7.0 a dimension may bear the
-  /// same name.
+  /// True when the pair was one of the two fixed labels. Only the first of each: in 0.7.0 a
+  /// dimension may bear the same name.
   bool take_label(std::string_view key, std::string_view value) noexcept {
     if (!has_namespace && key == "Namespace") {
       metric_namespace = value;
@@ -96,11 +98,13 @@ bool read_dimension_list(std::string_view list, MetricBatch& batch, MetricCounts
   return reader.ok();
 }
 
-bool read_attribute(std::string_view message, Point& point, MetricBatch& batch, MetricCounts& counts) {
+bool read_attribute(std::string_view message, Point& point, MetricBatch& batch,
+                    MetricCounts& counts) {
   Pair pair;
   AnyValue value;
   if (!read_pair(message, pair) || !read_any(pair.value, value)) return false;
-  if (value.is_list && pair.key == "Dimensions") return read_dimension_list(value.list, batch, counts);
+  if (value.is_list && pair.key == "Dimensions")
+    return read_dimension_list(value.list, batch, counts);
   if (value.is_text && point.take_label(pair.key, value.text)) return true;
   ++counts.unknown_keys;
   return true;
@@ -135,7 +139,8 @@ FramePrefix read_frame_prefix(std::string_view bytes) noexcept {
   return {FramePrefix::Kind::kBad};
 }
 
-void OtlpDecoder::decode_request(std::string_view message, MetricBatch& batch, MetricCounts& counts) {
+void OtlpDecoder::decode_request(std::string_view message, MetricBatch& batch,
+                                 MetricCounts& counts) {
   WireReader reader{message};
   while (reader.next()) {
     if (reader.message_field() == 1) decode_resource_metrics(reader.bytes(), batch, counts);
@@ -143,7 +148,8 @@ void OtlpDecoder::decode_request(std::string_view message, MetricBatch& batch, M
   if (!reader.ok()) count(counts, MetricDrop::kBadProtobuf);
 }
 
-void OtlpDecoder::decode_resource_metrics(std::string_view message, MetricBatch& batch, MetricCounts& counts) {
+void OtlpDecoder::decode_resource_metrics(std::string_view message, MetricBatch& batch,
+                                          MetricCounts& counts) {
   // Fields may come in any order, and the resource belongs to every datapoint: it is read first.
   Resource resource;
   bool ok = true;
@@ -152,7 +158,8 @@ void OtlpDecoder::decode_resource_metrics(std::string_view message, MetricBatch&
   }
   WireReader reader{message};
   while (reader.next()) {
-    if (reader.message_field() == 2) ok = decode_scope(reader.bytes(), resource, batch, counts) && ok;
+    if (reader.message_field() == 2)
+      ok = decode_scope(reader.bytes(), resource, batch, counts) && ok;
   }
   if (!ok || !reader.ok()) count(counts, MetricDrop::kBadProtobuf);
 }
@@ -171,18 +178,19 @@ bool OtlpDecoder::read_resource(std::string_view message, Resource& resource) co
   return reader.ok();
 }
 
-bool OtlpDecoder::decode_scope(std::string_view message, const Resource& resource, MetricBatch& batch,
-                               MetricCounts& counts) {
+bool OtlpDecoder::decode_scope(std::string_view message, const Resource& resource,
+                               MetricBatch& batch, MetricCounts& counts) {
   WireReader reader{message};
   bool ok = true;
   while (reader.next()) {
-    if (reader.message_field() == 2) ok = decode_metric(reader.bytes(), resource, batch, counts) && ok;
+    if (reader.message_field() == 2)
+      ok = decode_metric(reader.bytes(), resource, batch, counts) && ok;
   }
   return ok && reader.ok();
 }
 
-bool OtlpDecoder::decode_metric(std::string_view message, const Resource& resource, MetricBatch& batch,
-                                MetricCounts& counts) {
+bool OtlpDecoder::decode_metric(std::string_view message, const Resource& resource,
+                                MetricBatch& batch, MetricCounts& counts) {
   MetricHead head;
   std::uint32_t summaries = 0;
   for (WireReader reader{message}; reader.next();) {
@@ -203,8 +211,8 @@ bool OtlpDecoder::decode_metric(std::string_view message, const Resource& resour
   return ok && reader.ok();
 }
 
-void OtlpDecoder::decode_point(std::string_view message, const Resource& resource, const MetricHead& head,
-                               MetricBatch& batch, MetricCounts& counts) {
+void OtlpDecoder::decode_point(std::string_view message, const Resource& resource,
+                               const MetricHead& head, MetricBatch& batch, MetricCounts& counts) {
   const std::size_t first_dimension = batch.dimensions.size();
   const std::size_t first_extended = batch.extended.size();
   Point point;
@@ -214,11 +222,20 @@ void OtlpDecoder::decode_point(std::string_view message, const Resource& resourc
   while (ok && reader.next()) {
     if (reader.is_fixed64()) {
       switch (reader.fixed64_field()) {
-        case 2: point.start_ns = reader.number(); break;
-        case 3: point.end_ns = reader.number(); break;
-        case 4: point.count = reader.number(); break;
-        case 5: point.sum = reader.real(); break;
-        default: break;
+        case 2:
+          point.start_ns = reader.number();
+          break;
+        case 3:
+          point.end_ns = reader.number();
+          break;
+        case 4:
+          point.count = reader.number();
+          break;
+        case 5:
+          point.sum = reader.real();
+          break;
+        default:
+          break;
       }
       continue;
     }
@@ -226,13 +243,15 @@ void OtlpDecoder::decode_point(std::string_view message, const Resource& resourc
       case 1: {
         Pair label;
         ok = read_pair(reader.bytes(), label);
-        if (ok && !point.take_label(label.key, label.value)) batch.dimensions.push_back({label.key, label.value});
+        if (ok && !point.take_label(label.key, label.value))
+          batch.dimensions.push_back({label.key, label.value});
         break;
       }
       case 6: {
         Quantile quantile;
         ok = read_quantile(reader.bytes(), quantile);
-        finite = finite && std::isfinite(quantile.value) && quantile.quantile >= 0 && quantile.quantile <= 1;
+        finite = finite && std::isfinite(quantile.value) && quantile.quantile >= 0 &&
+                 quantile.quantile <= 1;
         if (!ok || !finite) break;
         if (quantile.quantile == 0) {
           point.minimum = quantile.value;
@@ -243,7 +262,8 @@ void OtlpDecoder::decode_point(std::string_view message, const Resource& resourc
         } else {
           const std::string_view name = quantile_names_.name(quantile.quantile);
           if (name.empty()) {
-            ++counts.unknown_keys;  // Over a thousand different percentiles: no CloudWatch stream has them.
+            // Over a thousand different percentiles: no CloudWatch stream has them.
+            ++counts.unknown_keys;
           } else {
             batch.extended.push_back({name, quantile.value});
           }

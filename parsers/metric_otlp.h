@@ -20,14 +20,16 @@ struct FramePrefix {
 };
 [[nodiscard]] FramePrefix read_frame_prefix(std::string_view bytes) noexcept;
 
-/// Decodes ExportMetricsServiceRequest messages of metric streams, OTLP 0.7.0 and 1.0.0 alike: the two differ in the
-/// labels alone (field 1 of a datapoint: string pairs; field 7: KeyValue with any value), so one walk of the wire
-/// serves both. Field numbers: opentelemetry-proto 0.7.0 and 1.0.0, metrics.proto.
-/// Views of `batch` point into the message, or into this decoder for percentile names.
+/// Decodes ExportMetricsServiceRequest messages of metric streams, OTLP 0.7.0 and 1.0.0 alike: the
+/// two differ in the labels alone (field 1 of a datapoint: string pairs; field 7: KeyValue with any
+/// value), so one walk of the wire serves both. Field numbers: opentelemetry-proto 0.7.0 and 1.0.0,
+/// metrics.proto. Views of `batch` point into the message, or into this decoder for percentile
+/// names.
 class OtlpDecoder {
  public:
-  /// One frame's message. Datapoints are appended to `batch`. A datapoint that lacks what is needed is dropped alone;
-  /// where the wire itself is broken the rest of the broken message is dropped, and what was read before is kept.
+  /// One frame's message. Datapoints are appended to `batch`. A datapoint that lacks what is needed
+  /// is dropped alone; where the wire itself is broken the rest of the broken message is dropped,
+  /// and what was read before is kept.
   void decode_request(std::string_view message, MetricBatch& batch, MetricCounts& counts);
   /// One ResourceMetrics: what a request that came without a frame consists of.
   void decode_resource_metrics(std::string_view message, MetricBatch& batch, MetricCounts& counts);
@@ -42,12 +44,12 @@ class OtlpDecoder {
     std::string_view unit;
   };
   [[nodiscard]] bool read_resource(std::string_view message, Resource& resource) const;
-  [[nodiscard]] bool decode_scope(std::string_view message, const Resource& resource, MetricBatch& batch,
-                                  MetricCounts& counts);
-  [[nodiscard]] bool decode_metric(std::string_view message, const Resource& resource, MetricBatch& batch,
-                                   MetricCounts& counts);
-  void decode_point(std::string_view message, const Resource& resource, const MetricHead& head, MetricBatch& batch,
-                    MetricCounts& counts);
+  [[nodiscard]] bool decode_scope(std::string_view message, const Resource& resource,
+                                  MetricBatch& batch, MetricCounts& counts);
+  [[nodiscard]] bool decode_metric(std::string_view message, const Resource& resource,
+                                   MetricBatch& batch, MetricCounts& counts);
+  void decode_point(std::string_view message, const Resource& resource, const MetricHead& head,
+                    MetricBatch& batch, MetricCounts& counts);
 
   QuantileNames quantile_names_;
 };

@@ -59,7 +59,8 @@ void sort_dimensions(MetricBatch& batch, const MetricRecord& record) {
   const auto last = first + record.dimension_count;
   // Insertion sort: one to four entries, nearly always in order already, and stable.
   for (auto at = first + 1; at != last; ++at) {
-    const auto place = std::upper_bound(first, at, *at, [](const Dimension& a, const Dimension& b) { return a.name < b.name; });
+    const auto place = std::upper_bound(
+        first, at, *at, [](const Dimension& a, const Dimension& b) { return a.name < b.name; });
     std::rotate(place, at, at + 1);
   }
 }
@@ -90,7 +91,8 @@ std::string_view QuantileNames::name(double quantile) {
   }
   if (entries_.size() == kNamesMax) return {};
   char text[32];
-  // Ten digits: CloudWatch percentiles have at most ten decimals, and 0.99 * 100 is not 99 in binary.
+  // Ten digits: CloudWatch percentiles have at most ten decimals, and 0.99 * 100 is not 99 in
+  // binary.
   std::snprintf(text, sizeof text, "p%.10g", quantile * 100);
   entries_.push_back({quantile, text});
   return entries_.back().name;

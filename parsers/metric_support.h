@@ -11,17 +11,20 @@
 
 namespace fleetmeter::parsers {
 
-inline constexpr std::int64_t kTimestampMsMax = 253402300799000;  ///< Year 9999, as for flow records.
+/// Year 9999, as for flow records.
+inline constexpr std::int64_t kTimestampMsMax = 253402300799000;
 
-/// The CloudWatch name of a unit in OTLP's spelling ("By/s" -> "Bytes/Second"); one that is not in the table is
-/// returned as it came. The result is a constant or `unit` itself.
-/// Rule: Amazon CloudWatch User Guide, "Metric streams: translation of units".
+/// The CloudWatch name of a unit in OTLP's spelling ("By/s" -> "Bytes/Second"); one that is not in
+/// the table is returned as it came. The result is a constant or `unit` itself. Rule: Amazon
+/// CloudWatch User Guide, "Metric streams: translation of units".
 [[nodiscard]] std::string_view cloudwatch_unit(std::string_view unit) noexcept;
 
-/// Sorts the dimensions of `record` by name (names are unique in CloudWatch; equal ones keep their order).
+/// Sorts the dimensions of `record` by name (names are unique in CloudWatch; equal ones keep their
+/// order).
 void sort_dimensions(MetricBatch& batch, const MetricRecord& record);
 
-/// Text that has to live as long as a batch and lies in no payload: unescaped strings. clear() keeps one block.
+/// Text that has to live as long as a batch and lies in no payload: unescaped strings. clear()
+/// keeps one block.
 class TextArena {
  public:
   [[nodiscard]] std::string_view keep(std::string_view text);
@@ -34,8 +37,9 @@ class TextArena {
   std::size_t used_bytes_ = 0;
 };
 
-/// Names of percentiles from OTLP quantiles: 0.99 -> "p99", 0.999 -> "p99.9". The names live as long as the table.
-/// At most kNamesMax of them are remembered; past that name() returns an empty view.
+/// Names of percentiles from OTLP quantiles: 0.99 -> "p99", 0.999 -> "p99.9". The names live as
+/// long as the table. At most kNamesMax of them are remembered; past that name() returns an empty
+/// view.
 class QuantileNames {
  public:
   static constexpr std::size_t kNamesMax = 1024;

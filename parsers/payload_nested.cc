@@ -39,12 +39,14 @@ void PayloadParser::open_envelope(PayloadState& state, std::string_view value) {
     drop(PayloadDrop::kNestedTooDeep, envelope.payloads.size());
     return;
   }
-  for (const std::string_view payload : envelope.payloads) parse_nested(state, payload, ByteBuffer::kPaddingBytes);
+  for (const std::string_view payload : envelope.payloads)
+    parse_nested(state, payload, ByteBuffer::kPaddingBytes);
   flush_all();  // The batches point into the envelope.
 }
 
 /// A payload one layer further in, whole in memory. Does not flush: the caller owns the bytes.
-void PayloadParser::parse_nested(const PayloadState& outer, std::string_view bytes, std::size_t padding_bytes) {
+void PayloadParser::parse_nested(const PayloadState& outer, std::string_view bytes,
+                                 std::size_t padding_bytes) {
   PayloadState inner;
   inner.binding = outer.binding;
   inner.enveloped = true;
@@ -52,8 +54,8 @@ void PayloadParser::parse_nested(const PayloadState& outer, std::string_view byt
   parse_items(inner, bytes, padding_bytes, true);
 }
 
-/// Compressed bytes inside plain ones (double gzip). A whole message is inflated in one go; a stream goes member by
-/// member, since a position can only lie between them.
+/// Compressed bytes inside plain ones (double gzip). A whole message is inflated in one go; a
+/// stream goes member by member, since a position can only lie between them.
 std::size_t PayloadParser::parse_members(PayloadState& state, std::string_view bytes, bool last) {
   if (state.depth + 1 > options_.nesting_max) {
     drop(PayloadDrop::kNestedTooDeep);
@@ -87,7 +89,8 @@ std::size_t PayloadParser::parse_members(PayloadState& state, std::string_view b
     }
     state.member_retry_bytes = 0;
     start_allowance();
-    if (!inflate_members(state, rest.substr(0, member_bytes)) || result.status != InflateStatus::kMemberEnd) {
+    if (!inflate_members(state, rest.substr(0, member_bytes)) ||
+        result.status != InflateStatus::kMemberEnd) {
       give_up(state, bytes.size() - at);
       return bytes.size();
     }
@@ -96,7 +99,8 @@ std::size_t PayloadParser::parse_members(PayloadState& state, std::string_view b
   return at;
 }
 
-/// Inflates all members of `bytes` and parses what comes out as it comes. False when it could not be read to the end.
+/// Inflates all members of `bytes` and parses what comes out as it comes. False when it could not
+/// be read to the end.
 bool PayloadParser::inflate_members(PayloadState& outer, std::string_view bytes) {
   PayloadState inner;
   inner.binding = outer.binding;
@@ -133,7 +137,8 @@ bool PayloadParser::inflate_members(PayloadState& outer, std::string_view bytes)
     drop(PayloadDrop::kTruncated);
     whole = false;
   }
-  // The last line of what was cut is no record: only a payload that came whole ends one without a line end.
+  // The last line of what was cut is no record: only a payload that came whole ends one without a
+  // line end.
   parse(inner, plain.view(), ByteBuffer::kPaddingBytes, whole);
   return whole && !inner.failed;
 }
@@ -150,7 +155,8 @@ std::size_t PayloadParser::parse_base64(PayloadState& state, std::string_view by
     return bytes.size();
   }
   if (state.is_stream) start_allowance();
-  std::string joined;  // One text wrapped over lines, or, where that does not decode, one text a line.
+  // One text wrapped over lines, or, where that does not decode, one text a line.
+  std::string joined;
   std::copy_if(bytes.begin(), bytes.end(), std::back_inserter(joined),
                [](char c) { return kBlanks.find(c) == std::string_view::npos; });
   std::string decoded;
@@ -184,8 +190,10 @@ void PayloadParser::on_log_message(std::string_view message, std::string_view ev
     return;
   }
   message = without_trailing_blanks(message);
-  // A message of several lines is one of the other logs, unless one of its lines shows that it is several records.
-  if (message.empty() || (message.find('\n') != std::string_view::npos && !has_flow_line(message))) {
+  // A message of several lines is one of the other logs, unless one of its lines shows that it is
+  // several records.
+  if (message.empty() ||
+      (message.find('\n') != std::string_view::npos && !has_flow_line(message))) {
     ++counts.flows.dropped[static_cast<std::size_t>(FlowDrop::kNotAFlowRecord)];
     return;
   }
@@ -199,7 +207,8 @@ void PayloadParser::parse_messages() {
   const FlowParseOptions options{options_.batch_records, true, false, true};
   std::string_view rest = messages_;
   while (!rest.empty()) {
-    const FlowParseResult result = parse_flow_records(rest, options, *messages_binding_, flows_, counts.flows);
+    const FlowParseResult result =
+        parse_flow_records(rest, options, *messages_binding_, flows_, counts.flows);
     rest.remove_prefix(result.consumed_bytes);
     if (result.stop == FlowStop::kFlush) flush_flows();
   }

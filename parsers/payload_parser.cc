@@ -13,16 +13,18 @@ constexpr std::size_t kMetricBatchRecords = 4096;
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 bool is_readable(Content content) noexcept {
-  return content != Content::kParquet && content != Content::kJsonArray && content != Content::kUnknown;
+  return content != Content::kParquet && content != Content::kJsonArray &&
+         content != Content::kUnknown;
 }
 
 /// What is counted as plain bytes as it comes, readable or not; the rest when it is unpacked.
 bool is_plain(Content content) noexcept {
-  return content == Content::kLines || content == Content::kFrames || content == Content::kResources;
+  return content == Content::kLines || content == Content::kFrames ||
+         content == Content::kResources;
 }
 
-/// Inside a stream a record border need not look like a beginning: only OTLP and compressed members are told anew,
-/// everything else is text there.
+/// Inside a stream a record border need not look like a beginning: only OTLP and compressed members
+/// are told anew, everything else is text there.
 std::optional<Content> sniff_resumed(std::string_view bytes, bool last) noexcept {
   const std::optional<Content> content = sniff(bytes, last);
   if (content && (!is_readable(*content) || *content == Content::kBase64)) return Content::kLines;
@@ -31,14 +33,15 @@ std::optional<Content> sniff_resumed(std::string_view bytes, bool last) noexcept
 
 }  // namespace
 
-std::size_t PayloadParser::parse(PayloadState& state, std::string_view bytes, std::size_t padding_bytes, bool last) {
+std::size_t PayloadParser::parse(PayloadState& state, std::string_view bytes,
+                                 std::size_t padding_bytes, bool last) {
   const std::size_t taken = parse_items(state, bytes, padding_bytes, last);
   flush_all();
   return taken;
 }
 
-std::size_t PayloadParser::parse_items(PayloadState& state, std::string_view bytes, std::size_t padding_bytes,
-                                       bool last) {
+std::size_t PayloadParser::parse_items(PayloadState& state, std::string_view bytes,
+                                       std::size_t padding_bytes, bool last) {
   if (state.dead) {
     if (state.content && is_plain(*state.content)) counts.plain_bytes += bytes.size();
     state.beyond_border += bytes.size();
@@ -53,15 +56,29 @@ std::size_t PayloadParser::parse_items(PayloadState& state, std::string_view byt
   }
   std::size_t taken = 0;
   switch (*state.content) {
-    case Content::kLines: taken = parse_lines(state, bytes, padding_bytes, last); break;
-    case Content::kFrames: taken = parse_frames(state, bytes, last); break;
-    case Content::kResources: taken = parse_resources(state, bytes, last); break;
+    case Content::kLines:
+      taken = parse_lines(state, bytes, padding_bytes, last);
+      break;
+    case Content::kFrames:
+      taken = parse_frames(state, bytes, last);
+      break;
+    case Content::kResources:
+      taken = parse_resources(state, bytes, last);
+      break;
     // What these two hold is counted when it is plain.
-    case Content::kCompressed: return mark + parse_members(state, bytes, last);
-    case Content::kBase64: return mark + parse_base64(state, bytes, last);
-    case Content::kParquet: drop(PayloadDrop::kParquet); break;
-    case Content::kJsonArray: drop(PayloadDrop::kBadEnvelope); break;
-    case Content::kUnknown: drop(PayloadDrop::kUnknownContent); break;
+    case Content::kCompressed:
+      return mark + parse_members(state, bytes, last);
+    case Content::kBase64:
+      return mark + parse_base64(state, bytes, last);
+    case Content::kParquet:
+      drop(PayloadDrop::kParquet);
+      break;
+    case Content::kJsonArray:
+      drop(PayloadDrop::kBadEnvelope);
+      break;
+    case Content::kUnknown:
+      drop(PayloadDrop::kUnknownContent);
+      break;
   }
   if (!is_readable(*state.content)) {
     give_up(state, bytes.size());
@@ -83,8 +100,8 @@ void PayloadParser::cut_short(PayloadState& state, std::size_t unread_bytes) noe
   give_up(state, unread_bytes);
 }
 
-std::size_t PayloadParser::parse_lines(PayloadState& state, std::string_view bytes, std::size_t padding_bytes,
-                                       bool last) {
+std::size_t PayloadParser::parse_lines(PayloadState& state, std::string_view bytes,
+                                       std::size_t padding_bytes, bool last) {
   const FlowParseOptions options{options_.batch_records, last, true, state.enveloped};
   std::size_t at = 0;
   while (at < bytes.size() && !state.dead) {
@@ -107,7 +124,8 @@ std::size_t PayloadParser::parse_lines(PayloadState& state, std::string_view byt
       continue;
     }
     parse_messages();
-    const FlowParseResult result = parse_flow_records(bytes.substr(at), options, *state.binding, flows_, counts.flows);
+    const FlowParseResult result =
+        parse_flow_records(bytes.substr(at), options, *state.binding, flows_, counts.flows);
     at += result.consumed_bytes;
     if (result.stop == FlowStop::kFlush) flush_flows();
     if (result.stop != FlowStop::kNeedMore) continue;
@@ -119,7 +137,8 @@ std::size_t PayloadParser::parse_lines(PayloadState& state, std::string_view byt
   return at;
 }
 
-/// A line that is dropped has ended. It is counted now, not at its beginning: a restart reads it again from there.
+/// A line that is dropped has ended. It is counted now, not at its beginning: a restart reads it
+/// again from there.
 void PayloadParser::end_skipping(PayloadState& state) noexcept {
   ++*state.skipping;
   state.skipping = nullptr;
@@ -127,17 +146,19 @@ void PayloadParser::end_skipping(PayloadState& state) noexcept {
 }
 
 /// `bytes` begins with '{'. Returns 0 when the object is not whole yet.
-std::size_t PayloadParser::parse_json(PayloadState& state, std::string_view bytes, std::size_t padding_bytes,
-                                      bool last) {
+std::size_t PayloadParser::parse_json(PayloadState& state, std::string_view bytes,
+                                      std::size_t padding_bytes, bool last) {
   if (metrics_.records.size() >= kMetricBatchRecords) flush_metrics();
   if (!state.scanner.started()) {
-    // The common case, one datapoint a line, needs no scan of its own. Whether a line gets here depends on how the
-    // stream is cut, so only what the scan would find as well may be taken: a datapoint without a fault.
+    // The common case, one datapoint a line, needs no scan of its own. Whether a line gets here
+    // depends on how the stream is cut, so only what the scan would find as well may be taken: a
+    // datapoint without a fault.
     const std::size_t end = std::min(bytes.find('\n'), bytes.size());
     const std::string_view line = without_trailing_blanks(bytes.substr(0, end));
     const std::size_t readable = bytes.size() + padding_bytes - line.size();
     if (end < bytes.size() && line.back() == '}' && readable >= ByteBuffer::kPaddingBytes &&
-        metric_json_.parse(line, false, metrics_, counts.metrics) == MetricJsonParser::Result::kTaken) {
+        metric_json_.parse(line, false, metrics_, counts.metrics) ==
+            MetricJsonParser::Result::kTaken) {
       return end + 1;
     }
   }
@@ -167,7 +188,8 @@ std::size_t PayloadParser::parse_json(PayloadState& state, std::string_view byte
   return bytes.size();
 }
 
-void PayloadParser::take_value(PayloadState& state, std::string_view value, std::size_t padding_bytes) {
+void PayloadParser::take_value(PayloadState& state, std::string_view value,
+                               std::size_t padding_bytes) {
   const bool copy = padding_bytes < ByteBuffer::kPaddingBytes;
   if (copy) {
     flush_metrics();  // Earlier records may point into the copy before.
@@ -176,7 +198,8 @@ void PayloadParser::take_value(PayloadState& state, std::string_view value, std:
     scratch_.append(ByteBuffer::kPaddingBytes, '\0');
     value = std::string_view{scratch_}.substr(0, value.size());
   }
-  if (metric_json_.parse(value, true, metrics_, counts.metrics) == MetricJsonParser::Result::kOther) {
+  if (metric_json_.parse(value, true, metrics_, counts.metrics) ==
+      MetricJsonParser::Result::kOther) {
     if (state.is_stream) start_allowance();
     open_envelope(state, value);
   }
@@ -229,7 +252,8 @@ std::size_t PayloadParser::parse_resources(PayloadState& state, std::string_view
       return bytes.size();
     }
     if (!whole) {
-      const MetricDrop reason = bytes[at] != kResourceMetricsTag ? MetricDrop::kBadProtobuf : MetricDrop::kBadFrame;
+      const MetricDrop reason =
+          bytes[at] != kResourceMetricsTag ? MetricDrop::kBadProtobuf : MetricDrop::kBadFrame;
       ++counts.metrics.dropped[static_cast<std::size_t>(reason)];
       give_up(state, bytes.size() - at);
       return bytes.size();

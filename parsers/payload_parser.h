@@ -16,36 +16,44 @@
 
 namespace fleetmeter::parsers {
 
-/// One value (JSON object, OTLP frame, base64 text, inner gzip member) that a stream may hold back until it is whole.
+/// One value (JSON object, OTLP frame, base64 text, inner gzip member) that a stream may hold back
+/// until it is whole.
 inline constexpr std::size_t kValueBytesMax = 64u << 20;
 
-/// How far one payload has been read: what it is and what is half done. A new payload starts with a new one.
+/// How far one payload has been read: what it is and what is half done. A new payload starts with a
+/// new one.
 struct PayloadState {
   FlowBinding* binding = nullptr;  ///< Columns of its flow log lines; headers rebind it.
   std::optional<Content> content;  ///< Not yet known: sniffed from the first bytes.
   bool is_stream = false;          ///< More may come later; else the bytes are all there is.
-  bool is_resumed = false;         ///< Begins at a record border inside a payload, not at its beginning.
+  /// Begins at a record border inside a payload, not at its beginning.
+  bool is_resumed = false;
   bool enveloped = false;
-  std::uint32_t depth = 0;         ///< Layers of compression and base64 around it.
+  std::uint32_t depth = 0;  ///< Layers of compression and base64 around it.
   /// Inside a line that is dropped, its end not in sight: the count that its end raises.
   std::uint64_t* skipping = nullptr;
-  std::size_t beyond_border = 0;   ///< Bytes at the end of what was taken that are no whole records (dropped, unreadable).
-  bool request_begun = false;      ///< kResources: the one request has been counted.
-  bool dead = false;               ///< The rest cannot be read; swallow it.
-  bool failed = false;             ///< It could not be read to its end.
-  std::size_t member_retry_bytes = 0;  ///< kCompressed: look at the waiting member again when it is so long.
+  /// Bytes at the end of what was taken that are no whole records (dropped, unreadable).
+  std::size_t beyond_border = 0;
+  bool request_begun = false;  ///< kResources: the one request has been counted.
+  bool dead = false;           ///< The rest cannot be read; swallow it.
+  bool failed = false;         ///< It could not be read to its end.
+  /// kCompressed: look at the waiting member again when it is so long.
+  std::size_t member_retry_bytes = 0;
   JsonScanner scanner;
 };
 
-/// Parses plain payload bytes of any content into one sink, and whatever they wrap. Holds the batches and the buffers
-/// that all payloads of a decoder share.
+/// Parses plain payload bytes of any content into one sink, and whatever they wrap. Holds the
+/// batches and the buffers that all payloads of a decoder share.
 class PayloadParser final : private MessageSink {
  public:
-  PayloadParser(const DecoderOptions& options, PayloadSink& sink) : options_(options), sink_(sink) {}
+  PayloadParser(const DecoderOptions& options, PayloadSink& sink)
+      : options_(options), sink_(sink) {}
 
-  /// Takes whole records from the front of `bytes` and returns how many bytes they were; everything taken has reached
-  /// the sink. `padding_bytes` may be read behind the last byte. `last`: nothing follows, so all of it is taken.
-  std::size_t parse(PayloadState& state, std::string_view bytes, std::size_t padding_bytes, bool last);
+  /// Takes whole records from the front of `bytes` and returns how many bytes they were; everything
+  /// taken has reached the sink. `padding_bytes` may be read behind the last byte. `last`: nothing
+  /// follows, so all of it is taken.
+  std::size_t parse(PayloadState& state, std::string_view bytes, std::size_t padding_bytes,
+                    bool last);
 
   void drop(PayloadDrop reason, std::uint64_t count = 1) noexcept {
     counts.dropped[static_cast<std::size_t>(reason)] += count;
@@ -56,9 +64,12 @@ class PayloadParser final : private MessageSink {
   DecodeCounts counts;
 
  private:
-  std::size_t parse_items(PayloadState& state, std::string_view bytes, std::size_t padding_bytes, bool last);
-  std::size_t parse_lines(PayloadState& state, std::string_view bytes, std::size_t padding_bytes, bool last);
-  std::size_t parse_json(PayloadState& state, std::string_view bytes, std::size_t padding_bytes, bool last);
+  std::size_t parse_items(PayloadState& state, std::string_view bytes, std::size_t padding_bytes,
+                          bool last);
+  std::size_t parse_lines(PayloadState& state, std::string_view bytes, std::size_t padding_bytes,
+                          bool last);
+  std::size_t parse_json(PayloadState& state, std::string_view bytes, std::size_t padding_bytes,
+                         bool last);
   std::size_t parse_frames(PayloadState& state, std::string_view bytes, bool last);
   std::size_t parse_resources(PayloadState& state, std::string_view bytes, bool last);
   std::size_t parse_members(PayloadState& state, std::string_view bytes, bool last);
@@ -87,7 +98,7 @@ class PayloadParser final : private MessageSink {
   EnvelopeParser envelope_parser_;
   std::string messages_;  // Log messages of envelopes, a line each, not parsed yet.
   FlowBinding* messages_binding_ = nullptr;
-  std::string scratch_;   // A padded copy of a JSON value that lies at the end of its buffer.
+  std::string scratch_;  // A padded copy of a JSON value that lies at the end of its buffer.
   std::uint64_t inflated_left_ = 0;
 };
 

@@ -6,8 +6,10 @@
 
 namespace fleetmeter::parsers {
 
-inline constexpr std::size_t kMessageBufferBytes = 256 * 1024;  ///< Kept between payloads; what grew larger is given back.
-inline constexpr std::string_view kBlanks = " \t\r\n";         ///< Between the lines and values of a payload.
+/// Kept between payloads; what grew larger is given back.
+inline constexpr std::size_t kMessageBufferBytes = 256 * 1024;
+/// Between the lines and values of a payload.
+inline constexpr std::string_view kBlanks = " \t\r\n";
 
 inline std::string_view without_trailing_blanks(std::string_view text) noexcept {
   const std::size_t last = text.find_last_not_of(kBlanks);

@@ -7,8 +7,8 @@
 
 namespace fleetmeter::parsers {
 
-/// Walks the fields of one protobuf message. A field with wire type 3, 4, 6 or 7, or one that runs past the message,
-/// ends the walk with ok() false. Rule: Protocol Buffers, "Encoding".
+/// Walks the fields of one protobuf message. A field with wire type 3, 4, 6 or 7, or one that runs
+/// past the message, ends the walk with ok() false. Rule: Protocol Buffers, "Encoding".
 class WireReader {
  public:
   explicit WireReader(std::string_view message) noexcept
@@ -22,18 +22,28 @@ class WireReader {
     field_ = static_cast<std::uint32_t>(tag >> 3);
     type_ = static_cast<std::uint32_t>(tag & 7);
     switch (type_) {
-      case kVarint: return read_varint(number_) || fail();
-      case kFixed64: return take_fixed(8) || fail();
-      case kLength: return take_length() || fail();
-      case kFixed32: return take_fixed(4) || fail();
-      default: return fail();
+      case kVarint:
+        return read_varint(number_) || fail();
+      case kFixed64:
+        return take_fixed(8) || fail();
+      case kLength:
+        return take_length() || fail();
+      case kFixed32:
+        return take_fixed(4) || fail();
+      default:
+        return fail();
     }
   }
 
   [[nodiscard]] bool ok() const noexcept { return ok_; }
-  /// The field's number when it has the wire type asked for, so that a switch tests both at once; else 0.
-  [[nodiscard]] std::uint32_t message_field() const noexcept { return type_ == kLength ? field_ : 0; }
-  [[nodiscard]] std::uint32_t fixed64_field() const noexcept { return type_ == kFixed64 ? field_ : 0; }
+  /// The field's number when it has the wire type asked for, so that a switch tests both at once;
+  /// else 0.
+  [[nodiscard]] std::uint32_t message_field() const noexcept {
+    return type_ == kLength ? field_ : 0;
+  }
+  [[nodiscard]] std::uint32_t fixed64_field() const noexcept {
+    return type_ == kFixed64 ? field_ : 0;
+  }
   [[nodiscard]] bool is_fixed64() const noexcept { return type_ == kFixed64; }
   [[nodiscard]] std::string_view bytes() const noexcept { return bytes_; }
   [[nodiscard]] std::uint64_t number() const noexcept { return number_; }

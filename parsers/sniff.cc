@@ -9,9 +9,11 @@
 namespace fleetmeter::parsers {
 namespace {
 
-constexpr std::size_t kEnough = 32;           // Bytes that settle every rule but base64.
-constexpr std::size_t kBase64LineMin = 24;    // A token shorter than this in base64's alphabet may be anything.
-constexpr std::size_t kBase64Enough = 4096;   // Without a blank in so many bytes it is no flow log line.
+constexpr std::size_t kEnough = 32;  // Bytes that settle every rule but base64.
+// A token shorter than this in base64's alphabet may be anything.
+constexpr std::size_t kBase64LineMin = 24;
+// Without a blank in so many bytes it is no flow log line.
+constexpr std::size_t kBase64Enough = 4096;
 
 struct Varint {
   std::uint64_t value = 0;
@@ -34,12 +36,13 @@ unsigned char byte_at(std::string_view bytes, std::size_t at) noexcept {
   return at < bytes.size() ? static_cast<unsigned char>(bytes[at]) : 0;
 }
 
-/// A ResourceMetrics field (tag 0a) at `at`, `limit` bytes long at most, whose content begins with a field of that
-/// message: resource, scope or library metrics, schema url.
+/// A ResourceMetrics field (tag 0a) at `at`, `limit` bytes long at most, whose content begins with
+/// a field of that message: resource, scope or library metrics, schema url.
 bool is_resource_metrics(std::string_view bytes, std::size_t at, std::uint64_t limit) noexcept {
   if (byte_at(bytes, at) != 0x0a) return false;
   const Varint length = varint_at(bytes, at + 1);
-  if (length.width == 0 || length.value < 2 || 1 + length.width + length.value > limit) return false;
+  if (length.width == 0 || length.value < 2 || 1 + length.width + length.value > limit)
+    return false;
   const unsigned char tag = byte_at(bytes, at + 1 + length.width);
   if (tag != 0x0a && tag != 0x12 && tag != 0x1a) return false;
   const Varint inner = varint_at(bytes, at + 2 + length.width);
@@ -54,7 +57,8 @@ bool is_frame(std::string_view bytes) noexcept {
 }
 
 bool is_base64_byte(char c) noexcept {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/' || c == '=';
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
+         c == '/' || c == '=';
 }
 
 bool is_base64(std::string_view bytes) noexcept {
@@ -68,7 +72,8 @@ bool is_json_array(std::string_view head) noexcept {
   const std::size_t first = head.find_first_not_of(kBlanks);
   if (first == std::string_view::npos || head[first] != '[') return false;
   const std::size_t second = head.find_first_not_of(kBlanks, first + 1);
-  return second == std::string_view::npos || head[second] == '{' || head[second] == '[' || head[second] == ']';
+  return second == std::string_view::npos || head[second] == '{' || head[second] == '[' ||
+         head[second] == ']';
 }
 
 bool is_text(std::string_view bytes) noexcept {
@@ -85,19 +90,25 @@ std::optional<Content> sniff(std::string_view bytes, bool last) noexcept {
   if (bytes.size() < kEnough && !last) return std::nullopt;
   const std::string_view head = bytes.substr(0, kEnough);
   const Compression compression = compression_of(head);
-  // 78 01 is "x" and a control byte, 78 5e is "x^", 78 9c and 78 da are no UTF-8: none begins a line of ours.
+  // 78 01 is "x" and a control byte, 78 5e is "x^", 78 9c and 78 da are no UTF-8: none begins a
+  // line of ours.
   if (compression != Compression::kNone) return Content::kCompressed;
   if (head.starts_with("PAR1")) return Content::kParquet;
   if (is_frame(head)) return Content::kFrames;
-  if (is_resource_metrics(bytes, 0, last ? bytes.size() : ~std::uint64_t{0})) return Content::kResources;
+  if (is_resource_metrics(bytes, 0, last ? bytes.size() : ~std::uint64_t{0}))
+    return Content::kResources;
   if (!is_text(head)) {
     // A frame can be so short, or cut so early, that only its prefix shows.
     const FramePrefix prefix = read_frame_prefix(head);
-    const bool whole = prefix.kind == FramePrefix::Kind::kComplete && byte_at(head, prefix.prefix_bytes) == 0x0a;
-    return whole || (last && head.find_first_not_of('\0') == std::string_view::npos) ? Content::kFrames : Content::kUnknown;
+    const bool whole =
+        prefix.kind == FramePrefix::Kind::kComplete && byte_at(head, prefix.prefix_bytes) == 0x0a;
+    return whole || (last && head.find_first_not_of('\0') == std::string_view::npos)
+               ? Content::kFrames
+               : Content::kUnknown;
   }
   if (is_json_array(head)) return Content::kJsonArray;
-  if (!std::all_of(head.begin(), head.end(), is_base64_byte) && head.find_first_of("\r\n") == std::string_view::npos) {
+  if (!std::all_of(head.begin(), head.end(), is_base64_byte) &&
+      head.find_first_of("\r\n") == std::string_view::npos) {
     return Content::kLines;
   }
   // No further than this, however much is there: the answer must not depend on how a stream is cut.

@@ -14,13 +14,13 @@ enum class Content : std::uint8_t {
   kCompressed,  ///< gzip, zlib or zstd once more.
   kBase64,      ///< Nothing but base64.
   kParquet,
-  kJsonArray,   ///< No AWS source delivers an array of objects.
+  kJsonArray,  ///< No AWS source delivers an array of objects.
   kUnknown,
 };
 
-/// The sniffing table of docs/formats.md, first match wins. nullopt: more bytes are needed to tell (never with `last`,
-/// which says that `bytes` is all there is). OTLP is told by the shape of its first nested fields, so that a frame
-/// that is cut short still shows as one.
+/// The sniffing table of docs/formats.md, first match wins. nullopt: more bytes are needed to tell
+/// (never with `last`, which says that `bytes` is all there is). OTLP is told by the shape of its
+/// first nested fields, so that a frame that is cut short still shows as one.
 [[nodiscard]] std::optional<Content> sniff(std::string_view bytes, bool last) noexcept;
 
 }  // namespace fleetmeter::parsers

@@ -27,11 +27,13 @@ class SystemClock final : public Clock {
   [[nodiscard]] SteadyTime steady() const override { return std::chrono::steady_clock::now(); }
 };
 
-/// Test-only wall clock that starts at `start` when the real wall clock reads `anchor`, and runs `rate` times as
-/// fast. Because it is a pure function of the real wall clock it goes on across restarts when given the same values.
+/// Test-only wall clock that starts at `start` when the real wall clock reads `anchor`, and runs
+/// `rate` times as fast. Because it is a pure function of the real wall clock it goes on across
+/// restarts when given the same values.
 class RateClock final : public Clock {
  public:
-  RateClock(WallTime anchor, WallTime start, double rate) : anchor_(anchor), start_(start), rate_(rate) {}
+  RateClock(WallTime anchor, WallTime start, double rate)
+      : anchor_(anchor), start_(start), rate_(rate) {}
   [[nodiscard]] WallTime wall() const override {
     const auto real = std::chrono::time_point_cast<Milliseconds>(std::chrono::system_clock::now());
     const double elapsed_ms = static_cast<double>((real - anchor_).count()) * rate_;
@@ -51,7 +53,8 @@ class ManualClock final : public Clock {
   explicit ManualClock(WallTime start) : wall_(start) {}
   [[nodiscard]] WallTime wall() const override { return wall_; }
   [[nodiscard]] SteadyTime steady() const override {
-    return SteadyTime(std::chrono::duration_cast<std::chrono::nanoseconds>(wall_.time_since_epoch()));
+    return SteadyTime(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(wall_.time_since_epoch()));
   }
   void advance(Milliseconds by) { wall_ += by; }
   void set(WallTime to) { wall_ = to; }

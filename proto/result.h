@@ -31,28 +31,49 @@ struct Error {
   }
 };
 
-/// A value or the reason why there is none. Names follow std::expected so that an alias can replace it.
+/// A value or the reason why there is none. Names follow std::expected so that an alias can replace
+/// it.
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT(google-explicit-constructor)
-  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
+  // NOLINT(google-explicit-constructor)
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+  // NOLINT(google-explicit-constructor)
+  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
 
   [[nodiscard]] bool has_value() const noexcept { return state_.index() == 0; }
   explicit operator bool() const noexcept { return has_value(); }
 
-  [[nodiscard]] T& value() & { FM_CHECK(has_value()); return std::get<0>(state_); }
-  [[nodiscard]] const T& value() const& { FM_CHECK(has_value()); return std::get<0>(state_); }
-  [[nodiscard]] T&& value() && { FM_CHECK(has_value()); return std::get<0>(std::move(state_)); }
+  [[nodiscard]] T& value() & {
+    FM_CHECK(has_value());
+    return std::get<0>(state_);
+  }
+  [[nodiscard]] const T& value() const& {
+    FM_CHECK(has_value());
+    return std::get<0>(state_);
+  }
+  [[nodiscard]] T&& value() && {
+    FM_CHECK(has_value());
+    return std::get<0>(std::move(state_));
+  }
   [[nodiscard]] T& operator*() & { return value(); }
   [[nodiscard]] const T& operator*() const& { return value(); }
   [[nodiscard]] T&& operator*() && { return std::move(*this).value(); }
   [[nodiscard]] T* operator->() { return &value(); }
   [[nodiscard]] const T* operator->() const { return &value(); }
 
-  [[nodiscard]] Error& error() & { FM_CHECK(!has_value()); return std::get<1>(state_); }
-  [[nodiscard]] const Error& error() const& { FM_CHECK(!has_value()); return std::get<1>(state_); }
-  [[nodiscard]] Error&& error() && { FM_CHECK(!has_value()); return std::get<1>(std::move(state_)); }
+  [[nodiscard]] Error& error() & {
+    FM_CHECK(!has_value());
+    return std::get<1>(state_);
+  }
+  [[nodiscard]] const Error& error() const& {
+    FM_CHECK(!has_value());
+    return std::get<1>(state_);
+  }
+  [[nodiscard]] Error&& error() && {
+    FM_CHECK(!has_value());
+    return std::get<1>(std::move(state_));
+  }
 
  private:
   std::variant<T, Error> state_;
@@ -63,13 +84,23 @@ template <>
 class [[nodiscard]] Result<void> {
  public:
   Result() = default;
-  Result(Error error) : failed_(true), error_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
+  // NOLINT(google-explicit-constructor)
+  Result(Error error) : failed_(true), error_(std::move(error)) {}
 
   [[nodiscard]] bool has_value() const noexcept { return !failed_; }
   explicit operator bool() const noexcept { return has_value(); }
-  [[nodiscard]] Error& error() & { FM_CHECK(failed_); return error_; }
-  [[nodiscard]] const Error& error() const& { FM_CHECK(failed_); return error_; }
-  [[nodiscard]] Error&& error() && { FM_CHECK(failed_); return std::move(error_); }
+  [[nodiscard]] Error& error() & {
+    FM_CHECK(failed_);
+    return error_;
+  }
+  [[nodiscard]] const Error& error() const& {
+    FM_CHECK(failed_);
+    return error_;
+  }
+  [[nodiscard]] Error&& error() && {
+    FM_CHECK(failed_);
+    return std::move(error_);
+  }
 
  private:
   bool failed_ = false;

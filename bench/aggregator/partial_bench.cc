@@ -1,4 +1,5 @@
-// Flow text to partial aggregates of one commit: decode, attribute, fold; the ceiling is decoding alone (bench/parsers).
+// Flow text to partial aggregates of one commit: decode, attribute, fold; the ceiling is decoding
+// alone (bench/parsers).
 #include <benchmark/benchmark.h>
 
 #include <cstdlib>
@@ -27,31 +28,36 @@ std::string interface_id(std::size_t index) {
   return "eni-0" + std::string(16 - number.size(), 'a') + number;
 }
 
-/// Default format, 100 interfaces, 20 flows each and minute; a quarter goes to one of some thousand internet hosts.
+/// Default format, 100 interfaces, 20 flows each and minute; a quarter goes to one of some thousand
+/// internet hosts.
 std::string corpus(std::size_t records) {
   std::mt19937 random(1);
   std::string text;
   text.reserve(records * 120);
   for (std::size_t i = 0; i < records; ++i) {
     const std::size_t own = random() % kInterfaces;
-    const std::string peer = random() % 4 == 0 ? "52.95." + std::to_string(random() % 16) + "." + std::to_string(random() % 250)
+    const std::string peer = random() % 4 == 0 ? "52.95." + std::to_string(random() % 16) + "." +
+                                                     std::to_string(random() % 250)
                                                : host(random() % 400);
     const std::uint64_t start = 1'700'000'000 + i / (kInterfaces * 20) * 60 + random() % 60;
     const bool egress = random() % 2 == 0;
-    text += "2 123456789012 " + interface_id(own) + " " + (egress ? host(own) : peer) + " " + (egress ? peer : host(own)) +
-            " 443 " + std::to_string(32768 + random() % 28000) + " 6 " + std::to_string(random() % 500) + " " +
-            std::to_string(random() % 900'000) + " " + std::to_string(start) + " " + std::to_string(start + 50) +
+    text += "2 123456789012 " + interface_id(own) + " " + (egress ? host(own) : peer) + " " +
+            (egress ? peer : host(own)) + " 443 " + std::to_string(32768 + random() % 28000) +
+            " 6 " + std::to_string(random() % 500) + " " + std::to_string(random() % 900'000) +
+            " " + std::to_string(start) + " " + std::to_string(start + 50) +
             (random() % 20 == 0 ? " REJECT OK\n" : " ACCEPT OK\n");
   }
   return text;
 }
 
 std::shared_ptr<const Inventory> inventory() {
-  std::string yaml = "vpc_cidr: 10.0.0.0/16\nsubnets:\n"
-                     "  - { id: subnet-a, cidr: 10.0.1.0/24, az: us-east-1a }\n"
-                     "  - { id: subnet-b, cidr: 10.0.2.0/24, az: us-east-1b }\ninterfaces:\n";
+  std::string yaml =
+      "vpc_cidr: 10.0.0.0/16\nsubnets:\n"
+      "  - { id: subnet-a, cidr: 10.0.1.0/24, az: us-east-1a }\n"
+      "  - { id: subnet-b, cidr: 10.0.2.0/24, az: us-east-1b }\ninterfaces:\n";
   for (std::size_t i = 0; i < kInterfaces; ++i) {
-    yaml += "  - { id: " + interface_id(i) + ", instance: i-" + std::to_string(i) + ", address: " + host(i) + ", role: instance }\n";
+    yaml += "  - { id: " + interface_id(i) + ", instance: i-" + std::to_string(i) +
+            ", address: " + host(i) + ", role: instance }\n";
   }
   std::vector<Inventory::Problem> warnings;
   auto parsed = Inventory::parse({{"bench.yaml", yaml}}, {}, warnings);
@@ -81,13 +87,18 @@ void flows_v2_to_partial_aggregates(benchmark::State& state) {
     decoder.feed(text);
     FM_CHECK(aggregator.records() == record_count());
     rows = 0;
-    for (const proto::AggregateBatch& batch : aggregator.take()) rows += static_cast<std::size_t>(batch.flows().bytes_size());
+    for (const proto::AggregateBatch& batch : aggregator.take())
+      rows += static_cast<std::size_t>(batch.flows().bytes_size());
   }
   state.counters["rows"] = static_cast<double>(rows);
   state.SetItemsProcessed(static_cast<std::int64_t>(record_count()) * state.iterations());
   state.SetBytesProcessed(static_cast<std::int64_t>(text.size()) * state.iterations());
 }
-BENCHMARK(flows_v2_to_partial_aggregates)->ArgName("inventory")->Arg(0)->Arg(1)->Unit(benchmark::kMillisecond);
+BENCHMARK(flows_v2_to_partial_aggregates)
+    ->ArgName("inventory")
+    ->Arg(0)
+    ->Arg(1)
+    ->Unit(benchmark::kMillisecond);
 
 void flows_v2_decoded_only(benchmark::State& state) {
   const std::string text = corpus(record_count());

@@ -59,7 +59,8 @@ void datapoints_to_table(benchmark::State& state) {
       shard.apply(record, changes);
       for (const Change& change : changes) {
         if (change.created) shard.table().set_retention(change.series, 600);
-        FM_CHECK(shard.table().due_until(change.series, shard.frontier()) == kStart + 60 * (minute + 1));
+        FM_CHECK(shard.table().due_until(change.series, shard.frontier()) ==
+                 kStart + 60 * (minute + 1));
       }
       state.PauseTiming();
       points += static_cast<std::int64_t>(changes.size());

@@ -1,6 +1,6 @@
-// Alarm evaluations per second: one alarm per instance, 3 of 5 at a minute, every instance with a datapoint each minute.
-// Only the engine is timed, not the shard that feeds it. Bound by cache misses: each alarm, its series and its slots are
-// touched once a minute.
+// Alarm evaluations per second: one alarm per instance, 3 of 5 at a minute, every instance with a
+// datapoint each minute. Only the engine is timed, not the shard that feeds it. Bound by cache
+// misses: each alarm, its series and its slots are touched once a minute.
 #include <benchmark/benchmark.h>
 
 #include <chrono>

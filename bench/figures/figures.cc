@@ -1,7 +1,9 @@
-// The other side of bench/peers: telemetry to durable aggregates through the public interface, and what they sum up to.
+// The other side of bench/peers: telemetry to durable aggregates through the public interface, and
+// what they sum up to.
 //   figures generate DIR MINUTES json|otlp   a seeded fleet's telemetry, not compressed
 //   figures ingest LOG_DB PATH...            files to committed batches; the part that is timed
-//   figures flows LOG_DB                     CSV: interface,direction,action,start_min,packets,bytes,records
+//   figures flows LOG_DB                     CSV:
+//   interface,direction,action,start_min,packets,bytes,records
 //   figures metrics LOG_DB                   CSV: namespace,metric,datapoints,count,sum,min,max
 #include <sys/resource.h>
 
@@ -42,11 +44,13 @@ void generate_telemetry(const std::string& directory, int minutes, std::string_v
   generate::FleetOptions options;
   options.duration_min = minutes;
   options.flow_delivery = generate::FlowDelivery::kCloudWatch;
-  options.metric_format = format == "otlp" ? generate::MetricFormat::kOtlp10 : generate::MetricFormat::kJson;
+  options.metric_format =
+      format == "otlp" ? generate::MetricFormat::kOtlp10 : generate::MetricFormat::kJson;
   options.metric_gzip = false;
   options.replace = true;
   const generate::Summary summary = must(generate::generate(options, directory));
-  std::printf("{\"flow_lines\": %llu, \"datapoints\": %llu}\n", static_cast<unsigned long long>(summary.flow_lines),
+  std::printf("{\"flow_lines\": %llu, \"datapoints\": %llu}\n",
+              static_cast<unsigned long long>(summary.flow_lines),
               static_cast<unsigned long long>(summary.datapoints));
 }
 
@@ -59,15 +63,20 @@ std::unique_ptr<aggregator::SqliteLog> open_log(const std::string& path, const C
 void print_ingested(ingest::IngestCounters& counters) {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; };
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
   const std::lock_guard lock(counters.mutex);
   const parsers::DecodeCounts& decode = counters.decode;
-  std::printf("{\"records\": %llu, \"datapoints\": %llu, \"malformed\": %llu, \"commits\": %llu, \"cpu_s\": %.4f, \"rss_kib\": %ld}\n",
-              static_cast<unsigned long long>(decode.flows.ok + decode.flows.nodata + decode.flows.skipdata),
-              static_cast<unsigned long long>(decode.metrics.datapoints),
-              static_cast<unsigned long long>(decode.flows.malformed() + decode.metrics.malformed()),
-              static_cast<unsigned long long>(counters.commits.load()), seconds(usage.ru_utime) + seconds(usage.ru_stime),
-              usage.ru_maxrss);
+  std::printf(
+      "{\"records\": %llu, \"datapoints\": %llu, \"malformed\": %llu, \"commits\": %llu, "
+      "\"cpu_s\": %.4f, \"rss_kib\": %ld}\n",
+      static_cast<unsigned long long>(decode.flows.ok + decode.flows.nodata +
+                                      decode.flows.skipdata),
+      static_cast<unsigned long long>(decode.metrics.datapoints),
+      static_cast<unsigned long long>(decode.flows.malformed() + decode.metrics.malformed()),
+      static_cast<unsigned long long>(counters.commits.load()),
+      seconds(usage.ru_utime) + seconds(usage.ru_stime), usage.ru_maxrss);
 }
 
 void ingest_files(const std::string& log_path, std::vector<std::string> paths) {
@@ -75,14 +84,16 @@ void ingest_files(const std::string& log_path, std::vector<std::string> paths) {
   const auto log = open_log(log_path, clock);
   const ingest::InventoryHolder inventory{aggregator::Inventory::empty({})};
   ingest::IngestCounters counters;
-  ingest::SourceContext context{*log, clock, inventory, counters, [](std::string_view) { return 0; }, {0}, {}, {}};
+  ingest::SourceContext context{
+      *log, clock, inventory, counters, [](std::string_view) { return 0; }, {0}, {}, {}};
   ingest::FilesOptions options;
   options.settings.name = "files:0";
   options.settings.bounded = true;
   options.paths = std::move(paths);
   const auto source = ingest::make_files_source(std::move(context), std::move(options));
   if (auto started = source->start(); !started) fail(started.error().message);
-  while (!source->finished() && !source->failure()) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  while (!source->finished() && !source->failure())
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
   source->stop();
   if (source->failure()) fail(source->failure()->message);
   for (const auto& [path, why] : counters.bad_inputs) fail(path + ": " + why);
@@ -116,8 +127,9 @@ void print_flows(const std::string& log_path) {
     const proto::FlowAggregates& flows = batch.flows();
     for (int row = 0; row < flows.bytes_size(); ++row) {
       if (flows.status(row) != proto::FLOW_OK) continue;
-      FlowTotals& totals = table[{batch.strings(static_cast<int>(flows.interface(row))), flows.direction(row),
-                                  flows.action(row), flows.window_start_min(row)}];
+      FlowTotals& totals =
+          table[{batch.strings(static_cast<int>(flows.interface(row))), flows.direction(row),
+                 flows.action(row), flows.window_start_min(row)}];
       totals.packets += flows.packets(row);
       totals.bytes += flows.bytes(row);
       totals.records += flows.records(row);
@@ -125,9 +137,12 @@ void print_flows(const std::string& log_path) {
   });
   for (const auto& [key, totals] : table) {
     const auto& [interface, direction, action, minute] = key;
-    std::printf("%s,%s,%s,%u,%llu,%llu,%llu\n", interface.c_str(), kDirections.at(static_cast<std::size_t>(direction)),
-                kActions.at(static_cast<std::size_t>(action)), minute, static_cast<unsigned long long>(totals.packets),
-                static_cast<unsigned long long>(totals.bytes), static_cast<unsigned long long>(totals.records));
+    std::printf("%s,%s,%s,%u,%llu,%llu,%llu\n", interface.c_str(),
+                kDirections.at(static_cast<std::size_t>(direction)),
+                kActions.at(static_cast<std::size_t>(action)), minute,
+                static_cast<unsigned long long>(totals.packets),
+                static_cast<unsigned long long>(totals.bytes),
+                static_cast<unsigned long long>(totals.records));
   }
 }
 
@@ -153,7 +168,8 @@ void print_metrics(const std::string& log_path) {
   });
   for (const auto& [key, totals] : table) {
     std::printf("%s,%s,%llu,%.6f,%.6f,%.6f,%.6f\n", key.first.c_str(), key.second.c_str(),
-                static_cast<unsigned long long>(totals.datapoints), totals.count, totals.sum, totals.minimum, totals.maximum);
+                static_cast<unsigned long long>(totals.datapoints), totals.count, totals.sum,
+                totals.minimum, totals.maximum);
   }
 }
 
@@ -171,7 +187,9 @@ int main(int argc, char** argv) {
   } else if (command == "metrics" && arguments.size() == 2) {
     print_metrics(arguments[1]);
   } else {
-    std::fprintf(stderr, "usage: figures generate DIR MINUTES json|otlp | ingest LOG_DB PATH... | flows LOG_DB | metrics LOG_DB\n");
+    std::fprintf(stderr,
+                 "usage: figures generate DIR MINUTES json|otlp | ingest LOG_DB PATH... | flows "
+                 "LOG_DB | metrics LOG_DB\n");
     return 2;
   }
   return 0;

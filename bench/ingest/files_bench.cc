@@ -1,5 +1,6 @@
-// Telemetry files of a synthetic fleet to durable commits in the embedded log: read, inflate, decode, attribute, aggregate,
-// compress, SQLite. By bytes of plain text a commit, since those bound memory. Item = flow log line; run alone for the peak.
+// Telemetry files of a synthetic fleet to durable commits in the embedded log: read, inflate,
+// decode, attribute, aggregate, compress, SQLite. By bytes of plain text a commit, since those
+// bound memory. Item = flow log line; run alone for the peak.
 #include <benchmark/benchmark.h>
 #include <sys/resource.h>
 

@@ -12,9 +12,10 @@ namespace {
 constexpr std::uint32_t kSeed = 20260101;
 
 std::string address(std::mt19937& random) {
-  if (random() % 3 != 0) return "10.0." + std::to_string(random() % 8) + '.' + std::to_string(random() % 256);
-  return std::to_string(1 + random() % 223) + '.' + std::to_string(random() % 256) + '.' + std::to_string(random() % 256) +
-         '.' + std::to_string(random() % 256);
+  if (random() % 3 != 0)
+    return "10.0." + std::to_string(random() % 8) + '.' + std::to_string(random() % 256);
+  return std::to_string(1 + random() % 223) + '.' + std::to_string(random() % 256) + '.' +
+         std::to_string(random() % 256) + '.' + std::to_string(random() % 256);
 }
 
 std::string hex17(std::uint32_t index) {
@@ -94,15 +95,19 @@ Corpus flow_lines(std::size_t records) {
   Corpus corpus;
   for (std::size_t i = 0; i < records; ++i) {
     const std::uint64_t start = 1700000000 + i / 1000;
-    const std::string head = "2 123456789012 eni-" + hex17(static_cast<std::uint32_t>(random() % 2000)) + ' ';
+    const std::string head =
+        "2 123456789012 eni-" + hex17(static_cast<std::uint32_t>(random() % 2000)) + ' ';
     if (random() % 100 == 0) {
-      corpus.bytes += head + "- - - - - - - " + std::to_string(start) + ' ' + std::to_string(start + 58) + " - NODATA\n";
+      corpus.bytes += head + "- - - - - - - " + std::to_string(start) + ' ' +
+                      std::to_string(start + 58) + " - NODATA\n";
     } else {
       const std::uint64_t bytes = 40 + random() % 2000000;
       corpus.byte_sum += bytes;
-      corpus.bytes += head + address(random) + ' ' + address(random) + ' ' + std::to_string(1024 + random() % 64000) + ' ' +
-                      std::to_string(random() % 2 ? 443 : random() % 65536) + " 6 " + std::to_string(1 + bytes / 800) + ' ' +
-                      std::to_string(bytes) + ' ' + std::to_string(start) + ' ' + std::to_string(start + 58) +
+      corpus.bytes += head + address(random) + ' ' + address(random) + ' ' +
+                      std::to_string(1024 + random() % 64000) + ' ' +
+                      std::to_string(random() % 2 ? 443 : random() % 65536) + " 6 " +
+                      std::to_string(1 + bytes / 800) + ' ' + std::to_string(bytes) + ' ' +
+                      std::to_string(start) + ' ' + std::to_string(start + 58) +
                       (random() % 20 == 0 ? " REJECT OK\n" : " ACCEPT OK\n");
     }
     ++corpus.records;
@@ -116,10 +121,13 @@ Corpus json_datapoints(std::size_t records) {
   for (std::size_t i = 0; i < records; ++i) {
     const auto sum = static_cast<std::uint32_t>(random() % 100000);
     corpus.value_sum += sum;
-    corpus.bytes += R"({"metric_stream_name":"MyMetricStream","account_id":"123456789012","region":"us-east-1","namespace":"AWS/EC2",)"
-                    R"("metric_name":"CPUUtilization","dimensions":{"InstanceId":"i-)" + hex17(static_cast<std::uint32_t>(random() % 2000)) +
-                    R"("},"timestamp":)" + std::to_string(1643916600000 + i / 1000 * 60000) + R"(,"value":{"max":)" +
-                    std::to_string(sum % 977) + R"(.0,"min":0.0,"sum":)" + std::to_string(sum) + R"(.0,"count":2.0},"unit":"Percent"})" + "\n";
+    corpus.bytes +=
+        R"({"metric_stream_name":"MyMetricStream","account_id":"123456789012","region":"us-east-1","namespace":"AWS/EC2",)"
+        R"("metric_name":"CPUUtilization","dimensions":{"InstanceId":"i-)" +
+        hex17(static_cast<std::uint32_t>(random() % 2000)) + R"("},"timestamp":)" +
+        std::to_string(1643916600000 + i / 1000 * 60000) + R"(,"value":{"max":)" +
+        std::to_string(sum % 977) + R"(.0,"min":0.0,"sum":)" + std::to_string(sum) +
+        R"(.0,"count":2.0},"unit":"Percent"})" + "\n";
     ++corpus.records;
   }
   return corpus;
@@ -134,7 +142,9 @@ Corpus otlp_frames(std::size_t records) {
     put_bytes(resource, 0x0a, attribute("cloud.provider", "aws"));
     put_bytes(resource, 0x0a, attribute("cloud.account.id", "123456789012"));
     put_bytes(resource, 0x0a, attribute("cloud.region", "us-east-1"));
-    put_bytes(resource, 0x0a, attribute("aws.exporter.arn", "arn:aws:cloudwatch:us-east-1:123456789012:metric-stream/s"));
+    put_bytes(
+        resource, 0x0a,
+        attribute("aws.exporter.arn", "arn:aws:cloudwatch:us-east-1:123456789012:metric-stream/s"));
     std::string scope;
     for (std::size_t i = 0; i < kPerFrame && corpus.records < records; ++i, ++corpus.records) {
       const double sum = static_cast<double>(random() % 100000);

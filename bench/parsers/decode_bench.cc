@@ -1,4 +1,5 @@
-// Bytes to columns through the public Decoder: the answer is checked first, then timed. Kernel: scalar.
+// Bytes to columns through the public Decoder: the answer is checked first, then timed. Kernel:
+// scalar.
 #include <benchmark/benchmark.h>
 
 #include <string_view>
@@ -15,7 +16,8 @@ struct SumSink final : PayloadSink {
   void on_flows(const FlowColumns& flows) override {
     records += flows.size;
     const auto bytes = flows.numbers(FlowField::kBytes);
-    for (std::uint32_t i = 0; i < flows.size; ++i) byte_sum += flows.present(FlowField::kBytes, i) ? bytes[i] : 0;
+    for (std::uint32_t i = 0; i < flows.size; ++i)
+      byte_sum += flows.present(FlowField::kBytes, i) ? bytes[i] : 0;
   }
   void on_metrics(const MetricBatch& metrics) override {
     records += metrics.records.size();
@@ -27,16 +29,19 @@ struct SumSink final : PayloadSink {
 };
 
 void run_stream(std::string_view bytes, Decoder& decoder) {
-  for (std::size_t at = 0; at < bytes.size(); at += kFeedBytes) decoder.feed(bytes.substr(at, kFeedBytes));
+  for (std::size_t at = 0; at < bytes.size(); at += kFeedBytes)
+    decoder.feed(bytes.substr(at, kFeedBytes));
   benchmark::DoNotOptimize(decoder.finish());
 }
 
-void time_stream(benchmark::State& state, const Corpus& corpus, std::string_view bytes, const DecoderOptions& options) {
+void time_stream(benchmark::State& state, const Corpus& corpus, std::string_view bytes,
+                 const DecoderOptions& options) {
   {
     SumSink sink;
     Decoder decoder{options, sink};
     run_stream(bytes, decoder);
-    if (sink.records != corpus.records || sink.byte_sum != corpus.byte_sum || sink.value_sum != corpus.value_sum) {
+    if (sink.records != corpus.records || sink.byte_sum != corpus.byte_sum ||
+        sink.value_sum != corpus.value_sum) {
       state.SkipWithError("wrong answer");
       return;
     }
@@ -56,8 +61,8 @@ void flow_text_all_fields(benchmark::State& state) {
 
 void flow_text_six_fields(benchmark::State& state) {
   DecoderOptions options;
-  options.fields = {FlowField::kInterfaceId, FlowField::kSrcaddr, FlowField::kDstaddr, FlowField::kPackets, FlowField::kBytes,
-                    FlowField::kStart};
+  options.fields = {FlowField::kInterfaceId, FlowField::kSrcaddr, FlowField::kDstaddr,
+                    FlowField::kPackets,     FlowField::kBytes,   FlowField::kStart};
   const Corpus corpus = flow_lines(record_count());
   time_stream(state, corpus, corpus.bytes, options);
 }
@@ -81,7 +86,8 @@ void flow_text_one_line_messages(benchmark::State& state) {
     }
   };
   run();
-  if (sink.records != corpus.records || sink.byte_sum != corpus.byte_sum) return state.SkipWithError("wrong answer");
+  if (sink.records != corpus.records || sink.byte_sum != corpus.byte_sum)
+    return state.SkipWithError("wrong answer");
   for (auto _ : state) run();
   state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * corpus.records));
   state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * corpus.bytes.size()));

@@ -15,7 +15,9 @@ static_assert(kNoon % 600 == 0);
 
 class FlowWindowsTest : public testing::Test {
  protected:
-  std::uint64_t add(const std::vector<FlowRow>& rows) { return windows.add(flow_record(0, "s", "e", rows).batch(), 0); }
+  std::uint64_t add(const std::vector<FlowRow>& rows) {
+    return windows.add(flow_record(0, "s", "e", rows).batch(), 0);
+  }
   std::vector<FlowWindow> close(GridTime watermark_s) {
     std::vector<FlowWindow> closed;
     windows.close(watermark_s, closed);
@@ -65,7 +67,8 @@ TEST_F(FlowWindowsTest, ALongRecordMakesTheWindowsTenMinutesAndOpensThemAgain) {
   EXPECT_TRUE(close(kNoon + 599).empty());
   const auto closed = close(kNoon + 600);
   ASSERT_EQ(closed.size(), 1u);
-  EXPECT_EQ(closed[0].accepted_bytes, 300u) << "the windows that were closed already count again, once";
+  EXPECT_EQ(closed[0].accepted_bytes, 300u)
+      << "the windows that were closed already count again, once";
 }
 
 TEST_F(FlowWindowsTest, AConfiguredCaptureIntervalIsNotLearnedOver) {
@@ -77,7 +80,10 @@ TEST_F(FlowWindowsTest, AConfiguredCaptureIntervalIsNotLearnedOver) {
 TEST_F(FlowWindowsTest, NatBytesAreThoseOfAcceptedInsideLegs) {
   add({{.start_s = kNoon, .role = proto::ROLE_NAT, .nat_leg = proto::NAT_LEG_INSIDE},
        {.start_s = kNoon, .bytes = 7, .role = proto::ROLE_NAT, .nat_leg = proto::NAT_LEG_OUTSIDE},
-       {.start_s = kNoon, .action = proto::ACTION_REJECT, .role = proto::ROLE_NAT, .nat_leg = proto::NAT_LEG_INSIDE}});
+       {.start_s = kNoon,
+        .action = proto::ACTION_REJECT,
+        .role = proto::ROLE_NAT,
+        .nat_leg = proto::NAT_LEG_INSIDE}});
   const auto closed = close(kNoon + 60);
   ASSERT_EQ(closed.size(), 1u);
   EXPECT_TRUE(closed[0].nat);
@@ -102,18 +108,23 @@ TEST_F(FlowWindowsTest, AnyOrderAndAnyBatchesCloseTheSameWindows) {
                     .action = random() % 4 == 0 ? proto::ACTION_REJECT : proto::ACTION_ACCEPT,
                     .bytes = random() % 1000});
   }
-  using Seen = std::map<std::pair<GridTime, std::string>, std::tuple<std::uint64_t, std::uint64_t, bool>>;
+  using Seen =
+      std::map<std::pair<GridTime, std::string>, std::tuple<std::uint64_t, std::uint64_t, bool>>;
   const auto run = [&](std::size_t batch_rows) {
     FlowWindows some{0};
     for (std::size_t i = 0; i < rows.size(); i += batch_rows) {
-      const auto end = rows.begin() + static_cast<std::ptrdiff_t>(std::min(i + batch_rows, rows.size()));
-      some.add(flow_record(0, "s", "e", {rows.begin() + static_cast<std::ptrdiff_t>(i), end}).batch(), 0);
+      const auto end =
+          rows.begin() + static_cast<std::ptrdiff_t>(std::min(i + batch_rows, rows.size()));
+      some.add(
+          flow_record(0, "s", "e", {rows.begin() + static_cast<std::ptrdiff_t>(i), end}).batch(),
+          0);
     }
     std::vector<FlowWindow> closed;
     some.close(kNoon + 1200, closed);
     Seen seen;
     for (const FlowWindow& w : closed) {
-      seen[{w.start_s, std::string(some.interface_name(w.interface))}] = {w.accepted_bytes, w.rejected_bytes, w.lower_bound};
+      seen[{w.start_s, std::string(some.interface_name(w.interface))}] = {
+          w.accepted_bytes, w.rejected_bytes, w.lower_bound};
     }
     return seen;
   };

@@ -1,7 +1,8 @@
 #include "tests/aggregator/inventory_fixture.h"
 
-// The files under data/ are what boto3 returned from moto (an EC2 imitation) for a small fleet made for this test: two
-// subnets in two zones, a group of three Windows machines, a NAT gateway, one other machine.
+// The files under data/ are what boto3 returned from moto (an EC2 imitation) for a small fleet made
+// for this test: two subnets in two zones, a group of three Windows machines, a NAT gateway, one
+// other machine.
 namespace fleetmeter::aggregator {
 namespace {
 
@@ -10,13 +11,15 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 
-std::string data(const std::string& name) { return std::string(FLEETMETER_TEST_DATA) + "/describe-" + name + ".json"; }
+std::string data(const std::string& name) {
+  return std::string(FLEETMETER_TEST_DATA) + "/describe-" + name + ".json";
+}
 
 class AwsInventoryTest : public InventoryTest {
  protected:
   void load_fleet(std::vector<EnvironmentMatch> environments = {}) {
-    load({data("instances"), data("network-interfaces"), data("subnets"), data("vpcs"), data("nat-gateways"), data("volumes"),
-          data("auto-scaling-groups")},
+    load({data("instances"), data("network-interfaces"), data("subnets"), data("vpcs"),
+          data("nat-gateways"), data("volumes"), data("auto-scaling-groups")},
          std::move(environments));
   }
   const Interface* nat() const {
@@ -31,7 +34,8 @@ TEST_F(AwsInventoryTest, TheFleetIsWholeAndNothingIsWarnedOf) {
   load_fleet();
   EXPECT_THAT(warned(), IsEmpty());
   EXPECT_EQ(inventory->instances().size(), 4U);
-  EXPECT_EQ(inventory->interfaces().size(), 6U);  // Each once, though two files tell of the machines'.
+  // Each once, though two files tell of the machines'.
+  EXPECT_EQ(inventory->interfaces().size(), 6U);
   EXPECT_EQ(inventory->subnets().size(), 3U);
   ASSERT_EQ(inventory->groups().size(), 1U);
 }
@@ -102,11 +106,13 @@ TEST_F(AwsInventoryTest, TheLoadBalancersInterfaceIsKnownByItsDescription) {
 }
 
 TEST_F(AwsInventoryTest, TagsOfTheMachinesGiveTheirEnvironment) {
-  load_fleet({{.name = "prod", .tags = {{"Environment", "prod"}}}, {.name = "dev", .tags = {{"Environment", "dev"}}}});
+  load_fleet({{.name = "prod", .tags = {{"Environment", "prod"}}},
+              {.name = "dev", .tags = {{"Environment", "dev"}}}});
   std::map<std::string, int> machines;
   for (const Interface& one : inventory->interfaces()) {
     if (one.role == proto::ROLE_INSTANCE) {
-      ++machines[std::string(inventory->environment_of({.interface_id = one.id, .at_s = 4'000'000'000}))];
+      ++machines[std::string(
+          inventory->environment_of({.interface_id = one.id, .at_s = 4'000'000'000}))];
     }
   }
   EXPECT_EQ(machines, (std::map<std::string, int>{{"dev", 1}, {"prod", 3}}));
@@ -122,8 +128,8 @@ TEST_F(AwsInventoryTest, ItComesBackFromItsSerializedFormTheSame) {
 TEST_F(AwsInventoryTest, TheOrderOfTheFilesDoesNotMatterWhereTheyAgree) {
   load_fleet();
   const std::uint64_t version = inventory->version();
-  load({data("auto-scaling-groups"), data("volumes"), data("nat-gateways"), data("vpcs"), data("subnets"),
-        data("network-interfaces"), data("instances")});
+  load({data("auto-scaling-groups"), data("volumes"), data("nat-gateways"), data("vpcs"),
+        data("subnets"), data("network-interfaces"), data("instances")});
   EXPECT_EQ(inventory->version(), version);
 }
 
@@ -137,8 +143,9 @@ class AwsRoleTest : public InventoryTest, public testing::WithParamInterface<Rol
 
 TEST_P(AwsRoleTest, FollowsFromTypeAndDescription) {
   const RoleCase& one = GetParam();
-  parse(std::string(R"({"NetworkInterfaces":[{"NetworkInterfaceId":"eni-1","InterfaceType":")") + one.type +
-        R"(","Description":")" + one.description + R"(","RequesterManaged":)" + (one.requester_managed ? "true" : "false") + "}]}");
+  parse(std::string(R"({"NetworkInterfaces":[{"NetworkInterfaceId":"eni-1","InterfaceType":")") +
+        one.type + R"(","Description":")" + one.description + R"(","RequesterManaged":)" +
+        (one.requester_managed ? "true" : "false") + "}]}");
   ASSERT_EQ(inventory->interfaces().size(), 1U);
   EXPECT_EQ(inventory->interfaces().front().role, one.role);
   EXPECT_EQ(inventory->interfaces().front().resource_id, one.resource);
@@ -147,27 +154,35 @@ TEST_P(AwsRoleTest, FollowsFromTypeAndDescription) {
 INSTANTIATE_TEST_SUITE_P(
     Roles, AwsRoleTest,
     testing::Values(
-        RoleCase{"nat_gateway", "Interface for NAT Gateway nat-0a1b", true, proto::ROLE_NAT, "nat-0a1b"},
-        RoleCase{"interface", "Interface for NAT Gateway nat-0a1b", true, proto::ROLE_NAT, "nat-0a1b"},
+        RoleCase{"nat_gateway", "Interface for NAT Gateway nat-0a1b", true, proto::ROLE_NAT,
+                 "nat-0a1b"},
+        RoleCase{"interface", "Interface for NAT Gateway nat-0a1b", true, proto::ROLE_NAT,
+                 "nat-0a1b"},
         RoleCase{"interface", "ELB app/front/50dc6c495c0c9188", true, proto::ROLE_ALB, "front"},
-        RoleCase{"network_load_balancer", "ELB net/edge/50dc6c495c0c9188", true, proto::ROLE_NLB, "edge"},
+        RoleCase{"network_load_balancer", "ELB net/edge/50dc6c495c0c9188", true, proto::ROLE_NLB,
+                 "edge"},
         RoleCase{"interface", "ELB classic-one", true, proto::ROLE_OTHER, "classic-one"},
-        RoleCase{"vpc_endpoint", "VPC Endpoint Interface vpce-0c3d", true, proto::ROLE_ENDPOINT, "vpce-0c3d"},
+        RoleCase{"vpc_endpoint", "VPC Endpoint Interface vpce-0c3d", true, proto::ROLE_ENDPOINT,
+                 "vpce-0c3d"},
         RoleCase{"interface", "RDSNetworkInterface", true, proto::ROLE_RDS, ""},
-        RoleCase{"transit_gateway", "Network Interface for Transit Gateway Attachment tgw-attach-1", true,
-                 proto::ROLE_TRANSIT_GATEWAY, "tgw-attach-1"},
-        RoleCase{"lambda", "AWS Lambda VPC ENI-resize-6a7b", true, proto::ROLE_LAMBDA, "resize-6a7b"},
-        RoleCase{"efa", "", false, proto::ROLE_OTHER, ""}, RoleCase{"interface", "something", true, proto::ROLE_OTHER, ""},
+        RoleCase{"transit_gateway", "Network Interface for Transit Gateway Attachment tgw-attach-1",
+                 true, proto::ROLE_TRANSIT_GATEWAY, "tgw-attach-1"},
+        RoleCase{"lambda", "AWS Lambda VPC ENI-resize-6a7b", true, proto::ROLE_LAMBDA,
+                 "resize-6a7b"},
+        RoleCase{"efa", "", false, proto::ROLE_OTHER, ""},
+        RoleCase{"interface", "something", true, proto::ROLE_OTHER, ""},
         RoleCase{"interface", "something", false, proto::ROLE_UNKNOWN, ""}));
 
 TEST_F(AwsInventoryTest, TheLicenceFollowsFromTheUsageOperation) {
   const auto windows = [&](const std::string& fields) {
-    parse(R"({"Reservations":[{"OwnerId":"1","Instances":[{"InstanceId":"i-1",)" + fields + "}]}]}");
+    parse(R"({"Reservations":[{"OwnerId":"1","Instances":[{"InstanceId":"i-1",)" + fields +
+          "}]}]}");
     return inventory->instances().front().windows;
   };
   EXPECT_TRUE(windows(R"("UsageOperation":"RunInstances:0002")"));
   EXPECT_TRUE(windows(R"("UsageOperation":"RunInstances:0202")"));
-  EXPECT_FALSE(windows(R"("UsageOperation":"RunInstances:0800","Platform":"windows")"));  // Own licence.
+  // Own licence.
+  EXPECT_FALSE(windows(R"("UsageOperation":"RunInstances:0800","Platform":"windows")"));
   EXPECT_FALSE(windows(R"("UsageOperation":"RunInstances:0010")"));
   EXPECT_TRUE(windows(R"("PlatformDetails":"Windows with SQL Server Web")"));
   EXPECT_FALSE(windows(R"("PlatformDetails":"Linux/UNIX")"));
@@ -176,7 +191,8 @@ TEST_F(AwsInventoryTest, TheLicenceFollowsFromTheUsageOperation) {
 }
 
 TEST_F(AwsInventoryTest, ARestartDoesNotMakeAMachineYounger) {
-  parse(R"({"Reservations":[{"OwnerId":"1","Instances":[{"InstanceId":"i-1","LaunchTime":"2024-05-01T00:00:00+00:00",
+  parse(
+      R"({"Reservations":[{"OwnerId":"1","Instances":[{"InstanceId":"i-1","LaunchTime":"2024-05-01T00:00:00+00:00",
     "NetworkInterfaces":[{"NetworkInterfaceId":"eni-1","Attachment":{"AttachTime":"2024-01-01T00:00:00+00:00"}}]}]}]})");
   EXPECT_EQ(inventory->instances().front().valid.from_s, 1704067200);
 }

@@ -25,7 +25,8 @@ class InventoryTest : public testing::Test {
     ASSERT_TRUE(parsed) << parsed.error().message;
     inventory = *std::move(parsed);
   }
-  void load(const std::vector<std::string>& files, std::vector<EnvironmentMatch> environments = {}) {
+  void load(const std::vector<std::string>& files,
+            std::vector<EnvironmentMatch> environments = {}) {
     warnings.clear();
     auto loaded = Inventory::load(files, std::move(environments), warnings);
     ASSERT_TRUE(loaded) << loaded.error().message;

@@ -8,7 +8,8 @@ TEST(Cidr, ParsesBothKindsAndRefusesTheRest) {
   EXPECT_EQ(parse_cidr("10.0.0.0/8")->length, 104);
   EXPECT_EQ(parse_cidr("2001:db8::1/32")->network, *parse_address("2001:db8::"));
   EXPECT_EQ(parse_cidr("0.0.0.0/0")->length, 96);
-  for (const char* bad : {"", "10.0.0.0", "10.0.0.0/33", "10.0.0/8", "10.0.0.0/", "10.0.0.0/8x", "10.0.0.0/-1", "::/129", "x/8"}) {
+  for (const char* bad : {"", "10.0.0.0", "10.0.0.0/33", "10.0.0/8", "10.0.0.0/", "10.0.0.0/8x",
+                          "10.0.0.0/-1", "::/129", "x/8"}) {
     EXPECT_FALSE(parse_cidr(bad)) << bad;
   }
   EXPECT_EQ(parse_address("10.0.1.2")->v4(), 0x0a000102U);
@@ -64,7 +65,9 @@ TEST_F(InventoryTest, APublicAddressIsItsInterfacesButNotInTheVpc) {
 }
 
 TEST_F(InventoryTest, AnAddressOfTwoInterfacesAtOnceIsNobodys) {
-  parse("interfaces: [{id: eni-1, address: 10.0.0.5, vpc_id: vpc-1}, {id: eni-2, address: 10.0.0.5, vpc_id: vpc-2}]\n");
+  parse(
+      "interfaces: [{id: eni-1, address: 10.0.0.5, vpc_id: vpc-1}, {id: eni-2, address: 10.0.0.5, "
+      "vpc_id: vpc-2}]\n");
   EXPECT_EQ(at("10.0.0.5").interface, nullptr);
   EXPECT_NE(inventory->place_of_interface("eni-2", 0).interface, nullptr);
 }
@@ -106,9 +109,10 @@ TEST_F(InventoryTest, ALaterFileAddsToAnEntryAndWinsWhereItSpeaks) {
 
 // --- environments ---
 
-const std::vector<EnvironmentMatch> kByAccount{{.name = "prod", .accounts = {"111"}, .region = "us-east-1"},
-                                               {.name = "standby", .accounts = {"111"}, .region = "eu-west-1"},
-                                               {.name = "dev", .accounts = {"222"}}};
+const std::vector<EnvironmentMatch> kByAccount{
+    {.name = "prod", .accounts = {"111"}, .region = "us-east-1"},
+    {.name = "standby", .accounts = {"111"}, .region = "eu-west-1"},
+    {.name = "dev", .accounts = {"222"}}};
 
 TEST_F(InventoryTest, AccountAndRegionDecideFirst) {
   parse("", kByAccount);
@@ -116,20 +120,27 @@ TEST_F(InventoryTest, AccountAndRegionDecideFirst) {
   EXPECT_EQ(inventory->environment_of({.account = "111", .region = "eu-west-1"}), "standby");
   EXPECT_EQ(inventory->environment_of({.account = "222", .region = "eu-west-1"}), "dev");
   EXPECT_EQ(inventory->environment_of({.account = "333", .region = "us-east-1"}), "unassigned");
-  EXPECT_EQ(inventory->environment_of({.account = "111"}), "unassigned");  // Two match: not known which.
+  // Two match: not known which.
+  EXPECT_EQ(inventory->environment_of({.account = "111"}), "unassigned");
   EXPECT_EQ(inventory->environment_of({}), "unassigned");
 }
 
 TEST_F(InventoryTest, WhereSeveralMatchTheNextFactNarrows) {
-  parse("instances: [{id: i-d, tags: {Environment: dev}}, {id: i-p, tags: {Environment: prod}}, {id: i-x, tags: {Environment: x}}]\n",
-        {{.name = "prod", .accounts = {"111"}, .tags = {{"Environment", "prod"}}},
-         {.name = "dev", .accounts = {"111"}, .tags = {{"Environment", "dev"}}},
-         {.name = "lab", .accounts = {"111"}, .vpcs = {"vpc-lab"}}});
+  parse(
+      "instances: [{id: i-d, tags: {Environment: dev}}, {id: i-p, tags: {Environment: prod}}, {id: "
+      "i-x, tags: {Environment: x}}]\n",
+      {{.name = "prod", .accounts = {"111"}, .tags = {{"Environment", "prod"}}},
+       {.name = "dev", .accounts = {"111"}, .tags = {{"Environment", "dev"}}},
+       {.name = "lab", .accounts = {"111"}, .vpcs = {"vpc-lab"}}});
   EXPECT_EQ(inventory->environment_of({.account = "111", .instance_id = "i-d"}), "dev");
-  EXPECT_EQ(inventory->environment_of({.account = "111", .vpc_id = "vpc-1", .instance_id = "i-p"}), "prod");
+  EXPECT_EQ(inventory->environment_of({.account = "111", .vpc_id = "vpc-1", .instance_id = "i-p"}),
+            "prod");
   EXPECT_EQ(inventory->environment_of({.account = "111", .vpc_id = "vpc-lab"}), "lab");
-  EXPECT_EQ(inventory->environment_of({.account = "111", .vpc_id = "vpc-1", .instance_id = "i-x"}), "unassigned");
-  EXPECT_EQ(inventory->environment_of({.account = "111", .vpc_id = "vpc-1", .instance_id = "i-unheard"}), "unassigned");
+  EXPECT_EQ(inventory->environment_of({.account = "111", .vpc_id = "vpc-1", .instance_id = "i-x"}),
+            "unassigned");
+  EXPECT_EQ(
+      inventory->environment_of({.account = "111", .vpc_id = "vpc-1", .instance_id = "i-unheard"}),
+      "unassigned");
 }
 
 TEST_F(InventoryTest, FactsOfAnInterfaceFollowFromTheInventory) {
@@ -151,8 +162,10 @@ TEST_F(InventoryTest, TheOnlyEnvironmentWithoutAMatchTakesEverything) {
 }
 
 TEST_F(InventoryTest, TagsAloneCanTell) {
-  parse("", {{.name = "prod", .tags = {{"Environment", "prod"}, {"Team", "a"}}}, {.name = "dev", .tags = {{"Environment", "dev"}}}});
-  EXPECT_EQ(inventory->environment_of_tags({{"Environment", "prod"}, {"Team", "a"}}, "", ""), "prod");
+  parse("", {{.name = "prod", .tags = {{"Environment", "prod"}, {"Team", "a"}}},
+             {.name = "dev", .tags = {{"Environment", "dev"}}}});
+  EXPECT_EQ(inventory->environment_of_tags({{"Environment", "prod"}, {"Team", "a"}}, "", ""),
+            "prod");
   EXPECT_EQ(inventory->environment_of_tags({{"Environment", "prod"}}, "", ""), "unassigned");
   EXPECT_EQ(inventory->environment_of_tags({{"Environment", "dev"}}, "1", "us-east-1"), "dev");
 }

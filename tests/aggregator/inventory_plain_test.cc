@@ -53,7 +53,8 @@ TEST_F(InventoryTest, APlainFileGivesEveryKindOfEntry) {
 TEST_F(InventoryTest, JsonAndYamlOfTheSameContentAreOneVersion) {
   parse("vpc_cidr: 10.0.0.0/16\nsubnets:\n  - {name: a, cidr: 10.0.1.0/24, az: eu-west-1c}\n");
   const std::uint64_t version = inventory->version();
-  parse(R"({"vpc_cidr":"10.0.0.0/16","subnets":[{"name":"a","cidr":"10.0.1.0/24","az":"eu-west-1c"}]})");
+  parse(
+      R"({"vpc_cidr":"10.0.0.0/16","subnets":[{"name":"a","cidr":"10.0.1.0/24","az":"eu-west-1c"}]})");
   EXPECT_EQ(inventory->version(), version);
   EXPECT_EQ(inventory->subnets().front().region, "eu-west-1");
 }
@@ -62,8 +63,9 @@ TEST_F(InventoryTest, UnknownKeysWarnOnceEachAndTheRestHolds) {
   parse(R"({"source":"a capture","vpc_cidr":"10.0.0.0/16","nat_gateways":"single",
     "subnets":[{"name":"a","cidr":"10.0.1.0/24","az":"us-east-1a","tier":"private"},
                {"name":"b","cidr":"10.0.2.0/24","az":"us-east-1b","tier":"private"}]})");
-  EXPECT_THAT(warned(), ElementsAre("unknown key subnets[].tier is ignored", "unknown key source is ignored",
-                                    "unknown key nat_gateways is ignored"));
+  EXPECT_THAT(warned(),
+              ElementsAre("unknown key subnets[].tier is ignored", "unknown key source is ignored",
+                          "unknown key nat_gateways is ignored"));
   EXPECT_EQ(warnings.front().file, "inventory.yaml");
   EXPECT_EQ(at("10.0.2.1").subnet->az, "us-east-1b");
 }
@@ -74,20 +76,26 @@ TEST_F(InventoryTest, AnUnknownKeyOfYamlNamesItsLine) {
 }
 
 TEST_F(InventoryTest, ADamagedFileNamesFileAndLine) {
-  EXPECT_THAT(error_of("{\"subnets\": [\n{\"name\": \"a\",\n \"cidr\" 1}]}"),
-              testing::AllOf(HasSubstr("fleet.json: not valid JSON: line 3"), HasSubstr("unexpected '1'")));
-  EXPECT_THAT(error_of("{\"subnets\": [\n{\"name\": \"a\"}"), HasSubstr("line 2: the text ends too early"));
+  EXPECT_THAT(
+      error_of("{\"subnets\": [\n{\"name\": \"a\",\n \"cidr\" 1}]}"),
+      testing::AllOf(HasSubstr("fleet.json: not valid JSON: line 3"), HasSubstr("unexpected '1'")));
+  EXPECT_THAT(error_of("{\"subnets\": [\n{\"name\": \"a\"}"),
+              HasSubstr("line 2: the text ends too early"));
   EXPECT_THAT(error_of("subnets:\n  - {name: a\n  - b: ]\n"), HasSubstr("fleet.json: line 3"));
 }
 
 TEST_F(InventoryTest, WrongValuesNameTheKeyAndWhatWouldBeRight) {
-  EXPECT_THAT(error_of("subnets:\n- {name: a, cidr: 10.0.0.0/33}\n"), HasSubstr("line 2: subnets[].cidr must be a range"));
+  EXPECT_THAT(error_of("subnets:\n- {name: a, cidr: 10.0.0.0/33}\n"),
+              HasSubstr("line 2: subnets[].cidr must be a range"));
   EXPECT_THAT(error_of("subnets: 5\n"), HasSubstr("line 1: subnets must be a list"));
-  EXPECT_THAT(error_of("interfaces:\n- {id: eni-1, role: router}\n"), HasSubstr("interfaces[].role must be instance, nat"));
+  EXPECT_THAT(error_of("interfaces:\n- {id: eni-1, role: router}\n"),
+              HasSubstr("interfaces[].role must be instance, nat"));
   EXPECT_THAT(error_of("interfaces:\n- {id: eni-1, address: 10.0.0}\n"), HasSubstr("not '10.0.0'"));
   EXPECT_THAT(error_of("interfaces:\n- {role: nat}\n"), HasSubstr("interfaces[].id must be given"));
-  EXPECT_THAT(error_of("groups:\n- {name: g, min: two}\n"), HasSubstr("groups[].min must be a whole number"));
-  EXPECT_THAT(error_of("instances:\n- {id: i-1, valid_from: yesterday}\n"), HasSubstr("instances[].valid_from must be a time"));
+  EXPECT_THAT(error_of("groups:\n- {name: g, min: two}\n"),
+              HasSubstr("groups[].min must be a whole number"));
+  EXPECT_THAT(error_of("instances:\n- {id: i-1, valid_from: yesterday}\n"),
+              HasSubstr("instances[].valid_from must be a time"));
   EXPECT_THAT(error_of("- a\n- b\n"), HasSubstr("no inventory"));
 }
 
@@ -104,8 +112,14 @@ TEST_F(InventoryTest, AnEmptyFileHoldsNothingAndSaysSo) {
 }
 
 TEST_F(InventoryTest, ItComesBackFromItsSerializedFormTheSame) {
-  parse(kFleet, {{.name = "prod", .accounts = {"123456789012"}, .region = "us-east-1", .vpcs = {"v"}, .subnets = {"s"},
-                  .groups = {"g"}, .instances = {"i"}, .tags = {{"quote\"\\", "line\n\x01 \xc3\xa9"}}}});
+  parse(kFleet, {{.name = "prod",
+                  .accounts = {"123456789012"},
+                  .region = "us-east-1",
+                  .vpcs = {"v"},
+                  .subnets = {"s"},
+                  .groups = {"g"},
+                  .instances = {"i"},
+                  .tags = {{"quote\"\\", "line\n\x01 \xc3\xa9"}}}});
   const auto again = Inventory::deserialize(inventory->serialize());
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_EQ((*again)->serialize(), inventory->serialize());
@@ -132,8 +146,11 @@ TEST_F(InventoryTest, TheVersionFollowsTheContent) {
 }
 
 TEST_F(InventoryTest, TheFilesEnvironmentTagsItsEntries) {
-  parse("environment: dev\ninstances: [{id: i-1}, {id: i-2, tags: {Environment: prod}}]\nresources: [{type: aws_eip, id: eip-1}]\n",
-        {{.name = "prod", .tags = {{"Environment", "prod"}}}, {.name = "dev", .tags = {{"Environment", "dev"}}}});
+  parse(
+      "environment: dev\ninstances: [{id: i-1}, {id: i-2, tags: {Environment: prod}}]\nresources: "
+      "[{type: aws_eip, id: eip-1}]\n",
+      {{.name = "prod", .tags = {{"Environment", "prod"}}},
+       {.name = "dev", .tags = {{"Environment", "dev"}}}});
   EXPECT_EQ(inventory->environment_of({.instance_id = "i-1"}), "dev");
   EXPECT_EQ(inventory->environment_of({.instance_id = "i-2"}), "prod");
   EXPECT_EQ(inventory->resource("eip-1")->environment, "dev");

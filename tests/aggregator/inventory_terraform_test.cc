@@ -10,7 +10,8 @@ using testing::IsEmpty;
 using testing::Not;
 
 // As `terraform show -json` prints a state.
-constexpr const char* kState = R"json({"format_version":"1.0","terraform_version":"1.11.4","values":{"outputs":{"password":{"value":"hunter2","sensitive":true}},
+constexpr const char* kState =
+    R"json({"format_version":"1.0","terraform_version":"1.11.4","values":{"outputs":{"password":{"value":"hunter2","sensitive":true}},
 "root_module":{"resources":[
  {"address":"aws_vpc.main","mode":"managed","type":"aws_vpc","name":"main","values":{"id":"vpc-1","arn":"arn:aws:ec2:eu-west-1:123456789012:vpc/vpc-1","cidr_block":"10.0.0.0/16","tags_all":{"Environment":"prod"}}},
  {"address":"aws_subnet.a","mode":"managed","type":"aws_subnet","name":"a","values":{"id":"subnet-a","vpc_id":"vpc-1","cidr_block":"10.0.1.0/24","availability_zone":"eu-west-1a","tags":{"Name":"private-a"},"tags_all":{"Name":"private-a","Environment":"prod"}}},
@@ -67,15 +68,17 @@ TEST_F(InventoryTest, AGroupTakesTypeAndSystemFromItsLaunchTemplate) {
   EXPECT_EQ(group->instance_type, "c5.xlarge");
   EXPECT_TRUE(group->windows);
   EXPECT_EQ(group->tags.at("Environment"), "prod");
-  EXPECT_EQ(resource_at("module.edge.aws_autoscaling_group.g")->attributes.at("launch_template_address"),
-            "module.edge.aws_launch_template.t");
+  EXPECT_EQ(
+      resource_at("module.edge.aws_autoscaling_group.g")->attributes.at("launch_template_address"),
+      "module.edge.aws_launch_template.t");
 }
 
 TEST_F(InventoryTest, NoSecretOfAStateIsKept) {
   parse(kState);
   EXPECT_THAT(inventory->serialize(), Not(HasSubstr("hunter2")));
   EXPECT_EQ(inventory->resource("db-1")->attributes.at("instance_class"), "db.t3.small");
-  EXPECT_EQ(inventory->resource("db-1")->attributes.count("engine_version"), 0U);  // Marked secret, though its name is allowed.
+  // Marked secret, though its name is allowed.
+  EXPECT_EQ(inventory->resource("db-1")->attributes.count("engine_version"), 0U);
 }
 
 TEST_F(InventoryTest, ATypeThatIsNotKnownWarnsAndIsListedBare) {
@@ -91,7 +94,8 @@ TEST_F(InventoryTest, WhatCostsNothingIsLeftOutWithoutAWord) {
 }
 
 TEST_F(InventoryTest, ARawStateIsReadTheSameWay) {
-  parse(R"json({"version":4,"terraform_version":"1.11.4","serial":7,"lineage":"3f","outputs":{},"resources":[
+  parse(
+      R"json({"version":4,"terraform_version":"1.11.4","serial":7,"lineage":"3f","outputs":{},"resources":[
  {"module":"module.m","mode":"managed","type":"aws_instance","name":"web","provider":"provider[\"registry.terraform.io/hashicorp/aws\"]","instances":[
   {"index_key":"a","schema_version":1,"attributes":{"id":"i-1","arn":"arn:aws:ec2:us-west-2:123456789012:instance/i-1","instance_type":"t3.small","primary_network_interface_id":"eni-1","private_ip":"10.0.0.4","availability_zone":"us-west-2b","user_data":"hunter2","tags_all":{"Environment":"dev"}},"sensitive_attributes":[]},
   {"index_key":1,"attributes":{"id":"i-2","instance_type":"t3.small"}}]},
@@ -107,7 +111,8 @@ TEST_F(InventoryTest, ARawStateIsReadTheSameWay) {
 }
 
 // Ids are unknown before apply; what refers to what is in the configuration part.
-constexpr const char* kPlan = R"json({"format_version":"1.2","terraform_version":"1.11.4","variables":{"region":{"value":"eu-west-3"},"db_password":{"value":"hunter2"}},
+constexpr const char* kPlan =
+    R"json({"format_version":"1.2","terraform_version":"1.11.4","variables":{"region":{"value":"eu-west-3"},"db_password":{"value":"hunter2"}},
 "planned_values":{"root_module":{"resources":[
   {"address":"aws_instance.one","mode":"managed","type":"aws_instance","name":"one","values":{"ami":"ami-1","instance_type":"m5.large","get_password_data":true,"subnet_id":"subnet-a","tags":{"Name":"one"},"tags_all":{"Name":"one","Environment":"prod"}}},
   {"address":"aws_ebs_volume.paris","mode":"managed","type":"aws_ebs_volume","name":"paris","values":{"size":100,"type":"gp3"}},
@@ -158,8 +163,10 @@ TEST_F(InventoryTest, NoSecretOfAPlanIsKept) {
 }
 
 TEST_F(InventoryTest, StateAndAwsOutputOfOneThingAreOneEntry) {
-  parse_all({{"aws", R"({"NatGateways":[{"NatGatewayId":"nat-1","SubnetId":"subnet-a","NatGatewayAddresses":[{"NetworkInterfaceId":"eni-nat"}]}]})"},
-             {"state", kState}});
+  parse_all(
+      {{"aws",
+        R"({"NatGateways":[{"NatGatewayId":"nat-1","SubnetId":"subnet-a","NatGatewayAddresses":[{"NetworkInterfaceId":"eni-nat"}]}]})"},
+       {"state", kState}});
   EXPECT_EQ(inventory->resource("nat-1")->address, "aws_nat_gateway.a");
   EXPECT_EQ(std::count_if(inventory->resources().begin(), inventory->resources().end(),
                           [](const Resource& one) { return one.id == "nat-1"; }),

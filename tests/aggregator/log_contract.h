@@ -15,8 +15,10 @@
 #include "aggregator/aggregate_log.h"
 #include "proto/clock.h"
 
-// What every store of the aggregate log must do. A store's test file includes this, derives LogHarness and says
-//   INSTANTIATE_TEST_SUITE_P(Sqlite, LogContract, testing::Values(LogHarnessFactory{"sqlite", [] {...}}));
+// What every store of the aggregate log must do. A store's test file includes this, derives
+// LogHarness and says
+//   INSTANTIATE_TEST_SUITE_P(Sqlite, LogContract, testing::Values(LogHarnessFactory{"sqlite", []
+//   {...}}));
 namespace fleetmeter::aggregator {
 
 /// One store with nothing in it. It outlives what open() returns.
@@ -28,7 +30,8 @@ class LogHarness {
   /// The clock that the store was opened with; starts at a plausible wall time.
   virtual ManualClock& clock() = 0;
   virtual LogPartition partition() { return 0; }
-  /// Damages the newest snapshot where it is stored, while the store is closed; false when that cannot be done.
+  /// Damages the newest snapshot where it is stored, while the store is closed; false when that
+  /// cannot be done.
   virtual bool damage_newest_snapshot() { return false; }
   /// Whether prune() itself removes records (a broker may do it in its own time).
   virtual bool prunes_at_once() { return true; }
@@ -62,7 +65,8 @@ class LogContract : public testing::TestWithParam<LogHarnessFactory> {
     record.mutable_tick()->set_time_s(time_s);
     return record;
   }
-  /// A record too long for any store to keep beside its neighbours, so that framing and compression show.
+  /// A record too long for any store to keep beside its neighbours, so that framing and compression
+  /// show.
   static proto::LogRecord batch(std::uint32_t keys) {
     proto::LogRecord record;
     proto::AggregateBatch& batch = *record.mutable_batch();
@@ -75,7 +79,8 @@ class LogContract : public testing::TestWithParam<LogHarnessFactory> {
   }
   Commit commit_of(std::vector<proto::LogRecord> records) const {
     Commit commit;
-    for (proto::LogRecord& record : records) commit.records.push_back({.partition = partition, .record = std::move(record)});
+    for (proto::LogRecord& record : records)
+      commit.records.push_back({.partition = partition, .record = std::move(record)});
     return commit;
   }
   LogPosition append_tick(std::int64_t time_s) {
@@ -98,7 +103,8 @@ class LogContract : public testing::TestWithParam<LogHarnessFactory> {
     for (const LogEntry& entry : read_all(after)) times.push_back(entry.record.tick().time_s());
     return times;
   }
-  static proto::Event event(const std::string& id, std::int64_t time_s, const std::string& type = "alarm.state_changed",
+  static proto::Event event(const std::string& id, std::int64_t time_s,
+                            const std::string& type = "alarm.state_changed",
                             const std::string& environment = "prod") {
     proto::Event made;
     made.set_id(id);
@@ -107,7 +113,8 @@ class LogContract : public testing::TestWithParam<LogHarnessFactory> {
     made.set_environment(environment);
     return made;
   }
-  static OutboxEntry entry(const std::string& event_id, std::int64_t event_time_s, std::int64_t next_attempt_ms = 0) {
+  static OutboxEntry entry(const std::string& event_id, std::int64_t event_time_s,
+                           std::int64_t next_attempt_ms = 0) {
     OutboxEntry made;
     made.event_id = event_id;
     made.receiver = "ops";
@@ -252,7 +259,8 @@ TEST_P(LogContract, ConcurrentCommitsAllArriveWholeAndEachThreadsInItsOrder) {
     ASSERT_EQ(times[i] % 1000, next[static_cast<std::size_t>(times[i] / 1000)]++);
   }
   for (int thread = 0; thread < kThreads; ++thread) {
-    EXPECT_EQ(*log->source_position("flow/" + std::to_string(thread)), std::to_string(kCommits - 1));
+    EXPECT_EQ(*log->source_position("flow/" + std::to_string(thread)),
+              std::to_string(kCommits - 1));
   }
 }
 
@@ -333,7 +341,8 @@ TEST_P(LogContract, OutputsAndTheEvaluatedPositionAreOneCommit) {
   EXPECT_EQ(event_ids(), Strings{"a"});
   EXPECT_EQ(due_ids(0), Strings{"a"});
   EXPECT_EQ(tick_times(), (Times{10, 20, 30}));
-  EXPECT_EQ(read_all().back().record.append_time_ms(), harness->clock().wall().time_since_epoch().count());
+  EXPECT_EQ(read_all().back().record.append_time_ms(),
+            harness->clock().wall().time_since_epoch().count());
 }
 
 TEST_P(LogContract, AnEventIsStoredOnceByItsId) {
@@ -361,7 +370,8 @@ TEST_P(LogContract, TheFirstBodyOfAnEventForAReceiverStays) {
 TEST_P(LogContract, EventsAreListedByTimeNewestLastAndFiltered) {
   const LogPosition read = append_tick(10);
   Outputs outputs = outputs_at(read);
-  outputs.events = {event("c", 180), event("a", 60), event("b", 120, "scaling.decided"), event("d", 240, "alarm.retired", "dev")};
+  outputs.events = {event("c", 180), event("a", 60), event("b", 120, "scaling.decided"),
+                    event("d", 240, "alarm.retired", "dev")};
   ASSERT_TRUE(log->commit_outputs(std::move(outputs)));
   EXPECT_EQ(event_ids(), (Strings{"a", "b", "c", "d"}));
   EXPECT_EQ(event_ids({.environment = "dev"}), Strings{"d"});
@@ -375,7 +385,8 @@ TEST_P(LogContract, EventsAreListedByTimeNewestLastAndFiltered) {
 TEST_P(LogContract, DueEntriesComeOldestEventFirstAndOnlyWhenTheirTimeHasCome) {
   const LogPosition read = append_tick(10);
   Outputs outputs = outputs_at(read);
-  outputs.outbox = {entry("late", 300), entry("early", 60), entry("waiting", 120, 5000), entry("middle", 180)};
+  outputs.outbox = {entry("late", 300), entry("early", 60), entry("waiting", 120, 5000),
+                    entry("middle", 180)};
   ASSERT_TRUE(log->commit_outputs(std::move(outputs)));
   EXPECT_EQ(due_ids(4999), (Strings{"early", "middle", "late"}));
   EXPECT_EQ(due_ids(5000), (Strings{"early", "waiting", "middle", "late"}));
@@ -416,7 +427,8 @@ TEST_P(LogContract, AFailedAttemptIsDueAgainAtItsTimeAndASettledOneNever) {
   tried.next_attempt_ms = 9000;
   tried.last_error = "503";
   ASSERT_TRUE(log->record_delivery(tried));
-  const DeliveryState settled[] = {DeliveryState::kDelivered, DeliveryState::kDead, DeliveryState::kExpired};
+  const DeliveryState settled[] = {DeliveryState::kDelivered, DeliveryState::kDead,
+                                   DeliveryState::kExpired};
   for (std::size_t i = 0; i < 3; ++i) {
     OutboxEntry done = outputs.outbox[i + 1];
     done.attempts = 1;
@@ -451,7 +463,8 @@ TEST_P(LogContract, AnEventGoesToEachReceiverByItself) {
 TEST_P(LogContract, PendingEntriesOfAReceiverComeOldestFirstDueOrNot) {
   const LogPosition read = append_tick(10);
   Outputs outputs = outputs_at(read);
-  outputs.outbox = {entry("c", 180), entry("b", 120, 5000), entry("x", 60), entry("a", 60), entry("y", 30)};
+  outputs.outbox = {entry("c", 180), entry("b", 120, 5000), entry("x", 60), entry("a", 60),
+                    entry("y", 30)};
   outputs.outbox[2].receiver = "pager";
   ASSERT_TRUE(log->commit_outputs(outputs));
   outputs.outbox[4].state = DeliveryState::kDelivered;
@@ -488,7 +501,8 @@ TEST_P(LogContract, ADamagedSnapshotFallsBackToTheOneBefore) {
   const LogPosition second = append_tick(20);
   ASSERT_TRUE(log->put_snapshot(partition, {.position = second, .schema = 1, .state = "second"}));
   log.reset();
-  if (!harness->damage_newest_snapshot()) GTEST_SKIP() << "this store's snapshots cannot be damaged from outside";
+  if (!harness->damage_newest_snapshot())
+    GTEST_SKIP() << "this store's snapshots cannot be damaged from outside";
   log = harness->open();
   const auto snapshot = log->latest_snapshot(partition);
   ASSERT_TRUE(snapshot) << snapshot.error().message;

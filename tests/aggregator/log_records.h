@@ -23,7 +23,8 @@ struct ProgressOptions {
   std::int64_t listening_since_s = 0;
   std::vector<std::string> environments = {};
 };
-inline proto::LogRecord progress_record(std::int64_t append_s, const std::string& source, std::int64_t read_to_s,
+inline proto::LogRecord progress_record(std::int64_t append_s, const std::string& source,
+                                        std::int64_t read_to_s,
                                         const ProgressOptions& options = {}) {
   proto::LogRecord record;
   record.set_append_time_ms(append_s * 1000);
@@ -46,7 +47,8 @@ inline proto::LogRecord tick_record(std::int64_t append_s, std::int64_t time_s) 
   return record;
 }
 
-inline proto::LogRecord stall_record(std::int64_t append_s, const std::string& source, bool stalled, bool given_up) {
+inline proto::LogRecord stall_record(std::int64_t append_s, const std::string& source, bool stalled,
+                                     bool given_up) {
   proto::LogRecord record;
   record.set_append_time_ms(append_s * 1000);
   record.mutable_source_stall()->set_source(source);
@@ -66,8 +68,9 @@ struct MetricPoint {
   std::int64_t start_s;
   double value;
 };
-inline proto::LogRecord metric_record(std::int64_t append_s, const std::string& source, const std::string& environment,
-                                      const SeriesKey& key, const std::vector<MetricPoint>& points) {
+inline proto::LogRecord metric_record(std::int64_t append_s, const std::string& source,
+                                      const std::string& environment, const SeriesKey& key,
+                                      const std::vector<MetricPoint>& points) {
   proto::LogRecord record;
   record.set_append_time_ms(append_s * 1000);
   proto::AggregateBatch& batch = *record.mutable_batch();
@@ -108,7 +111,8 @@ struct FlowRow {
   proto::InterfaceRole role = proto::ROLE_INSTANCE;
   proto::NatLeg nat_leg = proto::NAT_LEG_NONE;
 };
-inline proto::LogRecord flow_record(std::int64_t append_s, const std::string& source, const std::string& environment,
+inline proto::LogRecord flow_record(std::int64_t append_s, const std::string& source,
+                                    const std::string& environment,
                                     const std::vector<FlowRow>& rows) {
   proto::LogRecord record;
   record.set_append_time_ms(append_s * 1000);
@@ -133,12 +137,16 @@ inline proto::LogRecord flow_record(std::int64_t append_s, const std::string& so
   return record;
 }
 
-/// Aggregates of any number of batches put together: what the laws say must not depend on order or on commits.
+/// Aggregates of any number of batches put together: what the laws say must not depend on order or
+/// on commits.
 struct Combined {
   using Key = std::vector<std::string>;
   std::map<Key, std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t>> flows;
-  std::map<std::pair<Key, std::int64_t>, std::multiset<std::tuple<double, double, double, double>>> datapoints;
-  std::map<std::pair<std::string, std::uint32_t>, std::tuple<std::uint64_t, std::uint64_t, std::uint64_t>> volumes;
+  std::map<std::pair<Key, std::int64_t>, std::multiset<std::tuple<double, double, double, double>>>
+      datapoints;
+  std::map<std::pair<std::string, std::uint32_t>,
+           std::tuple<std::uint64_t, std::uint64_t, std::uint64_t>>
+      volumes;
   friend bool operator==(const Combined&, const Combined&) = default;
 };
 
@@ -146,12 +154,24 @@ inline void combine(const proto::AggregateBatch& batch, Combined& out) {
   const auto text = [&](std::uint32_t index) { return batch.strings(static_cast<int>(index)); };
   const proto::FlowAggregates& f = batch.flows();
   for (int i = 0; i < f.window_start_min_size(); ++i) {
-    const Combined::Key key = {batch.environment(), std::to_string(f.window_start_min(i)), std::to_string(f.status(i)),
-                               std::to_string(f.action(i)), std::to_string(f.direction(i)),
-                               std::to_string(f.path_class(i)), std::to_string(f.nat_leg(i)), std::to_string(f.role(i)),
-                               text(f.interface(i)), text(f.owner(i)), text(f.owner_az(i)), text(f.peer_owner(i)),
-                               text(f.peer_az(i)), text(f.peer_service(i)), text(f.peer_region(i)),
-                               text(f.interface_az(i)), std::to_string(f.traffic_path(i)), text(f.peer_interface(i)),
+    const Combined::Key key = {batch.environment(),
+                               std::to_string(f.window_start_min(i)),
+                               std::to_string(f.status(i)),
+                               std::to_string(f.action(i)),
+                               std::to_string(f.direction(i)),
+                               std::to_string(f.path_class(i)),
+                               std::to_string(f.nat_leg(i)),
+                               std::to_string(f.role(i)),
+                               text(f.interface(i)),
+                               text(f.owner(i)),
+                               text(f.owner_az(i)),
+                               text(f.peer_owner(i)),
+                               text(f.peer_az(i)),
+                               text(f.peer_service(i)),
+                               text(f.peer_region(i)),
+                               text(f.interface_az(i)),
+                               std::to_string(f.traffic_path(i)),
+                               text(f.peer_interface(i)),
                                std::to_string(f.peer_role(i))};
     auto& [bytes, packets, records, long_records] = out.flows[key];
     bytes += f.bytes(i);
@@ -162,10 +182,12 @@ inline void combine(const proto::AggregateBatch& batch, Combined& out) {
   const proto::Datapoints& d = batch.datapoints();
   for (int i = 0; i < d.start_s_size(); ++i) {
     const proto::Series& series = batch.series(static_cast<int>(d.series(i)));
-    Combined::Key key = {batch.environment(), series.account(), series.region(), series.namespace_(), series.metric()};
+    Combined::Key key = {batch.environment(), series.account(), series.region(),
+                         series.namespace_(), series.metric()};
     key.insert(key.end(), series.dimension_names().begin(), series.dimension_names().end());
     key.insert(key.end(), series.dimension_values().begin(), series.dimension_values().end());
-    out.datapoints[{key, d.start_s(i)}].insert({d.sample_count(i), d.sum(i), d.minimum(i), d.maximum(i)});
+    out.datapoints[{key, d.start_s(i)}].insert(
+        {d.sample_count(i), d.sum(i), d.minimum(i), d.maximum(i)});
   }
   for (const proto::Volume& volume : batch.volumes()) {
     auto& [bytes, records, updates] = out.volumes[{batch.environment(), volume.hour()}];

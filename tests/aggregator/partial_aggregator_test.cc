@@ -26,9 +26,11 @@ interfaces:
   - { id: eni-b, subnet: subnet-b, instance: i-b, addresses: [10.0.2.6], role: instance }
 )";
 
-std::shared_ptr<const Inventory> inventory_of(std::string_view yaml, std::vector<EnvironmentMatch> environments = {}) {
+std::shared_ptr<const Inventory> inventory_of(std::string_view yaml,
+                                              std::vector<EnvironmentMatch> environments = {}) {
   std::vector<Inventory::Problem> warnings;
-  auto parsed = Inventory::parse({{"inventory.yaml", std::string(yaml)}}, std::move(environments), warnings);
+  auto parsed =
+      Inventory::parse({{"inventory.yaml", std::string(yaml)}}, std::move(environments), warnings);
   EXPECT_TRUE(parsed.has_value()) << (parsed ? "" : parsed.error().message);
   EXPECT_TRUE(warnings.empty());
   return parsed ? *parsed : Inventory::empty({});
@@ -49,7 +51,8 @@ class PartialAggregatorTest : public testing::Test {
       decoding.fields = PartialAggregator::fields_needed();
       parsers::Decoder decoder(decoding, aggregator);
       std::string text;
-      for (std::size_t j = i; j < std::min(i + commit_every, lines.size()); ++j) text += lines[j] + "\n";
+      for (std::size_t j = i; j < std::min(i + commit_every, lines.size()); ++j)
+        text += lines[j] + "\n";
       decoder.message(text);
       for (proto::AggregateBatch& batch : aggregator.take()) {
         combine(batch, out);
@@ -76,10 +79,12 @@ class PartialAggregatorTest : public testing::Test {
     return {text(f.owner(0)), text(f.peer_owner(0)), text(f.interface(0)), text(f.owner_az(0)),
             f.direction(0),   f.path_class(0),       f.nat_leg(0),         f.bytes(0)};
   }
-  static std::string v2(std::string interface, std::string from, std::string to, std::uint64_t bytes = 1000,
-                        std::int64_t start_s = 1'700'000'000, std::int64_t seconds = 59) {
-    return "2 123456789012 " + interface + " " + from + " " + to + " 443 50000 6 10 " + std::to_string(bytes) + " " +
-           std::to_string(start_s) + " " + std::to_string(start_s + seconds) + " ACCEPT OK";
+  static std::string v2(std::string interface, std::string from, std::string to,
+                        std::uint64_t bytes = 1000, std::int64_t start_s = 1'700'000'000,
+                        std::int64_t seconds = 59) {
+    return "2 123456789012 " + interface + " " + from + " " + to + " 443 50000 6 10 " +
+           std::to_string(bytes) + " " + std::to_string(start_s) + " " +
+           std::to_string(start_s + seconds) + " ACCEPT OK";
   }
 
   std::shared_ptr<const Inventory> inventory = Inventory::empty({});
@@ -119,12 +124,17 @@ TEST_F(PartialAggregatorTest, PathClassesSayWhereTheAddressesLie) {
   EXPECT_EQ(only(v2("eni-a", "10.0.1.5", "10.0.200.9")).path, proto::PATH_VPC_UNKNOWN_AZ);
   EXPECT_EQ(only(v2("eni-a", "10.0.1.5", "192.168.1.1")).path, proto::PATH_OTHER_PRIVATE);
   EXPECT_EQ(only(v2("eni-a", "10.0.1.5", "52.95.128.179")).path, proto::PATH_EXTERNAL);
-  EXPECT_EQ(only("2 1 eni-a - - - - - - - 1700000000 1700000059 - NODATA").path, proto::PATH_UNCLASSIFIED);
+  EXPECT_EQ(only("2 1 eni-a - - - - - - - 1700000000 1700000059 - NODATA").path,
+            proto::PATH_UNCLASSIFIED);
 }
 
 TEST_F(PartialAggregatorTest, NatLegsOfVersion3AreToldByThePacketAddresses) {
-  use(std::string(kVpc) + "  - { id: eni-nat, subnet: subnet-nat, resource: nat-1, addresses: [10.0.101.78], role: nat }\n");
-  format = "interface-id srcaddr dstaddr pkt-srcaddr pkt-dstaddr packets bytes start end action log-status";
+  use(std::string(kVpc) +
+      "  - { id: eni-nat, subnet: subnet-nat, resource: nat-1, addresses: [10.0.101.78], role: nat "
+      "}\n");
+  format =
+      "interface-id srcaddr dstaddr pkt-srcaddr pkt-dstaddr packets bytes start end action "
+      "log-status";
   const std::string tail = " 1 500 1700000000 1700000059 ACCEPT OK";
   const Row request = only("eni-nat 10.0.1.5 10.0.101.78 10.0.1.5 203.0.113.5" + tail);
   EXPECT_EQ(request.leg, proto::NAT_LEG_INSIDE);
@@ -151,12 +161,14 @@ TEST_F(PartialAggregatorTest, OnVersion2ANatInsideLegHasAVpcPeer) {
   EXPECT_EQ(out.owner, "i-a");
   EXPECT_EQ(out.direction, proto::DIRECTION_EGRESS);
   EXPECT_EQ(only(v2("eni-nat", "10.0.101.78", "8.8.8.8")).leg, proto::NAT_LEG_OUTSIDE);
-  EXPECT_EQ(only(v2("eni-nat", "192.168.7.7", "10.0.101.78")).leg, proto::NAT_LEG_OUTSIDE) << "private, not of the VPC";
+  EXPECT_EQ(only(v2("eni-nat", "192.168.7.7", "10.0.101.78")).leg, proto::NAT_LEG_OUTSIDE)
+      << "private, not of the VPC";
 }
 
 TEST_F(PartialAggregatorTest, AGatewayOfUnknownAddressIsResolvedByItsOutsideLegsInAnyOrder) {
   use(std::string(kVpc) + "  - { id: eni-nat, role: nat }\n");
-  std::vector<std::string> lines = {v2("eni-nat", "10.0.2.124", "10.0.101.78"), v2("eni-nat", "10.0.101.78", "10.0.1.5"),
+  std::vector<std::string> lines = {v2("eni-nat", "10.0.2.124", "10.0.101.78"),
+                                    v2("eni-nat", "10.0.101.78", "10.0.1.5"),
                                     v2("eni-nat", "10.0.101.78", "8.8.8.8")};
   do {
     combined(lines, 1);
@@ -194,7 +206,8 @@ TEST(SplitByMonth, KeepsARecordWholeThatCrossesNoMonthOrClaimsTooMuch) {
   EXPECT_EQ(split_by_month(1'717'199'000, 1'717'200'000, 9, 9).size(), 1u) << "ends at midnight";
   EXPECT_EQ(split_by_month(1'717'200'000, 1'717'200'060, 9, 9).size(), 1u);
   EXPECT_EQ(split_by_month(1'717'199'000, 4'000'000'000, 9, 9).size(), 1u);
-  EXPECT_EQ(split_by_month(1'717'199'990, 1'717'199'980, 9, 9).size(), 1u) << "ends before it starts";
+  EXPECT_EQ(split_by_month(1'717'199'990, 1'717'199'980, 9, 9).size(), 1u)
+      << "ends before it starts";
 }
 
 TEST_F(PartialAggregatorTest, RecordFrom2100IsDroppedAsFutureAndMovesNoTime) {  // docs/time.md 1
@@ -202,13 +215,15 @@ TEST_F(PartialAggregatorTest, RecordFrom2100IsDroppedAsFutureAndMovesNoTime) {  
   PartialAggregator aggregator(inventory, options);
   aggregator.set_now(now_s);
   parsers::Decoder decoder({}, aggregator);
-  decoder.message(v2("eni-a", "10.0.1.5", "8.8.8.8", 1, 4'102'444'800) + "\n" + v2("eni-a", "10.0.1.5", "8.8.8.8") + "\n");
+  decoder.message(v2("eni-a", "10.0.1.5", "8.8.8.8", 1, 4'102'444'800) + "\n" +
+                  v2("eni-a", "10.0.1.5", "8.8.8.8") + "\n");
   EXPECT_EQ(aggregator.event_time_max_s(), 1'700'000'000);
   EXPECT_EQ(aggregator.records(), 1u);
   EXPECT_EQ(aggregator.dropped().at("future"), 1u);
 }
 
-TEST_F(PartialAggregatorTest, TwoEnvironmentsInOneAccountAreToldApartBySubnet) {  // docs/time.md 1, DESIGN 6
+// docs/time.md 1, DESIGN 6
+TEST_F(PartialAggregatorTest, TwoEnvironmentsInOneAccountAreToldApartBySubnet) {
   EnvironmentMatch prod;
   prod.name = "prod";
   prod.accounts = {"123456789012"};
@@ -217,10 +232,13 @@ TEST_F(PartialAggregatorTest, TwoEnvironmentsInOneAccountAreToldApartBySubnet) {
   dev.name = "dev";
   dev.subnets = {"subnet-b"};
   inventory = inventory_of(kVpc, {prod, dev});
-  combined({v2("eni-a", "10.0.1.5", "10.0.2.6"), v2("eni-b", "10.0.1.5", "10.0.2.6"), v2("eni-?", "10.0.1.5", "10.0.2.6")});
+  combined({v2("eni-a", "10.0.1.5", "10.0.2.6"), v2("eni-b", "10.0.1.5", "10.0.2.6"),
+            v2("eni-?", "10.0.1.5", "10.0.2.6")});
   std::map<std::string, std::uint64_t> bytes;
-  for (const proto::AggregateBatch& batch : batches) bytes[batch.environment()] += batch.flows().bytes(0);
-  EXPECT_EQ(bytes, (std::map<std::string, std::uint64_t>{{"dev", 1000}, {"prod", 1000}, {"unassigned", 1000}}));
+  for (const proto::AggregateBatch& batch : batches)
+    bytes[batch.environment()] += batch.flows().bytes(0);
+  EXPECT_EQ(bytes, (std::map<std::string, std::uint64_t>{
+                       {"dev", 1000}, {"prod", 1000}, {"unassigned", 1000}}));
 }
 
 TEST_F(PartialAggregatorTest, AttributionFollowsTheInventoryAtEventTime) {
@@ -236,7 +254,8 @@ interfaces:
 TEST_F(PartialAggregatorTest, ATooLongListOfKeysFallsTogetherAsOther) {
   options.keys_max = 3;
   std::vector<std::string> lines;
-  for (int i = 0; i < 20; ++i) lines.push_back(v2("eni-a", "10.0.1." + std::to_string(i), "8.8.8.8", 10));
+  for (int i = 0; i < 20; ++i)
+    lines.push_back(v2("eni-a", "10.0.1." + std::to_string(i), "8.8.8.8", 10));
   const Combined out = combined(lines);
   std::uint64_t total = 0, other = 0;
   for (const auto& [key, sums] : out.flows) {
@@ -251,14 +270,17 @@ TEST_F(PartialAggregatorTest, ATooLongListOfKeysFallsTogetherAsOther) {
 TEST_F(PartialAggregatorTest, LawAnyOrderAndAnyCommitsCombineToTheSameAggregates) {
   use(std::string(kVpc) + "  - { id: eni-nat, role: nat }\n");
   std::mt19937 random(11);
-  const std::vector<std::string> hosts = {"10.0.1.5", "10.0.2.6", "10.0.101.78", "10.0.9.9", "8.8.8.8", "192.168.3.3"};
+  const std::vector<std::string> hosts = {"10.0.1.5", "10.0.2.6", "10.0.101.78",
+                                          "10.0.9.9", "8.8.8.8",  "192.168.3.3"};
   const std::vector<std::string> interfaces = {"eni-a", "eni-b", "eni-nat", "eni-unknown"};
   std::vector<std::string> lines;
   for (int i = 0; i < 300; ++i) {
-    lines.push_back(v2(interfaces[random() % 4], hosts[random() % 6], hosts[random() % 6], random() % 5000,
-                       1'717'199'000 + static_cast<std::int64_t>(random() % 2000), static_cast<std::int64_t>(random() % 200)));
+    lines.push_back(v2(interfaces[random() % 4], hosts[random() % 6], hosts[random() % 6],
+                       random() % 5000, 1'717'199'000 + static_cast<std::int64_t>(random() % 2000),
+                       static_cast<std::int64_t>(random() % 200)));
   }
-  for (int i = 0; i < 20; ++i) lines.push_back("2 1 eni-b - - - - - - - 1717199100 1717199159 - SKIPDATA");
+  for (int i = 0; i < 20; ++i)
+    lines.push_back("2 1 eni-b - - - - - - - 1717199100 1717199159 - SKIPDATA");
   const Combined whole = combined(lines, lines.size());
   ASSERT_GT(whole.flows.size(), 50u);
   for (int round = 0; round < 20; ++round) {
@@ -272,8 +294,12 @@ TEST_F(PartialAggregatorTest, MetricsKeepTheirDatapointsAndCountTheirUpdates) {
   parsers::MetricBatch batch;
   batch.dimensions = {{"InstanceId", "i-a"}};
   batch.extended = {{"p99", 7.0}, {"p90", 5.0}};
-  parsers::MetricRecord record{.stream = "s", .account = "012345678901", .region = "us-east-1",
-                               .metric_namespace = "AWS/EC2", .name = "CPUUtilization", .unit = "Percent"};
+  parsers::MetricRecord record{.stream = "s",
+                               .account = "012345678901",
+                               .region = "us-east-1",
+                               .metric_namespace = "AWS/EC2",
+                               .name = "CPUUtilization",
+                               .unit = "Percent"};
   record.start_ms = 1'700'000'040'000;
   record.period_s = 60;
   record.sample_count = 2;
@@ -314,7 +340,8 @@ TEST_F(PartialAggregatorTest, SeriesBeyondTheLimitOfACommitAreCountedOut) {
   EXPECT_EQ(aggregator.take()[0].datapoints().start_s_size(), 1);
   batch.records.erase(batch.records.begin());
   aggregator.on_metrics(batch);
-  EXPECT_EQ(aggregator.take()[0].datapoints().start_s_size(), 1) << "the next commit has room again";
+  EXPECT_EQ(aggregator.take()[0].datapoints().start_s_size(), 1)
+      << "the next commit has room again";
 }
 
 TEST(PathClass, KnowsTheRangesThatAreNotTheInternet) {
@@ -323,7 +350,8 @@ TEST(PathClass, KnowsTheRangesThatAreNotTheInternet) {
   EXPECT_EQ(range_name(v4(0x08080808)), "internet");
   EXPECT_EQ(range_name(v4(0xa9fea9fe)), "link-local");
   EXPECT_EQ(range_name(v4(0xe0000001)), "multicast");
-  EXPECT_EQ(range_of(v4(0xac200001)), AddressRange::kPublic) << "172.32.0.1 is outside 172.16.0.0/12";
+  EXPECT_EQ(range_of(v4(0xac200001)), AddressRange::kPublic)
+      << "172.32.0.1 is outside 172.16.0.0/12";
   EXPECT_EQ(range_of({0xfd00000000000000, 1}), AddressRange::kPrivate);
   EXPECT_EQ(range_of({0x20010db800000000, 1}), AddressRange::kPublic);
   EXPECT_EQ(address_text({0x20010db800000000, 1}), "2001:db8::1");

@@ -17,7 +17,9 @@ SeriesKey agent_metric(std::string name = "disk_used_percent") {
   return {"123456789012", "us-east-1", "CWAgent", std::move(name), {{"InstanceId", "i-0"}}};
 }
 
-Datapoint at(GridTime start_s, double value = 1) { return {start_s, 1, value, value, value, false, {}}; }
+Datapoint at(GridTime start_s, double value = 1) {
+  return {start_s, 1, value, value, value, false, {}};
+}
 
 class SeriesTableTest : public testing::Test {
  protected:
@@ -30,7 +32,8 @@ class SeriesTableTest : public testing::Test {
     for (const int i : starts) table.upsert(id, at(kNoon + i * spacing_s, i), 0);
   }
   Frontier tick(GridTime tick_s) { return {.tick_s = tick_s}; }
-  SlotState state(SeriesId id, GridTime end_s, const Frontier& frontier, std::uint32_t period_s = 60) {
+  SlotState state(SeriesId id, GridTime end_s, const Frontier& frontier,
+                  std::uint32_t period_s = 60) {
     return table.slot(id, end_s, period_s, frontier).state;
   }
   SeriesTable table;
@@ -100,8 +103,10 @@ TEST_F(SeriesTableTest, ASlotIsDueWhenItsDataIsThere) {
   EXPECT_EQ(table.due_until(id, tick(kNoon)), kBeforeAll);
   minutes(id, {0, 1});
   EXPECT_EQ(table.due_until(id, tick(kBeforeAll)), kNoon + 120);
-  EXPECT_EQ(table.due_until(id, tick(kNoon + 130)), kNoon + 130) << "between slots the tick carries it";
-  EXPECT_EQ(table.due_until(id, tick(kNoon + 200)), kNoon + 179) << "until the next slot ends without data";
+  EXPECT_EQ(table.due_until(id, tick(kNoon + 130)), kNoon + 130)
+      << "between slots the tick carries it";
+  EXPECT_EQ(table.due_until(id, tick(kNoon + 200)), kNoon + 179)
+      << "until the next slot ends without data";
   EXPECT_EQ(state(id, kNoon + 180, tick(kNoon + 200)), SlotState::kPending);
 }
 
@@ -111,7 +116,8 @@ TEST_F(SeriesTableTest, ASlotWithoutDataIsDueAtItsEndPlusThePublicationDelay) {
   EXPECT_EQ(table.due_until(id, tick(kNoon + 299)), kNoon + 119);
   EXPECT_EQ(table.next_expiry(id, tick(kNoon + 299)), kNoon + 300);
   EXPECT_EQ(state(id, kNoon + 120, tick(kNoon + 299)), SlotState::kPending);
-  EXPECT_EQ(table.due_until(id, tick(kNoon + 300)), kNoon + 239) << "the slot behind the gap is there already";
+  EXPECT_EQ(table.due_until(id, tick(kNoon + 300)), kNoon + 239)
+      << "the slot behind the gap is there already";
   EXPECT_EQ(state(id, kNoon + 120, tick(kNoon + 300)), SlotState::kMissing);
   EXPECT_EQ(state(id, kNoon + 180, tick(kNoon + 300)), SlotState::kPresent);
   EXPECT_EQ(state(id, kNoon, tick(kNoon + 300)), SlotState::kNonexistent);
@@ -134,7 +140,8 @@ TEST_F(SeriesTableTest, NextExpiryIsTheTickThatMovesDueUntil) {
 TEST_F(SeriesTableTest, BoundedInputIsDueByTickOnly) {
   const SeriesId id = series();
   minutes(id, {0, 1, 2, 4});
-  Frontier frontier{.tick_s = kBeforeAll, .watermark_s = kBeforeAll, .bounded = true, .append_time_s = 0};
+  Frontier frontier{
+      .tick_s = kBeforeAll, .watermark_s = kBeforeAll, .bounded = true, .append_time_s = 0};
   EXPECT_EQ(table.due_until(id, frontier), kBeforeAll);
   frontier.tick_s = kNoon + 120;
   EXPECT_EQ(table.due_until(id, frontier), kNoon + 120);
@@ -241,7 +248,8 @@ TEST_F(SeriesTableTest, TrimKeepsWhatAStalledSourceStillHasToDecide) {
 }
 
 /// The obvious model of due_until: every own slot in turn, from the first datapoint.
-GridTime slow_due_until(const std::map<GridTime, bool>& starts, GridTime period_s, GridTime delay_s, GridTime tick_s) {
+GridTime slow_due_until(const std::map<GridTime, bool>& starts, GridTime period_s, GridTime delay_s,
+                        GridTime tick_s) {
   if (starts.empty()) return kBeforeAll;
   GridTime last_present = kBeforeAll;
   GridTime end = starts.begin()->first + period_s;

@@ -25,7 +25,8 @@ constexpr std::int64_t kStart = 1'700'000'000'000;
 class StateFolder {
  public:
   StateFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "fleetmeter-log-XXXXXX").string();
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "fleetmeter-log-XXXXXX").string();
     FM_CHECK(::mkdtemp(pattern.data()) != nullptr);
     path_ = pattern;
   }
@@ -42,7 +43,8 @@ class StateFolder {
 void run_sql(const std::string& path, const std::string& sql) {
   sqlite3* handle = nullptr;
   ASSERT_EQ(sqlite3_open(path.c_str(), &handle), SQLITE_OK);
-  EXPECT_EQ(sqlite3_exec(handle, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(handle);
+  EXPECT_EQ(sqlite3_exec(handle, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
+      << sqlite3_errmsg(handle);
   sqlite3_close(handle);
 }
 
@@ -62,7 +64,9 @@ class SqliteHarness final : public LogHarness {
   }
   ManualClock& clock() override { return clock_; }
   bool damage_newest_snapshot() override {
-    run_sql(folder_.file(), "UPDATE snapshot_chunks SET chunk = zeroblob(20) WHERE snapshot = (SELECT max(id) FROM snapshots)");
+    run_sql(folder_.file(),
+            "UPDATE snapshot_chunks SET chunk = zeroblob(20) WHERE snapshot = (SELECT max(id) FROM "
+            "snapshots)");
     return true;
   }
 
@@ -71,9 +75,9 @@ class SqliteHarness final : public LogHarness {
   ManualClock clock_{WallTime(Milliseconds(kStart))};
 };
 
-INSTANTIATE_TEST_SUITE_P(Sqlite, LogContract, testing::Values(LogHarnessFactory{"sqlite", [] {
-                           return std::make_unique<SqliteHarness>();
-                         }}));
+INSTANTIATE_TEST_SUITE_P(Sqlite, LogContract,
+                         testing::Values(LogHarnessFactory{
+                             "sqlite", [] { return std::make_unique<SqliteHarness>(); }}));
 
 class SqliteLogTest : public testing::Test {
  protected:
@@ -221,7 +225,8 @@ TEST_F(SqliteLogTest, AnEventIdWithAnotherContentRefusesTheWholeOutputs) {
 
 TEST_F(SqliteLogTest, DeliveryOfAnUnknownEntryIsNotFound) {
   auto log = open();
-  EXPECT_EQ((*log)->record_delivery({.event_id = "a", .receiver = "ops"}).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ((*log)->record_delivery({.event_id = "a", .receiver = "ops"}).error().code,
+            ErrorCode::kNotFound);
 }
 
 TEST_F(SqliteLogTest, ReadingBeforeThePrunedPartIsDataLoss) {
@@ -284,7 +289,8 @@ TEST_F(SqliteLogTest, OnceKeysBeyondTheLimitLoseTheOldestFirst) {
     clock.advance(Milliseconds(1));
   }
   EXPECT_EQ((*log)->status().once_keys, 3U);
-  EXPECT_EQ(*(*log)->seen_keys({"key-0", "key-1", "key-2", "key-3", "key-4"}), (Strings{"key-2", "key-3", "key-4"}));
+  EXPECT_EQ(*(*log)->seen_keys({"key-0", "key-1", "key-2", "key-3", "key-4"}),
+            (Strings{"key-2", "key-3", "key-4"}));
 }
 
 TEST_F(SqliteLogTest, ExpiredOnceKeysLeaveTheFile) {
@@ -338,7 +344,8 @@ TEST_F(SqliteLogTest, AFailingWriteIsUnavailableAndTheStoreFindsOutByItselfThatI
   EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
   EXPECT_FALSE(writable);
   EXPECT_EQ(*(*log)->source_position("flow/0"), "1");
-  for (int turn = 0; turn < 100 && !(*log)->status().writable; ++turn) std::this_thread::sleep_for(Milliseconds(100));
+  for (int turn = 0; turn < 100 && !(*log)->status().writable; ++turn)
+    std::this_thread::sleep_for(Milliseconds(100));
   EXPECT_TRUE((*log)->status().writable);  // By the probe: nothing was appended.
   ASSERT_TRUE((*log)->append(commit(2, 3'000'000)));
   EXPECT_EQ(*(*log)->source_position("flow/0"), "2");
@@ -357,7 +364,9 @@ TEST_F(SqliteLogTest, ARefusedCallInAGroupTakesNoOtherDown) {
           if (thread % 2 == 0) {
             appended += (*log)->append(commit(i)).has_value() ? 1 : 0;
           } else {
-            refused += (*log)->record_delivery({.event_id = "none", .receiver = "ops"}).has_value() ? 0 : 1;
+            refused += (*log)->record_delivery({.event_id = "none", .receiver = "ops"}).has_value()
+                           ? 0
+                           : 1;
           }
         }
       });
@@ -444,8 +453,9 @@ TEST_P(SqliteLogKill, LosesNothingAcknowledgedAndKeepsNoHalfCommit) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Points, SqliteLogKill,
-                         testing::Values("append.before_commit", "append.after_commit", "outputs.before_commit",
-                                         "outputs.after_commit", "delivery.before_commit", "delivery.after_commit"));
+                         testing::Values("append.before_commit", "append.after_commit",
+                                         "outputs.before_commit", "outputs.after_commit",
+                                         "delivery.before_commit", "delivery.after_commit"));
 
 }  // namespace
 }  // namespace fleetmeter::aggregator

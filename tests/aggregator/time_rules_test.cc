@@ -14,8 +14,13 @@ constexpr GridTime kNoon = 1'700'000'400;
 static_assert(kNoon % 600 == 0);
 constexpr GridTime kHour = 3600;
 
-const SeriesKey kDisk{"123456789012", "us-east-1", "CWAgent", "disk_used_percent", {{"InstanceId", "i-0"}}};
-const SeriesKey kNatBytes{"123456789012", "us-east-1", "AWS/NATGateway", "BytesInFromSource", {{"NatGatewayId", "nat-1"}}};
+const SeriesKey kDisk{
+    "123456789012", "us-east-1", "CWAgent", "disk_used_percent", {{"InstanceId", "i-0"}}};
+const SeriesKey kNatBytes{"123456789012",
+                          "us-east-1",
+                          "AWS/NATGateway",
+                          "BytesInFromSource",
+                          {{"NatGatewayId", "nat-1"}}};
 
 Shard prod_shard() {
   ShardOptions options;
@@ -24,7 +29,11 @@ Shard prod_shard() {
 }
 
 SeriesKey flow_series(std::string name, std::string interface = "eni-1") {
-  return {"", "", std::string(kFlowNamespace), std::move(name), {{"InterfaceId", std::move(interface)}}};
+  return {"",
+          "",
+          std::string(kFlowNamespace),
+          std::move(name),
+          {{"InterfaceId", std::move(interface)}}};
 }
 
 /// One shard, its pacemaker and a clock that only the test moves.
@@ -43,7 +52,8 @@ class TimeRules : public testing::Test {
       for (proto::LogRecord& record : due) put(std::move(record));
     }
   }
-  void progress(const std::string& source, GridTime read_to_s, const ProgressOptions& options = {}) {
+  void progress(const std::string& source, GridTime read_to_s,
+                const ProgressOptions& options = {}) {
     put(progress_record(now, source, read_to_s, options));
     pace();
   }
@@ -55,7 +65,8 @@ class TimeRules : public testing::Test {
       pace();
     }
   }
-  void metric(const SeriesKey& key, GridTime start_s, double value, const std::string& source = "metrics") {
+  void metric(const SeriesKey& key, GridTime start_s, double value,
+              const std::string& source = "metrics") {
     put(metric_record(now, source, "prod", key, {{start_s, value}}));
   }
   SlotState state(const SeriesKey& key, GridTime end_s, std::uint32_t period_s = 60) {
@@ -63,9 +74,12 @@ class TimeRules : public testing::Test {
   }
   Slot slot(const SeriesKey& key, GridTime end_s, std::uint32_t period_s = 60) {
     const auto id = shard.table().find(key);
-    return id ? shard.table().slot(*id, end_s, period_s, shard.frontier()) : Slot{SlotState::kNonexistent, {}};
+    return id ? shard.table().slot(*id, end_s, period_s, shard.frontier())
+              : Slot{SlotState::kNonexistent, {}};
   }
-  GridTime due(const SeriesKey& key) { return shard.table().due_until(shard.table().find(key).value(), shard.frontier()); }
+  GridTime due(const SeriesKey& key) {
+    return shard.table().due_until(shard.table().find(key).value(), shard.frontier());
+  }
 
   GridTime now = kNoon;
   Shard shard = prod_shard();
@@ -80,11 +94,13 @@ TEST_F(TimeRules, IdleSourceDoesNotStopTheClock) {  // docs/time.md 1
   advance(600, {"metrics"});
   EXPECT_EQ(shard.frontier().tick_s, now);
   EXPECT_EQ(state(kDisk, kNoon + 60), SlotState::kPresent);
-  EXPECT_EQ(state(kDisk, kNoon + 120), SlotState::kMissing) << "silence is seen though no record came";
+  EXPECT_EQ(state(kDisk, kNoon + 120), SlotState::kMissing)
+      << "silence is seen though no record came";
   EXPECT_EQ(state(kDisk, now), SlotState::kPending);
 }
 
-TEST_F(TimeRules, ProgressNeverPassesTheAppendTimeNorGoesBack) {  // docs/time.md 1: the record from 2100
+// docs/time.md 1: the record from 2100
+TEST_F(TimeRules, ProgressNeverPassesTheAppendTimeNorGoesBack) {
   put(flow_record(now, "flows", "prod", {{kNoon - 60}}));
   progress("flows", 4'102'444'800, {.caught_up = false});
   EXPECT_EQ(shard.frontier().watermark_s, now - 600);
@@ -116,18 +132,21 @@ TEST_F(TimeRules, FirstMinuteAfterTheFirstStartIsUnknownNotMissing) {  // docs/t
   progress("metrics", now);
   advance(600, {"metrics"});
   EXPECT_EQ(state(kDisk, kNoon - 240), SlotState::kPresent);
-  EXPECT_EQ(state(kDisk, kNoon - 180), SlotState::kUnknown) << "ended before the source's first progress";
+  EXPECT_EQ(state(kDisk, kNoon - 180), SlotState::kUnknown)
+      << "ended before the source's first progress";
   EXPECT_EQ(state(kDisk, kNoon), SlotState::kUnknown);
   EXPECT_EQ(state(kDisk, kNoon + 60), SlotState::kMissing);
 }
 
 TEST_F(TimeRules, ThreeHoursDownLeaveAPushSourceUnknownUntilDataComes) {  // docs/time.md 6
   const ProgressOptions push{.caught_up = true, .push = true};
-  progress("metrics", now, {.caught_up = true, .push = true, .started = true, .listening_since_s = now - 300});
+  progress("metrics", now,
+           {.caught_up = true, .push = true, .started = true, .listening_since_s = now - 300});
   metric(kDisk, kNoon - 60, 1);
   progress("metrics", now, push);
   now += 3 * kHour;
-  progress("metrics", kNoon, {.caught_up = false, .push = true, .started = true, .listening_since_s = now});
+  progress("metrics", kNoon,
+           {.caught_up = false, .push = true, .started = true, .listening_since_s = now});
   EXPECT_EQ(shard.frontier().tick_s, kNoon) << "not caught up: it may still bring what it holds";
   now += 300;
   progress("metrics", now, push);
@@ -139,7 +158,8 @@ TEST_F(TimeRules, ThreeHoursDownLeaveAPushSourceUnknownUntilDataComes) {  // doc
   EXPECT_EQ(state(kDisk, kNoon + kHour), SlotState::kPresent);
 }
 
-TEST_F(TimeRules, ThreeHoursDownWriteTheMissedTicksInOrderAndWaitForALogThatKeeps) {  // docs/time.md 2
+// docs/time.md 2
+TEST_F(TimeRules, ThreeHoursDownWriteTheMissedTicksInOrderAndWaitForALogThatKeeps) {
   progress("topic", now);
   metric(kDisk, kNoon - 60, 1, "topic");
   now += 3 * kHour;
@@ -157,7 +177,8 @@ TEST_F(TimeRules, ThreeHoursDownWriteTheMissedTicksInOrderAndWaitForALogThatKeep
     tick.set_append_time_ms(now * 1000);
     put(tick);
   }
-  EXPECT_EQ(state(kDisk, kNoon + 60), SlotState::kMissing) << "the topic kept what we did not read: nothing is unknown";
+  EXPECT_EQ(state(kDisk, kNoon + 60), SlotState::kMissing)
+      << "the topic kept what we did not read: nothing is unknown";
 }
 
 TEST_F(TimeRules, MetricEveryFiveMinutesHasNoMissingMinutes) {  // docs/time.md 4
@@ -192,9 +213,11 @@ TEST_F(TimeRules, ScanUnderSkipdataIsALowerBound) {  // docs/time.md 3
                   {{.start_s = kNoon, .action = proto::ACTION_REJECT, .records = 900},
                    {.start_s = kNoon, .status = proto::FLOW_SKIPDATA},
                    {.start_s = kNoon, .interface = "eni-2", .status = proto::FLOW_NODATA}}));
-  EXPECT_EQ(state(flow_series("RejectedRecords"), kNoon + 60), SlotState::kNonexistent) << "the window is open";
+  EXPECT_EQ(state(flow_series("RejectedRecords"), kNoon + 60), SlotState::kNonexistent)
+      << "the window is open";
   advance(600, {"flows"});
-  EXPECT_EQ(state(flow_series("RejectedRecords"), kNoon + 60), SlotState::kNonexistent) << "10 min of lateness";
+  EXPECT_EQ(state(flow_series("RejectedRecords"), kNoon + 60), SlotState::kNonexistent)
+      << "10 min of lateness";
   advance(60, {"flows"});
   const Slot scanned = slot(flow_series("RejectedRecords"), kNoon + 60);
   EXPECT_EQ(scanned.state, SlotState::kPresent);
@@ -223,7 +246,9 @@ TEST_F(TimeRules, ACaptureIntervalOfTenMinutesGivesTenMinuteSlots) {  // docs/ti
   advance(600 + 180, {"flows"});
   EXPECT_EQ(slot(flow_series("AcceptedBytes"), kNoon + 60).value.sum, 100);
   put(flow_record(now, "flows", "prod", {{.start_s = kNoon + 120, .long_records = 1}}));
-  EXPECT_EQ(shard.table().info(shard.table().find(flow_series("AcceptedBytes")).value()).own_period_s, 600u);
+  EXPECT_EQ(
+      shard.table().info(shard.table().find(flow_series("AcceptedBytes")).value()).own_period_s,
+      600u);
   advance(600, {"flows"});
   const Slot ten = slot(flow_series("AcceptedBytes"), kNoon + 600, 600);
   EXPECT_EQ(ten.state, SlotState::kPresent);
@@ -238,7 +263,8 @@ TEST_F(TimeRules, TwoEnvironmentsInOneAccountWaitForTheirOwnSourcesOnly) {  // d
   put(progress_record(now, "flows-prod", kNoon));
   EXPECT_EQ(shard.frontier().watermark_s, kNoon - 600) << "dev's backlog holds up dev alone";
   put(flow_record(now, "flows-shared", "prod", {{kNoon}}));
-  put(progress_record(now, "flows-shared", kNoon - 60, {.caught_up = false, .environments = {"dev"}}));
+  put(progress_record(now, "flows-shared", kNoon - 60,
+                      {.caught_up = false, .environments = {"dev"}}));
   put(progress_record(now + 60, "flows-prod", kNoon + 60));
   EXPECT_EQ(shard.frontier().watermark_s, kNoon - 540);
 }
@@ -261,7 +287,8 @@ TEST_F(TimeRules, AStalledSourceIsWaitedForAloneAndCatchesUpInOrder) {  // docs/
   EXPECT_TRUE(pacemaker.lags()[0].stalled);
   now += 10;
   progress("metrics", now - 200, {.caught_up = false});
-  EXPECT_EQ(state(kDisk, kNoon + 60), SlotState::kMissing) << "within 5 minutes of now: heard again";
+  EXPECT_EQ(state(kDisk, kNoon + 60), SlotState::kMissing)
+      << "within 5 minutes of now: heard again";
 }
 
 TEST_F(TimeRules, AStalledSourceIsGivenUpAfterADayAndUnknownThen) {  // docs/time.md 6
@@ -343,7 +370,8 @@ TEST_F(TimeRules, OneStrayRecordOf1970DoesNotMakeATickForEveryMinuteSince) {  //
   progress("file", kNoon + 600, {.caught_up = true, .bounded = true});
   put(input_end_record(60, kNoon + 600));
   std::size_t ticks = 0;
-  for (auto records = pacemaker.due(now, 1000); !records.empty(); records = pacemaker.due(now, 1000)) {
+  for (auto records = pacemaker.due(now, 1000); !records.empty();
+       records = pacemaker.due(now, 1000)) {
     ticks += records.size();
     for (const proto::LogRecord& record : records) pacemaker.apply(record);
   }
@@ -353,7 +381,9 @@ TEST_F(TimeRules, OneStrayRecordOf1970DoesNotMakeATickForEveryMinuteSince) {  //
 
 TEST_F(TimeRules, NoProgressNoTicks) {
   EXPECT_TRUE(pacemaker.due(now, 10).empty());
-  put(progress_record(now, "push", 0, {.caught_up = false, .push = true, .started = true, .listening_since_s = now}));
+  put(progress_record(
+      now, "push", 0,
+      {.caught_up = false, .push = true, .started = true, .listening_since_s = now}));
   EXPECT_TRUE(pacemaker.due(now, 10).empty()) << "it has read nothing and is not caught up";
 }
 
@@ -396,18 +426,23 @@ std::vector<proto::LogRecord> random_log(std::uint32_t seed) {
     key.dimensions[0].second = "i-" + std::to_string(random() % 3);
     switch (random() % 6) {
       case 0:
-        log.push_back(metric_record(now, source, "prod", key, {{event / 60 * 60, 1}, {event / 60 * 60 - 300, 2}}));
+        log.push_back(metric_record(now, source, "prod", key,
+                                    {{event / 60 * 60, 1}, {event / 60 * 60 - 300, 2}}));
         break;
       case 1:
-        log.push_back(flow_record(now, source, random() % 4 == 0 ? "dev" : "prod",
-                                  {{.start_s = event, .long_records = random() % 40 == 0 ? 1u : 0u}}));
+        log.push_back(
+            flow_record(now, source, random() % 4 == 0 ? "dev" : "prod",
+                        {{.start_s = event, .long_records = random() % 40 == 0 ? 1u : 0u}}));
         break;
       case 2:
         log.push_back(stall_record(now, source, random() % 2 == 0, random() % 5 == 0));
         break;
       case 3:
-        log.push_back(progress_record(now, source, event, {.caught_up = false, .push = source == "a",
-                                                           .started = random() % 4 == 0, .listening_since_s = now}));
+        log.push_back(progress_record(now, source, event,
+                                      {.caught_up = false,
+                                       .push = source == "a",
+                                       .started = random() % 4 == 0,
+                                       .listening_since_s = now}));
         break;
       default:
         log.push_back(tick_record(now, now / 10 * 10));
@@ -437,7 +472,8 @@ TEST(ShardState, SavedAndLoadedAnywhereItContinuesAsIfNothingHadHappened) {
         restarted.table().set_retention(change.series, 3600);
       }
       for (SeriesId id = 0; id < straight.table().size(); ++id) {
-        ASSERT_EQ(straight.table().due_until(id, straight.frontier()), restarted.table().due_until(id, restarted.frontier()));
+        ASSERT_EQ(straight.table().due_until(id, straight.frontier()),
+                  restarted.table().due_until(id, restarted.frontier()));
       }
       std::string bytes, other;
       straight.save(bytes);

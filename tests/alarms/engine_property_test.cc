@@ -1,4 +1,5 @@
-// Laws that hold for any telemetry: order of arrival, cuts of the record stream, and restarts change nothing.
+// Laws that hold for any telemetry: order of arrival, cuts of the record stream, and restarts
+// change nothing.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -51,8 +52,8 @@ struct Arrival {
   std::int64_t minute;
 };
 
-/// Three machines whose load wanders; one in ten datapoints never comes. Everything arrives within two minutes of the end
-/// of its period, inside the publication delay; the first ones at once.
+/// Three machines whose load wanders; one in ten datapoints never comes. Everything arrives within
+/// two minutes of the end of its period, inside the publication delay; the first ones at once.
 std::vector<Arrival> telemetry(std::mt19937& random) {
   std::vector<Arrival> arrivals;
   double load = 50;
@@ -67,7 +68,8 @@ std::vector<Arrival> telemetry(std::mt19937& random) {
   return arrivals;
 }
 
-/// Applies ticks each minute, and before each the datapoints that have arrived since, `per_record` in one.
+/// Applies ticks each minute, and before each the datapoints that have arrived since, `per_record`
+/// in one.
 std::vector<std::string> outcome(std::vector<Arrival> arrivals, std::size_t per_record,
                                  std::mt19937* restarts = nullptr) {
   Fleet fleet(all_rules());

@@ -81,8 +81,8 @@ TEST(Engine, ADatapointCountsOnceWhenItsSeriesPeriodTurnsOutToBeLonger) {
   without_period(0, 10);
   without_period(2, 10);
   without_period(4, 95);
-  fleet.ticks(1, 8);       // Minutes 4 and 5 are evaluated with slots of 60 s.
-  without_period(6, 10);   // Three spacings of 120 s: the slot of the 95 now ends at minute 6.
+  fleet.ticks(1, 8);      // Minutes 4 and 5 are evaluated with slots of 60 s.
+  without_period(6, 10);  // Three spacings of 120 s: the slot of the 95 now ends at minute 6.
   fleet.ticks(9, 14);
   EXPECT_EQ(fleet.changes(), (Lines{"1 InstanceId=i-a INSUFFICIENT_DATA>OK initial"}));
 }
@@ -90,7 +90,8 @@ TEST(Engine, ADatapointCountsOnceWhenItsSeriesPeriodTurnsOutToBeLonger) {
 TEST(Engine, WaitsForThePublicationDelayBeforeItCallsASlotMissing) {
   Fleet fleet(only(cpu_alarm(80, 1, 1, MissingData::kBreaching)));
   fleet.run({kA}, 0, 6, 10);
-  // Nothing after minute 5. Range of three: the last good point is looked past for two more minutes.
+  // Nothing after minute 5. Range of three: the last good point is looked past for two more
+  // minutes.
   fleet.ticks(7, 11);
   EXPECT_EQ(fleet.changes().size(), 1U);
   fleet.tick(12);

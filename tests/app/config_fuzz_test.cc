@@ -22,11 +22,50 @@ std::size_t below(Random& random, std::size_t limit) {
 
 /// Texts that mean something to YAML or to us.
 const std::vector<std::string>& morsels() {
-  static const std::vector<std::string> all = {
-      "0",   "-1",    "1e308",  "-1e308", "nan",  "inf",   "99999999999999999999", "~",    "null", "{}",  "[]",
-      "[[",  "{ a: ", "\n---\n", "&a ",   "*a",   "<<: ",  "!!int ",               "? ",   "| \n", "\"",  "'",
-      "0s",  "60s",   "366d",   "5 of 3", "0 of", " of ",  "p100",                 "> ",   "<= -0", "true", "\t",
-      ": ",  "- ",    ", ",     "#",      "\r\n", "\xff",  "\xf0\x9f\x92\xa9",     "%",    "@",     "`",   "steps: [ { from: -1, to: 1, add: 1 } ]"};
+  static const std::vector<std::string> all = {"0",
+                                               "-1",
+                                               "1e308",
+                                               "-1e308",
+                                               "nan",
+                                               "inf",
+                                               "99999999999999999999",
+                                               "~",
+                                               "null",
+                                               "{}",
+                                               "[]",
+                                               "[[",
+                                               "{ a: ",
+                                               "\n---\n",
+                                               "&a ",
+                                               "*a",
+                                               "<<: ",
+                                               "!!int ",
+                                               "? ",
+                                               "| \n",
+                                               "\"",
+                                               "'",
+                                               "0s",
+                                               "60s",
+                                               "366d",
+                                               "5 of 3",
+                                               "0 of",
+                                               " of ",
+                                               "p100",
+                                               "> ",
+                                               "<= -0",
+                                               "true",
+                                               "\t",
+                                               ": ",
+                                               "- ",
+                                               ", ",
+                                               "#",
+                                               "\r\n",
+                                               "\xff",
+                                               "\xf0\x9f\x92\xa9",
+                                               "%",
+                                               "@",
+                                               "`",
+                                               "steps: [ { from: -1, to: 1, add: 1 } ]"};
   return all;
 }
 
@@ -102,7 +141,8 @@ TEST(ConfigFuzz, DeepAndSelfReferringTextsEnd) {
   std::string doubled = "a0: &a0 [x, x]\n";
   for (int i = 1; i < 40; ++i) {
     const std::string before = "*a" + std::to_string(i - 1);
-    doubled += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" + before + ", " + before + "]\n";
+    doubled += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" + before + ", " +
+               before + "]\n";
   }
   expect_safe(doubled + "alarms: *a39\n");
   expect_safe(std::string(100'000, 'k') + ": 1\n");

@@ -41,7 +41,8 @@ TEST(Config, TheDocumentedExampleIsAcceptedWhole) {
   EXPECT_EQ(config->budgets.at("prod").monthly_usd_e10, 500 * 10'000'000'000);
   EXPECT_EQ(config->budgets.at("prod").alert_at_percent, (std::vector<std::uint32_t>{80, 100}));
   ASSERT_EQ(config->kafka.size(), 1u);
-  EXPECT_EQ(config->kafka[0].options.topics, (std::vector<std::string>{"vpc-flow-logs", "cw-metrics"}));
+  EXPECT_EQ(config->kafka[0].options.topics,
+            (std::vector<std::string>{"vpc-flow-logs", "cw-metrics"}));
   ASSERT_EQ(config->firehose.size(), 1u);
   EXPECT_EQ(config->firehose[0].access_key.env, "FIREHOSE_KEY");
   ASSERT_EQ(config->files.size(), 1u);
@@ -82,7 +83,8 @@ TEST(Config, RelativePathsAreRelativeToTheFile) {
   const auto config = parse(
       "sources:\n"
       "  - files: { paths: [flow/, /abs/x.log, \"-\"] }\n"
-      "  - firehose: { listen: \"0.0.0.0:8443\", access_key_file: key.txt, tls: { cert: c.pem, key: /k.pem } }\n"
+      "  - firehose: { listen: \"0.0.0.0:8443\", access_key_file: key.txt, tls: { cert: c.pem, "
+      "key: /k.pem } }\n"
       "inventory: [ terraform: state.json, /abs/aws.json ]\n");
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->files[0].paths,
@@ -100,7 +102,8 @@ TEST(Config, DurationsNameTheirUnit) {
   EXPECT_EQ(parse_duration_s("2h"), 7200u);
   EXPECT_EQ(parse_duration_s("1d"), 86400u);
   EXPECT_EQ(parse_duration_s("0s"), 0u);
-  for (const char* bad : {"", "s", "90", "-5m", "1.5h", "5 m", "5M", "9999999999999999999d", "400d", "1m30s"})
+  for (const char* bad :
+       {"", "s", "90", "-5m", "1.5h", "5 m", "5M", "9999999999999999999d", "400d", "1m30s"})
     EXPECT_EQ(parse_duration_s(bad), std::nullopt) << bad;
 }
 
@@ -124,15 +127,19 @@ const char* const kAlarmHead =
     "alarms:\n"
     "  - { name: first, metric: { namespace: N, name: M }, when: \"> 1\" }\n";
 /// A second alarm on line 5.
-std::string alarm(const std::string& body) { return std::string(kAlarmHead) + "  - " + body + "\n"; }
+std::string alarm(const std::string& body) {
+  return std::string(kAlarmHead) + "  - " + body + "\n";
+}
 std::string alarm_with(const std::string& keys) {
   return alarm("{ name: second, metric: { namespace: N, name: M }, when: \"> 1\", " + keys + " }");
 }
 /// One scaling rule on line 3.
 std::string group_with(const std::string& keys) {
-  return "notify: { hook: { webhook: { url: \"https://h/x\" } }, ops: { slack: { url_env: URL } } }\n"
+  return "notify: { hook: { webhook: { url: \"https://h/x\" } }, ops: { slack: { url_env: URL } } "
+         "}\n"
          "scaling:\n"
-         "  - { group: { asg: g }, metrics: { cpu: { namespace: AWS/EC2, name: CPUUtilization } }, " +
+         "  - { group: { asg: g }, metrics: { cpu: { namespace: AWS/EC2, name: CPUUtilization } "
+         "}, " +
          keys + " }\n";
 }
 const std::string kSimple = "policies: [ { simple: { metric: cpu, when: \"> 70\", add: 1 } } ]";
@@ -144,17 +151,27 @@ void expect_wrong(const std::string& what, const std::string& yaml, int line,
   ASSERT_FALSE(config) << yaml;
   const std::string& message = config.error().message;
   EXPECT_EQ(config.error().code, ErrorCode::kInvalidArgument);
-  const std::string place = "/etc/fleetmeter/fleet.yaml:" + (line > 0 ? std::to_string(line) + ": " : "");
+  const std::string place =
+      "/etc/fleetmeter/fleet.yaml:" + (line > 0 ? std::to_string(line) + ": " : "");
   EXPECT_EQ(message.substr(0, place.size()), place) << message;
   for (const char* word : says) EXPECT_THAT(message, HasSubstr(word));
 }
 
 TEST(Config, StructuralErrorsNameFileLineKeyAndFix) {
   const Wrong cases[] = {
-      {"unknown key with suggestion", "fleet: x\nalarm: []\n", 2, {"alarm", "did you mean `alarms`"}},
-      {"unknown key without one", "fleet: x\nqqqqqqqqqq: 1\n", 2, {"qqqqqqqqqq", "known here", "fleet"}},
+      {"unknown key with suggestion",
+       "fleet: x\nalarm: []\n",
+       2,
+       {"alarm", "did you mean `alarms`"}},
+      {"unknown key without one",
+       "fleet: x\nqqqqqqqqqq: 1\n",
+       2,
+       {"qqqqqqqqqq", "known here", "fleet"}},
       {"duplicate key", "fleet: x\nstate: a\nfleet: y\n", 3, {"fleet", "twice"}},
-      {"duplicate nested key", "environments:\n  prod: {}\n  prod: {}\n", 3, {"environments.prod", "twice"}},
+      {"duplicate nested key",
+       "environments:\n  prod: {}\n  prod: {}\n",
+       3,
+       {"environments.prod", "twice"}},
       {"several documents", "fleet: x\n---\nfleet: y\n", 0, {"2 YAML documents", "keep one"}},
       {"not YAML", "fleet: [x\nstate: }\n", 2, {"not YAML"}},
       {"not YAML: tabs", "http:\n\tlisten: x\n", 2, {"not YAML"}},
@@ -165,15 +182,33 @@ TEST(Config, StructuralErrorsNameFileLineKeyAndFix) {
       {"a word for a mapping", "http: 8080\n", 1, {"http", "mapping"}},
       {"no value", "fleet: x\nstate:\n", 2, {"state", "no value"}},
       {"a name with blanks", "fleet: my fleet\n", 1, {"fleet", "letters"}},
-      {"a port too high", "http: { listen: \"127.0.0.1:65536\" }\n", 1, {"http.listen", "host:port"}},
+      {"a port too high",
+       "http: { listen: \"127.0.0.1:65536\" }\n",
+       1,
+       {"http.listen", "host:port"}},
       {"log days", "log: { days: 0 }\n", 1, {"log.days", "1 to 400"}},
       {"log days, no number", "log: { days: two }\n", 1, {"log.days", "`two`"}},
-      {"capture interval", "flow_logs: { capture_interval: 300s }\n", 1, {"capture_interval", "600s"}},
-      {"budget", "environments:\n  prod: { budget: { monthly_usd: -5 } }\n", 2, {"monthly_usd", "`-5`"}},
-      {"budget share", "environments:\n  prod: { budget: { monthly_usd: 5, alert_at: [80] } }\n", 2, {"alert_at", "80%"}},
+      {"capture interval",
+       "flow_logs: { capture_interval: 300s }\n",
+       1,
+       {"capture_interval", "600s"}},
+      {"budget",
+       "environments:\n  prod: { budget: { monthly_usd: -5 } }\n",
+       2,
+       {"monthly_usd", "`-5`"}},
+      {"budget share",
+       "environments:\n  prod: { budget: { monthly_usd: 5, alert_at: [80] } }\n",
+       2,
+       {"alert_at", "80%"}},
       {"reserved environment", "environments:\n  unassigned: {}\n", 2, {"unassigned", "another"}},
-      {"inventory kind", "inventory: [ teraform: x.json ]\n", 1, {"teraform", "terraform, aws or file"}},
-      {"inventory without a file", "inventory: [ { terraform: } ]\n", 1, {"inventory[0]", "no value"}},
+      {"inventory kind",
+       "inventory: [ teraform: x.json ]\n",
+       1,
+       {"teraform", "terraform, aws or file"}},
+      {"inventory without a file",
+       "inventory: [ { terraform: } ]\n",
+       1,
+       {"inventory[0]", "no value"}},
       {"inventory entry empty", "inventory:\n  - {}\n", 2, {"inventory[0]", "names no file"}},
   };
   for (const Wrong& wrong : cases) expect_wrong(wrong.what, wrong.yaml, wrong.line, wrong.says);
@@ -181,30 +216,79 @@ TEST(Config, StructuralErrorsNameFileLineKeyAndFix) {
 
 TEST(Config, SourceErrorsNameFileLineKeyAndFix) {
   const Wrong cases[] = {
-      {"two kinds", "sources:\n  - files: { paths: [a] }\n    kafka: { brokers: b, topics: [t] }\n", 2, {"sources[0]", "exactly one"}},
+      {"two kinds",
+       "sources:\n  - files: { paths: [a] }\n    kafka: { brokers: b, topics: [t] }\n",
+       2,
+       {"sources[0]", "exactly one"}},
       {"no kind", "sources:\n  - {}\n", 2, {"sources[0]", "exactly one"}},
       {"unknown kind", "sources:\n  - file: { paths: [a] }\n", 2, {"file", "did you mean `files`"}},
       {"no paths", "sources:\n  - files: {}\n", 2, {"sources[0].files", "names no file"}},
-      {"follow", "sources:\n  - files: { paths: [a], follow: yes }\n", 2, {"follow", "true or false"}},
-      {"lateness", "sources:\n  - files: { paths: [a], allowed_lateness: 10 }\n", 2, {"allowed_lateness", "90s, 5m"}},
+      {"follow",
+       "sources:\n  - files: { paths: [a], follow: yes }\n",
+       2,
+       {"follow", "true or false"}},
+      {"lateness",
+       "sources:\n  - files: { paths: [a], allowed_lateness: 10 }\n",
+       2,
+       {"allowed_lateness", "90s, 5m"}},
       {"no topics", "sources:\n  - kafka: { brokers: b, topics: {} }\n", 2, {"topics"}},
       {"no brokers", "sources:\n  - kafka: { topics: [t] }\n", 2, {"brokers", "missing"}},
-      {"half of tls", "sources:\n  - firehose: { listen: \"h:1\", access_key_env: K, tls: { cert: c } }\n", 2, {"tls", "both"}},
-      {"kafka password", "sources:\n  - kafka: { brokers: b, topics: [t], password: hunter2 }\n", 2, {"password_env", "secret"}},
-      {"kafka property password", "sources:\n  - kafka: { brokers: b, topics: [t], properties: { sasl.password: hunter2 } }\n", 2, {"sasl.password", "password_env"}},
-      {"kafka property secret", "sources:\n  - kafka: { brokers: b, topics: [t], properties: { sasl.oauthbearer.client.secret: hunter2 } }\n", 2, {"client.secret", "secret"}},
-      {"log password", "kafka_log: { brokers: b, properties: { ssl.key.password: hunter2 } }\n", 1, {"kafka_log.properties.ssl.key.password", "password_env"}},
-      {"access key", "sources:\n  - firehose: { listen: \"h:1\", access_key: hunter2 }\n", 2, {"access_key_env", "secret"}},
-      {"two places of a key", "sources:\n  - firehose: { listen: \"h:1\", access_key_env: A, access_key_file: B }\n", 2, {"access_key_env", "keep one"}},
-      {"slack url", "notify:\n  ops: { slack: { url: \"https://hooks.example.com/hunter2\" } }\n", 2, {"url_env", "secret"}},
-      {"webhook secret", "notify:\n  a: { webhook: { url: \"https://h/x\", secret: hunter2 } }\n", 2, {"secret_env"}},
-      {"routing key", "notify:\n  a: { pagerduty: { routing_key: hunter2 } }\n", 2, {"routing_key_env"}},
-      {"user in a url", "notify:\n  a: { webhook: { url: \"https://me:hunter2@h/x\" } }\n", 2, {"notify.a.webhook.url", "url_env"}},
+      {"half of tls",
+       "sources:\n  - firehose: { listen: \"h:1\", access_key_env: K, tls: { cert: c } }\n",
+       2,
+       {"tls", "both"}},
+      {"kafka password",
+       "sources:\n  - kafka: { brokers: b, topics: [t], password: hunter2 }\n",
+       2,
+       {"password_env", "secret"}},
+      {"kafka property password",
+       "sources:\n  - kafka: { brokers: b, topics: [t], properties: { sasl.password: hunter2 } }\n",
+       2,
+       {"sasl.password", "password_env"}},
+      {"kafka property secret",
+       "sources:\n  - kafka: { brokers: b, topics: [t], properties: { "
+       "sasl.oauthbearer.client.secret: hunter2 } }\n",
+       2,
+       {"client.secret", "secret"}},
+      {"log password",
+       "kafka_log: { brokers: b, properties: { ssl.key.password: hunter2 } }\n",
+       1,
+       {"kafka_log.properties.ssl.key.password", "password_env"}},
+      {"access key",
+       "sources:\n  - firehose: { listen: \"h:1\", access_key: hunter2 }\n",
+       2,
+       {"access_key_env", "secret"}},
+      {"two places of a key",
+       "sources:\n  - firehose: { listen: \"h:1\", access_key_env: A, access_key_file: B }\n",
+       2,
+       {"access_key_env", "keep one"}},
+      {"slack url",
+       "notify:\n  ops: { slack: { url: \"https://hooks.example.com/hunter2\" } }\n",
+       2,
+       {"url_env", "secret"}},
+      {"webhook secret",
+       "notify:\n  a: { webhook: { url: \"https://h/x\", secret: hunter2 } }\n",
+       2,
+       {"secret_env"}},
+      {"routing key",
+       "notify:\n  a: { pagerduty: { routing_key: hunter2 } }\n",
+       2,
+       {"routing_key_env"}},
+      {"user in a url",
+       "notify:\n  a: { webhook: { url: \"https://me:hunter2@h/x\" } }\n",
+       2,
+       {"notify.a.webhook.url", "url_env"}},
       {"scheme", "notify:\n  a: { webhook: { url: \"ftp://h/x\" } }\n", 2, {"url", "https://"}},
       {"no host", "notify:\n  a: { webhook: { url: \"https:///x\" } }\n", 2, {"url", "host"}},
       {"no url", "notify:\n  a: { webhook: {} }\n", 2, {"notify.a.webhook.url", "missing"}},
-      {"two receivers", "notify:\n  a: { slack: { url_env: U }, webhook: { url: \"https://h\" } }\n", 2, {"notify.a", "exactly one"}},
-      {"attempts", "notify:\n  a: { webhook: { url: \"https://h\", attempts: 0 } }\n", 2, {"attempts", "1 to 100"}},
+      {"two receivers",
+       "notify:\n  a: { slack: { url_env: U }, webhook: { url: \"https://h\" } }\n",
+       2,
+       {"notify.a", "exactly one"}},
+      {"attempts",
+       "notify:\n  a: { webhook: { url: \"https://h\", attempts: 0 } }\n",
+       2,
+       {"attempts", "1 to 100"}},
   };
   for (const Wrong& wrong : cases) {
     expect_wrong(wrong.what, wrong.yaml, wrong.line, wrong.says);
@@ -217,16 +301,25 @@ TEST(Config, AlarmErrorsNameFileLineKeyAndFix) {
   const std::pair<std::string, std::vector<const char*>> cases[] = {
       {alarm("{ metric: { namespace: N, name: M }, when: \"> 1\" }"), {"`name` is missing"}},
       {alarm("{ name: second, when: \"> 1\" }"), {"`metric` is missing"}},
-      {alarm("{ name: second, metric: { name: M }, when: \"> 1\" }"), {"alarms[1].metric", "`namespace` is missing"}},
+      {alarm("{ name: second, metric: { name: M }, when: \"> 1\" }"),
+       {"alarms[1].metric", "`namespace` is missing"}},
       {alarm("{ name: second, metric: { namespace: N, name: M } }"), {"`when` is missing"}},
-      {alarm("{ name: second, metric: { namespace: N, name: M }, when: \"80\" }"), {"alarms[1].when", "\"> 80\""}},
-      {alarm("{ name: second, metric: { namespace: N, name: M }, when: \"> many\" }"), {"alarms[1].when"}},
-      {alarm("{ name: second, metric: { namespace: N, name: M }, when: \"> nan\" }"), {"alarms[1].when"}},
-      {alarm("{ name: second, metric: { namespace: N, name: M }, when: \"> 1e999\" }"), {"alarms[1].when"}},
-      {alarm("{ name: second, metric: { namespace: N, name: M }, when: \"== 1\" }"), {"alarms[1].when"}},
-      {alarm("{ name: first, metric: { namespace: N, name: M }, when: \"> 1\" }"), {"alarms[1].name", "two alarms"}},
-      {alarm("{ name: second, metric: { namespace: N, name: M, statistic: avg }, when: \"> 1\" }"), {"statistic", "`avg`", "Average"}},
-      {alarm("{ name: second, metric: { namespace: N, name: M, statistic: p0 }, when: \"> 1\" }"), {"statistic", "p99"}},
+      {alarm("{ name: second, metric: { namespace: N, name: M }, when: \"80\" }"),
+       {"alarms[1].when", "\"> 80\""}},
+      {alarm("{ name: second, metric: { namespace: N, name: M }, when: \"> many\" }"),
+       {"alarms[1].when"}},
+      {alarm("{ name: second, metric: { namespace: N, name: M }, when: \"> nan\" }"),
+       {"alarms[1].when"}},
+      {alarm("{ name: second, metric: { namespace: N, name: M }, when: \"> 1e999\" }"),
+       {"alarms[1].when"}},
+      {alarm("{ name: second, metric: { namespace: N, name: M }, when: \"== 1\" }"),
+       {"alarms[1].when"}},
+      {alarm("{ name: first, metric: { namespace: N, name: M }, when: \"> 1\" }"),
+       {"alarms[1].name", "two alarms"}},
+      {alarm("{ name: second, metric: { namespace: N, name: M, statistic: avg }, when: \"> 1\" }"),
+       {"statistic", "`avg`", "Average"}},
+      {alarm("{ name: second, metric: { namespace: N, name: M, statistic: p0 }, when: \"> 1\" }"),
+       {"statistic", "p99"}},
       {alarm_with("severity: bad"), {"severity", "critical, error, warning, info"}},
       {alarm_with("datapoints: 5 of 3"), {"alarms[1].datapoints", "M of N"}},
       {alarm_with("datapoints: 0 of 3"), {"alarms[1].datapoints"}},
@@ -250,7 +343,8 @@ TEST(Config, AlarmErrorsNameFileLineKeyAndFix) {
 
 TEST(Config, ScalingErrorsNameFileLineKeyAndFix) {
   const auto step = [](const std::string& steps) {
-    return "policies: [ { step: { metric: cpu, when: \"> 70\", warm_up: 60s, steps: [" + steps + "] } } ]";
+    return "policies: [ { step: { metric: cpu, when: \"> 70\", warm_up: 60s, steps: [" + steps +
+           "] } } ]";
   };
   const std::pair<std::string, std::vector<const char*>> cases[] = {
       {group_with("min: 5, max: 2, " + kSimple), {"scaling[0].min", "above `max`"}},
@@ -259,29 +353,44 @@ TEST(Config, ScalingErrorsNameFileLineKeyAndFix) {
       {group_with("cooldown: 5, " + kSimple), {"cooldown", "90s, 5m"}},
       {group_with("policies: []"), {"scaling[0]", "at least one policy"}},
       {group_with("min: 1"), {"`policies` is missing"}},
-      {group_with("policies: [ { simple: { metric: cpu, when: \"> 7\", add: 1 }, step: { } } ]"), {"policies[0]", "exactly one of simple, step"}},
-      {group_with("policies: [ { simple: { metric: mem, when: \"> 7\", add: 1 } } ]"), {"`mem`", "metrics"}},
-      {group_with("policies: [ { simple: { metric: cpu, when: \"> 7\" } } ]"), {"exactly one of add"}},
-      {group_with("policies: [ { simple: { metric: cpu, when: \"> 7\", add: 1, remove: 1 } } ]"), {"exactly one of add"}},
-      {group_with("policies: [ { simple: { metric: cpu, when: \"> 7\", set: -1 } } ]"), {"set", "whole number"}},
-      {group_with("policies: [ { simple: { metric: cpu, when: \"> 7\", add: 1, for: 30s } } ]"), {"for", "60s"}},
-      {group_with("policies: [ { simple: { metric: cpu, when: \"> 7\", add: 1, warm_up: 60s } } ]"), {"warm_up", "cooldown"}},
-      {group_with("policies: [ { step: { metric: cpu, when: \"> 7\", cooldown: 60s, steps: [ { from: 0, add: 1 } ] } } ]"), {"cooldown", "warm_up"}},
+      {group_with("policies: [ { simple: { metric: cpu, when: \"> 7\", add: 1 }, step: { } } ]"),
+       {"policies[0]", "exactly one of simple, step"}},
+      {group_with("policies: [ { simple: { metric: mem, when: \"> 7\", add: 1 } } ]"),
+       {"`mem`", "metrics"}},
+      {group_with("policies: [ { simple: { metric: cpu, when: \"> 7\" } } ]"),
+       {"exactly one of add"}},
+      {group_with("policies: [ { simple: { metric: cpu, when: \"> 7\", add: 1, remove: 1 } } ]"),
+       {"exactly one of add"}},
+      {group_with("policies: [ { simple: { metric: cpu, when: \"> 7\", set: -1 } } ]"),
+       {"set", "whole number"}},
+      {group_with("policies: [ { simple: { metric: cpu, when: \"> 7\", add: 1, for: 30s } } ]"),
+       {"for", "60s"}},
+      {group_with("policies: [ { simple: { metric: cpu, when: \"> 7\", add: 1, warm_up: 60s } } ]"),
+       {"warm_up", "cooldown"}},
+      {group_with("policies: [ { step: { metric: cpu, when: \"> 7\", cooldown: 60s, steps: [ { "
+                  "from: 0, add: 1 } ] } } ]"),
+       {"cooldown", "warm_up"}},
       {group_with(step("")), {"steps", "no step"}},
       {group_with(step("{ add: 1 }")), {"steps", "`from` or `to`"}},
-      {group_with(step("{ from: 0, to: 10, add: 1 }, { from: 20, add: 2 }")), {"steps", "gap or overlap"}},
-      {group_with(step("{ from: 0, to: 10, add: 1 }, { from: 5, add: 2 }")), {"steps", "gap or overlap"}},
+      {group_with(step("{ from: 0, to: 10, add: 1 }, { from: 20, add: 2 }")),
+       {"steps", "gap or overlap"}},
+      {group_with(step("{ from: 0, to: 10, add: 1 }, { from: 5, add: 2 }")),
+       {"steps", "gap or overlap"}},
       {group_with(step("{ from: 0, add: 1 }, { from: 5, add: 2 }")), {"steps", "gap or overlap"}},
       {group_with(step("{ from: 10, to: 0, add: 1 }")), {"steps", "above its `from`"}},
       {group_with(step("{ from: 0, to: 10, add: 1 }")), {"steps", "highest step must be open"}},
       {group_with(step("{ from: -5, to: 0, remove: 1 }")), {"steps", "lowest step must be open"}},
       {group_with(step("{ from: zero, add: 1 }")), {"from", "not a number"}},
-      {group_with(step("{ from: 0, to: 10, add: 1 }, { from: 10, add_percent: 20 }")), {"adjust in one way"}},
+      {group_with(step("{ from: 0, to: 10, add: 1 }, { from: 10, add_percent: 20 }")),
+       {"adjust in one way"}},
       {group_with("act: [ops], " + kSimple), {"scaling[0].act", "only a webhook"}},
       {group_with("act: [ { slack: ops } ], " + kSimple), {"act[0]"}},
       {group_with("act: [nobody], " + kSimple), {"`nobody`", "notify"}},
       {"scaling:\n\n  - { group: { }, " + kSimple + " }\n", {"scaling[0].group", "asg"}},
-      {group_with(kSimple) + "  - { group: { asg: g }, metrics: { cpu: { namespace: A, name: B } }, " + kSimple + " }\n", {"scaled by two rules"}},
+      {group_with(kSimple) +
+           "  - { group: { asg: g }, metrics: { cpu: { namespace: A, name: B } }, " + kSimple +
+           " }\n",
+       {"scaled by two rules"}},
   };
   for (const auto& [yaml, says] : cases)
     expect_wrong(yaml, yaml, says.front() == std::string("scaled by two rules") ? 4 : 3, says);

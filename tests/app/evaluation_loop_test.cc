@@ -19,8 +19,9 @@ namespace fs = std::filesystem;
 class EvaluationLoopTest : public testing::Test {
  protected:
   EvaluationLoopTest() {
-    directory_ = fs::path(testing::TempDir()) /
-                 ("loop_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+    directory_ =
+        fs::path(testing::TempDir()) /
+        ("loop_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
     fs::remove_all(directory_);
     fs::create_directories(directory_);
   }
@@ -57,7 +58,8 @@ class EvaluationLoopTest : public testing::Test {
   }
   void append_input(std::int64_t minutes = 12) {
     std::vector<proto::LogRecord> records{SmallLog::progress_record()};
-    for (std::int64_t m = 0; m < minutes; ++m) records.push_back(SmallLog::cpu_record("prod", m, 95));
+    for (std::int64_t m = 0; m < minutes; ++m)
+      records.push_back(SmallLog::cpu_record("prod", m, 95));
     append(std::move(records));
   }
   void run_to_end() {

@@ -34,8 +34,9 @@ std::string bytes(const std::vector<proto::Event>& events) {
 std::string states_of(const Evaluator& evaluator) {
   std::string states;
   for (const auto& alarm : evaluator.alarms()) {
-    states += alarm.environment + " " + alarm.rule + " " + alarm.series + " " + to_string(alarm.state) + " " +
-              std::to_string(alarm.since_s) + " " + alarm.reason + "\n";
+    states += alarm.environment + " " + alarm.rule + " " + alarm.series + " " +
+              to_string(alarm.state) + " " + std::to_string(alarm.since_s) + " " + alarm.reason +
+              "\n";
   }
   for (const auto& group : evaluator.groups())
     states += group.environment + " " + group.group + " " + std::to_string(group.desired) + "\n";
@@ -64,7 +65,8 @@ TEST(Evaluator, ASnapshotAtAnyPositionIsTheEvaluatorItself) {
       EXPECT_EQ(loaded.save(), snapshot.state) << "position " << snapshot.position;
       std::vector<proto::Event> rest;
       for (std::size_t i = cut + 1; i < log.size(); ++i) ASSERT_TRUE(loaded.apply(log[i], rest));
-      ASSERT_EQ(bytes({expected.begin() + static_cast<std::ptrdiff_t>(before), expected.end()}), bytes(rest))
+      ASSERT_EQ(bytes({expected.begin() + static_cast<std::ptrdiff_t>(before), expected.end()}),
+                bytes(rest))
           << "position " << snapshot.position;
       EXPECT_EQ(states_of(loaded), states_of(straight)) << "position " << snapshot.position;
     }
@@ -106,8 +108,8 @@ TEST(Evaluator, TheConfigurationInForceAtEachPositionDecides) {
   for (int m = 6; m <= 20; ++m) log.tick(m);
   events.clear();
   log.apply_to(evaluator, events);
-  const auto fired = std::ranges::find_if(
-      events, [](const proto::Event& event) { return event.to() == "ALARM"; });
+  const auto fired =
+      std::ranges::find_if(events, [](const proto::Event& event) { return event.to() == "ALARM"; });
   ASSERT_NE(fired, events.end());
   EXPECT_GE(fired->time_s(), kStartS + 5 * 60) << "the past is not decided again";
 }
@@ -180,7 +182,8 @@ TEST(Evaluator, DamagedAndNewerSnapshotsAreRefused) {
   EXPECT_FALSE(Evaluator().load(longer));
 
   std::mt19937 random(7);
-  for (int i = 0; i < 400; ++i) {  // The store has a checksum; without it damage must still not crash.
+  // The store has a checksum; without it damage must still not crash.
+  for (int i = 0; i < 400; ++i) {
     Snapshot flipped = whole;
     flipped.state[random() % flipped.state.size()] ^= static_cast<char>(1 + random() % 255);
     const auto loaded = Evaluator().load(flipped);

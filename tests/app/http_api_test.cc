@@ -38,7 +38,8 @@ class HttpApiTest : public ServiceTest {
     return api->answer(request);
   }
   /// The parsed body of a 200.
-  simdjson::dom::element json(const std::string& path, std::map<std::string, std::string> query = {}) {
+  simdjson::dom::element json(const std::string& path,
+                              std::map<std::string, std::string> query = {}) {
     const auto response = get(path, std::move(query));
     EXPECT_EQ(response.status, 200u) << response.body;
     EXPECT_EQ(response.content_type, "application/json");
@@ -88,7 +89,8 @@ TEST_F(HttpApiTest, AlarmsCanBeFiltered) {
   EXPECT_EQ(text(all["schema"]), "1");
   ASSERT_EQ(all["alarms"].get_array().size(), 2u);
   const auto first = all["alarms"].at(0);
-  for (const char* key : {"environment", "rule", "series", "severity", "state", "unknown", "since", "evaluated", "reason"})
+  for (const char* key : {"environment", "rule", "series", "severity", "state", "unknown", "since",
+                          "evaluated", "reason"})
     EXPECT_EQ(first[key].error(), simdjson::SUCCESS) << key;
   EXPECT_EQ(text(first["state"].value()), "\"OK\"");
   EXPECT_EQ(text(first["evaluated"].value()), "\"2024-12-20T00:30:00Z\"");
@@ -110,7 +112,8 @@ TEST_F(HttpApiTest, EveryDocumentHasASchemaAndItsList) {
     EXPECT_TRUE(document[list].is_array());
   }
   EXPECT_EQ(text(json("/api/v1/cost")["schema"]), "1");
-  EXPECT_EQ(text(json("/api/v1/cost", {{"month", "2024-12"}, {"basis", "estimate"}})["schema"]), "1");
+  EXPECT_EQ(text(json("/api/v1/cost", {{"month", "2024-12"}, {"basis", "estimate"}})["schema"]),
+            "1");
   EXPECT_EQ(text(json("/api/v1/flows", {{"hours", "48"}})["schema"]), "1");
   const auto status = json("/api/v1/status");
   EXPECT_EQ(text(status["log"]["last"]), text(status["log"]["applied"]));
@@ -134,12 +137,17 @@ TEST_F(HttpApiTest, WhatIsWrongIsSaidInTheStatus) {
   post.method = "HEAD";
   EXPECT_EQ(api->answer(post).status, 200u);
   const std::tuple<const char*, const char*, const char*> bad[] = {
-      {"/api/v1/alarms", "state", "alarm"},   {"/api/v1/scaling", "limit", "0"},
-      {"/api/v1/scaling", "limit", "-1"},     {"/api/v1/scaling", "limit", "10x"},
-      {"/api/v1/scaling", "limit", "100001"}, {"/api/v1/flows", "hours", "0"},
-      {"/api/v1/flows", "hours", "-1"},       {"/api/v1/flows", "hours", "1h"},
+      {"/api/v1/alarms", "state", "alarm"},
+      {"/api/v1/scaling", "limit", "0"},
+      {"/api/v1/scaling", "limit", "-1"},
+      {"/api/v1/scaling", "limit", "10x"},
+      {"/api/v1/scaling", "limit", "100001"},
+      {"/api/v1/flows", "hours", "0"},
+      {"/api/v1/flows", "hours", "-1"},
+      {"/api/v1/flows", "hours", "1h"},
       {"/api/v1/flows", "hours", "99999999999999999999"},
-      {"/api/v1/cost", "month", "2026-13"},   {"/api/v1/cost", "month", "July"},
+      {"/api/v1/cost", "month", "2026-13"},
+      {"/api/v1/cost", "month", "July"},
       {"/api/v1/cost", "basis", "guess"}};
   for (const auto& [path, key, value] : bad) {
     const auto response = get(path, {{key, value}});
@@ -175,7 +183,8 @@ TEST_F(HttpApiTest, MetricsAreAPrometheusText) {
     EXPECT_TRUE(samples.insert(match[1].str() + match[2].str()).second) << "told twice: " << line;
   }
   EXPECT_THAT(response.body, HasSubstr("fleetmeter_datapoints_total 30\n"));
-  EXPECT_THAT(response.body, HasSubstr("fleetmeter_alarms{environment=\"unassigned\",state=\"OK\"} 2\n"));
+  EXPECT_THAT(response.body,
+              HasSubstr("fleetmeter_alarms{environment=\"unassigned\",state=\"OK\"} 2\n"));
   EXPECT_THAT(response.body, HasSubstr("fleetmeter_files_done_total 1\n"));
 }
 

@@ -23,9 +23,11 @@ inline constexpr std::int64_t kDayS = 1'734'652'800;  // 2024-12-20T00:00:00Z.
 
 inline constexpr const char* kServiceRules =
     "alarms:\n"
-    "  - { name: hot, metric: { namespace: Custom, name: cpu }, for_each: InstanceId, when: \"> 80\",\n"
+    "  - { name: hot, metric: { namespace: Custom, name: cpu }, for_each: InstanceId, when: \"> "
+    "80\",\n"
     "      period: 60s, datapoints: 3 of 3 }\n"
-    "  - { name: silent, metric: { namespace: Custom, name: cpu }, for_each: InstanceId, when: \"< 0\",\n"
+    "  - { name: silent, metric: { namespace: Custom, name: cpu }, for_each: InstanceId, when: \"< "
+    "0\",\n"
     "      period: 60s, datapoints: 3, missing: breaching }\n";
 
 /// A directory with telemetry, configurations and states; verbs, not plumbing.
@@ -40,7 +42,9 @@ class ServiceTest : public testing::Test {
   }
   ~ServiceTest() override { std::filesystem::remove_all(directory_); }
 
-  [[nodiscard]] std::string path(const std::string& name) const { return (directory_ / name).string(); }
+  [[nodiscard]] std::string path(const std::string& name) const {
+    return (directory_ / name).string();
+  }
   void write(const std::string& name, const std::string& text) const {
     std::ofstream(path(name), std::ios::binary) << text;
   }
@@ -49,23 +53,28 @@ class ServiceTest : public testing::Test {
     return {std::istreambuf_iterator<char>(stream), {}};
   }
   /// Lines of a CloudWatch metric stream, one datapoint a minute.
-  static std::string cpu(int first_minute, int last_minute, double value, const std::string& instance = "i-0") {
+  static std::string cpu(int first_minute, int last_minute, double value,
+                         const std::string& instance = "i-0") {
     std::string text;
     for (int m = first_minute; m <= last_minute; ++m) {
       const std::string v = std::to_string(value);
-      text += R"({"metric_stream_name":"s","account_id":"123456789012","region":"us-east-1","namespace":"Custom",)"
-              R"("metric_name":"cpu","dimensions":{"InstanceId":")" + instance + R"("},"timestamp":)" +
-              std::to_string((kDayS + m * 60) * 1000) + R"(,"value":{"max":)" + v + R"(,"min":)" + v +
-              R"(,"sum":)" + v + R"(,"count":1.0},"unit":"Percent"})" + "\n";
+      text +=
+          R"({"metric_stream_name":"s","account_id":"123456789012","region":"us-east-1","namespace":"Custom",)"
+          R"("metric_name":"cpu","dimensions":{"InstanceId":")" +
+          instance + R"("},"timestamp":)" + std::to_string((kDayS + m * 60) * 1000) +
+          R"(,"value":{"max":)" + v + R"(,"min":)" + v + R"(,"sum":)" + v +
+          R"(,"count":1.0},"unit":"Percent"})" + "\n";
     }
     return text;
   }
   /// Quiet, then hot for ten minutes, then quiet.
   void write_day() const { write("in/a.json", cpu(0, 9, 10) + cpu(10, 19, 95) + cpu(20, 29, 10)); }
-  void write_config(const std::string& source = "files: { paths: [in] }", const std::string& state = "state",
+  void write_config(const std::string& source = "files: { paths: [in] }",
+                    const std::string& state = "state",
                     const std::string& rules = kServiceRules) const {
-    write("fleet.yaml", "state: " + path(state) + "\nhttp: { listen: \"127.0.0.1:0\" }\nsources: [ " + source +
-                            " ]\n" + rules);
+    write("fleet.yaml", "state: " + path(state) +
+                            "\nhttp: { listen: \"127.0.0.1:0\" }\nsources: [ " + source + " ]\n" +
+                            rules);
   }
   [[nodiscard]] Config config() const {
     std::vector<ConfigWarning> warnings;
@@ -84,7 +93,8 @@ class ServiceTest : public testing::Test {
     return code;
   }
   int run(std::vector<std::string> more = {}) {
-    std::vector<std::string> arguments{"-c", path("fleet.yaml"), "--until-eof", "--events", path("events.jsonl")};
+    std::vector<std::string> arguments{"-c", path("fleet.yaml"), "--until-eof", "--events",
+                                       path("events.jsonl")};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return type(command_run, std::move(arguments));
   }

@@ -19,7 +19,8 @@ TEST_F(ServiceTest, ARunOverFilesFiresAndASecondOneChangesNothing) {
   EXPECT_EQ(run(), kExitDone) << err;
   const std::string events = read("events.jsonl");
   EXPECT_THAT(events, HasSubstr("\"rule\":\"hot\""));
-  EXPECT_EQ(std::count(events.begin(), events.end(), '\n'), 4) << events;  // Two first states, ALARM, OK.
+  // Two first states, ALARM, OK.
+  EXPECT_EQ(std::count(events.begin(), events.end(), '\n'), 4) << events;
   EXPECT_THAT(out, HasSubstr("ALARM"));
   EXPECT_THAT(err, HasSubstr("30 datapoints"));
   const auto position = last_position();
@@ -50,7 +51,8 @@ TEST_F(ServiceTest, ARunThatFindsMoreFilesGoesOnWhereTheLastOneEnded) {
   ASSERT_EQ(run(), kExitDone) << err;
   const std::string events = read("events.jsonl");
   EXPECT_EQ(std::count(events.begin(), events.end(), '\n'),
-            std::count(before.begin(), before.end(), '\n') + 1) << "back to OK";
+            std::count(before.begin(), before.end(), '\n') + 1)
+      << "back to OK";
   EXPECT_EQ(datapoints_in_log(), 30u);
 
   write_day();
@@ -152,7 +154,8 @@ TEST_F(ServiceTest, AStateOfLiveSourcesIsNotGoneOnFromToTheEnd) {
     const SystemClock clock;
     Service service(config(), clock, {.deliver = false});
     ASSERT_TRUE(service.start());
-    ASSERT_TRUE(within_10s([&] { return *service.log().last_position(0) >= 3; }));  // Progress and ticks.
+    // Progress and ticks.
+    ASSERT_TRUE(within_10s([&] { return *service.log().last_position(0) >= 3; }));
     service.drain();
   }
   write_config();
@@ -200,7 +203,9 @@ TEST_F(ServiceTest, AStateThatIsInUseOrNotOursIsAnError) {
 TEST_F(ServiceTest, ReplayReadsItsPathsAndLeavesNoState) {
   write_day();
   write_config("files: { paths: [nowhere] }");
-  EXPECT_EQ(type(command_replay, {"-c", path("fleet.yaml"), "--events", path("events.jsonl"), path("in")}), kExitDone)
+  EXPECT_EQ(type(command_replay,
+                 {"-c", path("fleet.yaml"), "--events", path("events.jsonl"), path("in")}),
+            kExitDone)
       << err;
   EXPECT_THAT(out, HasSubstr("Nothing was delivered"));
   EXPECT_THAT(read("events.jsonl"), HasSubstr("\"to\":\"ALARM\""));
@@ -220,7 +225,8 @@ TEST_F(ServiceTest, RulesCheckSaysAllThatIsWrong) {
   EXPECT_EQ(type(command_rules, {"check", path("fleet.yaml")}), kExitDone);
   EXPECT_THAT(out, HasSubstr("ok: 2 alarms"));
   write("bad.yaml", "fleet: a b\n");
-  EXPECT_EQ(type(command_rules, {"check", path("bad.yaml"), path("fleet.yaml"), path("none.yaml")}), kExitUsage);
+  EXPECT_EQ(type(command_rules, {"check", path("bad.yaml"), path("fleet.yaml"), path("none.yaml")}),
+            kExitUsage);
   EXPECT_THAT(err, HasSubstr("bad.yaml:1: fleet"));
   EXPECT_THAT(err, HasSubstr("none.yaml"));
   EXPECT_THAT(out, HasSubstr("ok: 2 alarms")) << "the good one between them";

@@ -14,11 +14,14 @@ namespace fleetmeter::app {
 inline constexpr std::int64_t kStartS = 1'734'652'800;  // 2024-12-20T00:00:00Z.
 
 inline constexpr const char* kRules =
-    "environments: { prod: { accounts: [\"111111111111\"] }, staging: { accounts: [\"222222222222\"] } }\n"
+    "environments: { prod: { accounts: [\"111111111111\"] }, staging: { accounts: "
+    "[\"222222222222\"] } }\n"
     "alarms:\n"
-    "  - { name: hot, metric: { namespace: Custom, name: cpu }, for_each: InstanceId, when: \"> 80\",\n"
+    "  - { name: hot, metric: { namespace: Custom, name: cpu }, for_each: InstanceId, when: \"> "
+    "80\",\n"
     "      period: 60s, datapoints: 2 of 3 }\n"
-    "  - { name: silent, metric: { namespace: Custom, name: cpu }, for_each: InstanceId, when: \"> 80\",\n"
+    "  - { name: silent, metric: { namespace: Custom, name: cpu }, for_each: InstanceId, when: \"> "
+    "80\",\n"
     "      period: 60s, datapoints: 3, missing: breaching }\n"
     "scaling:\n"
     "  - { group: { asg: web }, min: 1, max: 9, desired: 2, cooldown: 60s,\n"
@@ -41,8 +44,8 @@ class SmallLog {
     record.mutable_config()->set_fingerprint(std::to_string(std::hash<std::string>()(yaml)));
     put(std::move(record));
   }
-  static proto::LogRecord cpu_record(const std::string& environment, std::int64_t minute, double value,
-                                     const std::string& instance = "i-0") {
+  static proto::LogRecord cpu_record(const std::string& environment, std::int64_t minute,
+                                     double value, const std::string& instance = "i-0") {
     return aggregator::metric_record(
         kNowS, "files:0", environment,
         {"111111111111", "us-east-1", "Custom", "cpu", {{"InstanceId", instance}}},
@@ -85,7 +88,8 @@ inline std::vector<aggregator::LogEntry> small_log(std::uint32_t seed) {
   for (int m = 0; m < 40; ++m) {
     for (int i = 0; i < 3; ++i) {
       if (random() % 4 == 0) continue;
-      log.cpu(kEnvironments[random() % 3], m, random() % 3 == 0 ? 20 : 95, "i-" + std::to_string(i));
+      log.cpu(kEnvironments[random() % 3], m, random() % 3 == 0 ? 20 : 95,
+              "i-" + std::to_string(i));
     }
     if (random() % 3 == 0)
       log.put(aggregator::flow_record(SmallLog::kNowS, "files:0", "prod", {{kStartS + m * 60}}));

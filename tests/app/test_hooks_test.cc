@@ -17,7 +17,8 @@ TEST(TestClock, WithoutTheVariableItIsTheSystems) {
 
 TEST(TestClock, RunsFromItsStartAtItsRateAcrossRestarts) {
   const std::int64_t anchor_ms = SystemClock().wall().time_since_epoch().count() - 10'000;
-  ASSERT_EQ(setenv("FLEETMETER_TEST_CLOCK", (std::to_string(anchor_ms) + ":1000000:60").c_str(), 1), 0);
+  ASSERT_EQ(setenv("FLEETMETER_TEST_CLOCK", (std::to_string(anchor_ms) + ":1000000:60").c_str(), 1),
+            0);
   for (int restart = 0; restart < 2; ++restart) {
     const auto clock = make_clock();
     ASSERT_TRUE(clock);

@@ -1,8 +1,8 @@
 #include "cost/money.h"
 
-#include <limits>
-
 #include <gtest/gtest.h>
+
+#include <limits>
 
 namespace fleetmeter::cost {
 namespace {
@@ -19,8 +19,8 @@ TEST(Money, KeepsTenDigitsBehindThePoint) {
 }
 
 TEST(Money, RefusesWhatIsNoPlainDecimalOrDoesNotFit) {
-  for (const char* text : {"", ".", "-", "1e3", "1,5", " 1", "1 ", "0x1", "1.2.3", "0.00000000001", "922337204",
-                           "99999999999999999999999999", "nan"}) {
+  for (const char* text : {"", ".", "-", "1e3", "1,5", " 1", "1 ", "0x1", "1.2.3", "0.00000000001",
+                           "922337204", "99999999999999999999999999", "nan"}) {
     EXPECT_FALSE(parse_money(text).has_value()) << text;
   }
   EXPECT_TRUE(parse_money("0.00000000010000").has_value());
@@ -38,7 +38,7 @@ TEST(Money, RoundsHalfUpToCentsOnlyWhereItIsShown) {
 
 TEST(Money, MultipliesInOneRounding) {
   EXPECT_EQ(multiply(usd("0.188"), quantity("2920")), usd("548.96"));
-  EXPECT_EQ(multiply(Money{1}, Quantity{500'000'000}).e10_usd, 1);   // Half away from zero.
+  EXPECT_EQ(multiply(Money{1}, Quantity{500'000'000}).e10_usd, 1);  // Half away from zero.
   EXPECT_EQ(multiply(Money{-1}, Quantity{500'000'000}).e10_usd, -1);
   EXPECT_EQ(multiply(Money{1}, Quantity{499'999'999}).e10_usd, 0);
 }
@@ -54,7 +54,9 @@ TEST(Quantity, CountsGigabytesInBinaryUnlessToldOtherwise) {
   EXPECT_EQ(gigabytes(1ull << 30), units(1));
   EXPECT_EQ(gigabytes(1'000'000'000'000, 1'000'000'000), units(1000));
   EXPECT_EQ(to_decimal(gigabytes(1)), "0.000000001");
-  EXPECT_EQ(to_decimal(gigabytes(std::numeric_limits<std::uint64_t>::max())), "9223372036.854775807");  // Saturated.
+  // Saturated.
+  EXPECT_EQ(to_decimal(gigabytes(std::numeric_limits<std::uint64_t>::max())),
+            "9223372036.854775807");
 }
 
 TEST(Quantity, ReadsCountsInUnitsOfThousandsAndMillions) {

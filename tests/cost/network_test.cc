@@ -1,10 +1,10 @@
 #include "cost/network.h"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <map>
 #include <random>
-
-#include <gtest/gtest.h>
 
 #include "cost/network_hours.h"
 
@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::uint64_t kGb = 1ull << 30;
 
-FlowUsage flow(const std::string& interface, const std::string& owner, proto::FlowDirection direction,
-               proto::PathClass path, std::uint64_t bytes) {
+FlowUsage flow(const std::string& interface, const std::string& owner,
+               proto::FlowDirection direction, proto::PathClass path, std::uint64_t bytes) {
   FlowUsage f;
   f.environment = "prod";
   f.hour = 500'000;
@@ -34,7 +34,8 @@ constexpr auto kOut = proto::DIRECTION_EGRESS;
 
 FlowUsage nat(proto::NatLeg leg, proto::FlowDirection direction, std::uint64_t bytes) {
   const bool inside = leg == proto::NAT_LEG_INSIDE;
-  FlowUsage f = flow("eni-nat", inside ? "i-1" : "nat-1", direction, inside ? proto::PATH_CROSS_AZ : proto::PATH_EXTERNAL, bytes);
+  FlowUsage f = flow("eni-nat", inside ? "i-1" : "nat-1", direction,
+                     inside ? proto::PATH_CROSS_AZ : proto::PATH_EXTERNAL, bytes);
   f.role = proto::ROLE_NAT;
   f.nat_leg = leg;
   f.interface_az = "use1-az2";
@@ -50,9 +51,12 @@ std::map<Charge, std::uint64_t> sums(const std::vector<FlowUsage>& flows) {
 
 /// 100 GB out and 10 GB back: what the instance and both legs of the gateway record of it.
 std::vector<FlowUsage> nat_example() {
-  return {flow("eni-1", "i-1", kOut, proto::PATH_EXTERNAL, 100 * kGb), flow("eni-1", "i-1", kIn, proto::PATH_EXTERNAL, 10 * kGb),
-          nat(proto::NAT_LEG_INSIDE, kIn, 100 * kGb),  nat(proto::NAT_LEG_INSIDE, kOut, 10 * kGb),
-          nat(proto::NAT_LEG_OUTSIDE, kOut, 100 * kGb), nat(proto::NAT_LEG_OUTSIDE, kIn, 10 * kGb)};
+  return {flow("eni-1", "i-1", kOut, proto::PATH_EXTERNAL, 100 * kGb),
+          flow("eni-1", "i-1", kIn, proto::PATH_EXTERNAL, 10 * kGb),
+          nat(proto::NAT_LEG_INSIDE, kIn, 100 * kGb),
+          nat(proto::NAT_LEG_INSIDE, kOut, 10 * kGb),
+          nat(proto::NAT_LEG_OUTSIDE, kOut, 100 * kGb),
+          nat(proto::NAT_LEG_OUTSIDE, kIn, 10 * kGb)};
 }
 
 TEST(ChargeFlows, PaysEachByteThroughANatGatewayOnceThoughThreeRecordsSawIt) {
@@ -91,14 +95,16 @@ TEST(ChargeFlows, OutsideLegsTellTheGatewayApartWhereAnInsideLegNamesBothEnds) {
     if (c.charge == Charge::kNatProcessing) processed[c.owner] += c.bytes;
   }
   EXPECT_EQ(processed, (std::map<std::string, std::uint64_t>{{"10.0.2.124", 10}}));
-  EXPECT_EQ(sums({up, down}).at(Charge::kNatProcessing), 10u) << "processed all the same, by whom is not known";
+  EXPECT_EQ(sums({up, down}).at(Charge::kNatProcessing), 10u)
+      << "processed all the same, by whom is not known";
 }
 
 TEST(ChargeFlows, AnUnloggedNatIsChargedAtTheInstance) {
   FlowUsage f = flow("eni-1", "i-1", kOut, proto::PATH_CROSS_AZ, 7);
   f.peer_role = proto::ROLE_NAT;
   f.peer_interface = "eni-nat";
-  EXPECT_EQ(sums({f}), (std::map<Charge, std::uint64_t>{{Charge::kNatProcessing, 7}, {Charge::kCrossAz, 7}}));
+  EXPECT_EQ(sums({f}),
+            (std::map<Charge, std::uint64_t>{{Charge::kNatProcessing, 7}, {Charge::kCrossAz, 7}}));
   EXPECT_EQ(sums({f, nat(proto::NAT_LEG_INSIDE, kIn, 7)}),
             (std::map<Charge, std::uint64_t>{{Charge::kNatProcessing, 7}, {Charge::kCrossAz, 7}}));
 }
@@ -110,7 +116,8 @@ TEST(ChargeFlows, AnInstanceWithItsOwnPublicAddressPaysBesideTheGateway) {
   direct.traffic_path = 8;
   flows.push_back(direct);
   EXPECT_EQ(sums(flows).at(Charge::kInternetEgress), 105 * kGb);
-  EXPECT_EQ(sums({flow("eni-2", "i-2", kOut, proto::PATH_EXTERNAL, 3)}).at(Charge::kInternetEgress), 3u);
+  EXPECT_EQ(sums({flow("eni-2", "i-2", kOut, proto::PATH_EXTERNAL, 3)}).at(Charge::kInternetEgress),
+            3u);
 }
 
 TEST(ChargeFlows, ChargesBothHalvesAtTheSenderAndNothingAtTheReceiver) {
@@ -124,7 +131,8 @@ TEST(ChargeFlows, ChargesBothHalvesAtTheSenderAndNothingAtTheReceiver) {
   EXPECT_EQ(both[0].halves, 2u);
   const std::vector<ChargedBytes> receiver = charge_flows({in});
   ASSERT_EQ(receiver.size(), 1u);
-  EXPECT_EQ(receiver[0].halves, 1u) << "the sender is not logged: only the receiver's half is known to be due here";
+  EXPECT_EQ(receiver[0].halves, 1u)
+      << "the sender is not logged: only the receiver's half is known to be due here";
 }
 
 TEST(ChargeFlows, LooksForTheSenderOverAllShardsOfTheHour) {
@@ -163,14 +171,16 @@ TEST_P(PublicEgress, PaysByWhatThePeerIs) {
   f.direction = kIn;
   EXPECT_EQ(charge_flows({f})[0].charge, Charge::kNone);
 }
-INSTANTIATE_TEST_SUITE_P(
-    Rows, PublicEgress,
-    testing::Values(PublicPeer{"", "", 8, Charge::kInternetEgress}, PublicPeer{"S3", "us-east-1", 7, Charge::kNone},
-                    PublicPeer{"S3", "us-east-1", 2, Charge::kNone}, PublicPeer{"S3", "us-east-1", 0, Charge::kNone},
-                    PublicPeer{"S3", "eu-west-1", 8, Charge::kInterRegion},
-                    PublicPeer{"EC2", "us-east-1", 8, Charge::kRegionalPublic},
-                    PublicPeer{"CLOUDFRONT", "GLOBAL", 8, Charge::kNone}, PublicPeer{"", "", 3, Charge::kVpn},
-                    PublicPeer{"", "", 5, Charge::kInterRegion}));
+INSTANTIATE_TEST_SUITE_P(Rows, PublicEgress,
+                         testing::Values(PublicPeer{"", "", 8, Charge::kInternetEgress},
+                                         PublicPeer{"S3", "us-east-1", 7, Charge::kNone},
+                                         PublicPeer{"S3", "us-east-1", 2, Charge::kNone},
+                                         PublicPeer{"S3", "us-east-1", 0, Charge::kNone},
+                                         PublicPeer{"S3", "eu-west-1", 8, Charge::kInterRegion},
+                                         PublicPeer{"EC2", "us-east-1", 8, Charge::kRegionalPublic},
+                                         PublicPeer{"CLOUDFRONT", "GLOBAL", 8, Charge::kNone},
+                                         PublicPeer{"", "", 3, Charge::kVpn},
+                                         PublicPeer{"", "", 5, Charge::kInterRegion}));
 
 TEST(ChargeFlows, EndpointsPayBothWaysAtTheClient) {
   FlowUsage client = flow("eni-1", "i-1", kOut, proto::PATH_CROSS_AZ, 50);
@@ -196,9 +206,15 @@ TEST(ChargeFlows, LoadBalancerToTargetInAnotherZoneIsFree) {
 }
 
 TEST(ChargeFlows, WhatTheFactsDoNotSayIsUnclassified) {
-  EXPECT_EQ(sums({flow("eni-1", "i-1", kOut, proto::PATH_VPC_UNKNOWN_AZ, 3)}).at(Charge::kUnclassified), 3u);
-  EXPECT_EQ(sums({flow("eni-1", "i-1", proto::DIRECTION_UNKNOWN, proto::PATH_CROSS_AZ, 3)}).at(Charge::kUnclassified), 3u);
-  EXPECT_EQ(sums({flow("eni-1", "i-1", kOut, proto::PATH_OTHER_PRIVATE, 3)}).at(Charge::kUnclassified), 3u);
+  EXPECT_EQ(
+      sums({flow("eni-1", "i-1", kOut, proto::PATH_VPC_UNKNOWN_AZ, 3)}).at(Charge::kUnclassified),
+      3u);
+  EXPECT_EQ(sums({flow("eni-1", "i-1", proto::DIRECTION_UNKNOWN, proto::PATH_CROSS_AZ, 3)})
+                .at(Charge::kUnclassified),
+            3u);
+  EXPECT_EQ(
+      sums({flow("eni-1", "i-1", kOut, proto::PATH_OTHER_PRIVATE, 3)}).at(Charge::kUnclassified),
+      3u);
 }
 
 TEST(ChargeFlows, OrderOfTheRecordsDoesNotMatter) {

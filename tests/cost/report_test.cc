@@ -1,13 +1,13 @@
 #include "cost/report.h"
 
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
-
-#include <fmt/format.h>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 namespace fleetmeter::cost {
 namespace {
@@ -15,7 +15,9 @@ namespace {
 using aggregator::Inventory;
 using ::testing::HasSubstr;
 
-std::string source_path(const std::string& path) { return std::string(FLEETMETER_SOURCE_DIR) + "/" + path; }
+std::string source_path(const std::string& path) {
+  return std::string(FLEETMETER_SOURCE_DIR) + "/" + path;
+}
 
 std::string read(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -30,7 +32,8 @@ const PriceBook& prices() {
   return book;
 }
 
-std::shared_ptr<const Inventory> inventory_of(const std::string& yaml, std::vector<aggregator::EnvironmentMatch> environments = {}) {
+std::shared_ptr<const Inventory> inventory_of(
+    const std::string& yaml, std::vector<aggregator::EnvironmentMatch> environments = {}) {
   std::vector<Inventory::Problem> problems;
   auto inventory = Inventory::parse({{"inventory.yaml", yaml}}, std::move(environments), problems);
   EXPECT_TRUE(inventory) << (inventory ? "" : inventory.error().message);
@@ -44,20 +47,23 @@ UsageFile usage_of(const std::string& text) {
   return file ? *std::move(file) : UsageFile{};
 }
 
-Report estimate(const Inventory& inventory, const UsageFile* usage = nullptr, ReportOptions options = {}) {
+Report estimate(const Inventory& inventory, const UsageFile* usage = nullptr,
+                ReportOptions options = {}) {
   Result<Report> report = make_report(options, prices(), inventory, usage, {}, {});
   EXPECT_TRUE(report) << (report ? "" : report.error().message);
   return report ? *std::move(report) : Report{};
 }
 
 /// Estimate of resources written as "type|key=value,key=value".
-Report estimate_of(const std::vector<std::string>& resources, const std::string& usage = {}, ReportOptions options = {}) {
+Report estimate_of(const std::vector<std::string>& resources, const std::string& usage = {},
+                   ReportOptions options = {}) {
   std::string yaml = "region: us-east-1\nenvironment: prod\nresources:\n";
   int count = 0;
   for (const std::string& resource : resources) {
     const std::string type = resource.substr(0, resource.find('|'));
-    yaml += fmt::format("  - {{ address: \"{}.r{}\", type: {}, id: id-{}, attributes: {{ {} }} }}\n", type, count, type, count,
-                        resource.substr(resource.find('|') + 1));
+    yaml +=
+        fmt::format("  - {{ address: \"{}.r{}\", type: {}, id: id-{}, attributes: {{ {} }} }}\n",
+                    type, count, type, count, resource.substr(resource.find('|') + 1));
     ++count;
   }
   const UsageFile file = usage_of(usage);
@@ -67,13 +73,15 @@ Report estimate_of(const std::vector<std::string>& resources, const std::string&
 const Line* line(const Report& report, const std::string& resource, const std::string& component) {
   for (const EnvironmentReport& environment : report.environments) {
     for (const Line& one : environment.lines) {
-      if (matches_pattern(resource, one.resource) && matches_pattern(component, one.component)) return &one;
+      if (matches_pattern(resource, one.resource) && matches_pattern(component, one.component))
+        return &one;
     }
   }
   return nullptr;
 }
 
-std::string amount(const Report& report, const std::string& resource, const std::string& component) {
+std::string amount(const Report& report, const std::string& resource,
+                   const std::string& component) {
   const Line* found = line(report, resource, component);
   if (found == nullptr) return "no such line";
   return found->amount ? to_cents(*found->amount) : "unknown: " + found->reason;
@@ -85,7 +93,8 @@ Report hyperion(ReportOptions options = {}) {
   std::vector<Inventory::Problem> problems;
   aggregator::EnvironmentMatch prod;
   prod.name = "prod";
-  static const auto inventory = *Inventory::load({source_path("deploy/fleets/hyperion/inventory.yaml")}, {prod}, problems);
+  static const auto inventory =
+      *Inventory::load({source_path("deploy/fleets/hyperion/inventory.yaml")}, {prod}, problems);
   static const UsageFile usage = *UsageFile::load(source_path("deploy/fleets/hyperion/usage.yml"));
   return estimate(*inventory, &usage, options);
 }
@@ -93,7 +102,8 @@ Report hyperion(ReportOptions options = {}) {
 TEST(HyperionReport, StatedLinesAddUpToTheWindowsTotal) {
   const Report report = hyperion();
   EXPECT_EQ(to_cents(report.stated_total), "696.66");
-  EXPECT_EQ(amount(report, "hyperion-windows-fleet-asg", "instance hours, m5.large windows"), "548.96");
+  EXPECT_EQ(amount(report, "hyperion-windows-fleet-asg", "instance hours, m5.large windows"),
+            "548.96");
   EXPECT_EQ(amount(report, "aws_nat_gateway.az1", "gateway hours"), "32.85");
   EXPECT_EQ(amount(report, "aws_nat_gateway.az2", "data processed"), "22.50");
   EXPECT_EQ(amount(report, "aws_cloudwatch_log_group.*", "log ingestion"), "5.00");
@@ -117,12 +127,16 @@ TEST(HyperionReport, AddsWhatTheDocumentLeftOut) {
 TEST(HyperionReport, TheFreeAllowanceLowersEgressByAHundredGigabytes) {
   const Report report = hyperion({.free_tier = true});
   EXPECT_EQ(amount(report, "aws_data_transfer.*", "internet egress"), "81.00");
-  EXPECT_THAT(line(report, "aws_data_transfer.*", "internet egress")->reason, HasSubstr("after 100 GB free"));
+  EXPECT_THAT(line(report, "aws_data_transfer.*", "internet egress")->reason,
+              HasSubstr("after 100 GB free"));
 }
 
 TEST(HyperionReport, TellsWhereTheDocumentsFiguresDiffer) {
   const Report report = hyperion();
-  EXPECT_THAT(report.warnings, testing::Contains(HasSubstr("stated 280.00 for 'hyperion-windows-fleet-asg' 'instance hours*', exact 548.96")));
+  EXPECT_THAT(
+      report.warnings,
+      testing::Contains(HasSubstr(
+          "stated 280.00 for 'hyperion-windows-fleet-asg' 'instance hours*', exact 548.96")));
   EXPECT_THAT(report.warnings, testing::Contains(HasSubstr("stated 64.00")));
   EXPECT_THAT(report.warnings, testing::Not(testing::Contains(HasSubstr("stated 45.00"))));
 }
@@ -137,24 +151,29 @@ TEST(Estimate, UnknownUsageIsNullWithAReasonAndZeroIsZero) {
   EXPECT_EQ(data->price, parse_money("0.045"));
   EXPECT_THAT(data->reason, HasSubstr("state monthly_data_processed_gb of aws_nat_gateway.r0"));
   EXPECT_EQ(unknown.unknown_lines, 1u);
-  const Report zero = estimate_of({"aws_nat_gateway|"}, "resource_usage: { aws_nat_gateway.r0: { monthly_data_processed_gb: 0 } }");
+  const Report zero =
+      estimate_of({"aws_nat_gateway|"},
+                  "resource_usage: { aws_nat_gateway.r0: { monthly_data_processed_gb: 0 } }");
   EXPECT_EQ(amount(zero, "aws_nat_gateway.r0", "data processed"), "0.00");
   EXPECT_EQ(zero.unknown_lines, 0u);
 }
 
 TEST(Estimate, AMissingPriceIsNamedAndNoZero) {
   const Report report = estimate_of({"aws_instance|instance_type: x99.large"});
-  EXPECT_EQ(amount(report, "aws_instance.r0", "instance hours*"), "unknown: price_not_found: no price of ec2.instance.x99.large.linux in us-east-1");
+  EXPECT_EQ(amount(report, "aws_instance.r0", "instance hours*"),
+            "unknown: price_not_found: no price of ec2.instance.x99.large.linux in us-east-1");
 }
 
 TEST(Estimate, AnUnsupportedTypeIsAnUnknownLine) {
-  EXPECT_THAT(amount(estimate_of({"aws_mq_broker|"}), "aws_mq_broker.r0", "*"), HasSubstr("unsupported"));
+  EXPECT_THAT(amount(estimate_of({"aws_mq_broker|"}), "aws_mq_broker.r0", "*"),
+              HasSubstr("unsupported"));
   EXPECT_EQ(estimate_of({"aws_vpc|"}).unknown_lines, 0u) << "free by itself";
 }
 
 TEST(Estimate, VolumesPayForWhatGoesBeyondTheIncludedPerformance) {
-  const Report report = estimate_of({"aws_ebs_volume|type: gp3, size: 40, iops: 4000, throughput: 130", "aws_ebs_volume|type: st1, size: 10",
-                                     "aws_ebs_volume|type: io1, size: 10, iops: 100"});
+  const Report report = estimate_of(
+      {"aws_ebs_volume|type: gp3, size: 40, iops: 4000, throughput: 130",
+       "aws_ebs_volume|type: st1, size: 10", "aws_ebs_volume|type: io1, size: 10, iops: 100"});
   EXPECT_EQ(amount(report, "aws_ebs_volume.r0", "volume storage*"), "3.20");
   EXPECT_EQ(amount(report, "aws_ebs_volume.r0", "volume iops*"), "5.00");
   EXPECT_EQ(amount(report, "aws_ebs_volume.r0", "volume throughput*"), "0.20");
@@ -163,28 +182,38 @@ TEST(Estimate, VolumesPayForWhatGoesBeyondTheIncludedPerformance) {
 }
 
 TEST(Estimate, ReadsTerraformBlocksOfAnInstance) {
-  const Report report = estimate_of({R"(aws_instance|instance_type: m5.large, root_block_device.#: "1", root_block_device.0.volume_type: gp3, root_block_device.0.volume_size: "50", associate_public_ip_address: "true")"},
-                                    "resource_usage: { aws_instance.r0: { operating_system: windows, monthly_hrs: 100 } }");
+  const Report report = estimate_of(
+      {R"(aws_instance|instance_type: m5.large, root_block_device.#: "1", root_block_device.0.volume_type: gp3, root_block_device.0.volume_size: "50", associate_public_ip_address: "true")"},
+      "resource_usage: { aws_instance.r0: { operating_system: windows, monthly_hrs: 100 } }");
   EXPECT_EQ(amount(report, "aws_instance.r0", "instance hours, m5.large windows"), "18.80");
   EXPECT_EQ(amount(report, "aws_instance.r0", "root volume storage, gp3"), "4.00");
   EXPECT_EQ(amount(report, "aws_instance.r0", "public IPv4"), "3.65");
-  EXPECT_EQ(amount(estimate_of({"aws_instance|instance_type: t3.micro"}), "aws_instance.r0", "root volume storage, gp2"), "0.80");
+  EXPECT_EQ(amount(estimate_of({"aws_instance|instance_type: t3.micro"}), "aws_instance.r0",
+                   "root volume storage, gp2"),
+            "0.80");
 }
 
 TEST(Estimate, AGroupIsItsDesiredSizeTimesItsTemplate) {
-  const Report report = estimate_of({"aws_autoscaling_group|name: g, desired_capacity: 3, min_size: 1, launch_template.0.name: lt",
-                                     "aws_launch_template|name: lt, instance_type: t3.small, block_device_mappings.0.ebs.0.volume_size: 30, block_device_mappings.0.ebs.0.volume_type: gp3"});
+  const Report report =
+      estimate_of({"aws_autoscaling_group|name: g, desired_capacity: 3, min_size: 1, "
+                   "launch_template.0.name: lt",
+                   "aws_launch_template|name: lt, instance_type: t3.small, "
+                   "block_device_mappings.0.ebs.0.volume_size: 30, "
+                   "block_device_mappings.0.ebs.0.volume_type: gp3"});
   EXPECT_EQ(amount(report, "aws_autoscaling_group.r0", "instance hours, t3.small linux"), "45.55");
   EXPECT_EQ(amount(report, "aws_autoscaling_group.r0", "root volume storage, gp3"), "7.20");
 }
 
 TEST(Estimate, FuelFlowProdComponents) {
-  const Report report = estimate_of({"aws_db_instance|engine: mysql, instance_class: db.t3.small, multi_az: true, allocated_storage: 20, storage_type: gp2",
-                                     "aws_lb|load_balancer_type: application, internal: true", "aws_secretsmanager_secret|",
-                                     "aws_s3_bucket|", "aws_dynamodb_table|billing_mode: PAY_PER_REQUEST"},
-                                    "resource_usage:\n  aws_s3_bucket.r3: { standard: { storage_gb: 100 } }\n"
-                                    "  aws_dynamodb_table.r4: { monthly_write_request_units: 400000, monthly_read_request_units: 0, storage_gb: 0 }\n"
-                                    "  aws_lb.r1: { processed_bytes_gb: 1000, new_connections: 1 }\n");
+  const Report report = estimate_of(
+      {"aws_db_instance|engine: mysql, instance_class: db.t3.small, multi_az: true, "
+       "allocated_storage: 20, storage_type: gp2",
+       "aws_lb|load_balancer_type: application, internal: true", "aws_secretsmanager_secret|",
+       "aws_s3_bucket|", "aws_dynamodb_table|billing_mode: PAY_PER_REQUEST"},
+      "resource_usage:\n  aws_s3_bucket.r3: { standard: { storage_gb: 100 } }\n"
+      "  aws_dynamodb_table.r4: { monthly_write_request_units: 400000, monthly_read_request_units: "
+      "0, storage_gb: 0 }\n"
+      "  aws_lb.r1: { processed_bytes_gb: 1000, new_connections: 1 }\n");
   EXPECT_EQ(amount(report, "aws_db_instance.r0", "instance hours*"), "49.64");
   EXPECT_EQ(amount(report, "aws_db_instance.r0", "storage*"), "4.60");
   EXPECT_EQ(amount(report, "aws_lb.r1", "load balancer hours"), "16.43");
@@ -195,11 +224,12 @@ TEST(Estimate, FuelFlowProdComponents) {
 }
 
 TEST(Estimate, HypernymComponents) {
-  const Report report = estimate_of({"aws_ecs_service|launch_type: FARGATE, desired_count: 2, task_definition: \"api:7\"",
-                                     "aws_ecs_task_definition|family: api, cpu: 512, memory: 1024",
-                                     R"(aws_vpc_endpoint|vpc_endpoint_type: Interface, subnet_ids.#: "2")",
-                                     "aws_vpc_endpoint|vpc_endpoint_type: Gateway", "aws_eks_cluster|",
-                                     "aws_eks_node_group|instance_types.0: t3.medium, scaling_config.0.desired_size: 2"});
+  const Report report = estimate_of(
+      {"aws_ecs_service|launch_type: FARGATE, desired_count: 2, task_definition: \"api:7\"",
+       "aws_ecs_task_definition|family: api, cpu: 512, memory: 1024",
+       R"(aws_vpc_endpoint|vpc_endpoint_type: Interface, subnet_ids.#: "2")",
+       "aws_vpc_endpoint|vpc_endpoint_type: Gateway", "aws_eks_cluster|",
+       "aws_eks_node_group|instance_types.0: t3.medium, scaling_config.0.desired_size: 2"});
   EXPECT_EQ(amount(report, "aws_ecs_service.r0", "Fargate vCPU"), "29.55");
   EXPECT_EQ(amount(report, "aws_ecs_service.r0", "Fargate memory"), "6.49");
   EXPECT_EQ(amount(report, "aws_vpc_endpoint.r2", "endpoint hours"), "14.60");
@@ -209,9 +239,13 @@ TEST(Estimate, HypernymComponents) {
 }
 
 TEST(Estimate, PhoenixComponents) {
-  const Report report = estimate_of({"aws_db_instance|engine: postgres, instance_class: db.r5.2xlarge, multi_az: true, allocated_storage: 1000, storage_type: gp3, iops: 3000",
-                                     "aws_elasticache_replication_group|node_type: cache.r6g.large, num_node_groups: 3, replicas_per_node_group: 2",
-                                     "aws_db_instance|engine: postgres, instance_class: db.r5.2xlarge, multi_az: true, allocated_storage: 400, storage_type: gp3, iops: 14000"});
+  const Report report =
+      estimate_of({"aws_db_instance|engine: postgres, instance_class: db.r5.2xlarge, multi_az: "
+                   "true, allocated_storage: 1000, storage_type: gp3, iops: 3000",
+                   "aws_elasticache_replication_group|node_type: cache.r6g.large, num_node_groups: "
+                   "3, replicas_per_node_group: 2",
+                   "aws_db_instance|engine: postgres, instance_class: db.r5.2xlarge, multi_az: "
+                   "true, allocated_storage: 400, storage_type: gp3, iops: 14000"});
   EXPECT_EQ(amount(report, "aws_db_instance.r0", "instance hours*"), "1460.00");
   EXPECT_EQ(amount(report, "aws_db_instance.r0", "storage*"), "230.00");
   EXPECT_EQ(line(report, "aws_db_instance.r0", "IOPS*"), nullptr) << "inside the included 12,000";
@@ -220,8 +254,9 @@ TEST(Estimate, PhoenixComponents) {
 }
 
 TEST(Estimate, AlarmsArePricedByMetricAndResolution) {
-  const Report report = estimate_of({"aws_cloudwatch_metric_alarm|period: 60", "aws_cloudwatch_metric_alarm|period: 10",
-                                     R"(aws_cloudwatch_metric_alarm|metric_query.#: "3", metric_query.0.metric.#: "1", metric_query.1.metric.#: "1", metric_query.2.metric.#: "0")"});
+  const Report report = estimate_of(
+      {"aws_cloudwatch_metric_alarm|period: 60", "aws_cloudwatch_metric_alarm|period: 10",
+       R"(aws_cloudwatch_metric_alarm|metric_query.#: "3", metric_query.0.metric.#: "1", metric_query.1.metric.#: "1", metric_query.2.metric.#: "0")"});
   EXPECT_EQ(amount(report, "aws_cloudwatch_metric_alarm.r0", "alarm"), "0.10");
   EXPECT_EQ(amount(report, "aws_cloudwatch_metric_alarm.r1", "high-resolution alarm"), "0.30");
   EXPECT_EQ(amount(report, "aws_cloudwatch_metric_alarm.r2", "alarm"), "0.20");
@@ -230,8 +265,10 @@ TEST(Estimate, AlarmsArePricedByMetricAndResolution) {
 TEST(Estimate, TiersArePooledOverEnvironmentsAndSpreadByQuantity) {
   const UsageFile usage = usage_of(
       "resource_usage:\n"
-      "  aws_data_transfer.a: { environment: dev, region: us-east-1, monthly_outbound_internet_gb: 10240 }\n"
-      "  aws_data_transfer.b: { environment: prod, region: us-east-1, monthly_outbound_internet_gb: 10240 }\n");
+      "  aws_data_transfer.a: { environment: dev, region: us-east-1, monthly_outbound_internet_gb: "
+      "10240 }\n"
+      "  aws_data_transfer.b: { environment: prod, region: us-east-1, "
+      "monthly_outbound_internet_gb: 10240 }\n");
   const auto inventory = inventory_of("region: us-east-1\n");
   const Report report = estimate(*inventory, &usage);
   ASSERT_EQ(report.environments.size(), 2u);
@@ -239,28 +276,44 @@ TEST(Estimate, TiersArePooledOverEnvironmentsAndSpreadByQuantity) {
   EXPECT_EQ(to_cents(report.environments[0].total), "896.00");
   ReportOptions one;
   one.environment = "prod";
-  EXPECT_EQ(to_cents(estimate(*inventory, &usage, one).total), "896.00") << "the pool is the payer's, whatever is shown";
-  EXPECT_EQ(to_cents(estimate(*inventory, &usage, {.free_tier = true}).total), "1783.50") << "one allowance, not two";
+  EXPECT_EQ(to_cents(estimate(*inventory, &usage, one).total), "896.00")
+      << "the pool is the payer's, whatever is shown";
+  EXPECT_EQ(to_cents(estimate(*inventory, &usage, {.free_tier = true}).total), "1783.50")
+      << "one allowance, not two";
 }
 
 TEST(Estimate, ABadUsageValueNamesFileLineAndKey) {
-  const UsageFile usage = usage_of("resource_usage:\n  aws_nat_gateway.a:\n    monthly_data_processed_gb: lots\n");
-  const auto inventory = inventory_of("region: us-east-1\nresources: [ { address: aws_nat_gateway.a, type: aws_nat_gateway, id: nat-1 } ]\n");
+  const UsageFile usage =
+      usage_of("resource_usage:\n  aws_nat_gateway.a:\n    monthly_data_processed_gb: lots\n");
+  const auto inventory = inventory_of(
+      "region: us-east-1\nresources: [ { address: aws_nat_gateway.a, type: aws_nat_gateway, id: "
+      "nat-1 } ]\n");
   Result<Report> report = make_report({}, prices(), *inventory, &usage, {}, {});
   ASSERT_FALSE(report);
-  EXPECT_THAT(report.error().message, HasSubstr("usage.yml:3: aws_nat_gateway.a.monthly_data_processed_gb: must be a plain number"));
+  EXPECT_THAT(
+      report.error().message,
+      HasSubstr(
+          "usage.yml:3: aws_nat_gateway.a.monthly_data_processed_gb: must be a plain number"));
 }
 
 TEST(Estimate, WarnsOfUsageThatNothingTakes) {
-  const Report report = estimate_of({"aws_nat_gateway|"}, "resource_usage:\n  aws_nat_gateway.r0: { monthly_gb: 1 }\n  aws_nat_gateway.typo: { x: 1 }\n");
-  EXPECT_THAT(report.warnings, testing::Contains(HasSubstr("monthly_gb of aws_nat_gateway.r0 is not used")));
-  EXPECT_THAT(report.warnings, testing::Contains(HasSubstr("resource_usage.aws_nat_gateway.typo matches no resource")));
+  const Report report = estimate_of({"aws_nat_gateway|"},
+                                    "resource_usage:\n  aws_nat_gateway.r0: { monthly_gb: 1 }\n  "
+                                    "aws_nat_gateway.typo: { x: 1 }\n");
+  EXPECT_THAT(report.warnings,
+              testing::Contains(HasSubstr("monthly_gb of aws_nat_gateway.r0 is not used")));
+  EXPECT_THAT(
+      report.warnings,
+      testing::Contains(HasSubstr("resource_usage.aws_nat_gateway.typo matches no resource")));
 }
 
 TEST(Estimate, TenThousandResourcesTakeUnderASecond) {
   std::string yaml = "region: us-east-1\nenvironment: prod\nresources:\n";
   for (int i = 0; i < 10'000; ++i) {
-    yaml += fmt::format("  - {{ address: \"aws_instance.r{}\", type: aws_instance, id: i-{}, attributes: {{ instance_type: m5.large }} }}\n", i, i);
+    yaml += fmt::format(
+        "  - {{ address: \"aws_instance.r{}\", type: aws_instance, id: i-{}, attributes: {{ "
+        "instance_type: m5.large }} }}\n",
+        i, i);
   }
   const auto inventory = inventory_of(yaml);
   const auto start = std::chrono::steady_clock::now();
@@ -268,33 +321,40 @@ TEST(Estimate, TenThousandResourcesTakeUnderASecond) {
   EXPECT_FALSE(render(report, Format::kJson).empty());
   const auto took = std::chrono::steady_clock::now() - start;
   EXPECT_EQ(to_cents(report.total), "708800.00");
-  EXPECT_LT(std::chrono::duration<double>(took).count(), 5.0) << "a second in release, with room for sanitizers";
-  RecordProperty("milliseconds", static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(took).count()));
+  EXPECT_LT(std::chrono::duration<double>(took).count(), 5.0)
+      << "a second in release, with room for sanitizers";
+  RecordProperty(
+      "milliseconds",
+      static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(took).count()));
 }
 
 // --- To date ---
 
-HourlyUsage used(const std::string& kind, const std::string& resource, std::uint64_t quantity, std::uint32_t hour = 500'000) {
+HourlyUsage used(const std::string& kind, const std::string& resource, std::uint64_t quantity,
+                 std::uint32_t hour = 500'000) {
   return {"prod", hour, kind, resource, quantity};
 }
 
 TEST(ToDate, PricesWhatTelemetrySaw) {
   const auto inventory = inventory_of(
-      "region: us-east-1\nenvironment: prod\ninstances: [ { id: i-1, type: m5.large, windows: true } ]\n"
+      "region: us-east-1\nenvironment: prod\ninstances: [ { id: i-1, type: m5.large, windows: true "
+      "} ]\n"
       "resources: [ { address: aws_nat_gateway.a, type: aws_nat_gateway, id: nat-1 } ]\n");
   ReportOptions options;
   options.basis = ReportOptions::Basis::kToDate;
-  Result<Report> report = make_report(options, prices(), *inventory, nullptr,
-                                      {used("instance_seconds", "i-1", 3600), used("instance_seconds", "i-1", 1800, 500'001),
-                                       used("instance_seconds", "i-2", 60), used("nat_bytes", "nat-1", 1ull << 30),
-                                       used("flow_log_bytes", "", 2ull << 30), used("metric_updates", "", 1'000'000),
-                                       used("lcu_hours_e9", "app/web/1", 500'000'000)},
-                                      {});
+  Result<Report> report = make_report(
+      options, prices(), *inventory, nullptr,
+      {used("instance_seconds", "i-1", 3600), used("instance_seconds", "i-1", 1800, 500'001),
+       used("instance_seconds", "i-2", 60), used("nat_bytes", "nat-1", 1ull << 30),
+       used("flow_log_bytes", "", 2ull << 30), used("metric_updates", "", 1'000'000),
+       used("lcu_hours_e9", "app/web/1", 500'000'000)},
+      {});
   ASSERT_TRUE(report);
   EXPECT_EQ(report->basis, "to_date");
   EXPECT_EQ(report->hours, 2u);
   EXPECT_EQ(amount(*report, "1 instances", "instance hours, m5.large windows"), "0.28");
-  EXPECT_THAT(amount(*report, "1 instances", "instance hours"), HasSubstr("the inventory does not know"));
+  EXPECT_THAT(amount(*report, "1 instances", "instance hours"),
+              HasSubstr("the inventory does not know"));
   EXPECT_EQ(amount(*report, "nat-1", "gateway hours"), "0.05");
   EXPECT_EQ(amount(*report, "nat-1", "data processed"), "0.05");
   EXPECT_EQ(amount(*report, "flow logs", "*"), "1.00");
@@ -304,7 +364,8 @@ TEST(ToDate, PricesWhatTelemetrySaw) {
 
 TEST(ToDate, TheWorkedNatExampleCostsSixteenFifteen) {
   constexpr std::uint64_t kGb = 1ull << 30;
-  const auto flow = [](proto::InterfaceRole role, proto::NatLeg leg, proto::FlowDirection direction, std::uint64_t gb) {
+  const auto flow = [](proto::InterfaceRole role, proto::NatLeg leg, proto::FlowDirection direction,
+                       std::uint64_t gb) {
     FlowUsage f;
     f.environment = "prod";
     f.hour = 500'000;
@@ -323,13 +384,18 @@ TEST(ToDate, TheWorkedNatExampleCostsSixteenFifteen) {
   };
   constexpr auto kIn = proto::DIRECTION_INGRESS;
   constexpr auto kOut = proto::DIRECTION_EGRESS;
-  const std::vector<FlowUsage> flows{
-      flow(proto::ROLE_INSTANCE, proto::NAT_LEG_NONE, kOut, 100), flow(proto::ROLE_INSTANCE, proto::NAT_LEG_NONE, kIn, 10),
-      flow(proto::ROLE_NAT, proto::NAT_LEG_INSIDE, kIn, 100),     flow(proto::ROLE_NAT, proto::NAT_LEG_INSIDE, kOut, 10),
-      flow(proto::ROLE_NAT, proto::NAT_LEG_OUTSIDE, kOut, 100),   flow(proto::ROLE_NAT, proto::NAT_LEG_OUTSIDE, kIn, 10)};
+  const std::vector<FlowUsage> flows{flow(proto::ROLE_INSTANCE, proto::NAT_LEG_NONE, kOut, 100),
+                                     flow(proto::ROLE_INSTANCE, proto::NAT_LEG_NONE, kIn, 10),
+                                     flow(proto::ROLE_NAT, proto::NAT_LEG_INSIDE, kIn, 100),
+                                     flow(proto::ROLE_NAT, proto::NAT_LEG_INSIDE, kOut, 10),
+                                     flow(proto::ROLE_NAT, proto::NAT_LEG_OUTSIDE, kOut, 100),
+                                     flow(proto::ROLE_NAT, proto::NAT_LEG_OUTSIDE, kIn, 10)};
   ReportOptions options;
   options.basis = ReportOptions::Basis::kToDate;
-  Result<Report> report = make_report(options, prices(), *inventory_of("region: us-east-1\nsubnets: [ { cidr: 10.0.0.0/24, az: us-east-1a } ]\n"), nullptr, {}, flows);
+  Result<Report> report = make_report(
+      options, prices(),
+      *inventory_of("region: us-east-1\nsubnets: [ { cidr: 10.0.0.0/24, az: us-east-1a } ]\n"),
+      nullptr, {}, flows);
   ASSERT_TRUE(report);
   EXPECT_EQ(amount(*report, "eni-nat", "data processed"), "4.95");
   EXPECT_EQ(amount(*report, "network", "internet egress"), "9.00");
@@ -373,8 +439,10 @@ Report sample() {
 
 void expect_golden(const std::string& name, const std::string& text) {
   const std::string path = source_path("tests/golden/cost/" + name);
-  if (std::getenv("FLEETMETER_REWRITE_GOLDEN") != nullptr) std::ofstream(path, std::ios::binary) << text;
-  EXPECT_EQ(text, read(path)) << "rewrite with FLEETMETER_REWRITE_GOLDEN=1 and review the difference";
+  if (std::getenv("FLEETMETER_REWRITE_GOLDEN") != nullptr)
+    std::ofstream(path, std::ios::binary) << text;
+  EXPECT_EQ(text, read(path))
+      << "rewrite with FLEETMETER_REWRITE_GOLDEN=1 and review the difference";
 }
 
 TEST(Render, Table) { expect_golden("report.txt", render(sample(), Format::kTable)); }
@@ -382,8 +450,12 @@ TEST(Render, Json) { expect_golden("report.json", render(sample(), Format::kJson
 TEST(Render, Csv) { expect_golden("report.csv", render(sample(), Format::kCsv)); }
 TEST(Render, Markdown) { expect_golden("report.md", render(sample(), Format::kMarkdown)); }
 TEST(Render, Html) { expect_golden("report.html", render(sample(), Format::kHtml)); }
-TEST(Render, HyperionTable) { expect_golden("hyperion.txt", render(hyperion({.month = "2026-11"}), Format::kTable)); }
-TEST(Render, HyperionJson) { expect_golden("hyperion.json", render(hyperion({.month = "2026-11"}), Format::kJson)); }
+TEST(Render, HyperionTable) {
+  expect_golden("hyperion.txt", render(hyperion({.month = "2026-11"}), Format::kTable));
+}
+TEST(Render, HyperionJson) {
+  expect_golden("hyperion.json", render(hyperion({.month = "2026-11"}), Format::kJson));
+}
 
 TEST(Render, NothingOfANameRunsOrBreaksOut) {
   EXPECT_THAT(render(sample(), Format::kHtml), testing::Not(HasSubstr("<script>")));

@@ -51,7 +51,8 @@ TEST(UsageFile, AnExactIndexReplacesTheWildcardEntirely) {
   Result<UsageFile> file = UsageFile::parse("usage.yml", kFile);
   ASSERT_TRUE(file);
   EXPECT_EQ(text(*file, "aws_instance", "aws_instance.web[1]", "monthly_hrs"), "5");
-  EXPECT_EQ(text(*file, "aws_instance", "aws_instance.web[1]", "operating_system"), "linux") << "the type's default, not the wildcard's";
+  EXPECT_EQ(text(*file, "aws_instance", "aws_instance.web[1]", "operating_system"), "linux")
+      << "the type's default, not the wildcard's";
   EXPECT_EQ(text(*file, "aws_instance", "aws_instance.web[\"x\"]", "operating_system"), "windows");
   EXPECT_EQ(text(*file, "aws_instance", "aws_instance.map[\"a.b\"]", "operating_system"), "rhel");
 }
@@ -83,11 +84,16 @@ TEST_P(BadUsageFile, NamesFileLineKeyAndFix) {
 INSTANTIATE_TEST_SUITE_P(
     All, BadUsageFile,
     testing::Values(Bad{"version: 0.2\n", "usage.yml:1: version: must be 0.1"},
-                    Bad{"version: 0.1\nresource_usge: {}\n", "usage.yml:2: resource_usge: is unknown; one of version"},
-                    Bad{"resource_usage:\n  aws_instance: {}\n", "usage.yml:2: resource_usage.aws_instance: must be an address"},
-                    Bad{"resource_usage:\n  aws_s3_bucket.a:\n    x: [1]\n", "usage.yml:3: resource_usage.aws_s3_bucket.a.x: must be a number"},
-                    Bad{"fleetmeter:\n  stated:\n    - { amount: lots }\n", "usage.yml:3: fleetmeter.stated[].amount: must be USD"},
-                    Bad{"fleetmeter: { stated: [ { what: 1 } ] }\n", "fleetmeter.stated[].what: is unknown"},
+                    Bad{"version: 0.1\nresource_usge: {}\n",
+                        "usage.yml:2: resource_usge: is unknown; one of version"},
+                    Bad{"resource_usage:\n  aws_instance: {}\n",
+                        "usage.yml:2: resource_usage.aws_instance: must be an address"},
+                    Bad{"resource_usage:\n  aws_s3_bucket.a:\n    x: [1]\n",
+                        "usage.yml:3: resource_usage.aws_s3_bucket.a.x: must be a number"},
+                    Bad{"fleetmeter:\n  stated:\n    - { amount: lots }\n",
+                        "usage.yml:3: fleetmeter.stated[].amount: must be USD"},
+                    Bad{"fleetmeter: { stated: [ { what: 1 } ] }\n",
+                        "fleetmeter.stated[].what: is unknown"},
                     Bad{"version: 0.1\nversion: 0.1\n", "usage.yml:2: version: is given twice"},
                     Bad{"a: [\n", "usage.yml:2"}, Bad{"- x\n", "must be a map"}));
 

@@ -1,5 +1,7 @@
 #include "cost/usage_store.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -7,9 +9,6 @@
 #include <fstream>
 #include <random>
 #include <tuple>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 namespace fleetmeter::cost {
 namespace {
@@ -23,13 +22,18 @@ constexpr std::int64_t kSecond = std::int64_t{kHour} * 3600;
 
 class Path {
  public:
-  Path() : path_(testing::TempDir() + "/cost_" + std::to_string(getpid()) + "_" + std::to_string(++count_) + ".db") { remove(); }
+  Path()
+      : path_(testing::TempDir() + "/cost_" + std::to_string(getpid()) + "_" +
+              std::to_string(++count_) + ".db") {
+    remove();
+  }
   ~Path() { remove(); }
   operator const std::string&() const { return path_; }  // NOLINT(google-explicit-constructor)
 
  private:
   void remove() {
-    for (const char* suffix : {"", "-wal", "-shm", ".lock"}) std::filesystem::remove(path_ + suffix);
+    for (const char* suffix : {"", "-wal", "-shm", ".lock"})
+      std::filesystem::remove(path_ + suffix);
   }
   inline static int count_ = 0;
   std::string path_;
@@ -46,8 +50,8 @@ struct Batch {
     proto.add_strings(value);
     return static_cast<std::uint32_t>(proto.strings_size() - 1);
   }
-  Batch& flow(std::uint32_t minute, const std::string& interface, const std::string& owner, std::uint64_t bytes,
-              bool long_records = false) {
+  Batch& flow(std::uint32_t minute, const std::string& interface, const std::string& owner,
+              std::uint64_t bytes, bool long_records = false) {
     proto::FlowAggregates& f = *proto.mutable_flows();
     f.add_window_start_min(minute);
     f.add_status(proto::FLOW_OK);
@@ -73,8 +77,9 @@ struct Batch {
     f.add_long_records(long_records ? 1 : 0);
     return *this;
   }
-  Batch& metric(const std::string& name_space, const std::string& name, const std::string& dimension,
-                const std::string& value, std::int64_t start_s, double count, double sum, std::uint32_t period_s = 60) {
+  Batch& metric(const std::string& name_space, const std::string& name,
+                const std::string& dimension, const std::string& value, std::int64_t start_s,
+                double count, double sum, std::uint32_t period_s = 60) {
     proto::Series& series = *proto.add_series();
     series.set_namespace_(name_space);
     series.set_metric(name);
@@ -100,7 +105,8 @@ struct Batch {
   }
 };
 
-std::vector<LogEntry> log_of(const std::vector<Batch>& batches, std::int64_t append_ms = kSecond * 1000) {
+std::vector<LogEntry> log_of(const std::vector<Batch>& batches,
+                             std::int64_t append_ms = kSecond * 1000) {
   std::vector<LogEntry> entries;
   for (const Batch& batch : batches) {
     LogEntry& entry = entries.emplace_back();
@@ -128,7 +134,8 @@ std::vector<Row> usage_of(UsageStore& store) {
   std::vector<Row> rows;
   Result<std::vector<HourlyUsage>> usage = store.usage(0, UINT32_MAX - 1);
   EXPECT_TRUE(usage);
-  for (const HourlyUsage& u : *usage) rows.emplace_back(u.hour, u.environment, u.kind, u.resource, u.quantity);
+  for (const HourlyUsage& u : *usage)
+    rows.emplace_back(u.hour, u.environment, u.kind, u.resource, u.quantity);
   return rows;
 }
 
@@ -137,14 +144,17 @@ std::vector<Row> flows_of(UsageStore& store) {
   Result<std::vector<FlowUsage>> flows = store.flows(0, UINT32_MAX - 1);
   EXPECT_TRUE(flows);
   for (const FlowUsage& f : *flows) {
-    rows.emplace_back(f.hour, f.environment, f.interface + "|" + f.interface_az + "|" + f.peer_owner, f.owner, f.bytes);
+    rows.emplace_back(f.hour, f.environment,
+                      f.interface + "|" + f.interface_az + "|" + f.peer_owner, f.owner, f.bytes);
   }
   return rows;
 }
 
-std::uint64_t quantity(UsageStore& store, const std::string& kind, const std::string& resource, std::uint32_t hour = kHour) {
+std::uint64_t quantity(UsageStore& store, const std::string& kind, const std::string& resource,
+                       std::uint32_t hour = kHour) {
   for (const Row& row : usage_of(store)) {
-    if (std::get<0>(row) == hour && std::get<2>(row) == kind && std::get<3>(row) == resource) return std::get<4>(row);
+    if (std::get<0>(row) == hour && std::get<2>(row) == kind && std::get<3>(row) == resource)
+      return std::get<4>(row);
   }
   return 0;
 }
@@ -152,8 +162,10 @@ std::uint64_t quantity(UsageStore& store, const std::string& kind, const std::st
 TEST(UsageStore, SumsFlowsPerHourAndKeepsTheirFacts) {
   Path path;
   auto store = open(path);
-  feed(*store, log_of({Batch().flow(kMinute, "eni-1", "i-1", 100).flow(kMinute + 59, "eni-1", "i-1", 50)
-                            .flow(kMinute + 60, "eni-1", "i-1", 7)}));
+  feed(*store, log_of({Batch()
+                           .flow(kMinute, "eni-1", "i-1", 100)
+                           .flow(kMinute + 59, "eni-1", "i-1", 50)
+                           .flow(kMinute + 60, "eni-1", "i-1", 7)}));
   Result<std::vector<FlowUsage>> flows = store->flows(kHour, kHour + 1);
   ASSERT_TRUE(flows);
   ASSERT_EQ(flows->size(), 1u);
@@ -171,7 +183,8 @@ TEST(UsageStore, OfTwoValuesOfOnePeriodTheLargerSampleCountWins) {
   Path path;
   auto store = open(path);
   const auto nat = [](double count, double sum) {
-    return Batch().metric("AWS/NATGateway", "BytesInFromSource", "NatGatewayId", "nat-1", kSecond, count, sum);
+    return Batch().metric("AWS/NATGateway", "BytesInFromSource", "NatGatewayId", "nat-1", kSecond,
+                          count, sum);
   };
   feed(*store, log_of({nat(3, 300), nat(1, 900), nat(3, 301)}));
   EXPECT_EQ(quantity(*store, "nat_bytes", "nat-1"), 301u);
@@ -181,7 +194,8 @@ TEST(UsageStore, NatBytesAreThoseComingInFromBothSides) {
   Path path;
   auto store = open(path);
   Batch batch;
-  for (const char* metric : {"BytesInFromSource", "BytesInFromDestination", "BytesOutToSource", "BytesOutToDestination"}) {
+  for (const char* metric : {"BytesInFromSource", "BytesInFromDestination", "BytesOutToSource",
+                             "BytesOutToDestination"}) {
     batch.metric("AWS/NATGateway", metric, "NatGatewayId", "nat-1", kSecond + 60, 1, 1000);
   }
   feed(*store, log_of({batch}));
@@ -191,8 +205,11 @@ TEST(UsageStore, NatBytesAreThoseComingInFromBothSides) {
 TEST(UsageStore, LcuHoursKeepTheirFraction) {
   Path path;
   auto store = open(path);
-  feed(*store, log_of({Batch().metric("AWS/ApplicationELB", "ConsumedLCUs", "LoadBalancer", "app/a/1", kSecond, 1, 0.25)
-                            .metric("AWS/ApplicationELB", "ConsumedLCUs", "LoadBalancer", "app/a/1", kSecond + 60, 1, 0.5)}));
+  feed(*store, log_of({Batch()
+                           .metric("AWS/ApplicationELB", "ConsumedLCUs", "LoadBalancer", "app/a/1",
+                                   kSecond, 1, 0.25)
+                           .metric("AWS/ApplicationELB", "ConsumedLCUs", "LoadBalancer", "app/a/1",
+                                   kSecond + 60, 1, 0.5)}));
   EXPECT_EQ(quantity(*store, "lcu_hours_e9", "app/a/1"), 750'000'000u);
 }
 
@@ -201,7 +218,8 @@ TEST(UsageStore, InstanceTimeIsASetOfMinutesFromMetricsAndFlows) {
   auto store = open(path);
   Batch batch;
   batch.metric("CWAgent", "mem_used", "InstanceId", "i-1", kSecond, 1, 5);
-  batch.metric("AWS/EC2", "CPUUtilization", "InstanceId", "i-1", kSecond, 1, 5);    // The same minute again.
+  // The same minute again.
+  batch.metric("AWS/EC2", "CPUUtilization", "InstanceId", "i-1", kSecond, 1, 5);
   batch.flow(kMinute, "eni-1", "i-1", 1).flow(kMinute + 1, "eni-1", "i-1", 1);
   batch.metric("AWS/EC2", "CPUUtilization", "InstanceId", "i-5min", kSecond + 57 * 60, 5, 5, 300);
   batch.flow(kMinute, "eni-10min", "i-10min", 1, true);
@@ -225,7 +243,8 @@ TEST(UsageStore, FillsGapsOfLessThanFiveMinutesOnly) {
 
 TEST(UsageStore, SkipsWhatItHasApplied) {
   Path path;
-  const std::vector<LogEntry> entries = log_of({Batch().volume(kHour, 100, 5), Batch().volume(kHour, 11, 7)});
+  const std::vector<LogEntry> entries =
+      log_of({Batch().volume(kHour, 100, 5), Batch().volume(kHour, 11, 7)});
   auto store = open(path);
   feed(*store, {entries[0]});
   feed(*store, entries);
@@ -249,14 +268,19 @@ TEST(UsageStore, PartitionsHaveTheirOwnPositions) {
 
 std::vector<Batch> random_batches(std::mt19937& random) {
   std::vector<Batch> batches;
-  const auto pick = [&random](std::uint32_t n) { return std::uniform_int_distribution<std::uint32_t>(0, n - 1)(random); };
+  const auto pick = [&random](std::uint32_t n) {
+    return std::uniform_int_distribution<std::uint32_t>(0, n - 1)(random);
+  };
   for (int i = 0; i < 30; ++i) {
     Batch batch(pick(2) == 0 ? "prod" : "dev");
     for (int j = 0; j < 20; ++j) {
-      batch.flow(kMinute + pick(180), "eni-" + std::to_string(pick(4)), "i-" + std::to_string(pick(4)), pick(1000));
-      batch.metric("AWS/NATGateway", pick(2) == 0 ? "BytesInFromSource" : "BytesInFromDestination", "NatGatewayId",
-                   "nat-" + std::to_string(pick(2)), kSecond + 60 * pick(20), pick(3), pick(1000));
-      batch.metric("AWS/EC2", "CPUUtilization", "InstanceId", "i-" + std::to_string(pick(9)), kSecond + 60 * pick(600), 1, 1);
+      batch.flow(kMinute + pick(180), "eni-" + std::to_string(pick(4)),
+                 "i-" + std::to_string(pick(4)), pick(1000));
+      batch.metric("AWS/NATGateway", pick(2) == 0 ? "BytesInFromSource" : "BytesInFromDestination",
+                   "NatGatewayId", "nat-" + std::to_string(pick(2)), kSecond + 60 * pick(20),
+                   pick(3), pick(1000));
+      batch.metric("AWS/EC2", "CPUUtilization", "InstanceId", "i-" + std::to_string(pick(9)),
+                   kSecond + 60 * pick(600), 1, 1);
     }
     batch.volume(kHour + pick(3), pick(1000), pick(10));
     batches.push_back(batch);
@@ -278,9 +302,11 @@ TEST(UsageStore, AnyOrderAndAnySplitOfTheBatchesGiveEqualTables) {
     auto in_parts = open(other);
     for (std::size_t at = 0; at < shuffled.size();) {
       const std::size_t count = std::min<std::size_t>(1 + random() % 5, shuffled.size() - at);
-      feed(*in_parts, {shuffled.begin() + static_cast<std::ptrdiff_t>(at), shuffled.begin() + static_cast<std::ptrdiff_t>(at + count)});
+      feed(*in_parts, {shuffled.begin() + static_cast<std::ptrdiff_t>(at),
+                       shuffled.begin() + static_cast<std::ptrdiff_t>(at + count)});
       at += count;
-      if (random() % 4 == 0) in_parts.reset(), in_parts = open(other);  // As after a crash between two transactions.
+      // As after a crash between two transactions.
+      if (random() % 4 == 0) in_parts.reset(), in_parts = open(other);
     }
     EXPECT_EQ(usage_of(*at_once), usage_of(*in_parts));
     EXPECT_EQ(flows_of(*at_once), flows_of(*in_parts));
@@ -300,7 +326,8 @@ TEST(UsageStore, ADamagedBatchChangesNothing) {
   EXPECT_THAT(applied.error().message, HasSubstr("position 2"));
   EXPECT_TRUE(usage_of(*store).empty());
   EXPECT_EQ(*store->applied_position(0), 0);
-  feed(*store, log_of({Batch().flow(kMinute, "eni-1", "i-1", 100)}));  // The store is usable afterwards.
+  // The store is usable afterwards.
+  feed(*store, log_of({Batch().flow(kMinute, "eni-1", "i-1", 100)}));
   EXPECT_EQ(flows_of(*store).size(), 1u);
 }
 
@@ -309,15 +336,17 @@ TEST(UsageStore, PeriodsSettleIntoHoursTwoDaysAfterTheirArrival) {
   auto store = open(path);
   std::vector<LogEntry> entries = log_of(
       {Batch().metric("AWS/Logs", "IncomingBytes", "LogGroupName", "/app", kSecond, 1, 100),
-       Batch().metric("AWS/Logs", "IncomingBytes", "LogGroupName", "/app", kSecond + 60, 1, 10), Batch()});
+       Batch().metric("AWS/Logs", "IncomingBytes", "LogGroupName", "/app", kSecond + 60, 1, 10),
+       Batch()});
   entries[2].record.set_append_time_ms((kSecond + 49 * 3600) * 1000);
   feed(*store, {entries[0]});
   feed(*store, {entries[1], entries[2]});
   EXPECT_EQ(quantity(*store, "log_bytes", "/app"), 110u);
   // Much later data of the same hour still counts: late is late for decisions, never unbilled.
-  std::vector<LogEntry> late = log_of({Batch(), Batch(), Batch(), Batch().metric("AWS/Logs", "IncomingBytes", "LogGroupName",
-                                                                                 "/app", kSecond + 120, 1, 1000)},
-                                      (kSecond + 50 * 3600) * 1000);
+  std::vector<LogEntry> late = log_of(
+      {Batch(), Batch(), Batch(),
+       Batch().metric("AWS/Logs", "IncomingBytes", "LogGroupName", "/app", kSecond + 120, 1, 1000)},
+      (kSecond + 50 * 3600) * 1000);
   feed(*store, late);
   EXPECT_EQ(quantity(*store, "log_bytes", "/app"), 1110u);
 }
@@ -325,7 +354,10 @@ TEST(UsageStore, PeriodsSettleIntoHoursTwoDaysAfterTheirArrival) {
 TEST(UsageStore, PrunesWholeHours) {
   Path path;
   auto store = open(path);
-  feed(*store, log_of({Batch().flow(kMinute, "eni-old", "i-1", 1).volume(kHour, 5, 0).flow(kMinute + 60, "eni-new", "i-1", 2)}));
+  feed(*store, log_of({Batch()
+                           .flow(kMinute, "eni-old", "i-1", 1)
+                           .volume(kHour, 5, 0)
+                           .flow(kMinute + 60, "eni-new", "i-1", 2)}));
   ASSERT_TRUE(store->prune(kHour + 1));
   ASSERT_EQ(flows_of(*store).size(), 1u);
   EXPECT_EQ(std::get<0>(flows_of(*store)[0]), kHour + 1);
@@ -337,7 +369,8 @@ TEST(UsageStore, PrunesWholeHours) {
 
 TEST(UsageStore, RefusesAFileThatIsNotOursAndLeavesItAlone) {
   Path path;
-  std::ofstream(path) << "not a database, and long enough to be looked at as if it were one of SQLite's own pages, quite";
+  std::ofstream(path) << "not a database, and long enough to be looked at as if it were one of "
+                         "SQLite's own pages, quite";
   Result<std::unique_ptr<UsageStore>> store = UsageStore::open(path);
   ASSERT_FALSE(store);
   EXPECT_EQ(store.error().code, ErrorCode::kDataLoss);

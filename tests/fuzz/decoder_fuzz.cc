@@ -1,5 +1,6 @@
 // Any bytes: the decoder neither crashes nor reads past its input, and neither what it yields nor
-// what it counts depends on where a stream is cut. The first byte is the length of the pieces, the rest the stream.
+// what it counts depends on where a stream is cut. The first byte is the length of the pieces, the
+// rest the stream.
 #include <algorithm>
 #include <bit>
 #include <cstddef>
@@ -36,8 +37,8 @@ class Digest {
   std::uint64_t value_ = 0;
 };
 
-/// Counts and digests what it takes. The cuts of a stream also decide how flows and metrics that are mixed alternate,
-/// hence a digest of each.
+/// Counts and digests what it takes. The cuts of a stream also decide how flows and metrics that
+/// are mixed alternate, hence a digest of each.
 class DigestSink final : public fleetmeter::parsers::PayloadSink {
  public:
   void on_flows(const FlowColumns& flows) override {
@@ -75,10 +76,19 @@ class DigestSink final : public fleetmeter::parsers::PayloadSink {
     if (!flows.present(field, record)) return;
     flow_digest.fold(static_cast<std::uint64_t>(field));
     switch (fleetmeter::parsers::info(field).type) {
-      case FieldType::kNumber: flow_digest.fold(flows.numbers(field)[record]); break;
-      case FieldType::kText: flow_digest.fold(flows.texts(field)[record]); break;
-      case FieldType::kAddress: flow_digest.fold(flows.addresses(field)[record].low); break;
-      case FieldType::kStatus: case FieldType::kAction: case FieldType::kDirection: break;
+      case FieldType::kNumber:
+        flow_digest.fold(flows.numbers(field)[record]);
+        break;
+      case FieldType::kText:
+        flow_digest.fold(flows.texts(field)[record]);
+        break;
+      case FieldType::kAddress:
+        flow_digest.fold(flows.addresses(field)[record].low);
+        break;
+      case FieldType::kStatus:
+      case FieldType::kAction:
+      case FieldType::kDirection:
+        break;
     }
   }
 };
@@ -126,7 +136,8 @@ void check_cuts(std::string_view bytes, std::size_t piece) {
   const Outcome in_pieces = stream(bytes, piece);
   FM_CHECK(at_once.whole == in_pieces.whole);
   FM_CHECK(at_once.counts.raw_bytes == in_pieces.counts.raw_bytes);
-  // ISA-L decodes ahead in groups of symbols: how near to the damage of a member it gets depends on how it is fed.
+  // ISA-L decodes ahead in groups of symbols: how near to the damage of a member it gets depends on
+  // how it is fed.
   if (dropped(at_once, PayloadDrop::kBadGzip) > 0) {
     FM_CHECK(dropped(at_once, PayloadDrop::kBadGzip) == dropped(in_pieces, PayloadDrop::kBadGzip));
     return;

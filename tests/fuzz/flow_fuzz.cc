@@ -1,5 +1,5 @@
-// Flow log text: records and drops add up to the lines, columns hold what they say, and a batch of one record yields
-// the same as a large one.
+// Flow log text: records and drops add up to the lines, columns hold what they say, and a batch of
+// one record yields the same as a large one.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -36,11 +36,17 @@ void add(Sums& sums, const FlowColumns& flows) {
           sums.bytes += flows.numbers(field)[record];
           break;
         case FieldType::kText: {
-          for (const char c : flows.texts(field)[record]) sums.text_bytes += static_cast<unsigned char>(c);
+          for (const char c : flows.texts(field)[record])
+            sums.text_bytes += static_cast<unsigned char>(c);
           break;
         }
-        case FieldType::kAddress: sums.bytes += flows.addresses(field)[record].low; break;
-        case FieldType::kStatus: case FieldType::kAction: case FieldType::kDirection: break;
+        case FieldType::kAddress:
+          sums.bytes += flows.addresses(field)[record].low;
+          break;
+        case FieldType::kStatus:
+        case FieldType::kAction:
+        case FieldType::kDirection:
+          break;
       }
     }
   }
@@ -68,7 +74,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Sums large = parse(text, 4096);
   const Sums small = parse(text, 1);
   require(large.records == large.counts.ok + large.counts.nodata + large.counts.skipdata);
-  require(large.records == small.records && large.bytes == small.bytes && large.text_bytes == small.text_bytes);
-  require(large.counts.malformed() == small.counts.malformed() && large.counts.headers == small.counts.headers);
+  require(large.records == small.records && large.bytes == small.bytes &&
+          large.text_bytes == small.text_bytes);
+  require(large.counts.malformed() == small.counts.malformed() &&
+          large.counts.headers == small.counts.headers);
   return 0;
 }

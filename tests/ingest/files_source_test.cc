@@ -206,7 +206,8 @@ TEST_F(FilesSourceTest, BesideLiveSourcesFilesThatWereReadStayCaughtUp) {
 
 // --- Restart ---
 
-/// A run over all files with the log fenced after so many commits, then runs with one commit more each, to the end.
+/// A run over all files with the log fenced after so many commits, then runs with one commit more
+/// each, to the end.
 TEST_F(FilesSourceTest, KilledBetweenAnyTwoCommitsTheTotalsAreThose) {
   std::mt19937_64 random(42);
   const auto lines = [&](int count) {
@@ -431,7 +432,8 @@ TEST_F(FilesSourceTest, AnIdleFollowedSourceIsCaughtUpToTheWallClock) {
     EXPECT_GE(told[i].read_to_ms(), told[i - 1].read_to_ms());
 }
 
-/// A writer that appends pieces cut anywhere and rotates, a source that is fenced and started anew: all counts once.
+/// A writer that appends pieces cut anywhere and rotates, a source that is fenced and started anew:
+/// all counts once.
 TEST_F(FilesSourceTest, GrowingFilesRotationsAndKillsLoseAndRepeatNothing) {
   for (std::uint32_t seed = 0; seed < 4; ++seed) {
     SCOPED_TRACE(seed);

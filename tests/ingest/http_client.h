@@ -15,7 +15,8 @@ struct Answer {
   std::string body;
 };
 
-/// A bare HTTP client on a blocking socket, plain or TLS (no certificate check): sends any bytes, at any pace.
+/// A bare HTTP client on a blocking socket, plain or TLS (no certificate check): sends any bytes,
+/// at any pace.
 class Client {
  public:
   explicit Client(std::uint16_t port, bool tls = false);
@@ -25,7 +26,8 @@ class Client {
 
   [[nodiscard]] bool connected() const noexcept { return fd_ >= 0; }
   bool send(std::string_view bytes);
-  /// The next response, of HEAD without its body; status 0 after `patience` or when the connection ends.
+  /// The next response, of HEAD without its body; status 0 after `patience` or when the connection
+  /// ends.
   Answer receive(bool head = false, std::chrono::milliseconds patience = std::chrono::seconds(10));
   /// Did the server close, with nothing more to read?
   bool closed(std::chrono::milliseconds patience = std::chrono::seconds(10));

@@ -1,10 +1,9 @@
-#include "ingest/kafka_source.h"
-
 #include <sys/wait.h>
 
 #include <csignal>
 #include <set>
 
+#include "ingest/kafka_source.h"
 #include "ingest/kafka_transaction.h"
 #include "tests/kafka/kafka_fixture.h"
 
@@ -17,8 +16,8 @@ constexpr std::int32_t kLogPartitions = 2;
 
 std::string flow_line(std::int64_t start_s, int bytes) {
   return "2 123456789012 eni-0a1b2c3d4e5f60718 10.0.1.5 10.0.2.9 443 40000 6 1 " +
-         std::to_string(bytes) + " " + std::to_string(start_s) + " " + std::to_string(start_s + 30) +
-         " ACCEPT OK";
+         std::to_string(bytes) + " " + std::to_string(start_s) + " " +
+         std::to_string(start_s + 30) + " ACCEPT OK";
 }
 
 class KafkaIngestTest : public testing::Test {
@@ -57,9 +56,8 @@ class KafkaIngestTest : public testing::Test {
     log.instance = name;
     log.session_timeout_ms = 2000;
     log.transaction_timeout_ms = 4000;
-    worker->ingest =
-        make_kafka_ingest(worker->clock, *worker->inventory, worker->counters, std::move(input),
-                          std::move(log), {{"prod", 0}, {"dev", 1}});
+    worker->ingest = make_kafka_ingest(worker->clock, *worker->inventory, worker->counters,
+                                       std::move(input), std::move(log), {{"prod", 0}, {"dev", 1}});
     EXPECT_TRUE(worker->ingest->start());
     return worker;
   }
@@ -165,8 +163,8 @@ TEST_F(KafkaIngestTest, AnEnvironmentBeyondTheTopicsPartitionsIsAConfigurationEr
   input.connection = cluster->connection;
   input.topics = {topic()};
   input.group = prefix;
-  const auto ingest =
-      make_kafka_ingest(clock, inventory, counters, std::move(input), std::move(log), {{"prod", 1}});
+  const auto ingest = make_kafka_ingest(clock, inventory, counters, std::move(input),
+                                        std::move(log), {{"prod", 1}});
   ASSERT_TRUE(ingest->start());
   ASSERT_TRUE(eventually([&] { return ingest->failure().has_value(); }));
   EXPECT_EQ(ingest->failure()->code, ErrorCode::kInvalidArgument);

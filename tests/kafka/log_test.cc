@@ -1,7 +1,6 @@
-#include "tests/aggregator/log_contract.h"
-
 #include "ingest/kafka_snapshots.h"
 #include "proto/kafka.pb.h"
+#include "tests/aggregator/log_contract.h"
 #include "tests/kafka/kafka_fixture.h"
 
 // The aggregate log's contract on the Kafka store, on a real broker, and what only this store has.
@@ -29,7 +28,8 @@ ingest::KafkaLogOptions options_for(const std::string& prefix, const std::string
 class KafkaHarness final : public LogHarness {
  public:
   std::unique_ptr<AggregateLog> open() override {
-    auto log = ingest::open_kafka_log(clock_, options_for(prefix_, "contract", folder_->path()), {});
+    auto log =
+        ingest::open_kafka_log(clock_, options_for(prefix_, "contract", folder_->path()), {});
     EXPECT_TRUE(log) << log.error().message;
     if (!log) return nullptr;
     EXPECT_TRUE(eventually([&] { return !(*log)->owned_partitions().empty(); }));

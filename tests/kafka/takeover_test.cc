@@ -24,15 +24,17 @@
 namespace fleetmeter::ingest {
 namespace {
 
-constexpr double kRate = 90;       // Seconds of the test clock in a real one.
-constexpr int kMinutes = 60;       // Of telemetry.
-constexpr int kPartitions = 4;     // Of each input topic and of the aggregate topic.
-constexpr int kEnvironments = 4;   // prod-0 ...: one a log partition.
-constexpr int kMachines = 3;       // An environment.
-constexpr int kArrivalDelayS = 65; // After its minute begins a minute's telemetry arrives.
+constexpr double kRate = 90;        // Seconds of the test clock in a real one.
+constexpr int kMinutes = 60;        // Of telemetry.
+constexpr int kPartitions = 4;      // Of each input topic and of the aggregate topic.
+constexpr int kEnvironments = 4;    // prod-0 ...: one a log partition.
+constexpr int kMachines = 3;        // An environment.
+constexpr int kArrivalDelayS = 65;  // After its minute begins a minute's telemetry arrives.
 constexpr unsigned kSeed = 20261121;
 
-std::string account(int environment) { return fmt::format("{}", 111111111111LL * (environment + 1)); }
+std::string account(int environment) {
+  return fmt::format("{}", 111111111111LL * (environment + 1));
+}
 
 /// A child process in a directory of its own.
 class Process {
@@ -47,7 +49,8 @@ class Process {
     ::dup2(log, 2);
     if (::chdir(directory.c_str()) != 0) ::_exit(126);
     std::vector<char*> argv = {const_cast<char*>(FLEETMETER_BINARY)};
-    for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+    for (const std::string& argument : arguments)
+      argv.push_back(const_cast<char*>(argument.c_str()));
     argv.push_back(nullptr);
     ::execv(FLEETMETER_BINARY, argv.data());
     ::_exit(127);
@@ -111,7 +114,8 @@ class Telemetry {
       const std::uint64_t bytes = random_() % 1'000'000;
       text += line(e, i, start + i, bytes, "ACCEPT");
       if ((m + 7 * e) % 23 < 4) {
-        for (int r = 0; r < 4; ++r) text += line(e, i, start + 10 + r, 40 + random_() % 20, "REJECT");
+        for (int r = 0; r < 4; ++r)
+          text += line(e, i, start + 10 + r, 40 + random_() % 20, "REJECT");
       }
     }
     return text;
@@ -119,9 +123,9 @@ class Telemetry {
   std::string line(int e, int i, std::int64_t start, std::uint64_t bytes, const char* action) {
     flow_bytes += bytes;
     ++flow_records;
-    return fmt::format("2 {} eni-{:02}{:02} 10.{}.0.{} 198.51.100.{} 40000 443 6 3 {} {} {} {} OK\n",
-                       account(e), e, i, e, 10 + i, 1 + random_() % 200, bytes, start, start + 20,
-                       action);
+    return fmt::format(
+        "2 {} eni-{:02}{:02} 10.{}.0.{} 198.51.100.{} 40000 443 6 3 {} {} {} {} OK\n", account(e),
+        e, i, e, 10 + i, 1 + random_() % 200, bytes, start, start + 20, action);
   }
   std::string metrics(int e, int m) {
     std::string text;
@@ -158,12 +162,14 @@ std::string configuration(const std::string& brokers, const std::string& prefix,
       "kafka_log: {{ brokers: \"{0}\", prefix: {1}, partitions: {3}, session_timeout: 2s, "
       "transaction_timeout: 4s }}\n"
       "alarms:\n"
-      "  - {{ name: cpu, metric: {{ namespace: AWS/EC2, name: CPUUtilization, statistic: Average }}, "
+      "  - {{ name: cpu, metric: {{ namespace: AWS/EC2, name: CPUUtilization, statistic: Average "
+      "}}, "
       "for_each: InstanceId, when: \"> 80\", period: 60s, datapoints: 2 of 3, missing: ignore }}\n"
       "  - {{ name: silent, metric: {{ namespace: AWS/EC2, name: CPUUtilization, statistic: "
       "SampleCount }}, for_each: InstanceId, when: \"< 1\", period: 60s, datapoints: 5 of 5, "
       "missing: breaching }}\n"
-      "  - {{ name: rejects, metric: {{ namespace: Fleetmeter/VPC, name: RejectedRecords, statistic: "
+      "  - {{ name: rejects, metric: {{ namespace: Fleetmeter/VPC, name: RejectedRecords, "
+      "statistic: "
       "Sum }}, for_each: InterfaceId, when: \"> 5\", period: 60s, datapoints: 1 of 1, missing: "
       "ignore }}\n",
       brokers, prefix, group, kPartitions);
@@ -300,11 +306,11 @@ class Takeover : public testing::Test {
     const auto flows = (*store)->flows(hour - 48, hour + 48);
     EXPECT_TRUE(flows);
     for (const cost::FlowUsage& flow : *flows) {
-      rows.push_back(fmt::format(
-          "flow {} {} {} {} {} {} {} {} {}: {} {} {}", flow.environment, flow.hour,
-          static_cast<int>(flow.status), static_cast<int>(flow.action),
-          static_cast<int>(flow.direction), static_cast<int>(flow.path_class), flow.interface,
-          flow.owner, flow.peer_owner, flow.bytes, flow.packets, flow.records));
+      rows.push_back(fmt::format("flow {} {} {} {} {} {} {} {} {}: {} {} {}", flow.environment,
+                                 flow.hour, static_cast<int>(flow.status),
+                                 static_cast<int>(flow.action), static_cast<int>(flow.direction),
+                                 static_cast<int>(flow.path_class), flow.interface, flow.owner,
+                                 flow.peer_owner, flow.bytes, flow.packets, flow.records));
     }
     const auto usage = (*store)->usage(hour - 48, hour + 48);
     EXPECT_TRUE(usage);

@@ -21,7 +21,8 @@ std::string text(std::string_view a, std::string_view b = {}, std::string_view c
 }
 
 std::string log_event(std::string_view id, std::string_view message) {
-  return R"({"id":")" + std::string{id} + R"(","timestamp":1418530010000,"message":")" + std::string{message} + "\"}";
+  return R"({"id":")" + std::string{id} + R"(","timestamp":1418530010000,"message":")" +
+         std::string{message} + "\"}";
 }
 
 std::string subscription(const std::string& events) {
@@ -31,7 +32,8 @@ std::string subscription(const std::string& events) {
 
 std::string firehose(std::initializer_list<std::string> records) {
   std::string body = R"({"requestId":"r-1","timestamp":1632865411915,"records":[)";
-  for (const std::string& record : records) body += (body.back() == '[' ? "" : ",") + (R"({"data":")" + base64(record) + "\"}");
+  for (const std::string& record : records)
+    body += (body.back() == '[' ? "" : ",") + (R"({"data":")" + base64(record) + "\"}");
   return body + "]}";
 }
 
@@ -39,7 +41,8 @@ const std::string kOkRecord{kOkLine.substr(0, kOkLine.size() - 1)};
 
 TEST(Decoder, ReadsEveryMemberOfAMultiMemberGzip) {
   const Decoded decoded = decode_message(from_base64(kEnvelopeMembersBase64));
-  EXPECT_THAT(decoded.flows, ElementsAre(HasSubstr("log-status=OK"), HasSubstr("log-status=NODATA")));
+  EXPECT_THAT(decoded.flows,
+              ElementsAre(HasSubstr("log-status=OK"), HasSubstr("log-status=NODATA")));
   EXPECT_EQ(decoded.counts.control_messages, 1u);
   EXPECT_EQ(decoded.counts.plain_bytes, 799u);
 }
@@ -51,7 +54,9 @@ TEST(Decoder, AGzipCutAtAnyByteKeepsWhatCameBeforeAndIsTruncated) {
     const bool at_border = cut == 191;
     ASSERT_EQ(decoded.whole, at_border) << cut;
     ASSERT_EQ(decoded.dropped(PayloadDrop::kTruncated), at_border ? 0u : 1u) << cut;
-    if (cut >= 191) { ASSERT_EQ(decoded.counts.control_messages, 1u) << cut; }
+    if (cut >= 191) {
+      ASSERT_EQ(decoded.counts.control_messages, 1u) << cut;
+    }
   }
   for (std::size_t cut = 0; cut <= bytes.size(); ++cut) {
     Recorder recorder;
@@ -70,7 +75,8 @@ TEST(Decoder, ADamagedGzipKeepsTheLinesBeforeTheDamageAndNoCutLine) {
   const Decoded whole = decode_message(lines);
   bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 0x55);
   for (const Decoded& decoded : {decode_message(bytes), decode_stream(bytes, 777)}) {
-    EXPECT_EQ(decoded.dropped(PayloadDrop::kBadGzip) + decoded.dropped(PayloadDrop::kTruncated), 1u);
+    EXPECT_EQ(decoded.dropped(PayloadDrop::kBadGzip) + decoded.dropped(PayloadDrop::kTruncated),
+              1u);
   }
   const Decoded cut = decode_stream(gzip(lines).substr(0, 300), 100);
   EXPECT_FALSE(cut.whole);
@@ -103,8 +109,9 @@ TEST(Decoder, ReadsGzipHeadersWithAllTheirOptionalParts) {
 
 TEST(Decoder, ReadsZlibZstdAndLayersOfThem) {
   const std::vector<std::string> plain = decode_message(kOkLine).flows;
-  for (const std::string& bytes : {zlib(kOkLine), zstd(kOkLine), gzip(gzip(kOkLine)), zstd(kOkLine) + zstd(""), base64(gzip(kOkLine)),
-                                   gzip(zstd(kOkLine))}) {
+  for (const std::string& bytes :
+       {zlib(kOkLine), zstd(kOkLine), gzip(gzip(kOkLine)), zstd(kOkLine) + zstd(""),
+        base64(gzip(kOkLine)), gzip(zstd(kOkLine))}) {
     EXPECT_EQ(decode_message(bytes).flows, plain);
     for (const std::size_t piece : {1u, 7u, 100000u}) {
       const Decoded decoded = decode_stream(bytes, piece);
@@ -122,20 +129,22 @@ TEST(Decoder, MoreLayersThanAllowedAreRefused) {
 
 TEST(Decoder, AGzipBombIsRefusedAtTheLimitWithMemoryFlat) {
   const std::string bomb = gzip(std::string(256u << 20, '\n'));
-  struct rusage before{};
+  struct rusage before {};
   getrusage(RUSAGE_SELF, &before);
   DecoderOptions options;
   options.inflated_bytes_max = 128u << 20;
   const Decoded decoded = decode_message(bomb, options);
-  struct rusage after{};
+  struct rusage after {};
   getrusage(RUSAGE_SELF, &after);
   EXPECT_EQ(decoded.dropped(PayloadDrop::kTooLarge), 1u);
   EXPECT_LT(after.ru_maxrss - before.ru_maxrss, 16 * 1024);
-  EXPECT_EQ(decode_stream(bomb, 1 << 20, options).dropped(PayloadDrop::kTooLarge), 0u) << "A streamed file has no limit.";
+  EXPECT_EQ(decode_stream(bomb, 1 << 20, options).dropped(PayloadDrop::kTooLarge), 0u)
+      << "A streamed file has no limit.";
 }
 
 TEST(Decoder, TakesMessagesOutOfASubscriptionEnvelopeWhateverTheOrderOfItsKeys) {
-  const Decoded decoded = decode_message(subscription(log_event("1", kOkRecord) + "," + log_event("2", kOkRecord + "\\n")));
+  const Decoded decoded = decode_message(
+      subscription(log_event("1", kOkRecord) + "," + log_event("2", kOkRecord + "\\n")));
   EXPECT_THAT(decoded.flows, SizeIs(2));
   EXPECT_EQ(decoded.flows[0], decode_message(kOkLine).flows[0]);
 }
@@ -151,9 +160,11 @@ TEST(Decoder, AsksTheSinkForEachEventIdAndCountsTheRefused) {
 }
 
 TEST(Decoder, AMessageThatIsNoFlowRecordIsCountedOnce) {
-  const Decoded decoded = decode_message(subscription(
-      log_event("1", "[ERROR] First test message") + "," + log_event("2", "REPORT\\tDuration: 9.14 ms\\nat line 2\\nat line 3") +
-      "," + log_event("3", kOkRecord) + "," + log_event("4", "") + "," + log_event("5", "2 1 eni-1 cut short")));
+  const Decoded decoded = decode_message(
+      subscription(log_event("1", "[ERROR] First test message") + "," +
+                   log_event("2", "REPORT\\tDuration: 9.14 ms\\nat line 2\\nat line 3") + "," +
+                   log_event("3", kOkRecord) + "," + log_event("4", "") + "," +
+                   log_event("5", "2 1 eni-1 cut short")));
   EXPECT_THAT(decoded.flows, SizeIs(1));
   EXPECT_EQ(decoded.dropped(FlowDrop::kNotAFlowRecord), 3u);
   EXPECT_EQ(decoded.dropped(FlowDrop::kFieldCount), 1u) << "A damaged flow record stays one.";
@@ -161,7 +172,8 @@ TEST(Decoder, AMessageThatIsNoFlowRecordIsCountedOnce) {
 
 TEST(Decoder, ReadsVendedRecordsAndBareLinesMixed) {
   const std::string vended = R"({"message":")" + kOkRecord + "\"}";
-  for (const std::string& bytes : {vended + vended + vended, vended + "\n" + text(kOkLine, vended), text(kOkLine, vended, kOkLine)}) {
+  for (const std::string& bytes : {vended + vended + vended, vended + "\n" + text(kOkLine, vended),
+                                   text(kOkLine, vended, kOkLine)}) {
     EXPECT_THAT(decode_message(bytes).flows, SizeIs(3)) << bytes;
     EXPECT_THAT(decode_stream(bytes, 5).flows, SizeIs(3)) << bytes;
   }
@@ -169,17 +181,23 @@ TEST(Decoder, ReadsVendedRecordsAndBareLinesMixed) {
 
 TEST(Decoder, OpensTheEventsOfLambda) {
   const std::string envelope = gzip(subscription(log_event("1", kOkRecord)));
-  EXPECT_THAT(decode_message(R"({"awslogs":{"data":")" + base64(envelope) + "\"}}").flows, SizeIs(1));
-  EXPECT_THAT(decode_message(R"({"Records":[{"kinesis":{"partitionKey":"p","data":")" + base64(envelope) + "\"}}]}").flows, SizeIs(1));
-  const Decoded firehose_event = decode_message(
-      R"({"invocationId":"i","region":"us-west-2","records":[{"data":")" + base64("Hello World") + R"("},{"data":"!"}]})");
+  EXPECT_THAT(decode_message(R"({"awslogs":{"data":")" + base64(envelope) + "\"}}").flows,
+              SizeIs(1));
+  EXPECT_THAT(decode_message(R"({"Records":[{"kinesis":{"partitionKey":"p","data":")" +
+                             base64(envelope) + "\"}}]}")
+                  .flows,
+              SizeIs(1));
+  const Decoded firehose_event =
+      decode_message(R"({"invocationId":"i","region":"us-west-2","records":[{"data":")" +
+                     base64("Hello World") + R"("},{"data":"!"}]})");
   EXPECT_EQ(firehose_event.dropped(FlowDrop::kNotAFlowRecord), 1u);
   EXPECT_EQ(firehose_event.dropped(PayloadDrop::kBadBase64), 1u);
   EXPECT_EQ(decode_message(R"({"Records":[{"s3":{}}]})").dropped(PayloadDrop::kBadEnvelope), 1u);
 }
 
 TEST(Decoder, OpensAFirehoseRequestOfRecordsOfEveryKind) {
-  const std::string body = firehose({std::string{kOkLine}, std::string{kMetricJson}, from_base64(kOtlp07Base64) + from_base64(kOtlp10Base64),
+  const std::string body = firehose({std::string{kOkLine}, std::string{kMetricJson},
+                                     from_base64(kOtlp07Base64) + from_base64(kOtlp10Base64),
                                      gzip(subscription(log_event("1", kOkRecord)))});
   for (const std::string& bytes : {body, gzip(body)}) {
     const Decoded decoded = decode_message(bytes);
@@ -199,7 +217,11 @@ TEST(Decoder, AHeaderThatCameAsAMessageBindsTheOnesAfterIt) {
 
 TEST(Decoder, RefusesParquetAndUnknownContentAndArrays) {
   EXPECT_EQ(decode_message("PAR1\x15\x04").dropped(PayloadDrop::kParquet), 1u);
-  EXPECT_EQ(decode_message(std::string("\x7f" "ELF\x02\x01\x01\0\0\0", 10)).dropped(PayloadDrop::kUnknownContent), 1u);
+  EXPECT_EQ(decode_message(std::string("\x7f"
+                                       "ELF\x02\x01\x01\0\0\0",
+                                       10))
+                .dropped(PayloadDrop::kUnknownContent),
+            1u);
   EXPECT_EQ(decode_message("[{\"a\":1}]").dropped(PayloadDrop::kBadEnvelope), 1u);
   EXPECT_FALSE(decode_stream(std::string{"PAR1"} + std::string(100, 'x'), 10).whole);
 }
@@ -212,7 +234,8 @@ TEST(Base64, DecodesTheStandardAlphabetWithPaddingOnly) {
     EXPECT_TRUE(decode_base64(base64(bytes), out));
     EXPECT_EQ(out, bytes);
   }
-  for (const std::string wrong : {"A", "AB", "ABC", "AB=C", "A===", "====", "AB-_", "AAAA====", "AAA\n", "AA==AAAA"}) {
+  for (const std::string wrong :
+       {"A", "AB", "ABC", "AB=C", "A===", "====", "AB-_", "AAAA====", "AAA\n", "AA==AAAA"}) {
     EXPECT_FALSE(decode_base64(wrong, out)) << wrong;
   }
 }
@@ -229,8 +252,11 @@ TEST(FirehoseRequest, GivesIdTimeAndDecodedRecords) {
 TEST(FirehoseRequest, APoisonRecordIsDroppedAlone) {
   FirehoseRequestParser parser;
   FirehoseRequest request;
-  ASSERT_EQ(parser.parse(R"({"records":[{"data":"QUJD"},{"data":"?"},{},7,{"data":"REVG","x":[{}]}],"requestId":"r"})", request),
-            FirehoseError::kNone);
+  ASSERT_EQ(
+      parser.parse(
+          R"({"records":[{"data":"QUJD"},{"data":"?"},{},7,{"data":"REVG","x":[{}]}],"requestId":"r"})",
+          request),
+      FirehoseError::kNone);
   EXPECT_THAT(request.records, ElementsAre("ABC", "DEF"));
   EXPECT_EQ(request.bad_base64, 3u);
 }
@@ -240,7 +266,8 @@ TEST(FirehoseRequest, SaysWhatIsWrongWithABodyAndStillTheId) {
   FirehoseRequest request;
   EXPECT_EQ(parser.parse("", request), FirehoseError::kNotJson);
   EXPECT_EQ(parser.parse("[]", request), FirehoseError::kNotJson);
-  EXPECT_EQ(parser.parse(R"({"requestId":"r","records":[{"data":"QUJD"}])", request), FirehoseError::kNotJson);
+  EXPECT_EQ(parser.parse(R"({"requestId":"r","records":[{"data":"QUJD"}])", request),
+            FirehoseError::kNotJson);
   EXPECT_EQ(parser.parse(R"({"requestId":"r"})", request), FirehoseError::kNoRecords);
   EXPECT_EQ(request.request_id, "r");
   EXPECT_EQ(parser.parse(R"({"requestId":"r","records":{}})", request), FirehoseError::kNoRecords);

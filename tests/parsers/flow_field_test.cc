@@ -11,8 +11,12 @@ namespace {
 
 TEST(FlowField, EachVersionAddsTheFieldsOfTheDocumentedTable) {
   std::map<int, int> added;
-  for (std::size_t i = 0; i < kFlowFieldCount; ++i) ++added[info(static_cast<FlowField>(i)).version];
-  EXPECT_EQ(added, (std::map<int, int>{{2, 14}, {3, 7}, {4, 4}, {5, 4}, {6, 18}, {7, 10}, {8, 1}, {9, 1}, {10, 1}, {11, 12}}));
+  for (std::size_t i = 0; i < kFlowFieldCount; ++i)
+    ++added[info(static_cast<FlowField>(i)).version];
+  EXPECT_EQ(
+      added,
+      (std::map<int, int>{
+          {2, 14}, {3, 7}, {4, 4}, {5, 4}, {6, 18}, {7, 10}, {8, 1}, {9, 1}, {10, 1}, {11, 12}}));
 }
 
 TEST(FlowField, IsFoundByItsNameAndNoTwoShareOne) {
@@ -30,7 +34,8 @@ TEST(FlowField, TakesUnderscoresAsParquetAndSqlWriteThem) {
 }
 
 TEST(FlowField, DoesNotKnowOtherNames) {
-  for (const std::string name : {"", "srcaddress", "Version", "a-name-that-is-longer-than-any-field-of-any-version"}) {
+  for (const std::string name :
+       {"", "srcaddress", "Version", "a-name-that-is-longer-than-any-field-of-any-version"}) {
     EXPECT_EQ(find_field(name), std::nullopt) << name;
   }
 }
@@ -41,8 +46,8 @@ TEST(FlowField, OnlyTheFieldsThatMakeARecordCountAreRequired) {
     const FieldInfo& facts = info(static_cast<FlowField>(i));
     if (facts.required) required.emplace(facts.name);
   }
-  EXPECT_EQ(required, (std::set<std::string>{"srcaddr", "dstaddr", "srcport", "dstport", "protocol", "packets", "bytes",
-                                             "start", "end", "log-status"}));
+  EXPECT_EQ(required, (std::set<std::string>{"srcaddr", "dstaddr", "srcport", "dstport", "protocol",
+                                             "packets", "bytes", "start", "end", "log-status"}));
 }
 
 }  // namespace

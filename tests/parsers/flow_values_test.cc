@@ -52,13 +52,15 @@ TEST(ParseAddress, RoundTripsThroughTheLibrarysText) {
   std::mt19937_64 random{11};
   for (int i = 0; i < 2000; ++i) {
     unsigned char bytes[16];
-    for (unsigned char& byte : bytes) byte = random() % 3 == 0 ? 0 : static_cast<unsigned char>(random());
+    for (unsigned char& byte : bytes)
+      byte = random() % 3 == 0 ? 0 : static_cast<unsigned char>(random());
     char text[INET6_ADDRSTRLEN];
     IpAddress address;
     ASSERT_NE(inet_ntop(AF_INET, bytes, text, sizeof text), nullptr);
     ASSERT_TRUE(parse_address(text, std::strlen(text), address)) << text;
     EXPECT_TRUE(address.is_v4());
-    EXPECT_EQ(address.v4(), std::uint32_t{bytes[0]} << 24 | std::uint32_t{bytes[1]} << 16 | std::uint32_t{bytes[2]} << 8 | bytes[3]);
+    EXPECT_EQ(address.v4(), std::uint32_t{bytes[0]} << 24 | std::uint32_t{bytes[1]} << 16 |
+                                std::uint32_t{bytes[2]} << 8 | bytes[3]);
     ASSERT_NE(inet_ntop(AF_INET6, bytes, text, sizeof text), nullptr);
     ASSERT_TRUE(parse_address(text, std::strlen(text), address)) << text;
     EXPECT_EQ(address.high >> 56, bytes[0]);
@@ -67,8 +69,9 @@ TEST(ParseAddress, RoundTripsThroughTheLibrarysText) {
 }
 
 TEST(ParseAddress, RefusesWhatIsNone) {
-  for (const std::string text : {"1.2.3", "1.2.3.4.5", "256.1.1.1", "1.2.3.04", "1..2.3", "1.2.3.4 ", "10.0.0.1234", "::1%eth0",
-                                 "[::1]", "12345::", "eni-1235b8ca", "a.b.c.d", "", "1.2.3.", ".1.2.3"}) {
+  for (const std::string text :
+       {"1.2.3", "1.2.3.4.5", "256.1.1.1", "1.2.3.04", "1..2.3", "1.2.3.4 ", "10.0.0.1234",
+        "::1%eth0", "[::1]", "12345::", "eni-1235b8ca", "a.b.c.d", "", "1.2.3.", ".1.2.3"}) {
     IpAddress address;
     EXPECT_FALSE(parse_address(text.data(), text.size(), address)) << text;
   }
@@ -76,10 +79,12 @@ TEST(ParseAddress, RefusesWhatIsNone) {
 
 TEST(BlankMask, MarksExactlyTheBytesUpToSpace) {
   for (int byte = 0; byte < 256; ++byte) {
-    char bytes[8] = {'a', static_cast<char>(byte), 'b', ' ', static_cast<char>(byte), 'z', '\n', '~'};
+    char bytes[8] = {'a', static_cast<char>(byte), 'b', ' ', static_cast<char>(byte), 'z', '\n',
+                     '~'};
     const std::uint64_t mask = blank_mask(load_word(bytes));
     for (int i = 0; i < 8; ++i) {
-      EXPECT_EQ((mask >> (8 * i + 7)) & 1, static_cast<unsigned char>(bytes[i]) <= ' ' ? 1u : 0u) << byte << " at " << i;
+      EXPECT_EQ((mask >> (8 * i + 7)) & 1, static_cast<unsigned char>(bytes[i]) <= ' ' ? 1u : 0u)
+          << byte << " at " << i;
     }
   }
 }

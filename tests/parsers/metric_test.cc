@@ -38,7 +38,8 @@ TEST(MetricOtlp, ARecordCutAtAnyByteKeepsTheWholeFramesAndReportsTheRest) {
   for (std::size_t cut = 1; cut < bytes.size(); ++cut) {
     const Decoded decoded = decode_message(bytes.substr(0, cut));
     ASSERT_EQ(decoded.metrics.size(), cut < 397 ? 0u : 1u) << cut;
-    const std::uint64_t reported = decoded.counts.metrics.malformed() + decoded.dropped(PayloadDrop::kUnknownContent) +
+    const std::uint64_t reported = decoded.counts.metrics.malformed() +
+                                   decoded.dropped(PayloadDrop::kUnknownContent) +
                                    decoded.counts.flows.malformed();
     ASSERT_EQ(reported, cut == 397 ? 0u : 1u) << cut;
   }
@@ -62,17 +63,20 @@ TEST(MetricOtlp, AStreamCutAtAnyByteGoesOnAndACutEndIsTruncated) {
 
 TEST(MetricOtlp, ARequestWithoutItsFrameIsRead) {
   EXPECT_THAT(decode_message(from_base64(kOtlp10Base64).substr(2)).metrics, ElementsAre(kOtlpText));
-  EXPECT_THAT(decode_stream(from_base64(kOtlp07Base64).substr(2), 7).metrics, ElementsAre(kOtlpText));
+  EXPECT_THAT(decode_stream(from_base64(kOtlp07Base64).substr(2), 7).metrics,
+              ElementsAre(kOtlpText));
 }
 
 TEST(MetricOtlp, EmptyFramesAreSkippedAndCounted) {
-  const Decoded decoded = decode_message(std::string(1, '\0') + from_base64(kOtlp07Base64) + std::string(2, '\0'));
+  const Decoded decoded =
+      decode_message(std::string(1, '\0') + from_base64(kOtlp07Base64) + std::string(2, '\0'));
   EXPECT_EQ(decoded.metrics.size(), 1u);
   EXPECT_EQ(decoded.counts.metrics.frames, 4u);
 }
 
 TEST(MetricOtlp, ALengthOverFiveBytesEndsTheRecord) {
-  const Decoded decoded = decode_message(from_base64(kOtlp07Base64) + "\xff\xff\xff\xff\xff\x01" + from_base64(kOtlp10Base64));
+  const Decoded decoded = decode_message(from_base64(kOtlp07Base64) + "\xff\xff\xff\xff\xff\x01" +
+                                         from_base64(kOtlp10Base64));
   EXPECT_EQ(decoded.metrics.size(), 1u);
   EXPECT_EQ(decoded.dropped(MetricDrop::kBadFrame), 1u);
 }
@@ -98,13 +102,16 @@ TEST(MetricOtlp, ASumThatIsNoNumberDropsThePoint) {
 
 TEST(MetricOtlp, AMissingMinimumIsUnknownAndNotZero) {
   // Tag and length of {quantile 0, value 0} become an unknown field of the same size.
-  const Decoded decoded = decode_message(replaced(from_base64(kOtlp07Base64), std::string("\x32\0\x32\x12", 4), std::string("\x7a\0\x32\x12", 4)));
+  const Decoded decoded =
+      decode_message(replaced(from_base64(kOtlp07Base64), std::string("\x32\0\x32\x12", 4),
+                              std::string("\x7a\0\x32\x12", 4)));
   EXPECT_THAT(decoded.metrics, IsEmpty());
   EXPECT_EQ(decoded.dropped(MetricDrop::kBadValue), 1u);
 }
 
 TEST(MetricOtlp, OtherDataThanASummaryIsCounted) {
-  const Decoded decoded = decode_message(replaced(from_base64(kOtlp07Base64), "\x5a\xa8\x01", "\x3a\xa8\x01"));
+  const Decoded decoded =
+      decode_message(replaced(from_base64(kOtlp07Base64), "\x5a\xa8\x01", "\x3a\xa8\x01"));
   EXPECT_THAT(decoded.metrics, IsEmpty());
   EXPECT_EQ(decoded.dropped(MetricDrop::kNotASummary), 1u);
 }
@@ -152,9 +159,11 @@ TEST(MetricJson, ReadsADatapointWithItsOtherStatistics) {
 
 TEST(MetricJson, ReadsValuesWithOrWithoutALineEndBetweenThem) {
   const std::string one{kMetricJson};
-  for (const std::string& text : {one + "\n" + one + "\n", one + one, one + " \r\n\n" + one, "\xef\xbb\xbf  " + one + "\n  " + one}) {
+  for (const std::string& text : {one + "\n" + one + "\n", one + one, one + " \r\n\n" + one,
+                                  "\xef\xbb\xbf  " + one + "\n  " + one}) {
     for (const std::size_t piece : {1u, 3u, 64u, 10000u}) {
-      EXPECT_THAT(decode_stream(text, piece).metrics, ElementsAre(kMetricJsonText, kMetricJsonText)) << text << piece;
+      EXPECT_THAT(decode_stream(text, piece).metrics, ElementsAre(kMetricJsonText, kMetricJsonText))
+          << text << piece;
     }
     EXPECT_EQ(decode_message(text).metrics.size(), 2u);
   }
@@ -164,7 +173,8 @@ TEST(MetricJson, UnescapesNamesAndSortsDimensions) {
   const Decoded decoded = decode_message(
       R"({"metric_stream_name":"S","namespace":"My\/App","metric_name":"disk \"used\"","dimensions":{"path":"C:\\","drive":"x","a\u0062":"é"},)"
       R"("timestamp":60000,"value":{"max":1,"min":1,"sum":1,"count":1},"unit":null})");
-  EXPECT_THAT(decoded.metrics, ElementsAre("S|||My/App|disk \"used\"|| start_ms=60000 period_s=0 count=1 sum=1 min=1 max=1 ab=é drive=x path=C:\\"));
+  EXPECT_THAT(decoded.metrics, ElementsAre("S|||My/App|disk \"used\"|| start_ms=60000 period_s=0 "
+                                           "count=1 sum=1 min=1 max=1 ab=é drive=x path=C:\\"));
 }
 
 struct BadJson {
@@ -198,7 +208,8 @@ INSTANTIATE_TEST_SUITE_P(
                       BadJson{"\"unit\":\"Percent\"}", "\"unit\":\"Perc", MetricDrop::kBadJson}));
 
 TEST(MetricJson, ObjectsOfAnotherKindLackTheKeys) {
-  const Decoded decoded = decode_message("{\"CHANGE\":-0.09,\"PRICE\":4.96}\n" + std::string{kMetricJson} + "\n{\"CHANGE\":1}");
+  const Decoded decoded = decode_message("{\"CHANGE\":-0.09,\"PRICE\":4.96}\n" +
+                                         std::string{kMetricJson} + "\n{\"CHANGE\":1}");
   EXPECT_THAT(decoded.metrics, ElementsAre(kMetricJsonText));
   EXPECT_EQ(decoded.dropped(MetricDrop::kMissingKey), 2u);
 }

@@ -1,11 +1,12 @@
-// Prints the OTLP 1.0 sample: its bytes without the frame's length (--message), or what our decoder reads in it as one
-// fact a line (--facts), for otlp_protoc_test.sh to compare with the official schema.
+// Prints the OTLP 1.0 sample: its bytes without the frame's length (--message), or what our decoder
+// reads in it as one fact a line (--facts), for otlp_protoc_test.sh to compare with the official
+// schema.
 #include <cstdio>
 #include <cstring>
 #include <string>
 
-#include "parsers/metric_otlp.h"
 #include "parsers/decoder.h"
+#include "parsers/metric_otlp.h"
 #include "tests/parsers/samples.h"
 
 namespace {
@@ -25,19 +26,22 @@ std::string sample() {
 void print_facts(const MetricBatch& batch) {
   for (const MetricRecord& record : batch.records) {
     const long long start_ns = record.start_ms * 1000000;
-    std::printf("count %g\nsum %g\nstart_ns %lld\nend_ns %lld\n", record.sample_count, record.sum, start_ns,
-                start_ns + record.period_s * 1000000000ll);
+    std::printf("count %g\nsum %g\nstart_ns %lld\nend_ns %lld\n", record.sample_count, record.sum,
+                start_ns, start_ns + record.period_s * 1000000000ll);
     std::string strings = "strings aws";
-    for (const std::string_view part : {record.account, record.region, record.stream, record.metric_namespace, record.name}) {
+    for (const std::string_view part :
+         {record.account, record.region, record.stream, record.metric_namespace, record.name}) {
       strings += ' ' + std::string{part};
     }
-    for (const Dimension& dimension : batch.dimensions_of(record)) strings += ' ' + std::string{dimension.value};
+    for (const Dimension& dimension : batch.dimensions_of(record))
+      strings += ' ' + std::string{dimension.value};
     std::printf("%s\nquantiles", strings.c_str());
     for (const ExtendedStatistic& extended : batch.extended_of(record)) {
       std::printf(" %g", std::strtod(std::string{extended.name.substr(1)}.c_str(), nullptr) / 100);
     }
     std::printf(" 1\n");
-    for (const ExtendedStatistic& extended : batch.extended_of(record)) std::printf("value %g\n", extended.value);
+    for (const ExtendedStatistic& extended : batch.extended_of(record))
+      std::printf("value %g\n", extended.value);
     std::printf("value %g\n", record.maximum);
   }
 }

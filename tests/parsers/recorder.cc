@@ -14,7 +14,8 @@ std::string address_text(const IpAddress& address) {
   char text[64];
   if (address.is_v4()) {
     const std::uint32_t v4 = address.v4();
-    std::snprintf(text, sizeof text, "%u.%u.%u.%u", v4 >> 24, v4 >> 16 & 255, v4 >> 8 & 255, v4 & 255);
+    std::snprintf(text, sizeof text, "%u.%u.%u.%u", v4 >> 24, v4 >> 16 & 255, v4 >> 8 & 255,
+                  v4 & 255);
   } else {
     std::snprintf(text, sizeof text, "%016lx:%016lx", address.high, address.low);
   }
@@ -40,13 +41,20 @@ std::string deflated(std::string_view plain, int window_bits) {
 std::string flow_value(const FlowColumns& flows, FlowField field, std::uint32_t index) {
   if (!flows.present(field, index)) return "-";
   switch (info(field).type) {
-    case FieldType::kText: return std::string{flows.texts(field)[index]};
-    case FieldType::kNumber: return std::to_string(flows.numbers(field)[index]);
-    case FieldType::kAddress: return address_text(flows.addresses(field)[index]);
+    case FieldType::kText:
+      return std::string{flows.texts(field)[index]};
+    case FieldType::kNumber:
+      return std::to_string(flows.numbers(field)[index]);
+    case FieldType::kAddress:
+      return address_text(flows.addresses(field)[index]);
     case FieldType::kStatus:
-      return flows.status[index] == LogStatus::kOk ? "OK" : flows.status[index] == LogStatus::kNoData ? "NODATA" : "SKIPDATA";
+      return flows.status[index] == LogStatus::kOk       ? "OK"
+             : flows.status[index] == LogStatus::kNoData ? "NODATA"
+                                                         : "SKIPDATA";
     case FieldType::kAction:
-      return flows.action[index] == Action::kAccept ? "ACCEPT" : flows.action[index] == Action::kReject ? "REJECT" : "?";
+      return flows.action[index] == Action::kAccept   ? "ACCEPT"
+             : flows.action[index] == Action::kReject ? "REJECT"
+                                                      : "?";
     case FieldType::kDirection:
       return flows.direction[index] == Direction::kIngress  ? "ingress"
              : flows.direction[index] == Direction::kEgress ? "egress"
@@ -68,11 +76,12 @@ std::string flow_text(const FlowColumns& flows, std::uint32_t index) {
 
 std::string metric_text(const MetricBatch& batch, const MetricRecord& record) {
   char numbers[160];
-  std::snprintf(numbers, sizeof numbers, " start_ms=%ld period_s=%u count=%g sum=%g min=%g max=%g", record.start_ms,
-                record.period_s, record.sample_count, record.sum, record.minimum, record.maximum);
+  std::snprintf(numbers, sizeof numbers, " start_ms=%ld period_s=%u count=%g sum=%g min=%g max=%g",
+                record.start_ms, record.period_s, record.sample_count, record.sum, record.minimum,
+                record.maximum);
   std::string text;
-  for (const std::string_view part : {record.stream, record.account, record.region, record.metric_namespace, record.name,
-                                      record.unit}) {
+  for (const std::string_view part : {record.stream, record.account, record.region,
+                                      record.metric_namespace, record.name, record.unit}) {
     text += std::string{part} + '|';
   }
   text += numbers;
@@ -103,13 +112,15 @@ bool Recorder::keep_log_event(std::string_view event_id) {
 Decoded decode_message(std::string_view bytes, const DecoderOptions& options) {
   Recorder recorder;
   Decoder decoder{options, recorder};
-  const std::string own{bytes};  // An exact block of its own, so that a sanitizer sees any read past it.
+  // An exact block of its own, so that a sanitizer sees any read past it.
+  const std::string own{bytes};
   const std::vector<char> block(own.begin(), own.end());
   decoder.message({block.data(), block.size()});
   return {std::move(recorder.flows), std::move(recorder.metrics), decoder.counts()};
 }
 
-Decoded decode_stream(std::string_view bytes, std::size_t piece_bytes, const DecoderOptions& options) {
+Decoded decode_stream(std::string_view bytes, std::size_t piece_bytes,
+                      const DecoderOptions& options) {
   Recorder recorder;
   Decoder decoder{options, recorder};
   for (std::size_t at = 0; at < bytes.size(); at += piece_bytes) {
@@ -131,19 +142,23 @@ std::string zstd(std::string_view plain) {
 }
 
 std::string base64(std::string_view bytes) {
-  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  constexpr std::string_view kAlphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
     std::uint32_t bits = 0;
-    for (std::size_t j = 0; j < 3; ++j) bits = bits << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0u);
-    for (std::size_t j = 0; j < 4; ++j) out += i + j > bytes.size() ? '=' : kAlphabet[bits >> (18 - 6 * j) & 63];
+    for (std::size_t j = 0; j < 3; ++j)
+      bits = bits << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0u);
+    for (std::size_t j = 0; j < 4; ++j)
+      out += i + j > bytes.size() ? '=' : kAlphabet[bits >> (18 - 6 * j) & 63];
   }
   return out;
 }
 
 std::string from_base64(std::string_view wrapped) {
   std::string text;
-  std::copy_if(wrapped.begin(), wrapped.end(), std::back_inserter(text), [](char c) { return c != '\n' && c != ' '; });
+  std::copy_if(wrapped.begin(), wrapped.end(), std::back_inserter(text),
+               [](char c) { return c != '\n' && c != ' '; });
   std::string out;
   EXPECT_TRUE(decode_base64(text, out));
   return out;

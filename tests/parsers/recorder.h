@@ -11,7 +11,8 @@ namespace fleetmeter::parsers::testing {
 /// Every field of record `index` that is filled, as "name=value name=- ...": absent ones as "-".
 [[nodiscard]] std::string flow_text(const FlowColumns& flows, std::uint32_t index);
 /// One field of it, "-" when absent.
-[[nodiscard]] std::string flow_value(const FlowColumns& flows, FlowField field, std::uint32_t index);
+[[nodiscard]] std::string flow_value(const FlowColumns& flows, FlowField field,
+                                     std::uint32_t index);
 [[nodiscard]] std::string metric_text(const MetricBatch& batch, const MetricRecord& record);
 
 /// Keeps what a decoder yields, as text that outlives the batches.
@@ -34,7 +35,9 @@ struct Decoded {
   std::vector<std::string> metrics;
   DecodeCounts counts;
   bool whole = true;  ///< What finish() said.
-  [[nodiscard]] std::uint64_t dropped(PayloadDrop reason) const { return counts.dropped[static_cast<std::size_t>(reason)]; }
+  [[nodiscard]] std::uint64_t dropped(PayloadDrop reason) const {
+    return counts.dropped[static_cast<std::size_t>(reason)];
+  }
   [[nodiscard]] std::uint64_t dropped(FlowDrop reason) const {
     return counts.flows.dropped[static_cast<std::size_t>(reason)];
   }
@@ -45,7 +48,8 @@ struct Decoded {
 
 [[nodiscard]] Decoded decode_message(std::string_view bytes, const DecoderOptions& options = {});
 /// As a stream in pieces of `piece_bytes`.
-[[nodiscard]] Decoded decode_stream(std::string_view bytes, std::size_t piece_bytes, const DecoderOptions& options = {});
+[[nodiscard]] Decoded decode_stream(std::string_view bytes, std::size_t piece_bytes,
+                                    const DecoderOptions& options = {});
 
 [[nodiscard]] std::string gzip(std::string_view plain);
 [[nodiscard]] std::string zlib(std::string_view plain);

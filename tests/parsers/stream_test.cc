@@ -22,13 +22,29 @@ std::string flow_text_lines(std::uint32_t seed, int count) {
   std::string lines;
   for (int i = 0; i < count; ++i) {
     switch (random() % 8) {
-      case 0: lines += kNoDataLine; break;
-      case 1: lines += "not a record\n"; break;
-      case 2: lines += "version account-id interface-id bytes start log-status\n"; break;
-      case 3: lines += "2 123456789012 eni-" + std::to_string(random()) + " 17 1700000000 OK\r\n"; break;
-      case 4: lines += R"({"message":")" + std::string{kOkLine.substr(0, kOkLine.size() - 1)} + "\"}"; break;
-      case 5: lines += "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status\n"; break;
-      default: lines += kOkLine; break;
+      case 0:
+        lines += kNoDataLine;
+        break;
+      case 1:
+        lines += "not a record\n";
+        break;
+      case 2:
+        lines += "version account-id interface-id bytes start log-status\n";
+        break;
+      case 3:
+        lines += "2 123456789012 eni-" + std::to_string(random()) + " 17 1700000000 OK\r\n";
+        break;
+      case 4:
+        lines += R"({"message":")" + std::string{kOkLine.substr(0, kOkLine.size() - 1)} + "\"}";
+        break;
+      case 5:
+        lines +=
+            "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets "
+            "bytes start end action log-status\n";
+        break;
+      default:
+        lines += kOkLine;
+        break;
     }
   }
   return lines;
@@ -49,17 +65,21 @@ std::string damaged_values(std::uint32_t seed, int count) {
   return values;
 }
 
-std::string members(const std::string& plain, std::size_t member_bytes, std::string (*pack)(std::string_view)) {
+std::string members(const std::string& plain, std::size_t member_bytes,
+                    std::string (*pack)(std::string_view)) {
   std::string out;
-  for (std::size_t at = 0; at < plain.size(); at += member_bytes) out += pack(std::string_view{plain}.substr(at, member_bytes));
+  for (std::size_t at = 0; at < plain.size(); at += member_bytes)
+    out += pack(std::string_view{plain}.substr(at, member_bytes));
   return out;
 }
 
 std::vector<Shape> shapes() {
   const std::string lines = flow_text_lines(1, 40);
   std::string values;
-  for (int i = 0; i < 6; ++i) values += std::string{kMetricJson} + (i % 2 == 0 ? "\n" : "") + (i == 3 ? "{\"cut\":\n" : "");
-  const std::string frames = from_base64(kOtlp07Base64) + from_base64(kOtlp10Base64) + from_base64(kOtlp07Base64);
+  for (int i = 0; i < 6; ++i)
+    values += std::string{kMetricJson} + (i % 2 == 0 ? "\n" : "") + (i == 3 ? "{\"cut\":\n" : "");
+  const std::string frames =
+      from_base64(kOtlp07Base64) + from_base64(kOtlp10Base64) + from_base64(kOtlp07Base64);
   const std::string envelopes = from_base64(kEnvelopeMembersBase64);
   return {{"lines", lines},
           {"last line without end", lines + std::string{kOkLine.substr(0, kOkLine.size() - 1)}},
@@ -67,7 +87,8 @@ std::vector<Shape> shapes() {
           {"values", values},
           {"damaged values", damaged_values(7, 60)},
           {"members with zeros between", gzip(lines) + std::string(100, '\0') + gzip(kOkLine)},
-          {"base64 in one line of text", std::string(5000, 'A') + " " + std::string(100, 'A') + "\n" + lines},
+          {"base64 in one line of text",
+           std::string(5000, 'A') + " " + std::string(100, 'A') + "\n" + lines},
           {"frames", frames},
           {"gzip of lines, members cut lines", members(lines, 333, gzip)},
           {"zstd of lines, frames cut lines", members(lines, 1000, zstd)},
@@ -143,8 +164,8 @@ TEST(Stream, ARestartAtAnyPositionGoesOnExactly) {
   }
 }
 
-/// Taken as it stands in a line, "dimensions" would do for simdjson, which skips what is not asked for; yet its brackets
-/// do not pair. Whether the line is whole in the buffer must not decide.
+/// Taken as it stands in a line, "dimensions" would do for simdjson, which skips what is not asked
+/// for; yet its brackets do not pair. Whether the line is whole in the buffer must not decide.
 TEST(Stream, ADatapointWhoseBracketsDoNotPairIsDroppedWhereverTheStreamIsCut) {
   const std::string good = std::string{kMetricJson} + "\n";
   std::string bad = good;
@@ -157,12 +178,14 @@ TEST(Stream, ADatapointWhoseBracketsDoNotPairIsDroppedWhereverTheStreamIsCut) {
     decoder.feed(std::string_view{bytes}.substr(cut));
     EXPECT_TRUE(decoder.finish());
     ASSERT_THAT(recorder.metrics, ElementsAreArray({kMetricJsonText})) << cut;
-    ASSERT_EQ(decoder.counts().metrics.dropped[static_cast<std::size_t>(MetricDrop::kBadJson)], 1u) << cut;
+    ASSERT_EQ(decoder.counts().metrics.dropped[static_cast<std::size_t>(MetricDrop::kBadJson)], 1u)
+        << cut;
   }
 }
 
 TEST(Stream, ARestartInPlainTextReadsNothingTwice) {
-  const std::string lines = "bytes start log-status\n1 1700000000 OK\n2 1700000060 OK\n3 1700000120 OK\n";
+  const std::string lines =
+      "bytes start log-status\n1 1700000000 OK\n2 1700000060 OK\n3 1700000120 OK\n";
   for (std::size_t stop = 0; stop <= lines.size(); ++stop) {
     Recorder before;
     Decoder first{{}, before};
@@ -227,7 +250,8 @@ TEST(Stream, ANewStreamBeginsWithTheLayoutOfTheOptions) {
 
 TEST(Stream, OneBrokenValueDoesNotTakeItsNeighboursWithIt) {
   const std::string good = std::string{kMetricJson} + "\n";
-  for (const std::string bad : {"{\"a\":\"cut\n", "{\"a\":{\"b\":1\n", "{\"a\":1,\n", "{]\n", "{\"a\":[}\n", "{\"a\":nan}\n"}) {
+  for (const std::string bad : {"{\"a\":\"cut\n", "{\"a\":{\"b\":1\n", "{\"a\":1,\n", "{]\n",
+                                "{\"a\":[}\n", "{\"a\":nan}\n"}) {
     for (const std::size_t piece : {1u, 50u, 100000u}) {
       const Decoded decoded = decode_stream(good + bad + good, piece);
       EXPECT_EQ(decoded.metrics.size(), 2u) << bad;

@@ -22,13 +22,16 @@ constexpr std::int64_t kKeysKeptMs = 48 * 3'600'000;
 std::string MemoryDisk::fingerprint() const {
   const std::lock_guard lock(mutex);
   std::string out = std::to_string(last) + " " + std::to_string(evaluated) + "\n";
-  for (const LogEntry& entry : records) out += std::to_string(entry.position) + entry.record.SerializeAsString();
+  for (const LogEntry& entry : records)
+    out += std::to_string(entry.position) + entry.record.SerializeAsString();
   for (const auto& [source, position] : positions) out += source + "=" + position + "\n";
   for (const auto& [key, at] : once_keys) out += key + "@" + std::to_string(at) + "\n";
   for (const auto& [id, event] : events) out += event.SerializeAsString();
   for (const auto& [key, entry] : outbox)
-    out += key.first + key.second + entry.body + std::to_string(static_cast<int>(entry.state)) + "\n";
-  for (const Snapshot& snapshot : snapshots) out += std::to_string(snapshot.position) + snapshot.state;
+    out +=
+        key.first + key.second + entry.body + std::to_string(static_cast<int>(entry.state)) + "\n";
+  for (const Snapshot& snapshot : snapshots)
+    out += std::to_string(snapshot.position) + snapshot.state;
   return out;
 }
 
@@ -45,7 +48,8 @@ bool MemoryLog::crashed() const {
 
 std::optional<Error> MemoryLog::gone(bool owner_only) const {
   if (crashed_) return Error{ErrorCode::kFenced, "this process has crashed"};
-  if (owner_only && epoch_ != disk_.owner) return Error{ErrorCode::kFenced, "another owner took over"};
+  if (owner_only && epoch_ != disk_.owner)
+    return Error{ErrorCode::kFenced, "another owner took over"};
   return std::nullopt;
 }
 
@@ -92,22 +96,26 @@ Result<std::vector<std::string>> MemoryLog::seen_keys(const std::vector<std::str
   std::vector<std::string> seen;
   for (const std::string& key : keys) {
     const auto found = disk_.once_keys.find(key);
-    if (found != disk_.once_keys.end() && found->second > wall_ms() - kKeysKeptMs) seen.push_back(key);
+    if (found != disk_.once_keys.end() && found->second > wall_ms() - kKeysKeptMs)
+      seen.push_back(key);
   }
   return seen;
 }
 
-Result<std::vector<LogEntry>> MemoryLog::read(LogPartition, LogPosition after, std::size_t records_max) {
+Result<std::vector<LogEntry>> MemoryLog::read(LogPartition, LogPosition after,
+                                              std::size_t records_max) {
   const std::lock_guard lock(disk_.mutex);
   if (auto why = gone(false)) return *std::move(why);
   const auto first = std::ranges::upper_bound(disk_.records, after, {}, &LogEntry::position);
-  const auto count = std::min<std::ptrdiff_t>(disk_.records.end() - first, static_cast<std::ptrdiff_t>(records_max));
+  const auto count = std::min<std::ptrdiff_t>(disk_.records.end() - first,
+                                              static_cast<std::ptrdiff_t>(records_max));
   return std::vector<LogEntry>(first, first + count);
 }
 
 bool MemoryLog::wait(LogPartition, LogPosition after, std::int64_t timeout_ms) {
   std::unique_lock lock(disk_.mutex);
-  return disk_.appended.wait_for(lock, std::chrono::milliseconds(timeout_ms), [&] { return disk_.last > after; });
+  return disk_.appended.wait_for(lock, std::chrono::milliseconds(timeout_ms),
+                                 [&] { return disk_.last > after; });
 }
 
 Result<LogPosition> MemoryLog::last_position(LogPartition) {
@@ -127,9 +135,11 @@ Result<void> MemoryLog::commit_outputs(aggregator::Outputs outputs) {
     disk_.evaluated = std::max(disk_.evaluated, outputs.evaluated);
     for (const proto::Event& event : outputs.events) {
       const auto [at, added] = disk_.events.try_emplace(event.id(), event);
-      if (!added && at->second.SerializeAsString() != event.SerializeAsString()) ++disk_.events_changed;
+      if (!added && at->second.SerializeAsString() != event.SerializeAsString())
+        ++disk_.events_changed;
     }
-    for (const OutboxEntry& entry : outputs.outbox) disk_.outbox.try_emplace({entry.event_id, entry.receiver}, entry);
+    for (const OutboxEntry& entry : outputs.outbox)
+      disk_.outbox.try_emplace({entry.event_id, entry.receiver}, entry);
     for (const proto::LogRecord& record : outputs.append) add(record);
   });
   disk_.appended.notify_all();
@@ -147,7 +157,8 @@ Result<std::optional<Snapshot>> MemoryLog::latest_snapshot(LogPartition) {
   return std::optional<Snapshot>(disk_.snapshots.back());
 }
 
-Result<std::uint64_t> MemoryLog::prune(LogPartition, std::int64_t before_ms, std::uint64_t bytes_max) {
+Result<std::uint64_t> MemoryLog::prune(LogPartition, std::int64_t before_ms,
+                                       std::uint64_t bytes_max) {
   const std::lock_guard lock(disk_.mutex);
   if (auto why = gone(true)) return *std::move(why);
   const LogPosition covered = disk_.snapshots.empty() ? 0 : disk_.snapshots.back().position;
@@ -174,7 +185,8 @@ Result<std::vector<proto::Event>> MemoryLog::events(const aggregator::EventQuery
     found.push_back(event);
   }
   std::ranges::stable_sort(found, {}, &proto::Event::time_s);
-  if (found.size() > query.limit) found.erase(found.begin(), found.end() - static_cast<std::ptrdiff_t>(query.limit));
+  if (found.size() > query.limit)
+    found.erase(found.begin(), found.end() - static_cast<std::ptrdiff_t>(query.limit));
   return found;
 }
 
@@ -183,7 +195,8 @@ Result<std::vector<OutboxEntry>> MemoryLog::due_outbox(std::int64_t now_ms, std:
   if (auto why = gone(false)) return *std::move(why);
   std::vector<OutboxEntry> due;
   for (const auto& [key, entry] : disk_.outbox) {
-    if (entry.state == DeliveryState::kPending && entry.next_attempt_ms <= now_ms) due.push_back(entry);
+    if (entry.state == DeliveryState::kPending && entry.next_attempt_ms <= now_ms)
+      due.push_back(entry);
   }
   std::ranges::stable_sort(due, {}, &OutboxEntry::event_time_s);
   if (due.size() > limit) due.resize(limit);

@@ -17,7 +17,8 @@
 
 namespace fleetmeter::sim {
 
-/// What a commit meets. A crash loses whatever the process had not committed; what was committed stays.
+/// What a commit meets. A crash loses whatever the process had not committed; what was committed
+/// stays.
 enum class Fault : std::uint8_t {
   kNone,
   kRefuse,       ///< kUnavailable, nothing committed: a full disk, a lost broker.
@@ -37,15 +38,16 @@ struct MemoryDisk {
   std::map<std::string, proto::Event> events;  ///< By id.
   std::map<std::pair<std::string, std::string>, aggregator::OutboxEntry> outbox;
   std::vector<aggregator::Snapshot> snapshots;
-  std::uint64_t owner = 0;           ///< Of the evaluator side: the newest handle; older ones are fenced.
+  /// Of the evaluator side: the newest handle; older ones are fenced.
+  std::uint64_t owner = 0;
   std::uint64_t events_changed = 0;  ///< An id came again with another content: must never happen.
 
   /// Everything above as text, to see that nothing has changed.
   [[nodiscard]] std::string fingerprint() const;
 };
 
-/// The aggregate log of one process, one partition. Opening it takes the partition over. After a crash every call of
-/// the handle is kFenced: that process is gone.
+/// The aggregate log of one process, one partition. Opening it takes the partition over. After a
+/// crash every call of the handle is kFenced: that process is gone.
 class MemoryLog final : public aggregator::AggregateLog {
  public:
   using FaultHook = std::function<Fault(Write)>;
@@ -53,22 +55,28 @@ class MemoryLog final : public aggregator::AggregateLog {
 
   [[nodiscard]] bool crashed() const;
 
-  Result<std::map<aggregator::LogPartition, aggregator::LogPosition>> append(aggregator::Commit commit) override;
+  Result<std::map<aggregator::LogPartition, aggregator::LogPosition>> append(
+      aggregator::Commit commit) override;
   Result<std::optional<std::string>> source_position(std::string_view source) override;
   Result<std::vector<std::string>> seen_keys(const std::vector<std::string>& keys) override;
   std::vector<aggregator::LogPartition> owned_partitions() override { return {0}; }
-  Result<std::vector<aggregator::LogEntry>> read(aggregator::LogPartition partition, aggregator::LogPosition after,
+  Result<std::vector<aggregator::LogEntry>> read(aggregator::LogPartition partition,
+                                                 aggregator::LogPosition after,
                                                  std::size_t records_max) override;
-  bool wait(aggregator::LogPartition partition, aggregator::LogPosition after, std::int64_t timeout_ms) override;
+  bool wait(aggregator::LogPartition partition, aggregator::LogPosition after,
+            std::int64_t timeout_ms) override;
   Result<aggregator::LogPosition> last_position(aggregator::LogPartition partition) override;
   Result<aggregator::LogPosition> evaluated_position(aggregator::LogPartition partition) override;
   Result<void> commit_outputs(aggregator::Outputs outputs) override;
-  Result<void> put_snapshot(aggregator::LogPartition partition, const aggregator::Snapshot& snapshot) override;
-  Result<std::optional<aggregator::Snapshot>> latest_snapshot(aggregator::LogPartition partition) override;
+  Result<void> put_snapshot(aggregator::LogPartition partition,
+                            const aggregator::Snapshot& snapshot) override;
+  Result<std::optional<aggregator::Snapshot>> latest_snapshot(
+      aggregator::LogPartition partition) override;
   Result<std::uint64_t> prune(aggregator::LogPartition partition, std::int64_t before_ms,
                               std::uint64_t bytes_max) override;
   Result<std::vector<proto::Event>> events(const aggregator::EventQuery& query) override;
-  Result<std::vector<aggregator::OutboxEntry>> due_outbox(std::int64_t now_ms, std::size_t limit) override;
+  Result<std::vector<aggregator::OutboxEntry>> due_outbox(std::int64_t now_ms,
+                                                          std::size_t limit) override;
   Result<void> record_delivery(const aggregator::OutboxEntry& entry) override;
   Result<std::map<aggregator::DeliveryState, std::uint64_t>> outbox_counts() override;
 

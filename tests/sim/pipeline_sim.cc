@@ -26,8 +26,8 @@ struct Request {
   std::string id;
   std::int64_t next_s = 0;
   std::vector<const Item*> items;
-  bool answered = false;   ///< The sender knows that it was taken.
-  bool settled = false;    ///< Nothing more comes of it.
+  bool answered = false;  ///< The sender knows that it was taken.
+  bool settled = false;   ///< Nothing more comes of it.
 };
 
 struct FileWrite {
@@ -42,14 +42,17 @@ ingest::SourceSettings settings_of(const char* name, std::int64_t lateness_s) {
   return settings;
 }
 
-/// Where the cost databases of one run lie, in memory if the machine has such a place: a run commits hundreds of times.
+/// Where the cost databases of one run lie, in memory if the machine has such a place: a run
+/// commits hundreds of times.
 class BillFolder {
  public:
   BillFolder() {
     const std::filesystem::path memory = "/dev/shm";
     std::error_code none;
-    const bool usable = std::filesystem::is_directory(memory, none) && ::access(memory.c_str(), W_OK) == 0;
-    path_ = ((usable ? memory : std::filesystem::temp_directory_path()) / "fleetmeter-sim-XXXXXX").string();
+    const bool usable =
+        std::filesystem::is_directory(memory, none) && ::access(memory.c_str(), W_OK) == 0;
+    path_ = ((usable ? memory : std::filesystem::temp_directory_path()) / "fleetmeter-sim-XXXXXX")
+                .string();
     FM_CHECK(::mkdtemp(path_.data()) != nullptr);
   }
   BillFolder(const BillFolder&) = delete;
@@ -58,7 +61,9 @@ class BillFolder {
     std::error_code none;
     std::filesystem::remove_all(path_, none);
   }
-  [[nodiscard]] std::string cost_db(int number) const { return path_ + "/cost" + std::to_string(number) + ".db"; }
+  [[nodiscard]] std::string cost_db(int number) const {
+    return path_ + "/cost" + std::to_string(number) + ".db";
+  }
 
  private:
   std::string path_;
@@ -78,7 +83,8 @@ struct Ingest {
   ingest::Batcher pacer, push;
   parsers::Decoder push_decoder;
   ingest::Batcher file;
-  std::unique_ptr<parsers::Decoder> file_decoder;  ///< Null: to be opened at the committed position.
+  /// Null: to be opened at the committed position.
+  std::unique_ptr<parsers::Decoder> file_decoder;
   std::size_t file_offset = 0;
 };
 
@@ -94,7 +100,8 @@ std::shared_ptr<const aggregator::Inventory> fleet_inventory() {
     environments[1].name = "staging";
     environments[1].tags = {{"Environment", "staging"}};
     std::vector<aggregator::Inventory::Problem> warnings;
-    auto parsed = aggregator::Inventory::parse({{"fleet.yaml", inventory_yaml()}}, environments, warnings);
+    auto parsed =
+        aggregator::Inventory::parse({{"fleet.yaml", inventory_yaml()}}, environments, warnings);
     FM_CHECK(parsed.has_value());
     FM_CHECK(warnings.empty());
     return *parsed;
@@ -139,7 +146,9 @@ struct PipelineSim::State {
   std::string broken;
   bool calm = true;  // No faults yet, or no more.
 
-  [[nodiscard]] std::int64_t now_s() const { return clock.wall().time_since_epoch().count() / 1000; }
+  [[nodiscard]] std::int64_t now_s() const {
+    return clock.wall().time_since_epoch().count() / 1000;
+  }
   void plan();
   void plan_pauses();
   Fault fault(Write write);
@@ -205,7 +214,8 @@ Fault PipelineSim::State::fault(Write write) {
     ++counts.refusals;
     return Fault::kRefuse;
   }
-  if (random.chance(faults.crash)) return random.chance(0.5) ? Fault::kCrashBefore : Fault::kCrashAfter;
+  if (random.chance(faults.crash))
+    return random.chance(0.5) ? Fault::kCrashBefore : Fault::kCrashAfter;
   return Fault::kNone;
 }
 
@@ -293,11 +303,13 @@ void PipelineSim::State::push_due() {
 }
 
 void PipelineSim::State::write_file() {
-  for (; written < writes.size() && writes[written].at_s <= now_s(); ++written) file += writes[written].item->text;
+  for (; written < writes.size() && writes[written].at_s <= now_s(); ++written)
+    file += writes[written].item->text;
 }
 
 void PipelineSim::State::open_file() {
-  ingest->file_decoder = std::make_unique<parsers::Decoder>(ingest->file.decoder_options(), ingest->file.sink());
+  ingest->file_decoder =
+      std::make_unique<parsers::Decoder>(ingest->file.decoder_options(), ingest->file.sink());
   const auto committed = log->source_position(kFileKey);
   parsers::StreamPosition position;
   if (committed && *committed) position.plain_bytes = std::stoull(**committed);
@@ -314,9 +326,10 @@ void PipelineSim::State::read_file() {
   ingest->file.refresh();
   if (!ingest->file_decoder) open_file();
   const std::size_t left = file.size() - ingest->file_offset;
-  const std::size_t take = calm || random.chance(0.5)
-                               ? left
-                               : static_cast<std::size_t>(random.below(static_cast<std::int64_t>(left) + 1));
+  const std::size_t take =
+      calm || random.chance(0.5)
+          ? left
+          : static_cast<std::size_t>(random.below(static_cast<std::int64_t>(left) + 1));
   if (take > 0) {
     ingest->file_decoder->feed(std::string_view(file).substr(ingest->file_offset, take));
     ingest->file_offset += take;
@@ -345,8 +358,8 @@ void PipelineSim::State::evaluate() {
   }
 }
 
-/// A second evaluator, on a disk of its own, while the first one hangs; then the first one wakes up. What it had read
-/// may be evaluated already: its commit must leave nothing.
+/// A second evaluator, on a disk of its own, while the first one hangs; then the first one wakes
+/// up. What it had read may be evaluated already: its commit must leave nothing.
 void PipelineSim::State::hand_over() {
   old_log = std::move(log);
   old_loop = std::move(loop);
@@ -378,7 +391,8 @@ void PipelineSim::State::deliver() {
     bodies.insert(entry.body);
     entry.state = aggregator::DeliveryState::kDelivered;
     entry.attempts = 1;
-    if (auto recorded = log->record_delivery(entry); !recorded) return note(recorded.error(), "delivery");
+    if (auto recorded = log->record_delivery(entry); !recorded)
+      return note(recorded.error(), "delivery");
   }
 }
 
@@ -412,7 +426,8 @@ bool PipelineSim::State::done() const {
   return std::ranges::all_of(requests, &Request::settled) && written == writes.size();
 }
 
-PipelineSim::PipelineSim(const Telemetry& telemetry, std::uint32_t seed, const Faults& faults, Rules rules)
+PipelineSim::PipelineSim(const Telemetry& telemetry, std::uint32_t seed, const Faults& faults,
+                         Rules rules)
     : state_(std::make_unique<State>(telemetry, seed, faults, rules)) {}
 PipelineSim::~PipelineSim() = default;
 
@@ -442,8 +457,12 @@ const std::string& PipelineSim::broken() const { return state_->broken; }
 const MemoryDisk& PipelineSim::disk() const { return state_->disk; }
 const PipelineSim::Arrived& PipelineSim::arrived() const { return state_->arrived; }
 const PipelineSim::Counts& PipelineSim::counts() const { return state_->counts; }
-const std::vector<std::pair<std::int64_t, std::int64_t>>& PipelineSim::pauses() const { return state_->pauses; }
-const std::set<std::pair<int, std::int64_t>>& PipelineSim::delivered() const { return state_->delivered; }
+const std::vector<std::pair<std::int64_t, std::int64_t>>& PipelineSim::pauses() const {
+  return state_->pauses;
+}
+const std::set<std::pair<int, std::int64_t>>& PipelineSim::delivered() const {
+  return state_->delivered;
+}
 
 namespace {
 
@@ -489,21 +508,23 @@ std::string PipelineSim::bill() {
   std::vector<std::string> rows;
   for (const cost::FlowUsage& u : flow_rows(*state_->usage)) {
     std::string row = u.environment + " " + std::to_string(u.hour);
-    for (const int fact : {static_cast<int>(u.status), static_cast<int>(u.action), static_cast<int>(u.direction),
-                           static_cast<int>(u.path_class), static_cast<int>(u.nat_leg), static_cast<int>(u.role),
-                           static_cast<int>(u.peer_role)}) {
+    for (const int fact :
+         {static_cast<int>(u.status), static_cast<int>(u.action), static_cast<int>(u.direction),
+          static_cast<int>(u.path_class), static_cast<int>(u.nat_leg), static_cast<int>(u.role),
+          static_cast<int>(u.peer_role)}) {
       row += " " + std::to_string(fact);
     }
-    for (const std::string& text : {u.interface, u.interface_az, u.owner, u.owner_az, u.peer_owner, u.peer_az,
-                                    u.peer_service, u.peer_region, u.peer_interface}) {
+    for (const std::string& text : {u.interface, u.interface_az, u.owner, u.owner_az, u.peer_owner,
+                                    u.peer_az, u.peer_service, u.peer_region, u.peer_interface}) {
       row += " " + text;
     }
-    for (const std::uint64_t sum : {u.bytes, u.packets, u.records}) row += " " + std::to_string(sum);
+    for (const std::uint64_t sum : {u.bytes, u.packets, u.records})
+      row += " " + std::to_string(sum);
     rows.push_back(std::move(row));
   }
   for (const cost::HourlyUsage& u : hourly_rows(*state_->usage)) {
-    rows.push_back(u.environment + " " + std::to_string(u.hour) + " " + u.kind + " " + u.resource + " " +
-                   std::to_string(u.quantity));
+    rows.push_back(u.environment + " " + std::to_string(u.hour) + " " + u.kind + " " + u.resource +
+                   " " + std::to_string(u.quantity));
   }
   std::ranges::sort(rows);
   std::string text;

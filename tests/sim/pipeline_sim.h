@@ -16,23 +16,31 @@
 
 namespace fleetmeter::sim {
 
-/// What goes wrong, and how the telemetry arrives. Probabilities are per step (about 12 s) or per commit.
+/// What goes wrong, and how the telemetry arrives. Probabilities are per step (about 12 s) or per
+/// commit.
 struct Faults {
-  double redeliver = 0;        ///< An acknowledged request comes again, up to ten minutes later; an answer is lost on the way.
-  std::int64_t late_max_s = 0; ///< Up to so long after they are known, records are pushed or written.
-  double crash = 0;            ///< The process dies between two steps, or in a commit, before or after it is durable.
-  double refuse = 0;           ///< A commit is refused.
-  double lose_bill = 0;        ///< In a crash the cost database is lost as well.
-  int pauses = 0;              ///< Times that the process is stopped for 2 to 20 min; what was to come then is given up.
-  double hand_over = 0;        ///< A second evaluator takes over while the first, paused, thinks that it goes on.
-  bool bill = true;            ///< Keep the hourly usage.
+  /// An acknowledged request comes again, up to ten minutes later; an answer is lost on the way.
+  double redeliver = 0;
+  /// Up to so long after they are known, records are pushed or written.
+  std::int64_t late_max_s = 0;
+  /// The process dies between two steps, or in a commit, before or after it is durable.
+  double crash = 0;
+  double refuse = 0;     ///< A commit is refused.
+  double lose_bill = 0;  ///< In a crash the cost database is lost as well.
+  /// Times that the process is stopped for 2 to 20 min; what was to come then is given up.
+  int pauses = 0;
+  /// A second evaluator takes over while the first, paused, thinks that it goes on.
+  double hand_over = 0;
+  bool bill = true;  ///< Keep the hourly usage.
 };
 
-/// The real pipeline (Decoder, Batcher, EvaluationLoop, UsageStore) between simulated senders, a log in memory and a
-/// simulated receiver, on a clock that moves only here. Telemetry seed, fault seed and faults fix everything.
+/// The real pipeline (Decoder, Batcher, EvaluationLoop, UsageStore) between simulated senders, a
+/// log in memory and a simulated receiver, on a clock that moves only here. Telemetry seed, fault
+/// seed and faults fix everything.
 class PipelineSim {
  public:
-  PipelineSim(const Telemetry& telemetry, std::uint32_t seed, const Faults& faults, Rules rules = Rules::kPresent);
+  PipelineSim(const Telemetry& telemetry, std::uint32_t seed, const Faults& faults,
+              Rules rules = Rules::kPresent);
   ~PipelineSim();
 
   /// All of the telemetry, until it is acknowledged, read and evaluated: 25 min beyond its end.
@@ -52,7 +60,8 @@ class PipelineSim {
   using Arrived = std::map<std::pair<std::string, std::string>, std::set<std::string>>;
   [[nodiscard]] const Arrived& arrived() const;
   struct Counts {
-    std::uint64_t crashes = 0, refusals = 0, repeats = 0, lost_answers = 0, sent_twice = 0, fenced = 0, rereads = 0;
+    std::uint64_t crashes = 0, refusals = 0, repeats = 0, lost_answers = 0, sent_twice = 0,
+                  fenced = 0, rereads = 0;
   };
   [[nodiscard]] const Counts& counts() const;
 

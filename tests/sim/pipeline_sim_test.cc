@@ -8,7 +8,8 @@
 #include "alarms/engine.h"
 #include "app/evaluator.h"
 
-// Laws of the whole pipeline (docs/time.md), each over many seeds. A failure prints its seed; the seed replays the run.
+// Laws of the whole pipeline (docs/time.md), each over many seeds. A failure prints its seed; the
+// seed replays the run.
 namespace fleetmeter::sim {
 namespace {
 
@@ -19,15 +20,19 @@ constexpr std::uint32_t kSeeds = 100;
 #endif
 constexpr std::int64_t kMinutes = 24;
 
-/// Every fault at once, each record in time: within the publication delay, downtimes and retries included.
-constexpr Faults kEverything{.redeliver = 0.1, .late_max_s = 60, .crash = 0.01, .refuse = 0.05, .lose_bill = 0.3};
+/// Every fault at once, each record in time: within the publication delay, downtimes and retries
+/// included.
+constexpr Faults kEverything{
+    .redeliver = 0.1, .late_max_s = 60, .crash = 0.01, .refuse = 0.05, .lose_bill = 0.3};
 
 /// The first line that only one of two sorted event logs has; empty = they are equal.
-std::string difference(const std::vector<std::string>& got, const std::vector<std::string>& wanted) {
+std::string difference(const std::vector<std::string>& got,
+                       const std::vector<std::string>& wanted) {
   for (std::size_t i = 0; i < std::max(got.size(), wanted.size()); ++i) {
     if (i >= got.size()) return "lacks " + wanted[i];
     if (i >= wanted.size()) return "has too much: " + got[i];
-    if (got[i] != wanted[i]) return "line " + std::to_string(i) + "\n   got " + got[i] + "\nwanted " + wanted[i];
+    if (got[i] != wanted[i])
+      return "line " + std::to_string(i) + "\n   got " + got[i] + "\nwanted " + wanted[i];
   }
   return {};
 }
@@ -86,7 +91,8 @@ TEST_F(PipelineSimTest, EventsAreThoseOfAnUndisturbedRun) {
     sim.run();
     ASSERT_EQ(sim.broken(), "");
     ASSERT_EQ(difference(sim.events(telemetry.end_s), undisturbed(telemetry)), "");
-    for (const proto::Event& event : sim.event_records()) ++(event.has_scaling() ? decisions : alarms);
+    for (const proto::Event& event : sim.event_records())
+      ++(event.has_scaling() ? decisions : alarms);
   }
   EXPECT_GT(alarms, 10 * kSeeds);
   EXPECT_GT(decisions, kSeeds);
@@ -117,7 +123,8 @@ TEST_F(PipelineSimTest, EveryEventArrivesAndNeverWithTwoBodies) {
   EXPECT_GT(sent_twice, 0U);
 }
 
-/// Applies the log to an evaluator; with `restart` > 0 it is saved and loaded into a new one at random records.
+/// Applies the log to an evaluator; with `restart` > 0 it is saved and loaded into a new one at
+/// random records.
 std::vector<std::string> evaluate(const MemoryDisk& disk, double restart, std::uint32_t seed,
                                   std::vector<std::string>& end_state) {
   Random random(seed);
@@ -126,20 +133,22 @@ std::vector<std::string> evaluate(const MemoryDisk& disk, double restart, std::u
   for (const aggregator::LogEntry& entry : disk.records) {
     EXPECT_TRUE(evaluator->apply(entry, events));
     if (!random.chance(restart)) continue;
-    const aggregator::Snapshot snapshot{evaluator->position(), app::Evaluator::kSnapshotSchema, evaluator->save()};
+    const aggregator::Snapshot snapshot{evaluator->position(), app::Evaluator::kSnapshotSchema,
+                                        evaluator->save()};
     evaluator = std::make_unique<app::Evaluator>();
     const auto loaded = evaluator->load(snapshot);
     EXPECT_TRUE(loaded) << loaded.error().message;
   }
   for (const alarms::AlarmView& alarm : evaluator->alarms()) {
-    end_state.push_back(alarm.environment + " " + alarm.rule + " " + alarm.series + " " + to_string(alarm.state) + " " +
-                        std::to_string(alarm.unknown) + " " + std::to_string(alarm.since_s) + " " +
-                        std::to_string(alarm.evaluated_s) + " " + alarm.reason);
+    end_state.push_back(alarm.environment + " " + alarm.rule + " " + alarm.series + " " +
+                        to_string(alarm.state) + " " + std::to_string(alarm.unknown) + " " +
+                        std::to_string(alarm.since_s) + " " + std::to_string(alarm.evaluated_s) +
+                        " " + alarm.reason);
   }
   for (const alarms::GroupView& group : evaluator->groups()) {
-    end_state.push_back(group.environment + " " + group.group + " " + std::to_string(group.desired) + " " +
-                        std::to_string(group.last_action_s) + " " + std::to_string(group.cooldown_until_s) + " " +
-                        group.last_reason);
+    end_state.push_back(group.environment + " " + group.group + " " +
+                        std::to_string(group.desired) + " " + std::to_string(group.last_action_s) +
+                        " " + std::to_string(group.cooldown_until_s) + " " + group.last_reason);
   }
   std::ranges::sort(end_state);
   std::vector<std::string> texts;
@@ -166,7 +175,8 @@ TEST_F(PipelineSimTest, AnEvaluatorGoesOnFromAnySnapshotAsIfItHadNeverStopped) {
   }
 }
 
-TEST_F(PipelineSimTest, NeitherOrderOfArrivalWithinThePublicationDelayNorTheSplitIntoCommitsChangesAnything) {
+TEST_F(PipelineSimTest,
+       NeitherOrderOfArrivalWithinThePublicationDelayNorTheSplitIntoCommitsChangesAnything) {
   for (std::uint32_t seed = 0; seed < kSeeds; ++seed) {
     SCOPED_TRACE(seed);
     const Telemetry telemetry(seed, kMinutes);
@@ -200,13 +210,15 @@ TEST_F(PipelineSimTest, AFencedEvaluatorLeavesNothing) {
   EXPECT_GT(fenced, kSeeds);
 }
 
-/// True when nothing was heard of `machine` in the `count` newest slots at `at_s` because the process was down.
+/// True when nothing was heard of `machine` in the `count` newest slots at `at_s` because the
+/// process was down.
 bool all_unknown(const PipelineSim& sim, int machine, std::int64_t at_s, int count) {
   for (int k = 0; k < count; ++k) {
     const std::int64_t end_s = at_s - 60 * k;
     if (sim.delivered().contains({machine, end_s})) return false;
-    const bool deaf = std::ranges::any_of(
-        sim.pauses(), [&](const auto& pause) { return end_s > pause.first && end_s <= pause.second; });
+    const bool deaf = std::ranges::any_of(sim.pauses(), [&](const auto& pause) {
+      return end_s > pause.first && end_s <= pause.second;
+    });
     if (!deaf) return false;
   }
   return true;
@@ -217,13 +229,17 @@ TEST_F(PipelineSimTest, NothingFollowsFromSlotsThatEndedWhileWeWereDeaf) {
   for (std::uint32_t seed = 0; seed < kSeeds; ++seed) {
     SCOPED_TRACE(seed);
     const Telemetry telemetry(seed, 60, true);
-    PipelineSim sim(telemetry, seed, {.late_max_s = 30, .pauses = 2, .bill = false}, Rules::kSilence);
+    PipelineSim sim(telemetry, seed, {.late_max_s = 30, .pauses = 2, .bill = false},
+                    Rules::kSilence);
     sim.run();
     ASSERT_EQ(sim.broken(), "");
     for (const proto::Event& event : sim.event_records()) {
-      const auto unknown = [&](int machine) { return all_unknown(sim, machine, event.time_s(), 2); };
+      const auto unknown = [&](int machine) {
+        return all_unknown(sim, machine, event.time_s(), 2);
+      };
       if (event.has_scaling()) {
-        ASSERT_FALSE(unknown(0) && unknown(1) && unknown(2) && unknown(3)) << alarms::event_json(event);
+        ASSERT_FALSE(unknown(0) && unknown(1) && unknown(2) && unknown(3))
+            << alarms::event_json(event);
         continue;
       }
       for (int machine = 0; machine < kMachines; ++machine) {
@@ -231,7 +247,8 @@ TEST_F(PipelineSimTest, NothingFollowsFromSlotsThatEndedWhileWeWereDeaf) {
         ASSERT_FALSE(unknown(machine)) << alarms::event_json(event);
       }
       const bool silent = event.series() == "InstanceId=" + instance_id(kMachines - 1) &&
-                          event.time_s() > telemetry.silent_from_s + 60 && event.time_s() <= telemetry.silent_to_s;
+                          event.time_s() > telemetry.silent_from_s + 60 &&
+                          event.time_s() <= telemetry.silent_to_s;
       if (silent && event.rule() == "cpu-gone") ++silence_alarms;
     }
     for (std::int64_t at_s = telemetry.begin_s + 60; at_s <= telemetry.end_s; at_s += 60)

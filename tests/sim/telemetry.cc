@@ -12,8 +12,9 @@ std::string metric_json(int machine, std::int64_t start_s, std::int64_t cpu) {
   const std::string value = std::to_string(cpu) + ".5";
   return R"({"metric_stream_name":"s","account_id":")" + std::string(kAccount) +
          R"(","region":"us-east-1","namespace":"AWS/EC2","metric_name":"CPUUtilization","dimensions":{"InstanceId":")" +
-         instance_id(machine) + R"("},"timestamp":)" + std::to_string(start_s * 1000) + R"(,"value":{"max":)" + value +
-         R"(,"min":)" + value + R"(,"sum":)" + value + R"(,"count":1.0},"unit":"Percent"})" + "\n";
+         instance_id(machine) + R"("},"timestamp":)" + std::to_string(start_s * 1000) +
+         R"(,"value":{"max":)" + value + R"(,"min":)" + value + R"(,"sum":)" + value +
+         R"(,"count":1.0},"unit":"Percent"})" + "\n";
 }
 
 struct Line {
@@ -24,11 +25,13 @@ struct Line {
 };
 
 std::string flow_line(const Line& line) {
-  const std::string at = " " + std::to_string(line.start_s) + " " + std::to_string(line.start_s + 9) + " ";
+  const std::string at =
+      " " + std::to_string(line.start_s) + " " + std::to_string(line.start_s + 9) + " ";
   const std::string head = "2 " + std::string(kAccount) + " eni-" + std::to_string(line.machine);
   if (line.nodata) return head + " - - - - - - -" + at + "- NODATA\n";
-  return head + " 10.0.1." + std::to_string(10 + line.machine) + (line.reject ? " 203.0.113.9" : " 10.0.2.200") +
-         " 443 51000 6 7 " + std::to_string(line.bytes) + at + (line.reject ? "REJECT" : "ACCEPT") + " OK\n";
+  return head + " 10.0.1." + std::to_string(10 + line.machine) +
+         (line.reject ? " 203.0.113.9" : " 10.0.2.200") + " 443 51000 6 7 " +
+         std::to_string(line.bytes) + at + (line.reject ? "REJECT" : "ACCEPT") + " OK\n";
 }
 
 /// Busy and quiet spells of one machine, in minutes.
@@ -63,20 +66,28 @@ Telemetry::Telemetry(std::uint32_t seed, std::int64_t minutes, bool silence)
     for (std::int64_t start_s = begin_s; start_s < end_s; start_s += 60) {
       const std::int64_t slot_end_s = start_s + 60;
       const std::int64_t cpu = (busy.high() ? 75 : 10) + random.below(24);
-      const bool silent = machine == kMachines - 1 && slot_end_s > silent_from_s && slot_end_s <= silent_to_s;
+      const bool silent =
+          machine == kMachines - 1 && slot_end_s > silent_from_s && slot_end_s <= silent_to_s;
       if (!silent) {
-        items.push_back({.machine = machine, .metric = true, .slot_end_s = slot_end_s,
-                         .ready_s = slot_end_s + 3 + random.below(5), .text = metric_json(machine, start_s, cpu)});
+        items.push_back({.machine = machine,
+                         .metric = true,
+                         .slot_end_s = slot_end_s,
+                         .ready_s = slot_end_s + 3 + random.below(5),
+                         .text = metric_json(machine, start_s, cpu)});
         ++datapoints;
       }
       const bool scan = scanned.high();
       for (int i = 0; i < 2; ++i) {
-        Line line{.machine = machine, .start_s = start_s + random.below(50),
+        Line line{.machine = machine,
+                  .start_s = start_s + random.below(50),
                   .bytes = static_cast<std::uint64_t>(40 + random.below(1'000'000))};
         line.reject = scan && i == 0;
         line.nodata = !line.reject && random.chance(0.05);
-        items.push_back({.machine = machine, .by_file = machine % 3 != 0, .slot_end_s = slot_end_s,
-                         .ready_s = slot_end_s + 5 + random.below(30), .text = flow_line(line)});
+        items.push_back({.machine = machine,
+                         .by_file = machine % 3 != 0,
+                         .slot_end_s = slot_end_s,
+                         .ready_s = slot_end_s + 5 + random.below(30),
+                         .text = flow_line(line)});
         ++log_lines;
         if (line.nodata) continue;
         flow_bytes += line.bytes;
@@ -146,10 +157,11 @@ groups:
   for (int machine = 0; machine < kMachines; ++machine) {
     const std::string n = std::to_string(machine);
     const std::string environment = machine < 4 ? "prod" : "staging";
-    interfaces += "  - { id: eni-" + n + ", role: instance, address: 10.0.1." + std::to_string(10 + machine) +
-                  ", instance: i-" + n + ", subnet: subnet-a }\n";
-    instances += "  - { id: i-" + n + ", type: m5.large, subnet: subnet-a" + (machine < 4 ? ", group: web" : "") +
-                 ", tags: { Environment: " + environment + " } }\n";
+    interfaces += "  - { id: eni-" + n + ", role: instance, address: 10.0.1." +
+                  std::to_string(10 + machine) + ", instance: i-" + n + ", subnet: subnet-a }\n";
+    instances += "  - { id: i-" + n + ", type: m5.large, subnet: subnet-a" +
+                 (machine < 4 ? ", group: web" : "") + ", tags: { Environment: " + environment +
+                 " } }\n";
   }
   return yaml + interfaces + instances;
 }

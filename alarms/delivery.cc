@@ -40,6 +40,9 @@ struct Lane {
   bool early = false;                     ///< The attempt under way is extra: see Deliverer.
   std::optional<OutboxEntry> unrecorded;  ///< Outcome of the head that the log would not take yet.
   SteadyTime record_tried{};
+  bool blocked = false;  ///< The log did not answer what has to be known before the head is sent.
+  SteadyTime blocked_at{};
+  std::string asked;  ///< Event of the action at the head, once the log was asked about it.
   std::int64_t last_try_ms =
       0;  ///< Wall time of the last attempt that failed; 0 = the last one succeeded.
   std::int64_t hold_until_ms = 0;  ///< Asked for with Retry-After.
@@ -55,7 +58,7 @@ struct Lane {
 }  // namespace
 
 struct Deliverer::State {
-  aggregator::AggregateLog& log;
+  aggregator::Outbox& log;
   const Clock& clock;
   const Options options;
   DeliveryCounters counters;
@@ -72,7 +75,7 @@ struct Deliverer::State {
   bool started = false;
   std::jthread thread;  // Last: it uses everything above.
 
-  State(aggregator::AggregateLog& log_in, std::map<std::string, Receiver> receivers,
+  State(aggregator::Outbox& log_in, std::map<std::string, Receiver> receivers,
         const Clock& clock_in, Options options_in)
       : log(log_in),
         clock(clock_in),
@@ -98,8 +101,11 @@ struct Deliverer::State {
   void run();
   void step(Lane& lane, std::size_t index);
   bool look(Lane& lane);
+  void block(Lane& lane, std::string why);
   void send(Lane& lane, std::size_t index, std::int64_t now);
   void finish(Lane& lane, const HttpOutcome& outcome);
+  [[nodiscard]] bool ask(Lane& lane);
+  Result<void> make_durable(const OutboxEntry& entry);
   void conclude(Lane& lane, OutboxEntry entry);
   bool record(Lane& lane);
   void count(const OutboxEntry& entry);
@@ -130,10 +136,17 @@ void Deliverer::State::step(Lane& lane, std::size_t index) {
   for (;;) {
     if (lane.in_flight || stopping.load()) return;
     if (lane.unrecorded && (!passed(lane.record_tried, kLookAgainMs) || !record(lane))) return;
+    if (lane.blocked && !passed(lane.blocked_at, kLookAgainMs)) return;
+    lane.blocked = false;
     if ((lane.look || passed(lane.looked, kLookAgainMs)) && !look(lane)) return;
     if (lane.queue.empty()) return;
     const std::int64_t now = now_ms();
     OutboxEntry& head = lane.queue.front();
+    if (!ask(lane)) return;
+    if (head.state != DeliveryState::kPending) {
+      conclude(lane, head);
+      continue;
+    }
     if (is_expired(head, now)) {
       head.state = DeliveryState::kExpired;
       head.last_error = "expired before it could be delivered";
@@ -151,12 +164,37 @@ bool Deliverer::State::look(Lane& lane) {
   lane.looked = clock.steady();
   Result<std::vector<OutboxEntry>> pending = log.pending_outbox(lane.receiver.name, kBatch);
   if (!pending) {
-    note_error("the outbox cannot be read: " + pending.error().message);
+    block(lane, "the outbox cannot be read: " + pending.error().message);
     return false;
   }
   lane.queue.assign(std::make_move_iterator(pending->begin()),
                     std::make_move_iterator(pending->end()));
   lane.look = false;
+  lane.asked.clear();  // Another owner may have told meanwhile.
+  return true;
+}
+
+/// The lane waits a while before it asks the log again.
+void Deliverer::State::block(Lane& lane, std::string why) {
+  lane.blocked = true;
+  lane.blocked_at = clock.steady();
+  note_error(std::move(why));
+}
+
+/// An action that the log was told of, before a crash kept us from recording it, is over; false when
+/// the log cannot say now.
+bool Deliverer::State::ask(Lane& lane) {
+  OutboxEntry& head = lane.queue.front();
+  if (options.outcomes == nullptr || !head.action || lane.asked == head.event_id) return true;
+  const auto told = options.outcomes->told(head);
+  if (!told) {
+    block(lane, "the log cannot say whether an action failed: " + told.error().message);
+    return false;
+  }
+  lane.asked = head.event_id;
+  if (!*told) return true;
+  head.state = **told;
+  head.last_error = "given up before a restart";
   return true;
 }
 
@@ -205,10 +243,23 @@ void Deliverer::State::conclude(Lane& lane, OutboxEntry entry) {
   record(lane);
 }
 
+/// First the log learns that an action failed, then it is over: the other way round a crash between
+/// the two would lose the observation.
+Result<void> Deliverer::State::make_durable(const OutboxEntry& entry) {
+  const bool failed = entry.state == DeliveryState::kDead || entry.state == DeliveryState::kExpired;
+  if (options.outcomes != nullptr && entry.action && failed) {
+    const Result<void> told = options.outcomes->tell(entry);
+    if (!told && told.error().code != ErrorCode::kNotFound) return told;
+    if (!told) spdlog::error("an action of {} failed: {}", entry.receiver, told.error().message);
+    if (options.fault) options.fault("delivery.after_tell");
+  }
+  return log.record_delivery(entry);
+}
+
 /// True when the outcome is durable, or is no longer ours to record.
 bool Deliverer::State::record(Lane& lane) {
   lane.record_tried = clock.steady();
-  const Result<void> recorded = log.record_delivery(*lane.unrecorded);
+  const Result<void> recorded = make_durable(*lane.unrecorded);
   if (!recorded && recorded.error().code != ErrorCode::kFenced &&
       recorded.error().code != ErrorCode::kNotFound) {
     note_error("a delivery cannot be recorded: " + recorded.error().message);
@@ -262,7 +313,7 @@ void Deliverer::State::bury_orphans() {
     if (known) continue;
     entry.state = DeliveryState::kDead;
     entry.last_error = "its receiver is no longer configured";
-    if (log.record_delivery(entry)) count(entry);
+    if (make_durable(entry)) count(entry);
   }
   settled.notify_all();
 }
@@ -273,7 +324,7 @@ int Deliverer::State::wait_ms() const {
   std::int64_t wait = kLookAgainMs;
   const std::int64_t now = now_ms();
   for (const Lane& lane : lanes) {
-    if (lane.in_flight || lane.unrecorded || lane.queue.empty()) continue;
+    if (lane.in_flight || lane.unrecorded || lane.blocked || lane.queue.empty()) continue;
     if (client.in_flight() >= std::max(options.parallel_receivers, 1U))
       continue;  // A finished transfer ends the wait.
     wait = std::min(wait, std::max<std::int64_t>(lane.due_ms() - now, 0));
@@ -290,7 +341,7 @@ void Deliverer::State::wind_down() {
   }
 }
 
-Deliverer::Deliverer(aggregator::AggregateLog& log, std::map<std::string, Receiver> receivers,
+Deliverer::Deliverer(aggregator::Outbox& log, std::map<std::string, Receiver> receivers,
                      const Clock& clock, Options options)
     : state_(std::make_unique<State>(log, std::move(receivers), clock, std::move(options))) {}
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "aggregator/aggregate_log.h"
+#include "alarms/action_outcome.h"
 #include "alarms/webhook_signature.h"
 #include "proto/clock.h"
 #include "proto/event.pb.h"
@@ -81,7 +82,8 @@ struct DeliveryCounters {
 /// Retry-After says, up to 24 h); every other 4xx, 410 included, and the last attempt are the dead
 /// letter. An action whose `expires_s` is before the wall clock is recorded as expired and never
 /// sent. Owns its thread. The outcome is recorded in the log; while that fails it is kept and the
-/// entry is not sent again.
+/// entry is not sent again. That an action was not delivered, expired or dead, is told through
+/// `outcomes` first, and then recorded.
 class Deliverer {
  public:
   struct Options {
@@ -90,12 +92,16 @@ class Deliverer {
     bool allow_private_targets =
         true;  ///< Webhooks into one's own network are the usual case. False refuses private,
                ///< loopback and link-local addresses after name resolution.
+    /// Where failed actions are told; null = nowhere (a log that nobody evaluates). Must outlive
+    /// the deliverer.
+    ActionOutcomes* outcomes = nullptr;
     std::function<void(const char*)>
-        fault;  ///< Test hook: called with "delivery.before_send", "delivery.after_send".
+        fault;  ///< Test hook: called with "delivery.before_send", "delivery.after_send",
+               ///< "delivery.after_tell".
   };
   /// `log` and `clock` must outlive it. Entries for a name that `receivers` lacks go to the dead
   /// letter.
-  Deliverer(aggregator::AggregateLog& log, std::map<std::string, Receiver> receivers,
+  Deliverer(aggregator::Outbox& log, std::map<std::string, Receiver> receivers,
             const Clock& clock, Options options);
   ~Deliverer();  ///< Stops and joins, within about a second; what is pending stays in the outbox.
 

@@ -22,7 +22,7 @@ constexpr std::uint64_t kRecordsMax =
 /// (docs/time.md 10).
 class OnceSink final : public parsers::PayloadSink {
  public:
-  OnceSink(aggregator::AggregateLog& log, aggregator::PartialAggregator& aggregator)
+  OnceSink(aggregator::IngestLog& log, aggregator::PartialAggregator& aggregator)
       : log_(log), aggregator_(aggregator) {}
   void on_flows(const parsers::FlowColumns& flows) override { aggregator_.on_flows(flows); }
   void on_metrics(const parsers::MetricBatch& metrics) override { aggregator_.on_metrics(metrics); }
@@ -45,7 +45,7 @@ class OnceSink final : public parsers::PayloadSink {
   }
 
  private:
-  aggregator::AggregateLog& log_;
+  aggregator::IngestLog& log_;
   aggregator::PartialAggregator& aggregator_;
   std::set<std::string> keys_;
   std::optional<Error> failed_;

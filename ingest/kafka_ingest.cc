@@ -17,8 +17,6 @@ constexpr int kPollMs = 100;
 constexpr auto kRetryInterval = std::chrono::milliseconds(500);
 constexpr std::size_t kOnceKeysMax = 1'000'000;
 
-Error not_here() { return {ErrorCode::kInternal, "ingest writes the aggregate log only"}; }
-
 /// The newest log event ids that this process has committed. A repeat that reaches another process,
 /// or this one after a restart, is not found: bridges repeat within seconds, to the same partition.
 class RecentKeys {
@@ -38,14 +36,13 @@ class RecentKeys {
 };
 
 /// The log as batchers see it: gathers what all partitions append, for one transaction.
-class GatheringLog final : public aggregator::AggregateLog {
+class GatheringLog final : public aggregator::IngestLog {
  public:
   Result<std::map<aggregator::LogPartition, aggregator::LogPosition>> append(
       aggregator::Commit commit) override {
     for (aggregator::Commit::Record& record : commit.records) {
       if (record.record.has_progress()) {
-        for (proto::SourceProgress& source :
-             *record.record.mutable_progress()->mutable_sources()) {
+        for (proto::SourceProgress& source : *record.record.mutable_progress()->mutable_sources()) {
           *progress_[record.partition].add_sources() = std::move(source);
         }
       } else {
@@ -88,42 +85,9 @@ class GatheringLog final : public aggregator::AggregateLog {
 
   GatheringLog() = default;
 
+  /// Not asked: the consumer group's committed offsets say where to go on.
   Result<std::optional<std::string>> source_position(std::string_view) override {
-    return not_here();
-  }
-  std::vector<aggregator::LogPartition> owned_partitions() override { return {}; }
-  Result<std::vector<aggregator::LogEntry>> read(aggregator::LogPartition, aggregator::LogPosition,
-                                                 std::size_t) override {
-    return not_here();
-  }
-  bool wait(aggregator::LogPartition, aggregator::LogPosition, std::int64_t) override {
-    return false;
-  }
-  Result<aggregator::LogPosition> last_position(aggregator::LogPartition) override {
-    return not_here();
-  }
-  Result<aggregator::LogPosition> evaluated_position(aggregator::LogPartition) override {
-    return not_here();
-  }
-  Result<void> commit_outputs(aggregator::Outputs) override { return not_here(); }
-  Result<void> put_snapshot(aggregator::LogPartition, const aggregator::Snapshot&) override {
-    return not_here();
-  }
-  Result<std::optional<aggregator::Snapshot>> latest_snapshot(aggregator::LogPartition) override {
-    return not_here();
-  }
-  Result<std::uint64_t> prune(aggregator::LogPartition, std::int64_t, std::uint64_t) override {
-    return not_here();
-  }
-  Result<std::vector<proto::Event>> events(const aggregator::EventQuery&) override {
-    return not_here();
-  }
-  Result<std::vector<aggregator::OutboxEntry>> due_outbox(std::int64_t, std::size_t) override {
-    return not_here();
-  }
-  Result<void> record_delivery(const aggregator::OutboxEntry&) override { return not_here(); }
-  Result<std::map<aggregator::DeliveryState, std::uint64_t>> outbox_counts() override {
-    return not_here();
+    return std::optional<std::string>();
   }
 
  private:
@@ -222,10 +186,9 @@ Result<Ingest::Session> Ingest::open() {
   if (!partitions) return std::move(partitions).error();
   for (const auto& [environment, partition] : table_) {
     if (partition >= 0 && partition < *partitions) continue;
-    return Error{ErrorCode::kInvalidArgument, "environment " + environment + " has partition " +
-                                                  std::to_string(partition) + ", but topic " +
-                                                  topic() + " has only " +
-                                                  std::to_string(*partitions)};
+    return Error{ErrorCode::kInvalidArgument,
+                 "environment " + environment + " has partition " + std::to_string(partition) +
+                     ", but topic " + topic() + " has only " + std::to_string(*partitions)};
   }
   gathered_.dropped();
   auto reader = KafkaReader::open(context(*partitions), input_, options_.session_timeout_ms, {});

@@ -55,7 +55,7 @@ class InventoryHolder {
 
 /// What a source works with; everything outlives it.
 struct SourceContext {
-  aggregator::AggregateLog& log;
+  aggregator::IngestLog& log;
   const Clock& clock;
   const InventoryHolder& inventory;
   IngestCounters& counters;

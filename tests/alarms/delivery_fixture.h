@@ -40,8 +40,8 @@ class JumpClock final : public Clock {
   std::atomic<std::int64_t> ahead_ms_{0};
 };
 
-/// The outbox of an aggregate log, in memory; the rest of the log is not there. Thread safe.
-class MemoryOutbox final : public aggregator::AggregateLog {
+/// An outbox in memory. Thread safe.
+class MemoryOutbox final : public aggregator::Outbox {
  public:
   using Entry = aggregator::OutboxEntry;
 
@@ -92,46 +92,7 @@ class MemoryOutbox final : public aggregator::AggregateLog {
     return counts;
   }
 
-  // Delivery uses none of these.
-  Result<std::map<aggregator::LogPartition, aggregator::LogPosition>> append(
-      aggregator::Commit) override {
-    return none();
-  }
-  Result<std::optional<std::string>> source_position(std::string_view) override { return none(); }
-  Result<std::vector<std::string>> seen_keys(const std::vector<std::string>&) override {
-    return none();
-  }
-  std::vector<aggregator::LogPartition> owned_partitions() override { return {0}; }
-  Result<std::vector<aggregator::LogEntry>> read(aggregator::LogPartition, aggregator::LogPosition,
-                                                 std::size_t) override {
-    return none();
-  }
-  bool wait(aggregator::LogPartition, aggregator::LogPosition, std::int64_t) override {
-    return false;
-  }
-  Result<aggregator::LogPosition> last_position(aggregator::LogPartition) override {
-    return none();
-  }
-  Result<aggregator::LogPosition> evaluated_position(aggregator::LogPartition) override {
-    return none();
-  }
-  Result<void> commit_outputs(aggregator::Outputs) override { return none(); }
-  Result<void> put_snapshot(aggregator::LogPartition, const aggregator::Snapshot&) override {
-    return none();
-  }
-  Result<std::optional<aggregator::Snapshot>> latest_snapshot(aggregator::LogPartition) override {
-    return none();
-  }
-  Result<std::uint64_t> prune(aggregator::LogPartition, std::int64_t, std::uint64_t) override {
-    return none();
-  }
-  Result<std::vector<proto::Event>> events(const aggregator::EventQuery&) override {
-    return none();
-  }
-
  private:
-  static Error none() { return {ErrorCode::kInternal, "only the outbox is kept in memory"}; }
-
   std::mutex mutex_;  // Guards entries_.
   std::vector<Entry> entries_;
   std::atomic<int> records_to_refuse_{0};

@@ -49,7 +49,7 @@ class Folder {
 };
 
 /// A log in memory that can refuse: what batchers need of one, and what tests ask of it.
-class MemoryLog final : public aggregator::AggregateLog {
+class MemoryLog final : public aggregator::IngestLog {
  public:
   Result<std::map<aggregator::LogPartition, aggregator::LogPosition>> append(
       aggregator::Commit commit) override {
@@ -132,43 +132,7 @@ class MemoryLog final : public aggregator::AggregateLog {
   }
   std::function<void(const aggregator::Commit&)> on_append;  ///< Set before any thread runs.
 
-  std::vector<aggregator::LogPartition> owned_partitions() override { return {0}; }
-  Result<std::vector<aggregator::LogEntry>> read(aggregator::LogPartition, aggregator::LogPosition,
-                                                 std::size_t) override {
-    return not_here();
-  }
-  bool wait(aggregator::LogPartition, aggregator::LogPosition, std::int64_t) override {
-    return false;
-  }
-  Result<aggregator::LogPosition> last_position(aggregator::LogPartition) override {
-    return not_here();
-  }
-  Result<aggregator::LogPosition> evaluated_position(aggregator::LogPartition) override {
-    return not_here();
-  }
-  Result<void> commit_outputs(aggregator::Outputs) override { return not_here(); }
-  Result<void> put_snapshot(aggregator::LogPartition, const aggregator::Snapshot&) override {
-    return not_here();
-  }
-  Result<std::optional<aggregator::Snapshot>> latest_snapshot(aggregator::LogPartition) override {
-    return not_here();
-  }
-  Result<std::uint64_t> prune(aggregator::LogPartition, std::int64_t, std::uint64_t) override {
-    return not_here();
-  }
-  Result<std::vector<proto::Event>> events(const aggregator::EventQuery&) override {
-    return not_here();
-  }
-  Result<std::vector<aggregator::OutboxEntry>> due_outbox(std::int64_t, std::size_t) override {
-    return not_here();
-  }
-  Result<void> record_delivery(const aggregator::OutboxEntry&) override { return not_here(); }
-  Result<std::map<aggregator::DeliveryState, std::uint64_t>> outbox_counts() override {
-    return not_here();
-  }
-
  private:
-  static Error not_here() { return {ErrorCode::kInternal, "not of ingest"}; }
   mutable std::mutex mutex_;  // Guards all below.
   std::vector<aggregator::Commit> commits_;
   std::map<std::string, std::string> positions_;
@@ -183,7 +147,7 @@ struct World {
   SystemClock clock;
   InventoryHolder inventory{aggregator::Inventory::empty({})};
   IngestCounters counters;
-  [[nodiscard]] SourceContext context(aggregator::AggregateLog* other_log = nullptr,
+  [[nodiscard]] SourceContext context(aggregator::IngestLog* other_log = nullptr,
                                       const Clock* other_clock = nullptr) {
     return {other_log ? *other_log : log,
             other_clock ? *other_clock : clock,

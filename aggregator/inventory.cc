@@ -53,25 +53,31 @@ Result<std::string> read_file(const std::string& path) {
   return std::move(text).str();
 }
 
+/// By everything that a resource says of itself and of what it lies in or hangs on.
 void set_environments_of_resources(const Inventory& inventory, std::vector<Resource>& resources) {
   for (Resource& one : resources) {
     if (!one.environment.empty()) continue;
-    const auto attribute = [&](const char* name) {
-      const auto found = one.attributes.find(name);
-      return found == one.attributes.end() ? std::string_view() : std::string_view(found->second);
+    const auto attribute = [&](std::initializer_list<const char*> names) {
+      for (const char* name : names) {
+        const auto found = one.attributes.find(name);
+        if (found != one.attributes.end() && !found->second.empty())
+          return std::string_view(found->second);
+      }
+      return std::string_view();
     };
-    one.environment = inventory.environment_of_tags(one.tags, one.account, one.region);
-    if (one.environment != "unassigned") continue;
-    // A resource's own facts do not say: what it lies in or hangs on may.
-    one.environment =
-        inventory.environment_of({.account = one.account,
-                                  .region = one.region,
-                                  .vpc_id = attribute("vpc_id"),
-                                  .subnet_id = attribute("subnet_id"),
-                                  .group = {},
-                                  .instance_id = attribute("instance_id"),
-                                  .interface_id = {},
-                                  .at_s = std::max<std::int64_t>(one.valid.from_s, 0)});
+    const bool machine = one.type == "aws_instance";
+    const bool group = one.type == "aws_autoscaling_group";
+    one.environment = inventory.environment_of(
+        {.account = one.account,
+         .region = one.region,
+         .vpc_id = attribute({"vpc_id"}),
+         .subnet_id = attribute({"subnet_id", "subnets.0", "subnet_ids.0", "vpc_zone_identifier.0"}),
+         .group = group ? attribute({"name"}) : std::string_view(),
+         .instance_id =
+             machine ? std::string_view(one.id) : attribute({"instance_id", "instance"}),
+         .interface_id = {},
+         .at_s = std::max<std::int64_t>(one.valid.from_s, 0),
+         .tags = &one.tags});
   }
 }
 

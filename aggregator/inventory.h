@@ -131,12 +131,15 @@ class Inventory {
   [[nodiscard]] bool known(std::string_view resource_id) const;
 
   /// The environment of a record, by the most stable fact that exactly one environment matches:
-  /// account and region, VPC, subnet, group, instance, tags; the next fact narrows where several
-  /// match; else the only declared environment if it has no match; else "unassigned".
+  /// account and region, VPC, subnet, group, then instance and tags; the next fact narrows where
+  /// several match. An environment that does not ask for a fact is not matched by it. Else the only
+  /// declared environment if it has no match and names no other account or region; else
+  /// "unassigned". Rule: docs/inventory.md, "Environments".
   struct Facts {
     std::string_view account = {}, region = {}, vpc_id = {}, subnet_id = {}, group = {},
                      instance_id = {}, interface_id = {};
     std::int64_t at_s = 0;
+    const Tags* tags = nullptr;  ///< Its own, nearer than those of instance, interface and group.
   };
   [[nodiscard]] std::string_view environment_of(const Facts& facts) const;
   [[nodiscard]] std::string_view environment_of_tags(const Tags& tags, std::string_view account,

@@ -11,7 +11,8 @@ constexpr std::string_view kUnassigned = "unassigned";
 /// Everything known of a record, most stable first.
 struct KnownFacts {
   std::string_view account, region, vpc_id, subnet_id, subnet_name, group, instance_id;
-  std::array<const Tags*, 3> tags{};  ///< Of instance, interface and group, whichever are known.
+  /// The asker's own, then of instance, interface and group, whichever are known.
+  std::array<const Tags*, 4> tags{};
 };
 
 /// What one fact says of one environment: kSilent when the environment does not ask or the fact is
@@ -85,41 +86,42 @@ bool asks(const EnvironmentMatch& wanted, int fact) {
   }
 }
 
-/// Fact by fact, the most stable first: what a fact contradicts drops out, and of the rest those that
-/// it matches are kept, if there are any. One match is the answer, whatever a later and less stable
-/// fact would say. Of several that hold to the end, the only one of which everything that it asks
-/// for is known to match.
+/// Everything that an environment asks for has to hold as far as it is known, so what any fact
+/// contradicts is out. Of the rest, fact by fact, the most stable first: where exactly one is
+/// matched, it is the answer, whatever a less stable fact would say; where several are, whoever has
+/// matched nothing so far drops out and the next fact narrows. Of several that hold to the end it is
+/// the only one of which everything that it asks for is known.
 std::string_view decide(const std::vector<EnvironmentMatch>& environments,
                         const KnownFacts& facts) {
   struct Candidate {
     const EnvironmentMatch* environment;
-    Verdict verdict = Verdict::kSilent;  ///< Of the fact at hand.
-    bool matched = false;                ///< Some fact so far.
-    bool complete = true;                ///< No fact so far that it asks for was unknown.
+    std::array<Verdict, kFacts> verdicts{};
+    bool matched = false;  ///< By some fact so far.
+    bool complete = true;  ///< Every fact that it asks for is known.
   };
   thread_local std::vector<Candidate> left;
   left.clear();
   for (const EnvironmentMatch& one : environments) {
-    if (!one.empty()) left.push_back({&one});
-  }
-  for (int fact = 0; fact < kFacts && !left.empty(); ++fact) {
-    std::ptrdiff_t matches = 0;
-    for (Candidate& one : left) {
-      one.verdict = judge(*one.environment, facts, fact);
-      if (one.verdict == Verdict::kMatches) {
-        ++matches;
-        one.matched = true;
-      } else if (asks(*one.environment, fact)) {
-        one.complete = false;
-      }
+    if (one.empty()) continue;
+    Candidate candidate{&one};
+    bool contradicted = false;
+    for (int fact = 0; fact < kFacts && !contradicted; ++fact) {
+      const Verdict verdict = judge(one, facts, fact);
+      candidate.verdicts[static_cast<std::size_t>(fact)] = verdict;
+      contradicted = verdict == Verdict::kContradicts;
+      if (verdict == Verdict::kSilent && asks(one, fact)) candidate.complete = false;
     }
-    std::erase_if(left, [matches](const Candidate& one) {
-      return one.verdict == Verdict::kContradicts ||
-             (matches > 0 && one.verdict == Verdict::kSilent && !one.matched);
-    });
-    const auto matching = [](const Candidate& one) { return one.verdict == Verdict::kMatches; };
+    if (!contradicted) left.push_back(candidate);
+  }
+  for (std::size_t fact = 0; fact < kFacts; ++fact) {
+    const auto matching = [fact](const Candidate& one) {
+      return one.verdicts[fact] == Verdict::kMatches;
+    };
+    const auto matches = std::ranges::count_if(left, matching);
     if (matches == 1) return std::ranges::find_if(left, matching)->environment->name;
-    if (left.size() == 1 && left.front().matched) return left.front().environment->name;
+    if (matches == 0) continue;
+    for (Candidate& one : left) one.matched = one.matched || matching(one);
+    std::erase_if(left, [](const Candidate& one) { return !one.matched; });
   }
   const auto holds = [](const Candidate& one) { return one.matched && one.complete; };
   if (std::ranges::count_if(left, holds) == 1)
@@ -154,6 +156,7 @@ std::string_view Inventory::environment_of(const Facts& facts) const {
                    .subnet_name = {},
                    .group = facts.group,
                    .instance_id = facts.instance_id};
+  known.tags[0] = facts.tags;
   const Instance* attached = nullptr;
   if (!facts.interface_id.empty()) {
     const Place place = place_of_interface(facts.interface_id, facts.at_s);
@@ -164,7 +167,7 @@ std::string_view Inventory::environment_of(const Facts& facts) const {
       known.vpc_id = or_else(known.vpc_id, interface->vpc_id);
       known.subnet_id = or_else(known.subnet_id, interface->subnet_id);
       known.instance_id = or_else(known.instance_id, interface->instance_id);
-      known.tags[1] = &interface->tags;
+      known.tags[2] = &interface->tags;
     }
   }
   if (!known.instance_id.empty()) {
@@ -175,14 +178,14 @@ std::string_view Inventory::environment_of(const Facts& facts) const {
       known.vpc_id = or_else(known.vpc_id, found->vpc_id);
       known.subnet_id = or_else(known.subnet_id, found->subnet_id);
       known.group = or_else(known.group, found->group);
-      known.tags[0] = &found->tags;
+      known.tags[1] = &found->tags;
     }
   }
   if (!known.group.empty()) {
     if (const Group* found = group(known.group, facts.at_s)) {
       known.account = or_else(known.account, found->account);
       known.region = or_else(known.region, found->region);
-      known.tags[2] = &found->tags;
+      known.tags[3] = &found->tags;
     }
   }
   if (!known.subnet_id.empty()) {
@@ -199,15 +202,7 @@ std::string_view Inventory::environment_of(const Facts& facts) const {
 
 std::string_view Inventory::environment_of_tags(const Tags& tags, std::string_view account,
                                                 std::string_view region) const {
-  KnownFacts known{.account = account,
-                   .region = region,
-                   .vpc_id = {},
-                   .subnet_id = {},
-                   .subnet_name = {},
-                   .group = {},
-                   .instance_id = {}};
-  known.tags[0] = &tags;
-  return decide(data_->entries.environments, known);
+  return environment_of({.account = account, .region = region, .tags = &tags});
 }
 
 }  // namespace fleetmeter::aggregator

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_set>
+#include <vector>
 
 #include "aggregator/inventory_json.h"
 #include "aggregator/inventory_readers.h"
@@ -21,7 +22,7 @@ void read_terraform(const simdjson::dom::element& root, TerraformKind kind, Inve
                     InventoryWarnings& warnings);
 
 /// What the configuration part of a plan tells of things that have no id yet: regions of providers,
-/// and which launch template a group takes. Addresses of modules match with and without their
+/// which launch template a group takes, and what hangs on what. Addresses of modules match with and without their
 /// indexes.
 class TerraformConfiguration {
  public:
@@ -29,13 +30,24 @@ class TerraformConfiguration {
   [[nodiscard]] std::string region_of(const std::string& address) const;
   /// Address without indexes; empty when there is none.
   [[nodiscard]] std::string template_of(const std::string& address) const;
+  /// Resources, without indexes; not complete where variables or other modules are referred to too.
+  struct Targets {
+    std::vector<std::string> addresses;
+    bool complete = true;
+  };
+  /// What attributes refer to: {"allocation_id": {["aws_eip.a"]}}.
+  using References = std::map<std::string, Targets>;
+  [[nodiscard]] const References& references_of(const std::string& address) const;
 
  private:
   void read_providers(const simdjson::dom::element& providers, const simdjson::dom::element& root);
   void read_module(const simdjson::dom::element& module, const std::string& prefix);
   void read_template(const simdjson::dom::element& expressions, const std::string& address,
                      const std::string& prefix);
+  void read_references(const simdjson::dom::element& expressions, const std::string& address,
+                       const std::string& prefix);
   std::map<std::string, std::string> region_of_, provider_of_, template_of_;
+  std::map<std::string, References> references_of_;
 };
 /// "module.a[0].aws_x.y[\"k\"]" -> "module.a.aws_x.y": configuration blocks have no instances.
 [[nodiscard]] std::string without_indexes(std::string_view address);

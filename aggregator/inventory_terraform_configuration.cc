@@ -1,5 +1,8 @@
 #include "aggregator/inventory_terraform.h"
 
+#include <algorithm>
+#include <array>
+
 namespace fleetmeter::aggregator {
 namespace {
 
@@ -13,27 +16,32 @@ std::string variable(const element& root, const std::string& reference) {
   return one ? json_text(*one, "value") : std::string();
 }
 
-/// Depth first: the first "aws_launch_...name" that anything inside refers to.
-std::string first_reference(const element& in) {
+/// Addresses, without indexes, of all resources that anything inside refers to, each once, in order.
+void collect_references(const element& in, TerraformConfiguration::Targets& out) {
   if (in.is_string()) {
     const std::string text = json_scalar(in).value_or("");
-    if (!text.starts_with("aws_launch_")) return {};
+    if (text.starts_with("count.") || text.starts_with("each.")) return;
     const std::size_t dot = text.find('.');
-    return dot == std::string::npos ? std::string()
-                                    : without_indexes(text.substr(0, text.find('.', dot + 1)));
-  }
-  std::string found;
-  if (in.is_array()) {
-    for (const element item : simdjson::dom::array(in)) {
-      if (found.empty()) found = first_reference(item);
+    if (!text.starts_with("aws_") || dot == std::string::npos) {
+      out.complete = false;  // A variable, a module's output, a data source.
+      return;
     }
+    std::string address = without_indexes(text.substr(0, text.find('.', dot + 1)));
+    if (std::find(out.addresses.begin(), out.addresses.end(), address) == out.addresses.end())
+      out.addresses.push_back(std::move(address));
+  } else if (in.is_array()) {
+    for (const element item : simdjson::dom::array(in)) collect_references(item, out);
   } else if (in.is_object()) {
     for (const auto [key, value] : simdjson::dom::object(in)) {
-      if (found.empty()) found = first_reference(value);
+      if (key != "constant_value") collect_references(value, out);
     }
   }
-  return found;
 }
+
+/// Attributes that name another resource by an id that a plan does not know yet.
+constexpr std::array<std::string_view, 9> kReferring{
+    "task_definition",   "allocation_id", "volume_id", "source_snapshot_id", "instance",
+    "network_interface", "subnets",       "subnet_ids", "launch_template"};
 
 }  // namespace
 
@@ -86,8 +94,10 @@ void TerraformConfiguration::read_module(const element& module, const std::strin
   for (const element resource : json_list(module, "resources")) {
     const std::string address = prefix + json_text(resource, "address");
     provider_of_[address] = json_text(resource, "provider_config_key");
-    if (const auto expressions = json_at(resource, "expressions"))
-      read_template(*expressions, address, prefix);
+    const auto expressions = json_at(resource, "expressions");
+    if (!expressions) continue;
+    read_template(*expressions, address, prefix);
+    read_references(*expressions, address, prefix);
   }
   const auto calls = json_at(module, "module_calls");
   if (!calls || !calls->is_object()) return;
@@ -101,9 +111,34 @@ void TerraformConfiguration::read_template(const element& expressions, const std
                                            const std::string& prefix) {
   for (const char* key : {"launch_template", "launch_configuration", "mixed_instances_policy"}) {
     const auto found = json_at(expressions, key);
-    const std::string target = found ? first_reference(*found) : std::string();
-    if (!target.empty()) template_of_[address] = prefix + target;
+    if (!found) continue;
+    Targets targets;
+    collect_references(*found, targets);
+    for (const std::string& target : targets.addresses) {
+      if (!target.starts_with("aws_launch_")) continue;
+      template_of_[address] = prefix + target;
+      break;
+    }
   }
+}
+
+void TerraformConfiguration::read_references(const element& expressions, const std::string& address,
+                                             const std::string& prefix) {
+  for (const std::string_view key : kReferring) {
+    const auto found = json_at(expressions, key);
+    if (!found) continue;
+    Targets targets;
+    collect_references(*found, targets);
+    for (std::string& target : targets.addresses) target.insert(0, prefix);
+    if (!targets.addresses.empty()) references_of_[address][std::string(key)] = std::move(targets);
+  }
+}
+
+const TerraformConfiguration::References& TerraformConfiguration::references_of(
+    const std::string& address) const {
+  static const References kNone;
+  const auto found = references_of_.find(without_indexes(address));
+  return found == references_of_.end() ? kNone : found->second;
 }
 
 }  // namespace fleetmeter::aggregator

@@ -89,6 +89,7 @@ class TerraformReader {
       if (group.windows) out_.resources[pending.resource].attributes["windows"] = "true";
       if (!group.name.empty()) out_.groups.push_back(std::move(group));
     }
+    resolve_references();
     for (const auto& [index, image] : images_of_instances_) {
       if (windows_images_.count(image) != 0) out_.instances[index].windows = true;
     }
@@ -106,6 +107,34 @@ class TerraformReader {
     std::size_t resource;
     std::string template_key;
   };
+
+  /// What a plan's attribute refers to while its id is not known: `<attribute>_address` is the
+  /// resource, with its index where there is one only, and `<attribute>_count` how many there are,
+  /// where nothing else is referred to.
+  void resolve_references() {
+    if (!planned_) return;
+    std::map<std::string, std::vector<const Resource*>> planned;
+    for (const Resource& one : out_.resources) {
+      if (one.planned) planned[without_indexes(one.address)].push_back(&one);
+    }
+    for (Resource& one : out_.resources) {
+      if (!one.planned) continue;
+      for (const auto& [attribute, targets] : configuration_.references_of(one.address)) {
+        std::size_t count = 0;
+        std::string address;
+        for (const std::string& target : targets.addresses) {
+          const auto found = planned.find(target);
+          if (found == planned.end()) continue;
+          if (address.empty()) address = found->second.size() == 1 ? found->second[0]->address : target;
+          count += found->second.size();
+        }
+        if (count == 0) continue;
+        one.attributes.try_emplace(attribute + "_address", address);
+        if (targets.complete)
+          one.attributes.try_emplace(attribute + "_count", std::to_string(count));
+      }
+    }
+  }
 
   static std::string raw_address(const Block& block, const element& instance) {
     std::string address = block.module.empty() ? "" : block.module + ".";

@@ -52,14 +52,12 @@ std::string Placement::environment_of(const aggregator::Instance& instance) cons
 }
 
 std::string Placement::environment_of(const aggregator::Group& group) const {
-  const std::string_view tagged =
-      inventory_->environment_of_tags(group.tags, group.account, group.region);
-  if (tagged != kUnassigned) return std::string(tagged);
   aggregator::Inventory::Facts facts;
   facts.account = group.account;
   facts.region = group.region;
   facts.group = group.name;
   facts.at_s = some_time(group.valid);
+  facts.tags = &group.tags;
   return std::string(inventory_->environment_of(facts));
 }
 

@@ -143,6 +143,75 @@ TEST_F(InventoryTest, WhereSeveralMatchTheNextFactNarrows) {
       "unassigned");
 }
 
+constexpr const char* kTagged =
+    "instances: [{id: i-d, tags: {Environment: dev}}, {id: i-p, tags: {Environment: prod}}, {id: "
+    "i-none, name: n, tags: {Name: n}}]\n";
+
+TEST_F(InventoryTest, AnAccountDecidesBeforeATagOfAnEnvironmentThatNamesNoAccount) {
+  parse(kTagged, {{.name = "prod", .accounts = {"111"}},
+                  {.name = "dev", .tags = {{"Environment", "dev"}}}});
+  // One account: the account is the more stable fact, and it matches prod alone.
+  EXPECT_EQ(inventory->environment_of({.account = "111", .instance_id = "i-d"}), "prod");
+  EXPECT_EQ(inventory->environment_of({.account = "111", .instance_id = "i-none"}), "prod");
+  EXPECT_EQ(inventory->environment_of({.account = "111"}), "prod")
+      << "whether the inventory knows the machine or not";
+  // Another account: prod is out, the tag decides.
+  EXPECT_EQ(inventory->environment_of({.account = "222", .instance_id = "i-d"}), "dev");
+  EXPECT_EQ(inventory->environment_of({.account = "222", .instance_id = "i-none"}), "unassigned");
+  EXPECT_EQ(inventory->environment_of({.account = "222"}), "unassigned");
+  EXPECT_EQ(inventory->environment_of({.instance_id = "i-d"}), "dev") << "account not known";
+}
+
+TEST_F(InventoryTest, WhatAnEnvironmentAsksForHasToHoldAltogether) {
+  parse(kTagged, {{.name = "prod", .accounts = {"111"}, .tags = {{"Environment", "prod"}}},
+                  {.name = "dev", .tags = {{"Environment", "dev"}}}});
+  EXPECT_EQ(inventory->environment_of({.account = "111", .instance_id = "i-p"}), "prod");
+  EXPECT_EQ(inventory->environment_of({.account = "111", .instance_id = "i-d"}), "dev")
+      << "prod's own match speaks against it";
+  EXPECT_EQ(inventory->environment_of({.account = "111", .instance_id = "i-none"}), "unassigned");
+  EXPECT_EQ(inventory->environment_of({.account = "111"}), "prod") << "tags not known (yet)";
+}
+
+TEST_F(InventoryTest, InASharedAccountATagNarrowsAndTheOtherTakesTheRest) {
+  parse(kTagged, {{.name = "prod", .accounts = {"111"}},
+                  {.name = "dev", .accounts = {"111"}, .tags = {{"Environment", "dev"}}}});
+  EXPECT_EQ(inventory->environment_of({.account = "111", .instance_id = "i-d"}), "dev");
+  EXPECT_EQ(inventory->environment_of({.account = "111", .instance_id = "i-p"}), "prod");
+  EXPECT_EQ(inventory->environment_of({.account = "111", .instance_id = "i-none"}), "prod");
+  EXPECT_EQ(inventory->environment_of({.account = "111"}), "prod")
+      << "all that prod asks for matches; dev asks for a tag that nobody knows";
+  EXPECT_EQ(inventory->environment_of({.account = "222", .instance_id = "i-d"}), "unassigned");
+}
+
+TEST_F(InventoryTest, TwoEnvironmentsOfOneAccountAreToldBySubnetBeforeTags) {
+  parse(kTagged, {{.name = "a", .accounts = {"111"}, .subnets = {"subnet-a"}},
+                  {.name = "b", .accounts = {"111"}, .subnets = {"subnet-b"}},
+                  {.name = "dev", .accounts = {"111"}, .tags = {{"Environment", "dev"}}}});
+  const auto in = [&](const char* subnet, const char* instance) {
+    return inventory->environment_of(
+        {.account = "111", .subnet_id = subnet, .instance_id = instance});
+  };
+  EXPECT_EQ(in("subnet-a", "i-d"), "a") << "a subnet is more stable than a tag";
+  EXPECT_EQ(in("subnet-b", "i-p"), "b");
+  EXPECT_EQ(in("subnet-c", "i-d"), "dev");
+  EXPECT_EQ(in("subnet-c", "i-p"), "unassigned");
+}
+
+TEST_F(InventoryTest, AResourceIsPlacedByItsSubnetBeforeItsTags) {
+  parse(R"yaml(
+subnets: [ { id: subnet-a, cidr: 10.0.0.0/24 } ]
+resources:
+  - { type: aws_nat_gateway, id: nat-1, attributes: { subnet_id: subnet-a }, tags: { Environment: dev } }
+  - { type: aws_lb, id: lb-1, attributes: { subnets.0: subnet-a } }
+  - { type: aws_ebs_volume, id: vol-1, tags: { Environment: dev } }
+)yaml",
+        {{.name = "prod", .subnets = {"subnet-a"}},
+         {.name = "dev", .tags = {{"Environment", "dev"}}}});
+  EXPECT_EQ(inventory->resource("nat-1")->environment, "prod");
+  EXPECT_EQ(inventory->resource("lb-1")->environment, "prod");
+  EXPECT_EQ(inventory->resource("vol-1")->environment, "dev");
+}
+
 TEST_F(InventoryTest, FactsOfAnInterfaceFollowFromTheInventory) {
   parse(kPlaces, {{.name = "web", .groups = {"web"}}, {.name = "rest", .subnets = {"subnet-z"}}});
   EXPECT_EQ(inventory->environment_of({.interface_id = "eni-1"}), "web");
@@ -155,6 +224,9 @@ TEST_F(InventoryTest, FactsOfAnInterfaceFollowFromTheInventory) {
 TEST_F(InventoryTest, TheOnlyEnvironmentWithoutAMatchTakesEverything) {
   parse("", {{.name = "all"}});
   EXPECT_EQ(inventory->environment_of({.account = "9"}), "all");
+  parse("", {{.name = "all", .accounts = {"1"}, .region = "us-east-1"}});
+  EXPECT_EQ(inventory->environment_of({}), "all") << "nothing is known against it";
+  EXPECT_EQ(inventory->environment_of({.account = "9"}), "unassigned") << "not its account";
   parse("", {{.name = "all"}, {.name = "prod", .accounts = {"1"}}});
   EXPECT_EQ(inventory->environment_of({.account = "9"}), "unassigned");
   parse("", {});

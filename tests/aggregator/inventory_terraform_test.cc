@@ -175,6 +175,55 @@ TEST_F(InventoryTest, StateAndAwsOutputOfOneThingAreOneEntry) {
   EXPECT_EQ(inventory->resource("nat-1")->address, "aws_nat_gateway.a");
 }
 
+TEST_F(InventoryTest, WhatDecidesAPriceOrAPlacePassesTheAllowList) {
+  parse(
+      R"json({"format_version":"1.0","values":{"root_module":{"resources":[
+ {"address":"aws_ecs_task_definition.t","mode":"managed","type":"aws_ecs_task_definition","values":{"id":"api","family":"api","cpu":"512","container_definitions":"hunter2"}},
+ {"address":"aws_msk_cluster.k","mode":"managed","type":"aws_msk_cluster","values":{"id":"msk","broker_node_group_info":[{"instance_type":"kafka.m5.large","ebs_volume_size":100}]}},
+ {"address":"aws_eip.e","mode":"managed","type":"aws_eip","values":{"id":"eipalloc-1","association_id":"eipassoc-1","network_interface":"eni-1"}},
+ {"address":"aws_elasticache_replication_group.c","mode":"managed","type":"aws_elasticache_replication_group","values":{"id":"c","cluster_mode":[{"num_node_groups":2,"replicas_per_node_group":1}],"auth_token":"hunter2"}},
+ {"address":"aws_ecr_repository.r","mode":"managed","type":"aws_ecr_repository","values":{"id":"r","arn":"arn:aws:ecr:us-east-1:123456789012:repository/r"}},
+ {"address":"aws_cloudwatch_composite_alarm.a","mode":"managed","type":"aws_cloudwatch_composite_alarm","values":{"id":"a","alarm_name":"a"}}]}}})json");
+  EXPECT_THAT(warned(), IsEmpty());
+  EXPECT_EQ(resource_at("aws_ecs_task_definition.t")->attributes.at("family"), "api");
+  EXPECT_EQ(resource_at("aws_msk_cluster.k")
+                ->attributes.at("broker_node_group_info.0.ebs_volume_size"),
+            "100");
+  EXPECT_EQ(resource_at("aws_eip.e")->attributes.at("association_id"), "eipassoc-1");
+  EXPECT_EQ(resource_at("aws_eip.e")->attributes.at("network_interface"), "eni-1");
+  EXPECT_EQ(resource_at("aws_elasticache_replication_group.c")
+                ->attributes.at("cluster_mode.0.num_node_groups"),
+            "2");
+  EXPECT_EQ(resource_at("aws_ecr_repository.r")->region, "us-east-1");
+  EXPECT_THAT(inventory->serialize(), Not(HasSubstr("hunter2")));
+}
+
+TEST_F(InventoryTest, APlansReferencesStandForIdsThatAreNotKnownYet) {
+  parse(
+      R"json({"format_version":"1.2","planned_values":{"root_module":{"resources":[
+ {"address":"aws_eip.nat[0]","mode":"managed","type":"aws_eip","values":{}},
+ {"address":"aws_eip.nat[1]","mode":"managed","type":"aws_eip","values":{}},
+ {"address":"aws_nat_gateway.n[0]","mode":"managed","type":"aws_nat_gateway","values":{"connectivity_type":"public"}},
+ {"address":"aws_subnet.a","mode":"managed","type":"aws_subnet","values":{}},
+ {"address":"aws_subnet.b","mode":"managed","type":"aws_subnet","values":{}},
+ {"address":"aws_vpc_endpoint.e","mode":"managed","type":"aws_vpc_endpoint","values":{"vpc_endpoint_type":"Interface"}},
+ {"address":"aws_vpc_endpoint.v","mode":"managed","type":"aws_vpc_endpoint","values":{"vpc_endpoint_type":"Interface"}},
+ {"address":"aws_ecs_task_definition.t","mode":"managed","type":"aws_ecs_task_definition","values":{"family":"t","cpu":"256"}},
+ {"address":"aws_ecs_service.s","mode":"managed","type":"aws_ecs_service","values":{"name":"s","launch_type":"FARGATE"}}]}},
+ "configuration":{"root_module":{"resources":[
+ {"address":"aws_nat_gateway.n","expressions":{"allocation_id":{"references":["aws_eip.nat","count.index"]}}},
+ {"address":"aws_vpc_endpoint.e","expressions":{"subnet_ids":{"references":["aws_subnet.a.id","aws_subnet.a","aws_subnet.b.id","aws_subnet.b"]}}},
+ {"address":"aws_vpc_endpoint.v","expressions":{"subnet_ids":{"references":["aws_subnet.a.id","aws_subnet.a","var.more"]}}},
+ {"address":"aws_ecs_service.s","expressions":{"task_definition":{"references":["aws_ecs_task_definition.t.arn","aws_ecs_task_definition.t"]}}}]}}})json");
+  EXPECT_EQ(resource_at("aws_nat_gateway.n[0]")->attributes.at("allocation_id_address"),
+            "aws_eip.nat");
+  EXPECT_EQ(resource_at("aws_vpc_endpoint.e")->attributes.at("subnet_ids_count"), "2");
+  EXPECT_EQ(resource_at("aws_vpc_endpoint.v")->attributes.count("subnet_ids_count"), 0U)
+      << "a variable may name more";
+  EXPECT_EQ(resource_at("aws_ecs_service.s")->attributes.at("task_definition_address"),
+            "aws_ecs_task_definition.t");
+}
+
 TEST_F(InventoryTest, AnEmptyStateSaysSo) {
   parse(R"({"format_version":"1.0"})");
   EXPECT_THAT(warned(), Contains("holds no AWS resource"));

@@ -29,6 +29,9 @@ struct FlowLayout {
   [[nodiscard]] bool has(FlowField field) const noexcept;
 };
 
+inline constexpr std::size_t kDefaultColumns = 14;
+inline constexpr std::size_t kTransitGatewayColumns = 36;
+
 /// The 14 fields of version 2.
 [[nodiscard]] FlowLayout default_layout();
 /// The 36 fields of a transit gateway flow log (AWS Transit Gateway Guide, "Transit gateway flow

@@ -36,6 +36,9 @@ struct Line {
 /// words finds every blank. A control byte other than CR makes the line no text.
 void split_line(const char* begin, const char* limit, Line& line) noexcept;
 
+/// A first token shorter than this holds no time of an export.
+inline constexpr std::size_t kExportTimeBytesMin = 11;
+
 /// Takes off what CloudWatch Logs exports put before a message: `2018-09-22T20:28:14.000Z ` (export
 /// task) or `1537648094000,` with the message perhaps in quotes (console CSV). The line has a token
 /// at least.

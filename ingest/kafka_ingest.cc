@@ -2,19 +2,17 @@
 
 #include <algorithm>
 #include <deque>
-#include <mutex>
-#include <thread>
 #include <unordered_set>
 
 #include "ingest/kafka_reader.h"
 #include "ingest/kafka_transaction.h"
+#include "ingest/kafka_worker.h"
 
 namespace fleetmeter::ingest {
 
 namespace {
 
 constexpr int kPollMs = 100;
-constexpr auto kRetryInterval = std::chrono::milliseconds(500);
 constexpr std::size_t kOnceKeysMax = 1'000'000;
 
 /// The newest log event ids that this process has committed. A repeat that reaches another process,
@@ -113,22 +111,12 @@ class Ingest final : public KafkaIngest {
   ~Ingest() override { stop(); }
 
   Result<void> start() override {
-    thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+    worker_.start([this](const std::stop_token& stop) { return run(stop); });
     return {};
   }
-  void stop() override {
-    if (!thread_.joinable()) return;
-    thread_.request_stop();
-    thread_.join();
-  }
-  [[nodiscard]] std::optional<Error> failure() const override {
-    const std::lock_guard lock(mutex_);
-    return failure_;
-  }
-  [[nodiscard]] std::string blocked() const override {
-    const std::lock_guard lock(mutex_);
-    return blocked_;
-  }
+  void stop() override { worker_.stop(); }
+  [[nodiscard]] std::optional<Error> failure() const override { return worker_.failure(); }
+  [[nodiscard]] std::string blocked() const override { return worker_.blocked(); }
 
  private:
   /// A producer and a consumer that live and die together.
@@ -137,15 +125,11 @@ class Ingest final : public KafkaIngest {
     std::unique_ptr<KafkaReader> reader;
   };
 
-  void run(const std::stop_token& stop);
+  Result<void> run(const std::stop_token& stop);
   Result<Session> open();
   Result<void> read(Session& session, const std::stop_token& stop);
   Result<void> commit(Session& session);
   [[nodiscard]] SourceContext context(std::int32_t partitions);
-  void set_blocked(const std::string& why) {
-    const std::lock_guard lock(mutex_);
-    blocked_ = why;
-  }
   [[nodiscard]] std::string topic() const { return options_.prefix + ".aggregates"; }
 
   const Clock& clock_;
@@ -155,10 +139,7 @@ class Ingest final : public KafkaIngest {
   KafkaLogOptions options_;
   std::map<std::string, std::int32_t, std::less<>> table_;
   GatheringLog gathered_;
-  mutable std::mutex mutex_;  // Guards failure_ and blocked_.
-  std::optional<Error> failure_;
-  std::string blocked_ = "kafka: not connected yet";
-  std::jthread thread_;
+  KafkaWorker worker_{"ingest"};  // Last: uses all above.
 };
 
 SourceContext Ingest::context(std::int32_t partitions) {
@@ -197,29 +178,15 @@ Result<Ingest::Session> Ingest::open() {
   return session;
 }
 
-void Ingest::run(const std::stop_token& stop) {
-  while (!stop.stop_requested()) {
-    auto session = open();
-    Result<void> ended;
-    if (session) {
-      set_blocked({});
-      ended = read(*session, stop);
-      session->reader.reset();  // Leaves the group first, so that a survivor need not wait.
-    } else {
-      ended = std::move(session).error();
-    }
-    if (ended) return;
-    if (ended.error().code == ErrorCode::kInvalidArgument) {
-      const std::lock_guard lock(mutex_);
-      failure_ = std::move(ended).error();
-      return;
-    }
-    // Whatever it was, a new producer settles the old transaction and the group's committed offsets
-    // say where to go on.
-    spdlog::warn("ingest starts over: {}", ended.error().message);
-    set_blocked(ended.error().message);
-    if (!stop.stop_requested()) std::this_thread::sleep_for(kRetryInterval);
-  }
+/// Whatever ended it, a new producer settles the old transaction and the group's committed offsets
+/// say where to go on.
+Result<void> Ingest::run(const std::stop_token& stop) {
+  auto session = open();
+  if (!session) return std::move(session).error();
+  worker_.set_blocked({});
+  auto ended = read(*session, stop);
+  session->reader.reset();  // Leaves the group first, so that a survivor need not wait.
+  return ended;
 }
 
 Result<void> Ingest::read(Session& session, const std::stop_token& stop) {
@@ -243,19 +210,13 @@ Result<void> Ingest::read(Session& session, const std::stop_token& stop) {
 Result<void> Ingest::commit(Session& session) {
   KafkaReader& reader = *session.reader;
   reader.note_progress();
-  KafkaOffsets offsets;
   for (auto& [partition, input] : reader.inputs()) {
-    std::map<std::string, std::string> positions;
-    if (input->uncommitted) {
-      offsets[partition] = input->next_offset;
-      positions[input->source] = std::to_string(input->next_offset);
-    }
-    auto gathered = input->batcher.try_commit(std::move(positions), {});
+    auto gathered = input->batcher.try_commit({}, {});
     FM_CHECK(gathered.has_value());  // Gathering cannot fail.
   }
   const auto records = gathered_.take(topic(), clock_.wall().time_since_epoch().count());
-  if (records.empty() && offsets.empty()) return {};
-  auto committed = session.transactions->commit(records, offsets, reader.handle());
+  if (records.empty() && reader.uncommitted_bytes() == 0) return {};
+  auto committed = session.transactions->commit(records, reader.offsets(), reader.handle());
   if (committed) {
     gathered_.committed();
     reader.mark_committed();

@@ -2,11 +2,17 @@
 
 #include <spdlog/spdlog.h>
 
+#include "ingest/kafka_ends.h"
+
 namespace fleetmeter::ingest {
 
 namespace {
 
 constexpr int kSeekTimeoutMs = 10'000;
+/// How often the brokers are asked where partitions end.
+constexpr auto kAskInterval = std::chrono::milliseconds(250);
+/// What was complete longer ago than this is behind.
+constexpr std::int64_t kCaughtUpMs = 60'000;
 
 std::string source_name(const TopicPartition& partition) {
   return "kafka:" + partition.first + "/" + std::to_string(partition.second);
@@ -17,22 +23,26 @@ std::string source_name(const TopicPartition& partition) {
 struct KafkaReader::State {
   State(const SourceContext& context_in, const SourceSettings& settings_in, StoredOffset stored_in)
       : context(context_in), settings(settings_in), stored(std::move(stored_in)) {}
+  ~State() {
+    ends.reset();      // Uses the consumer.
+    consumer.reset();  // Closing it still calls back, which takes inputs away.
+  }
 
   SourceContext context;
   SourceSettings settings;
   StoredOffset stored;
   std::map<TopicPartition, std::unique_ptr<KafkaInput>> inputs;
   std::size_t uncommitted_bytes = 0;
-  std::int64_t empty_poll_ms = 0;  // Wall time at which the last poll that found nothing began.
-  bool doubtful = false;           // Trouble since: the end must be asked for again.
-  std::optional<Error> failure;    // Of a rebalance callback.
-  KafkaHandle consumer;            // Last: closing it still calls back, which takes inputs away.
+  std::optional<Error> failure;  // Of a rebalance callback.
+  KafkaHandle consumer;
+  std::unique_ptr<KafkaEnds> ends;
+  SteadyTime asked_at{};
 
   static void rebalance(rd_kafka_t* consumer, rd_kafka_resp_err_t event,
                         rd_kafka_topic_partition_list_t* list, void* opaque);
   void assign(rd_kafka_topic_partition_list_t* list);
   void read(const rd_kafka_message_t& message);
-  void confirm_ends();
+  void ask_for_ends();
   [[nodiscard]] std::int64_t wall_ms() const {
     return context.clock.wall().time_since_epoch().count();
   }
@@ -73,25 +83,29 @@ void KafkaReader::State::read(const rd_kafka_message_t& message) {
   const auto found = inputs.find({rd_kafka_topic_name(message.rkt), message.partition});
   if (found == inputs.end()) return;  // Taken away while it was under way.
   KafkaInput& input = *found->second;
-  if (message.offset < input.next_offset) return;  // Fetched before a seek.
-  input.at_end = false;
-  input.next_offset = message.offset + 1;
-  input.uncommitted = true;
+  if (message.offset < input.progress.next_offset()) return;  // Fetched before a seek.
+  // The last commit may have waited long for its transaction: what comes now is not of the future.
+  if (!std::exchange(input.uncommitted, true)) input.batcher.refresh();
+  input.progress.read_up_to(message.offset + 1);
   uncommitted_bytes += message.len;
   input.decoder.message({static_cast<const char*>(message.payload), message.len});
   input.batcher.count(input.decoder, message.len);
 }
 
-/// After trouble with the brokers silence proves nothing: asks for each end again.
-void KafkaReader::State::confirm_ends() {
-  if (!doubtful) return;
-  for (auto& [partition, input] : inputs) {
-    if (!input->at_end) continue;
-    const auto ends = watermarks(consumer.get(), partition);
-    if (!ends) return;
-    input->at_end = input->next_offset >= ends->second || ends->second == ends->first;
+/// Takes in the answer that has come, and asks again at the interval.
+void KafkaReader::State::ask_for_ends() {
+  if (const auto answer = ends->answer()) {
+    for (const auto& [partition, end] : answer->ends) {
+      const auto found = inputs.find(partition);
+      if (found != inputs.end()) found->second->progress.ended_at(answer->asked_ms, end);
+    }
   }
-  doubtful = false;
+  const SteadyTime now = context.clock.steady();
+  if (ends->asking() || inputs.empty() || now - asked_at < kAskInterval) return;
+  asked_at = now;
+  std::vector<TopicPartition> partitions;
+  for (const auto& [partition, input] : inputs) partitions.push_back(partition);
+  ends->ask(partitions, wall_ms());
 }
 
 KafkaReader::KafkaReader(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -121,6 +135,7 @@ Result<std::unique_ptr<KafkaReader>> KafkaReader::open(const SourceContext& cont
       hooks);
   if (!consumer) return std::move(consumer).error();
   state->consumer = *std::move(consumer);
+  state->ends = std::make_unique<KafkaEnds>(state->consumer.get());
   PartitionList topics;
   for (const std::string& topic : options.topics) topics.add({topic, RD_KAFKA_PARTITION_UA});
   const auto error = rd_kafka_subscribe(state->consumer.get(), topics.get());
@@ -130,29 +145,23 @@ Result<std::unique_ptr<KafkaReader>> KafkaReader::open(const SourceContext& cont
 
 Result<bool> KafkaReader::poll(int timeout_ms) {
   State& state = *state_;
-  const std::int64_t begun_ms = state.wall_ms();
+  state.ask_for_ends();
   const KafkaMessage message(rd_kafka_consumer_poll(state.consumer.get(), timeout_ms));
   if (state.failure) return *state.failure;
-  if (!message) {
-    if (timeout_ms > 0) state.empty_poll_ms = begun_ms;
-    return false;
-  }
+  if (!message) return false;
   if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
     state.read(*message);
     return true;
   }
   if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
     const auto found = state.inputs.find({rd_kafka_topic_name(message->rkt), message->partition});
-    if (found != state.inputs.end()) {
-      found->second->at_end = true;
-      found->second->next_offset = std::max(found->second->next_offset, message->offset);
-    }
+    // Also past records that no reader sees: the ends of transactions.
+    if (found != state.inputs.end()) found->second->progress.read_up_to(message->offset);
     return false;
   }
   char why[512];
   const rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(state.consumer.get(), why, sizeof why);
   if (fatal != RD_KAFKA_RESP_ERR_NO_ERROR) return kafka_error(fatal, why);
-  state.doubtful = true;
   spdlog::warn("kafka input: {}", rd_kafka_message_errstr(message.get()));
   return false;
 }
@@ -168,12 +177,20 @@ bool KafkaReader::progress_due() const noexcept {
 
 void KafkaReader::note_progress() {
   State& state = *state_;
-  state.confirm_ends();
+  state.ask_for_ends();
   for (auto& [partition, input] : state.inputs) {
-    const bool caught_up = input->at_end && !state.doubtful && state.empty_poll_ms > 0;
-    if (caught_up) input->batcher.caught_up(state.empty_poll_ms);
-    if (!caught_up) input->batcher.behind();
+    const std::int64_t complete_ms = input->progress.complete_ms();
+    if (complete_ms > 0) input->batcher.caught_up(complete_ms);
+    if (complete_ms == 0 || state.wall_ms() - complete_ms > kCaughtUpMs) input->batcher.behind();
   }
+}
+
+KafkaOffsets KafkaReader::offsets() const {
+  KafkaOffsets offsets;
+  for (const auto& [partition, input] : state_->inputs) {
+    if (input->progress.next_offset() >= 0) offsets[partition] = input->progress.next_offset();
+  }
+  return offsets;
 }
 
 void KafkaReader::mark_committed() {
@@ -184,7 +201,9 @@ void KafkaReader::mark_committed() {
 Result<void> KafkaReader::rewind() {
   State& state = *state_;
   std::vector<TopicPartition> partitions;
-  for (const auto& [partition, input] : state.inputs) partitions.push_back(partition);
+  for (const auto& [partition, input] : state.inputs) {
+    if (input->uncommitted) partitions.push_back(partition);
+  }
   state.uncommitted_bytes = 0;
   if (partitions.empty()) return {};
   auto committed = committed_offsets(state.consumer.get(), partitions);

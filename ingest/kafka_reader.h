@@ -8,6 +8,7 @@
 
 #include "ingest/batcher.h"
 #include "ingest/kafka_client.h"
+#include "ingest/partition_progress.h"
 
 namespace fleetmeter::ingest {
 
@@ -21,9 +22,8 @@ struct KafkaInput {
   std::string source;
   Batcher batcher;
   parsers::Decoder decoder;
-  std::int64_t next_offset = -1;  ///< -1 = nothing read yet.
-  bool uncommitted = false;       ///< Read past what is committed.
-  bool at_end = false;            ///< The broker has said so, and nothing came since.
+  PartitionProgress progress;  ///< Its next_offset() is the next to read.
+  bool uncommitted = false;    ///< Read past what is committed.
 };
 
 /// A member of a consumer group over input topics: polls, and feeds each assigned partition's own
@@ -49,8 +49,12 @@ class KafkaReader {
   [[nodiscard]] bool progress_due() const noexcept;
   /// Tells each batcher how far its partition has been read, before a commit.
   void note_progress();
+  /// Next offset of every partition of which one is known: with these a commit is this member's,
+  /// and fenced once the group has moved on, also when it holds progress alone.
+  [[nodiscard]] KafkaOffsets offsets() const;
   void mark_committed();
-  /// After an aborted commit: drops what was read and goes back to the committed offsets.
+  /// After an aborted commit: where something was read that is not committed, drops it and goes
+  /// back to the committed offset.
   Result<void> rewind();
 
   [[nodiscard]] std::map<TopicPartition, std::unique_ptr<KafkaInput>>& inputs() noexcept;

@@ -1,11 +1,9 @@
-#include <spdlog/spdlog.h>
+#include "ingest/kafka_source.h"
 
-#include <atomic>
 #include <charconv>
-#include <mutex>
-#include <thread>
 
 #include "ingest/kafka_reader.h"
+#include "ingest/kafka_worker.h"
 
 namespace fleetmeter::ingest {
 
@@ -13,7 +11,6 @@ namespace {
 
 constexpr int kPollMs = 100;
 constexpr std::uint32_t kSessionTimeoutMs = 10'000;
-constexpr auto kRetryInterval = std::chrono::milliseconds(500);
 
 std::optional<std::int64_t> parse_offset(const std::string& text) {
   std::int64_t offset = 0;
@@ -30,43 +27,26 @@ class KafkaSource final : public Source {
   ~KafkaSource() override { stop(); }
 
   Result<void> start() override {
-    thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+    worker_.start([this](const std::stop_token& stop) { return run(stop); });
     return {};
   }
-  void stop() override {
-    if (!thread_.joinable()) return;
-    thread_.request_stop();
-    thread_.join();
-  }
+  void stop() override { worker_.stop(); }
   [[nodiscard]] bool finished() const override { return false; }
   [[nodiscard]] std::pair<std::int64_t, std::int64_t> event_time_range_s() const override {
     return {0, 0};  // Unbounded input has no end to report.
   }
-  [[nodiscard]] std::optional<Error> failure() const override {
-    const std::lock_guard lock(mutex_);
-    return failure_;
-  }
-  [[nodiscard]] std::string blocked() const override {
-    const std::lock_guard lock(mutex_);
-    return blocked_;
-  }
+  [[nodiscard]] std::optional<Error> failure() const override { return worker_.failure(); }
+  [[nodiscard]] std::string blocked() const override { return worker_.blocked(); }
 
  private:
-  void run(const std::stop_token& stop);
+  Result<void> run(const std::stop_token& stop);
   Result<void> read(KafkaReader& reader, const std::stop_token& stop);
   Result<void> commit(KafkaReader& reader, const std::stop_token& stop);
   Result<std::optional<std::int64_t>> stored_offset(const std::string& source);
-  void set_blocked(const std::string& why) {
-    const std::lock_guard lock(mutex_);
-    blocked_ = why;
-  }
 
   SourceContext context_;
   KafkaSourceOptions options_;
-  mutable std::mutex mutex_;  // Guards failure_ and blocked_.
-  std::optional<Error> failure_;
-  std::string blocked_;
-  std::jthread thread_;
+  KafkaWorker worker_{"kafka source"};  // Last: uses all above.
 };
 
 Result<std::optional<std::int64_t>> KafkaSource::stored_offset(const std::string& source) {
@@ -79,23 +59,13 @@ Result<std::optional<std::int64_t>> KafkaSource::stored_offset(const std::string
   return offset;
 }
 
-void KafkaSource::run(const std::stop_token& stop) {
-  while (!stop.stop_requested()) {
-    auto reader =
-        KafkaReader::open(context_, options_, kSessionTimeoutMs,
-                          [this](const std::string& source) { return stored_offset(source); });
-    const Result<void> ended = reader ? read(**reader, stop) : std::move(reader).error();
-    if (ended) return;
-    const Error& why = ended.error();
-    if (why.code == ErrorCode::kInvalidArgument || why.code == ErrorCode::kDataLoss) {
-      const std::lock_guard lock(mutex_);
-      failure_ = why;
-      return;
-    }
-    spdlog::warn("kafka source starts over: {}", why.message);
-    set_blocked(why.message);
-    if (!stop.stop_requested()) std::this_thread::sleep_for(kRetryInterval);
-  }
+Result<void> KafkaSource::run(const std::stop_token& stop) {
+  auto reader =
+      KafkaReader::open(context_, options_, kSessionTimeoutMs,
+                        [this](const std::string& source) { return stored_offset(source); });
+  if (!reader) return std::move(reader).error();
+  worker_.set_blocked({});
+  return read(**reader, stop);
 }
 
 Result<void> KafkaSource::read(KafkaReader& reader, const std::stop_token& stop) {
@@ -121,8 +91,8 @@ Result<void> KafkaSource::commit(KafkaReader& reader, const std::stop_token& sto
   for (auto& [partition, input] : reader.inputs()) {
     std::map<std::string, std::string> positions;
     if (input->uncommitted) {
-      offsets[partition] = input->next_offset;
-      positions[input->source] = std::to_string(input->next_offset);
+      offsets[partition] = input->progress.next_offset();
+      positions[input->source] = std::to_string(input->progress.next_offset());
     }
     if (context_.fault) context_.fault("source.after_read");
     // Waits while the log cannot take it; what is never committed is read again from the log's
@@ -131,7 +101,7 @@ Result<void> KafkaSource::commit(KafkaReader& reader, const std::stop_token& sto
     if (!committed) return committed;
   }
   reader.mark_committed();
-  set_blocked({});
+  worker_.set_blocked({});
   if (offsets.empty()) return {};
   // Only for those who watch the group's lag: positions in the log win.
   const PartitionList list(offsets);

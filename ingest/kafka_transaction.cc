@@ -16,6 +16,20 @@ int left_ms(Deadline deadline) {
   return static_cast<int>(std::max<std::int64_t>(left.count(), 0));
 }
 
+using GroupMetadata = std::unique_ptr<rd_kafka_consumer_group_metadata_t,
+                                      void (*)(rd_kafka_consumer_group_metadata_t*)>;
+
+/// Member and generation that the broker checks offsets against. A consumer that has just lost its
+/// membership names none; the broker would take such offsets unchecked, as those of a client
+/// without a group, and what another member has read already would count twice.
+Result<GroupMetadata> membership(rd_kafka_t* member) {
+  GroupMetadata metadata(rd_kafka_consumer_group_metadata(member),
+                         rd_kafka_consumer_group_metadata_destroy);
+  if (!metadata || rd_kafka_consumer_group_metadata_generation_id(metadata.get()) < 0)
+    return Error{ErrorCode::kFenced, "kafka: not a member of the group at the moment"};
+  return metadata;
+}
+
 }  // namespace
 
 struct KafkaTransactions::State {
@@ -140,6 +154,12 @@ Result<KafkaOffsets> KafkaTransactions::commit(const std::vector<KafkaRecord>& r
   if (state.broken) return Error{ErrorCode::kFenced, "kafka: the producer has failed for good"};
   state.written.clear();
   state.lost = RD_KAFKA_RESP_ERR_NO_ERROR;
+  GroupMetadata group(nullptr, rd_kafka_consumer_group_metadata_destroy);
+  if (!offsets.empty()) {
+    auto known = membership(member);
+    if (!known) return std::move(known).error();
+    group = *std::move(known);
+  }
   const Deadline until = state.deadline();
   auto begun = state.call("begin of a transaction",
                           [&](int) { return rd_kafka_begin_transaction(producer); });
@@ -156,9 +176,6 @@ Result<KafkaOffsets> KafkaTransactions::commit(const std::vector<KafkaRecord>& r
   }
   if (!offsets.empty()) {
     const PartitionList list(offsets);
-    const std::unique_ptr<rd_kafka_consumer_group_metadata_t,
-                          void (*)(rd_kafka_consumer_group_metadata_t*)>
-        group(rd_kafka_consumer_group_metadata(member), rd_kafka_consumer_group_metadata_destroy);
     auto sent = state.call("offsets of a transaction", [&](int wait_ms) {
       return rd_kafka_send_offsets_to_transaction(producer, list.get(), group.get(), wait_ms);
     });

@@ -57,6 +57,12 @@ struct OutboxEntry {
   std::string last_error = {};
 };
 
+/// One absolute total of the hourly usage, as proto/usage.proto says.
+struct UsageRecord {
+  std::string key = {};
+  std::string value = {};  ///< Empty = the key is gone.
+};
+
 /// What an evaluator makes durable with its position: all of it or nothing.
 struct Outputs {
   LogPartition partition = 0;
@@ -67,6 +73,9 @@ struct Outputs {
   std::vector<OutboxEntry> outbox = {};
   /// Ticks, stalls, observations of the owner, appended to the same partition.
   std::vector<proto::LogRecord> append = {};
+  /// Totals that changed with `evaluated`, for the store that shares usage between processes
+  /// (Kafka); the one process over SQLite folds the log into cost.db itself and leaves it empty.
+  std::vector<UsageRecord> usage = {};
 };
 
 struct Snapshot {

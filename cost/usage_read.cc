@@ -69,29 +69,36 @@ Result<void> add_instances(SqliteDatabase& database, const Texts& texts, std::ui
   query.bind(1, std::int64_t{from_hour} - 1).bind(2, std::int64_t{to_hour} + 1);
   std::pair<std::int64_t, std::int64_t> of{-1, -1};
   std::int64_t first = 0, end = 0;  // The open run, [first, end) in minutes.
+  std::int64_t hour = -1;           // Its minutes are gathered: several log partitions may tell.
+  std::uint64_t seen = 0;
   const auto close = [&] {
     if (of.first < 0 || end == first) return;
     const std::string& name = texts.at(of.first);
     if (environment.empty() || name == environment)
       add_run(usage, name, texts.at(of.second), first, end, from_hour, to_hour);
   };
-  while (query.next()) {
-    const std::pair<std::int64_t, std::int64_t> row{query.integer(0), query.integer(1)};
-    if (row != of) {
-      close();
-      of = row;
-      first = end = 0;
-    }
-    const std::int64_t start = query.integer(2) * 60;
-    for (auto mask = static_cast<std::uint64_t>(query.integer(3)); mask != 0; mask &= mask - 1) {
-      const std::int64_t minute = start + std::countr_zero(mask);
+  const auto end_hour = [&] {
+    for (; seen != 0; seen &= seen - 1) {
+      const std::int64_t minute = hour * 60 + std::countr_zero(seen);
       if (end == first || minute - end >= kSightingGapMinutes) {
         close();
         first = minute;
       }
       end = minute + 1;
     }
+  };
+  while (query.next()) {
+    const std::pair<std::int64_t, std::int64_t> row{query.integer(0), query.integer(1)};
+    if (row != of || query.integer(2) != hour) end_hour();
+    if (row != of) {
+      close();
+      of = row;
+      first = end = 0;
+    }
+    hour = query.integer(2);
+    seen |= static_cast<std::uint64_t>(query.integer(3));
   }
+  end_hour();
   close();
   return query.finish();
 }
@@ -108,9 +115,9 @@ Result<std::vector<FlowUsage>> read_flows(SqliteDatabase& database, std::uint32_
                     "peer_role, interface, "
                     "interface_az, owner, owner_az, peer_owner, peer_az, peer_service, "
                     "peer_region, peer_interface, "
-                    "traffic_path, hour, bytes, packets, records FROM flow_hour JOIN flow_key ON "
-                    "flow_key.id = key "
-                    "WHERE hour >= ?1 AND hour < ?2");
+                    "traffic_path, hour, sum(bytes), sum(packets), sum(records) FROM flow_hour "
+                    "JOIN flow_key ON flow_key.id = key "
+                    "WHERE hour >= ?1 AND hour < ?2 GROUP BY hour, key");
   query.bind(1, from_hour).bind(2, to_hour);
   const auto text = [&](FlowFact fact) -> const std::string& {
     return texts->at(query.integer(static_cast<int>(fact)));

@@ -9,23 +9,69 @@
 #include "aggregator/sqlite_database.h"
 #include "aggregator/sqlite_schema.h"
 #include "cost/usage_fold.h"
+#include "cost/usage_records.h"
 #include "cost/usage_tables.h"
+#include "cost/usage_totals.h"
+#include "proto/usage.pb.h"
 
 namespace fleetmeter::cost {
 namespace {
 
+using aggregator::LogEntry;
+using aggregator::LogPartition;
 using aggregator::SqliteDatabase;
 using aggregator::SqliteQuery;
+using aggregator::UsageRecord;
 
 // Beyond this many flow keys the memory of their numbers starts anew; the table still knows them.
 constexpr std::size_t kCachedKeys = 1u << 17;
 constexpr std::size_t kCachedTexts = 1u << 18;
-constexpr std::int64_t kPeriodsKeptHours = 48;
+
+/// Its bytes say which partition's totals end here, whatever they cover.
+const std::string& covered_key() {
+  static const std::string kKey = [] {
+    proto::UsageKey key;
+    key.mutable_covered();
+    return key.SerializeAsString();
+  }();
+  return kKey;
+}
+
+/// check_sqlite_file() lets older schemas pass; there is none that this release reads.
+Result<void> check_schema(SqliteDatabase& database) {
+  auto schema = database.integer("PRAGMA user_version");
+  if (!schema) return std::move(schema).error();
+  if (*schema == usage_identity().schema) return {};
+  return Error{ErrorCode::kDataLoss,
+               fmt::format("{}: is of schema {}, which this release does not read; remove it, and "
+                           "it is made anew from what it is a view of",
+                           database.path(), *schema)};
+}
+
+/// A new file becomes a view of `source`; one of something else would mix two bills.
+Result<void> claim(SqliteDatabase& database, const std::string& source) {
+  const std::string mark = source.empty() ? "log" : source;
+  std::string held;
+  {
+    SqliteQuery query(database, "SELECT source FROM view");
+    if (query.next()) held = query.blob(0);
+    if (auto done = query.finish(); !done) return done;
+  }
+  if (held.empty()) {
+    SqliteQuery query(database, "UPDATE view SET source = ?1");
+    return query.bind_text(1, mark).run();
+  }
+  if (held == mark) return {};
+  return Error{ErrorCode::kInvalidArgument,
+               fmt::format("{}: is a view of {}, not of {}; name another state directory",
+                           database.path(), held == "log" ? "a log.db" : "topic " + held,
+                           source.empty() ? "a log.db" : "topic " + source)};
+}
 
 }  // namespace
 
 /// Numbers of strings and of flow keys, kept in memory in front of their tables.
-struct UsageStore::State final : TextIds {
+struct UsageStore::State final : TextIds, TextNames {
   State(SqliteDatabase db, std::unique_ptr<aggregator::StateLock> held)
       : database(std::move(db)), lock(std::move(held)) {}
 
@@ -34,8 +80,22 @@ struct UsageStore::State final : TextIds {
     if (const auto found = texts.find(std::string(text)); found != texts.end())
       return found->second;
     Result<TextId> id = find_or_add_text(database, text);
-    if (id) texts.emplace(text, *id);
+    if (id) names.emplace(*id, &texts.emplace(text, *id).first->first);
     return id;
+  }
+
+  Result<std::string_view> text_of(TextId id) override {
+    if (id == 0) return std::string_view();
+    const auto [found, fresh] = names.try_emplace(id, nullptr);
+    if (fresh) {
+      Result<std::string> text = find_text_of(database, id);
+      if (!text) {
+        names.erase(found);
+        return std::move(text).error();
+      }
+      found->second = &texts.emplace(*std::move(text), id).first->first;
+    }
+    return std::string_view(*found->second);
   }
 
   Result<std::int64_t> key_of(const FlowFacts& facts) {
@@ -47,30 +107,106 @@ struct UsageStore::State final : TextIds {
 
   /// What a rolled back transaction gave out does not exist.
   void forget() {
+    names.clear();
     texts.clear();
     keys.clear();
   }
 
-  Result<void> write(const UsageFold& fold, std::int64_t append_hour);
+  template <typename Body>
+  Result<void> transaction(Body&& body);
+  Result<void> write(LogPartition partition, const UsageTotals& totals);
 
   SqliteDatabase database;
   std::unique_ptr<aggregator::StateLock> lock;
   std::unordered_map<std::string, TextId> texts;
+  std::unordered_map<TextId, const std::string*> names;  // Into the keys of `texts`.
   std::unordered_map<FlowFacts, std::int64_t, FlowFactsHash> keys;
 };
+
+namespace {
+
+/// Rows of one partition as they are in the tables.
+template <typename State>
+class StoredUsage final : public CurrentUsage {
+ public:
+  StoredUsage(State& state, LogPartition partition) : state_(state), partition_(partition) {}
+
+  Result<std::optional<FlowSums>> flow(const FlowHour& key) override {
+    Result<std::int64_t> id = state_.key_of(key.facts);
+    if (!id) return std::move(id).error();
+    return find_flow_hour(state_.database, partition_, key.hour, *id);
+  }
+  Result<std::optional<std::uint64_t>> hour(const UsageFold::HourKey& key) override {
+    return find_usage(state_.database, partition_, key);
+  }
+  Result<std::optional<std::uint64_t>> minutes(const UsageFold::MinuteKey& key) override {
+    return find_minutes(state_.database, partition_, key);
+  }
+  Result<std::optional<PeriodRow>> period(const UsageFold::PeriodKey& key) override {
+    return find_period(state_.database, partition_, key);
+  }
+  Result<std::vector<std::pair<UsageFold::PeriodKey, PeriodRow>>> periods_before(
+      std::int64_t append_hour) override {
+    return find_periods_before(state_.database, partition_, append_hour);
+  }
+
+ private:
+  State& state_;
+  LogPartition partition_;
+};
+
+}  // namespace
+
+/// All of what `body` writes or nothing; the memory of numbers follows.
+template <typename Body>
+Result<void> UsageStore::State::transaction(Body&& body) {
+  if (texts.size() > kCachedTexts || keys.size() > kCachedKeys) forget();
+  if (auto begun = database.execute("BEGIN IMMEDIATE"); !begun) return begun;
+  Result<void> done = body();
+  if (done) done = database.execute("COMMIT");
+  if (!done) {
+    if (database.in_transaction()) (void)database.execute("ROLLBACK").has_value();
+    forget();
+  }
+  return done;
+}
+
+Result<void> UsageStore::State::write(LogPartition partition, const UsageTotals& totals) {
+  for (const auto& [key, sums] : totals.flows) {
+    Result<std::int64_t> id = key_of(key.facts);
+    if (!id) return std::move(id).error();
+    if (auto done = put_flow_hour(database, partition, key.hour, *id, sums); !done) return done;
+  }
+  for (const auto& [key, quantity] : totals.hours) {
+    if (auto done = put_usage(database, partition, key, quantity); !done) return done;
+  }
+  for (const auto& [key, mask] : totals.minutes) {
+    if (auto done = put_minutes(database, partition, key, mask); !done) return done;
+  }
+  for (const auto& [key, row] : totals.periods) {
+    const auto done = row ? put_period(database, partition, key, *row)
+                          : remove_period(database, partition, key);
+    if (!done) return done;
+  }
+  return {};
+}
 
 UsageStore::UsageStore(std::unique_ptr<State> state) : state_(std::move(state)) {}
 UsageStore::~UsageStore() = default;
 
-Result<std::unique_ptr<UsageStore>> UsageStore::open(const std::string& path) {
+Result<std::unique_ptr<UsageStore>> UsageStore::open(const std::string& path,
+                                                     const std::string& source) {
   if (auto ours = aggregator::check_sqlite_file(path, usage_identity()); !ours)
     return std::move(ours).error();
   Result<std::unique_ptr<aggregator::StateLock>> lock = aggregator::StateLock::take(path);
   if (!lock) return std::move(lock).error();
   Result<SqliteDatabase> database = aggregator::open_for_writing(path, usage_identity());
   if (!database) return std::move(database).error();
-  // A power cut may take back the newest transactions as a whole; the log still has them behind the
-  // position that is left, so waiting for the disk at each commit would buy nothing.
+  if (auto fits = check_schema(*database); !fits) return std::move(fits).error();
+  if (auto claimed = claim(*database, source); !claimed) return std::move(claimed).error();
+  // A power cut may take back the newest transactions as a whole; what the file is a view of still
+  // has them behind the position that is left, so waiting for the disk at each commit would buy
+  // nothing.
   if (auto set = database->execute("PRAGMA synchronous = NORMAL"); !set)
     return std::move(set).error();
   return std::unique_ptr<UsageStore>(
@@ -86,74 +222,88 @@ Result<std::unique_ptr<UsageStore>> UsageStore::open_read_only(const std::string
     return std::move(ours).error();
   Result<SqliteDatabase> database = SqliteDatabase::open(path, SqliteDatabase::Mode::kReadOnly);
   if (!database) return std::move(database).error();
+  if (auto fits = check_schema(*database); !fits) return std::move(fits).error();
   return std::unique_ptr<UsageStore>(
       new UsageStore(std::make_unique<State>(*std::move(database), nullptr)));
 }
 
-Result<aggregator::LogPosition> UsageStore::applied_position(aggregator::LogPartition partition) {
-  SqliteQuery query(state_->database, "SELECT applied FROM position WHERE partition = ?1");
-  query.bind(1, partition);
-  aggregator::LogPosition applied = 0;
-  if (query.next()) applied = query.integer(0);
-  if (auto done = query.finish(); !done) return std::move(done).error();
-  return applied;
+Result<aggregator::LogPosition> UsageStore::applied_position(LogPartition partition) {
+  Result<UsagePosition> position = find_position(state_->database, partition);
+  if (!position) return std::move(position).error();
+  return position->applied;
 }
 
-Result<void> UsageStore::apply(aggregator::LogPartition partition,
-                               std::span<const aggregator::LogEntry> entries) {
-  Result<aggregator::LogPosition> applied = applied_position(partition);
-  if (!applied) return std::move(applied).error();
-  aggregator::LogPosition to = *applied;
-  std::int64_t append_hour = 0;
-  if (state_->texts.size() > kCachedTexts || state_->keys.size() > kCachedKeys) state_->forget();
+Result<std::int64_t> UsageStore::next_offset(LogPartition partition) {
+  Result<UsagePosition> position = find_position(state_->database, partition);
+  if (!position) return std::move(position).error();
+  return position->next_offset;
+}
 
-  // Numbers of new strings are written while folding, so the transaction begins before it.
-  if (auto begun = state_->database.execute("BEGIN IMMEDIATE"); !begun) return begun;
-  const auto apply_all = [&]() -> Result<void> {
-    UsageFold fold(*state_);
-    for (const aggregator::LogEntry& entry : entries) {
-      FM_CHECK(entry.partition == partition);
-      if (entry.position <= to) continue;
-      to = entry.position;
-      append_hour = std::max(append_hour, entry.record.append_time_ms() / 3'600'000);
-      if (!entry.record.has_batch()) continue;
-      if (auto added = fold.add(entry.record.batch()); !added) {
+Result<void> UsageStore::apply(LogPartition partition, std::span<const LogEntry> entries) {
+  Result<UsagePosition> position = find_position(state_->database, partition);
+  if (!position) return std::move(position).error();
+  return state_->transaction([&]() -> Result<void> {
+    StoredUsage current(*state_, partition);
+    auto totals =
+        fold_totals(entries, position->applied, position->settled_hour, current, *state_);
+    if (!totals) return std::move(totals).error();
+    if (totals->log_position == position->applied) return {};
+    if (auto written = state_->write(partition, *totals); !written) return written;
+    position->applied = totals->log_position;
+    position->settled_hour = totals->settled_hour;
+    return put_position(state_->database, partition, *position);
+  });
+}
+
+Result<std::vector<UsageRecord>> UsageStore::totals(LogPartition partition,
+                                                    std::span<const LogEntry> entries) {
+  Result<UsagePosition> position = find_position(state_->database, partition);
+  if (!position) return std::move(position).error();
+  std::vector<UsageRecord> records;
+  // It writes numbers of new strings and flow keys, which say nothing by themselves.
+  auto done = state_->transaction([&]() -> Result<void> {
+    StoredUsage current(*state_, partition);
+    auto totals =
+        fold_totals(entries, position->applied, position->settled_hour, current, *state_);
+    if (!totals) return std::move(totals).error();
+    if (totals->log_position == position->applied) return {};
+    auto made = to_records(*totals, *state_);
+    if (!made) return std::move(made).error();
+    records = *std::move(made);
+    return {};
+  });
+  if (!done) return std::move(done).error();
+  return records;
+}
+
+Result<void> UsageStore::put(LogPartition partition, std::span<const UsageRecord> records,
+                             std::int64_t next_offset) {
+  Result<UsagePosition> position = find_position(state_->database, partition);
+  if (!position) return std::move(position).error();
+  return state_->transaction([&]() -> Result<void> {
+    UsageTotals totals;
+    for (const UsageRecord& record : records) {
+      if (auto added = add_record(record, *state_, totals); !added) {
         return std::move(added).error().with_context(
-            fmt::format("log partition {} position {}", partition, entry.position));
+            fmt::format("log partition {} before usage offset {}", partition, next_offset));
       }
     }
-    if (to == *applied) return {};
-    if (auto written = state_->write(fold, append_hour); !written) return written;
-    SqliteQuery query(state_->database,
-                      "INSERT INTO position VALUES (?1, ?2) ON CONFLICT DO UPDATE SET applied = "
-                      "excluded.applied");
-    return query.bind(1, partition).bind(2, to).run();
-  };
-  Result<void> done = apply_all();
-  if (done) done = state_->database.execute("COMMIT");
-  if (!done) {
-    if (state_->database.in_transaction()) (void)state_->database.execute("ROLLBACK").has_value();
-    state_->forget();
-  }
-  return done;
+    if (auto written = state_->write(partition, totals); !written) return written;
+    position->next_offset = next_offset;
+    if (totals.log_position > 0) {
+      position->applied = totals.log_position;
+      position->settled_hour = totals.settled_hour;
+    }
+    // A reader that was away for long finds neither a settled period nor the record of its end.
+    auto settled = remove_periods_before(state_->database, partition,
+                                         position->settled_hour - kPeriodsKeptHours);
+    if (!settled) return settled;
+    return put_position(state_->database, partition, *position);
+  });
 }
 
-Result<void> UsageStore::State::write(const UsageFold& fold, std::int64_t append_hour) {
-  for (const auto& [key, sums] : fold.flows) {
-    Result<std::int64_t> id = key_of(key.facts);
-    if (!id) return std::move(id).error();
-    if (auto done = add_flow_hour(database, key.hour, *id, sums); !done) return done;
-  }
-  for (const auto& [key, quantity] : fold.volumes) {
-    if (auto done = add_usage(database, key, quantity); !done) return done;
-  }
-  for (const auto& [key, mask] : fold.minutes) {
-    if (auto done = add_minutes(database, key, mask); !done) return done;
-  }
-  for (const auto& [key, value] : fold.periods) {
-    if (auto done = put_period(database, key, value, append_hour); !done) return done;
-  }
-  return settle_periods(database, append_hour, kPeriodsKeptHours);
+bool UsageStore::ends_transaction(const UsageRecord& record) {
+  return record.key == covered_key();
 }
 
 Result<void> UsageStore::prune(std::uint32_t before_hour) {

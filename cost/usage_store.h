@@ -39,24 +39,45 @@ struct HourlyUsage {
   std::uint64_t quantity = 0;
 };
 
-/// Hourly usage in cost.db: a view of the log whose content is a pure function of the records
-/// applied. Each call is one SQLite transaction that carries the log position it covers, so that a
-/// record counts once whatever crashes in between. Integer sums for flows and volumes; what comes
-/// from metrics is recomputed from per-period rows kept two days (of two values of one key the
-/// larger SampleCount wins), never added on; instance time is a set of seen minutes. A file of a
-/// newer schema, or not ours, is refused untouched (kDataLoss). One thread writes; readers open
-/// their own.
+/// Hourly usage in cost.db, by log partition; reading sums over these. Integer sums for flows and
+/// volumes; what comes from metrics is computed from per-period rows kept two days (of two values
+/// of one key the larger SampleCount wins), never added on; instance time is a set of seen minutes.
+///
+/// A file is a view of one of two things, and refuses the other:
+/// - the log (one process): apply() folds records in; each call is one SQLite transaction that
+///   carries the log position it covers, so that a record counts once whatever crashes in between.
+/// - a usage topic (many processes): totals() says what records make of a partition's totals and
+///   changes none; who owns the partition commits them to the topic, and put() takes in what is in
+///   the topic, with the offset it came from.
+/// Rows follow from the records alone. A file of another schema, or not ours, is refused untouched
+/// (kDataLoss). One thread at a time; readers open their own.
 class UsageStore {
  public:
-  /// Creates it.
-  static Result<std::unique_ptr<UsageStore>> open(const std::string& path);
+  /// Creates it. `source` is what the file is a view of: "" = the log, else a usage topic's name.
+  static Result<std::unique_ptr<UsageStore>> open(const std::string& path,
+                                                  const std::string& source = {});
   static Result<std::unique_ptr<UsageStore>> open_read_only(const std::string& path);
   ~UsageStore();
 
   /// Applies entries of one partition in order; those at or before applied_position() are skipped.
   Result<void> apply(aggregator::LogPartition partition,
                      std::span<const aggregator::LogEntry> entries);
+  /// Log position that the partition's rows hold.
   Result<aggregator::LogPosition> applied_position(aggregator::LogPartition partition);
+
+  /// The rows that `entries` change, with their new values, as records of the topic; the last one
+  /// says what they cover. Empty when all entries are at or before applied_position().
+  Result<std::vector<aggregator::UsageRecord>> totals(
+      aggregator::LogPartition partition, std::span<const aggregator::LogEntry> entries);
+  /// Takes in records of the topic, oldest first, up to before `next_offset`; again or in parts as
+  /// one likes. Rows are as of one moment when the last record ends a transaction.
+  Result<void> put(aggregator::LogPartition partition,
+                   std::span<const aggregator::UsageRecord> records, std::int64_t next_offset);
+  /// Whether a record is the one that ends a transaction.
+  [[nodiscard]] static bool ends_transaction(const aggregator::UsageRecord& record);
+  /// Where to read the topic on; 0 = from its beginning.
+  Result<std::int64_t> next_offset(aggregator::LogPartition partition);
+
   /// Usage older than `before_hour` is removed (13 months by default).
   Result<void> prune(std::uint32_t before_hour);
 

@@ -29,12 +29,12 @@ class Path {
   }
   ~Path() { remove(); }
   operator const std::string&() const { return path_; }  // NOLINT(google-explicit-constructor)
-
- private:
-  void remove() {
+  void remove() const {
     for (const char* suffix : {"", "-wal", "-shm", ".lock"})
       std::filesystem::remove(path_ + suffix);
   }
+
+ private:
   inline static int count_ = 0;
   std::string path_;
 };
@@ -349,6 +349,227 @@ TEST(UsageStore, PeriodsSettleIntoHoursTwoDaysAfterTheirArrival) {
       (kSecond + 50 * 3600) * 1000);
   feed(*store, late);
   EXPECT_EQ(quantity(*store, "log_bytes", "/app"), 1110u);
+}
+
+// --- a view of a usage topic ---
+
+using aggregator::UsageRecord;
+
+/// A compacted topic of one partition and its owner: what the owner commits is appended.
+struct UsageTopic {
+  struct Message {
+    std::int64_t offset;
+    UsageRecord record;
+  };
+  std::vector<Message> messages;
+  std::int64_t end = 0;
+
+  /// As an owner commits: the records, then the marker of the transaction's end, which has an
+  /// offset too.
+  void append(const std::vector<UsageRecord>& records) {
+    for (const UsageRecord& record : records) messages.push_back({end++, record});
+    ++end;
+  }
+  /// As the broker cleans: of each key the newest stays, and where it is gone, nothing may be left.
+  void compact(std::int64_t before) {
+    std::map<std::string, std::int64_t> newest;
+    for (const Message& message : messages) newest[message.record.key] = message.offset;
+    std::erase_if(messages, [&](const Message& message) {
+      return message.offset < before && (newest.at(message.record.key) != message.offset ||
+                                         message.record.value.empty());
+    });
+  }
+  /// Puts everything from where the store has read to, in pieces of at most `most` records.
+  void feed(UsageStore& store, std::size_t most, aggregator::LogPartition partition = 0) const {
+    const Result<std::int64_t> from = store.next_offset(partition);
+    ASSERT_TRUE(from);
+    std::vector<UsageRecord> piece;
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+      if (messages[i].offset < *from) continue;
+      piece.push_back(messages[i].record);
+      if (piece.size() < most && i + 1 < messages.size()) continue;
+      ASSERT_TRUE(store.put(partition, piece, messages[i].offset + 1));
+      piece.clear();
+    }
+  }
+};
+
+std::unique_ptr<UsageStore> open_view(const std::string& path) {
+  Result<std::unique_ptr<UsageStore>> store = UsageStore::open(path, "fleet.usage");
+  EXPECT_TRUE(store) << (store ? "" : store.error().message);
+  return store ? *std::move(store) : nullptr;
+}
+
+/// One step of an owner: totals, commit, then its own view.
+void own(UsageStore& owner, UsageTopic& topic, std::span<const LogEntry> entries,
+         aggregator::LogPartition partition = 0) {
+  const auto records = owner.totals(partition, entries);
+  ASSERT_TRUE(records) << records.error().message;
+  if (records->empty()) return;
+  topic.append(*records);
+  ASSERT_TRUE(owner.put(partition, *records, topic.end - 1));
+}
+
+/// A log over five days of append time, so that periods settle, with late and repeated values.
+std::vector<LogEntry> long_log(std::mt19937& random) {
+  std::vector<LogEntry> entries = log_of(random_batches(random));
+  std::int64_t append_s = kSecond;
+  for (LogEntry& entry : entries) {
+    append_s += static_cast<std::int64_t>(random() % (8 * 3600));
+    // A writer whose clock is behind.
+    const std::int64_t behind = random() % 5 == 0 ? 7200 : 0;
+    entry.record.set_append_time_ms((append_s - behind) * 1000);
+  }
+  return entries;
+}
+
+TEST(UsageTopic, AViewOfTheTopicEqualsAFoldOfTheLog) {
+  for (std::uint32_t seed = 0; seed < 6; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937 random(seed);
+    const std::vector<LogEntry> entries = long_log(random);
+    Path direct_path, owner_path, view_path, late_path;
+    auto direct = open(direct_path);
+    feed(*direct, entries);
+
+    UsageTopic topic;
+    auto owner = open_view(owner_path), view = open_view(view_path);
+    for (std::size_t at = 0; at < entries.size();) {
+      const std::size_t count = std::min<std::size_t>(1 + random() % 4, entries.size() - at);
+      own(*owner, topic, std::span(entries).subspan(at, count));
+      at += count;
+      if (random() % 4 == 0) topic.feed(*view, 1 + random() % 50);
+      if (random() % 6 == 0) topic.compact(topic.end - static_cast<std::int64_t>(random() % 200));
+      if (random() % 6 == 0) {  // Another owner, whose disk is empty.
+        owner.reset();
+        owner_path.remove();
+        owner = open_view(owner_path);
+        topic.feed(*owner, 1 + random() % 100);
+      }
+    }
+    topic.feed(*view, 7);
+    topic.compact(topic.end);
+    auto late = open_view(late_path);
+    topic.feed(*late, 1000);
+    for (UsageStore* store : {owner.get(), view.get(), late.get()}) {
+      EXPECT_EQ(usage_of(*store), usage_of(*direct));
+      EXPECT_EQ(flows_of(*store), flows_of(*direct));
+      EXPECT_EQ(*store->applied_position(0), *direct->applied_position(0));
+    }
+    EXPECT_FALSE(flows_of(*direct).empty());
+  }
+}
+
+TEST(UsageTopic, ReadingItAgainFromAnyOffsetChangesNothing) {
+  std::mt19937 random(1);
+  const std::vector<LogEntry> entries = long_log(random);
+  Path owner_path, view_path;
+  UsageTopic topic;
+  auto owner = open_view(owner_path), view = open_view(view_path);
+  for (const LogEntry& entry : entries) own(*owner, topic, std::span(&entry, 1));
+  topic.feed(*view, 20);
+  const std::vector<Row> usage = usage_of(*view), flows = flows_of(*view);
+  for (int turn = 0; turn < 5; ++turn) {
+    const std::size_t from = random() % topic.messages.size();
+    std::vector<UsageRecord> again;
+    for (std::size_t i = from; i < topic.messages.size(); ++i)
+      again.push_back(topic.messages[i].record);
+    ASSERT_TRUE(view->put(0, again, topic.end));
+    EXPECT_EQ(usage_of(*view), usage);
+    EXPECT_EQ(flows_of(*view), flows);
+  }
+}
+
+TEST(UsageTopic, OnlyRowsThatChangedAreWrittenAndTheLastSaysWhatTheyCover) {
+  Path path;
+  UsageTopic topic;
+  auto owner = open_view(path);
+  const std::vector<LogEntry> entries = log_of(
+      {Batch().metric("AWS/EC2", "CPUUtilization", "InstanceId", "i-1", kSecond, 1, 1),
+       Batch().metric("AWS/EC2", "CPUUtilization", "InstanceId", "i-1", kSecond, 1, 2),
+       Batch().volume(kHour, 100, 0)});
+  own(*owner, topic, std::span(entries).first(1));
+  EXPECT_EQ(topic.messages.size(), 2u) << "the minute, and what is covered";
+  EXPECT_TRUE(UsageStore::ends_transaction(topic.messages.back().record));
+  EXPECT_FALSE(UsageStore::ends_transaction(topic.messages.front().record));
+  own(*owner, topic, std::span(entries).subspan(1, 1));
+  EXPECT_EQ(topic.messages.size(), 3u) << "the same minute again";
+  own(*owner, topic, std::span(entries).first(2));
+  EXPECT_EQ(topic.messages.size(), 3u) << "what is covered already";
+  own(*owner, topic, entries);
+  EXPECT_EQ(topic.messages.size(), 6u);
+}
+
+TEST(UsageTopic, TotalsThatWereNotCommittedChangeNothing) {
+  Path path;
+  UsageTopic topic;
+  auto owner = open_view(path);
+  const std::vector<LogEntry> entries = log_of({Batch().volume(kHour, 100, 5)});
+  ASSERT_TRUE(owner->totals(0, entries));
+  EXPECT_TRUE(usage_of(*owner).empty());
+  own(*owner, topic, entries);
+  EXPECT_EQ(quantity(*owner, "flow_log_bytes", ""), 100u);
+}
+
+TEST(UsageTopic, AViewThatWasAwayWhileAPeriodSettledCountsItOnce) {
+  Path owner_path, view_path;
+  UsageTopic topic;
+  auto owner = open_view(owner_path), view = open_view(view_path);
+  std::vector<LogEntry> entries = log_of(
+      {Batch().metric("AWS/Logs", "IncomingBytes", "LogGroupName", "/app", kSecond, 1, 100),
+       Batch()});
+  entries[1].record.set_append_time_ms((kSecond + 49 * 3600) * 1000);
+  own(*owner, topic, std::span(entries).first(1));
+  topic.feed(*view, 100);
+  EXPECT_EQ(quantity(*view, "log_bytes", "/app"), 100u);
+  own(*owner, topic, entries);
+  topic.compact(topic.end);  // The period's end is gone with the period.
+  topic.feed(*view, 100);
+  EXPECT_EQ(quantity(*view, "log_bytes", "/app"), 100u);
+}
+
+TEST(UsageTopic, PartitionsOfOneEnvironmentAddUp) {
+  Path path;
+  auto view = open_view(path);
+  for (const aggregator::LogPartition partition : {0, 1}) {
+    UsageTopic topic;
+    std::vector<LogEntry> entries =
+        log_of({Batch()
+                    .volume(kHour, 100, 5)
+                    .flow(kMinute + (partition == 0 ? 20u : 0u), "eni-1", "i-1", 30)
+                    .metric("AWS/EC2", "CPUUtilization", "InstanceId", "i-1",
+                            kSecond + 60 * (partition == 0 ? 21 : 1), 1, 1)});
+    entries[0].partition = partition;
+    own(*view, topic, entries, partition);
+  }
+  EXPECT_EQ(quantity(*view, "flow_log_bytes", ""), 200u);
+  EXPECT_EQ(quantity(*view, "instance_seconds", "i-1"), 4 * 60u);
+  ASSERT_EQ(flows_of(*view).size(), 1u);
+  EXPECT_EQ(std::get<4>(flows_of(*view)[0]), 60u);
+}
+
+TEST(UsageTopic, AFileIsAViewOfOneThingAlone) {
+  Path path;
+  open(path).reset();
+  const Result<std::unique_ptr<UsageStore>> other = UsageStore::open(path, "fleet.usage");
+  ASSERT_FALSE(other);
+  EXPECT_EQ(other.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(other.error().message, HasSubstr("view of a log.db, not of topic fleet.usage"));
+  EXPECT_TRUE(UsageStore::open(path));
+}
+
+TEST(UsageTopic, ADamagedRecordIsRefusedAndChangesNothing) {
+  Path path;
+  auto view = open_view(path);
+  UsageRecord unknown;
+  unknown.key = std::string("\xFA\x7F\x00", 3);  // Field 2047, empty: a table of later releases.
+  unknown.value = "x";
+  for (const UsageRecord& record : {UsageRecord{"damaged", "x"}, unknown, UsageRecord{"", ""}}) {
+    const Result<void> put = view->put(0, std::vector<UsageRecord>{record}, 1);
+    ASSERT_FALSE(put);
+    EXPECT_EQ(put.error().code, ErrorCode::kDataLoss);
+  }
+  EXPECT_EQ(*view->next_offset(0), 0);
 }
 
 TEST(UsageStore, PrunesWholeHours) {

@@ -71,10 +71,10 @@ void set_environments_of_resources(const Inventory& inventory, std::vector<Resou
         {.account = one.account,
          .region = one.region,
          .vpc_id = attribute({"vpc_id"}),
-         .subnet_id = attribute({"subnet_id", "subnets.0", "subnet_ids.0", "vpc_zone_identifier.0"}),
+         .subnet_id =
+             attribute({"subnet_id", "subnets.0", "subnet_ids.0", "vpc_zone_identifier.0"}),
          .group = group ? attribute({"name"}) : std::string_view(),
-         .instance_id =
-             machine ? std::string_view(one.id) : attribute({"instance_id", "instance"}),
+         .instance_id = machine ? std::string_view(one.id) : attribute({"instance_id", "instance"}),
          .interface_id = {},
          .at_s = std::max<std::int64_t>(one.valid.from_s, 0),
          .tags = &one.tags});

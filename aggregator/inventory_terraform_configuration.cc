@@ -1,7 +1,7 @@
-#include "aggregator/inventory_terraform.h"
-
 #include <algorithm>
 #include <array>
+
+#include "aggregator/inventory_terraform.h"
 
 namespace fleetmeter::aggregator {
 namespace {
@@ -40,7 +40,7 @@ void collect_references(const element& in, TerraformConfiguration::Targets& out)
 
 /// Attributes that name another resource by an id that a plan does not know yet.
 constexpr std::array<std::string_view, 9> kReferring{
-    "task_definition",   "allocation_id", "volume_id", "source_snapshot_id", "instance",
+    "task_definition",   "allocation_id", "volume_id",  "source_snapshot_id", "instance",
     "network_interface", "subnets",       "subnet_ids", "launch_template"};
 
 }  // namespace

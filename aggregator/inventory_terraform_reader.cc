@@ -125,7 +125,8 @@ class TerraformReader {
         for (const std::string& target : targets.addresses) {
           const auto found = planned.find(target);
           if (found == planned.end()) continue;
-          if (address.empty()) address = found->second.size() == 1 ? found->second[0]->address : target;
+          if (address.empty())
+            address = found->second.size() == 1 ? found->second[0]->address : target;
           count += found->second.size();
         }
         if (count == 0) continue;

@@ -18,8 +18,8 @@ using Basis = cost::ReportOptions::Basis;
 using Texts = std::vector<std::string>;
 
 struct CostOptions {
-  std::string config, usage, month, basis, environment, hours = "730", format = "table", out,
-                                                        prices, free_tier = "never";
+  std::string config, usage, month, basis, environment, region, hours = "730", format = "table",
+                                                                out, prices, free_tier = "never";
   Texts inventory, assume;
 };
 
@@ -47,6 +47,8 @@ Command make_command(CostOptions& options) {
       "basis", po::value(&options.basis)->value_name("BASIS"),
       "estimate or to-date (default: to-date where there is a cost.db)")(
       "environment", po::value(&options.environment)->value_name("E"), "this one only")(
+      "region", po::value(&options.region)->value_name("R"),
+      "of what neither inventory nor environment places, as in many plans")(
       "assume", po::value(&options.assume)->composing()->value_name("KEY=VALUE"),
       "os=linux or os=windows: price every machine so")(
       "hours", po::value(&options.hours)->default_value(options.hours),
@@ -154,6 +156,14 @@ Result<cost::ReportOptions> report_options(const CostOptions& options, const Inp
   if (!month) return month.error();
   made.month = month_text(*month);
   made.environment = options.environment;
+  made.region = options.region;
+  if (!options.region.empty() && inputs.prices && !inputs.prices->has_region(options.region)) {
+    std::string known;
+    for (const std::string& one : inputs.prices->regions())
+      known += (known.empty() ? "" : ", ") + one;
+    return bad("--region: there are no prices of `" + options.region + "`; there are of " + known +
+               ", and --prices DIR adds others");
+  }
   if (options.free_tier != "always" && options.free_tier != "never")
     return bad("--free-tier: `" + options.free_tier + "` is none of always, never");
   made.free_tier = options.free_tier == "always";

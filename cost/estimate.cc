@@ -10,7 +10,7 @@ namespace fleetmeter::cost {
 namespace {
 
 /// Types that cost nothing by themselves: what they do is billed elsewhere. Prefixes end in '*'.
-constexpr std::array<std::string_view, 46> kFreeTypes{"aws_vpc",
+constexpr std::array<std::string_view, 64> kFreeTypes{"aws_vpc",
                                                       "aws_subnet",
                                                       "aws_route_table*",
                                                       "aws_route",
@@ -22,6 +22,11 @@ constexpr std::array<std::string_view, 46> kFreeTypes{"aws_vpc",
                                                       "aws_network_acl*",
                                                       "aws_default_*",
                                                       "aws_network_interface*",
+                                                      "aws_customer_gateway",
+                                                      "aws_vpn_gateway*",
+                                                      "aws_vpn_connection_route",
+                                                      "aws_vpc_peering_connection*",
+                                                      "aws_ec2_transit_gateway_route*",
                                                       "aws_eip_association",
                                                       "aws_vpc_dhcp_options*",
                                                       "aws_iam_*",
@@ -34,6 +39,7 @@ constexpr std::array<std::string_view, 46> kFreeTypes{"aws_vpc",
                                                       "aws_autoscaling_schedule",
                                                       "aws_autoscaling_attachment",
                                                       "aws_autoscaling_lifecycle_hook",
+                                                      "aws_autoscaling_notification",
                                                       "aws_appautoscaling_*",
                                                       "aws_lb_listener*",
                                                       "aws_lb_target_group*",
@@ -46,16 +52,28 @@ constexpr std::array<std::string_view, 46> kFreeTypes{"aws_vpc",
                                                       "aws_elasticache_subnet_group",
                                                       "aws_elasticache_parameter_group",
                                                       "aws_ecs_cluster*",
+                                                      "aws_ecs_capacity_provider",
                                                       "aws_ecs_task_definition",
+                                                      "aws_eks_addon",
+                                                      "aws_eks_access_*",
+                                                      "aws_eks_fargate_profile",
+                                                      "aws_lambda_permission",
+                                                      "aws_lambda_alias",
+                                                      "aws_lambda_event_source_mapping",
                                                       "aws_s3_bucket_*",
                                                       "aws_secretsmanager_secret_*",
                                                       "aws_kms_alias",
+                                                      "aws_kms_grant",
                                                       "aws_route53_record",
                                                       "aws_acm_certificate*",
-                                                      "aws_sns_topic*",
+                                                      "aws_sns_topic_*",
+                                                      "aws_sqs_queue_*",
+                                                      "aws_cloudwatch_event_*",
                                                       "aws_cloudwatch_log_stream",
+                                                      "aws_cloudwatch_log_subscription_filter",
                                                       "aws_vpc_endpoint_*",
-                                                      "aws_ecr_lifecycle_policy"};
+                                                      "aws_ecr_lifecycle_policy",
+                                                      "aws_ecr_repository_policy"};
 
 bool is_free(std::string_view type) {
   return std::any_of(kFreeTypes.begin(), kFreeTypes.end(),
@@ -196,7 +214,11 @@ void Subject::warn_unused_keys() {
 
 Estimator::Estimator(const ReportOptions& report_options, const PriceBook& price_book,
                      const aggregator::Inventory& of, const UsageFile* file)
-    : options(report_options), prices(price_book), inventory(of), usage_file(file), placement(of) {
+    : options(report_options),
+      prices(price_book),
+      inventory(of),
+      usage_file(file),
+      placement(of, report_options.region) {
   index();
 }
 
@@ -214,8 +236,10 @@ void Estimator::index() {
   // The latest of its times.
   for (const aggregator::Instance& entry : inventory.instances()) instances_[entry.id] = &entry;
   for (const aggregator::Group& entry : inventory.groups()) groups_[entry.name] = &entry;
-  for (const aggregator::Resource* address : of_type("aws_eip"))
-    elastic_instances_.insert(attribute_of(*address, "instance"));
+  for (const aggregator::Resource* address : of_type("aws_eip")) {
+    for (const char* attribute : {"instance", "instance_address"})
+      elastic_instances_.insert(attribute_of(*address, attribute));
+  }
 }
 
 const aggregator::Instance* Estimator::instance(const std::string& id) const {
@@ -228,8 +252,8 @@ const aggregator::Group* Estimator::group(const std::string& name) const {
   return name.empty() || found == groups_.end() ? nullptr : found->second;
 }
 
-bool Estimator::has_elastic_address(const std::string& instance_id) const {
-  return !instance_id.empty() && elastic_instances_.contains(instance_id);
+bool Estimator::has_elastic_address(const std::string& instance) const {
+  return !instance.empty() && elastic_instances_.contains(instance);
 }
 
 const aggregator::Resource* Estimator::find(std::string_view type,
@@ -392,22 +416,33 @@ void Estimator::warn_unmatched() {
   }
 }
 
-bool Estimator::take_address(const Subject& gateway, const std::string& allocation) {
+bool Estimator::take_address(const Subject& gateway) {
+  const std::string allocation = gateway.text("allocation_id");
+  // Of a plan, without the index where there are several.
+  const std::string planned = gateway.text("allocation_id_address");
   const aggregator::Resource* address = find("aws_eip", allocation);
-  if (address == nullptr && allocation.empty()) {
-    // A plan does not know the allocation yet: any Elastic IP of the environment that nothing else
-    // holds.
+  if (address == nullptr) address = find("aws_eip", planned);
+  const auto take = [&](const auto& fits) {
     for (const aggregator::Resource* candidate : of_type("aws_eip")) {
-      const bool held = !attribute_of(*candidate, "instance").empty() ||
-                        !attribute_of(*candidate, "network_interface").empty();
-      if (held || taken_addresses_.contains(candidate)) continue;
-      if (placement.environment_of(*candidate) != gateway.environment) continue;
-      address = candidate;
-      break;
+      if (address != nullptr || taken_addresses_.contains(candidate)) continue;
+      if (fits(*candidate)) address = candidate;
     }
+  };
+  if (!planned.empty()) {
+    take([&](const aggregator::Resource& candidate) {
+      return candidate.address.starts_with(planned + "[");
+    });
+  } else if (allocation.empty()) {
+    // Nothing says which: any of the environment that nothing else holds.
+    take([&](const aggregator::Resource& candidate) {
+      for (const char* holder :
+           {"instance", "network_interface", "instance_address", "network_interface_address"}) {
+        if (!attribute_of(candidate, holder).empty()) return false;
+      }
+      return placement.environment_of(candidate) == gateway.environment;
+    });
   }
-  if (address == nullptr) return false;
-  return taken_addresses_.insert(address).second;
+  return address != nullptr && taken_addresses_.insert(address).second;
 }
 
 }  // namespace fleetmeter::cost

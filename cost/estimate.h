@@ -16,12 +16,12 @@ namespace fleetmeter::cost {
 /// Where things belong, from the inventory: environment and region of each kind of entry.
 class Placement {
  public:
-  explicit Placement(const aggregator::Inventory& inventory);
+  Placement(const aggregator::Inventory& inventory, std::string default_region);
   [[nodiscard]] std::string environment_of(const aggregator::Resource& resource) const;
   [[nodiscard]] std::string environment_of(const aggregator::Instance& instance) const;
   [[nodiscard]] std::string environment_of(const aggregator::Group& group) const;
   /// The region that the entry names, else the environment's, else the only one of the inventory,
-  /// else empty.
+  /// else the default.
   [[nodiscard]] std::string region_or(const std::string& region,
                                       const std::string& environment) const;
   /// The only environment there is; "unassigned" where there are none or several.
@@ -99,16 +99,16 @@ class Estimator {
                                                  std::string_view reference) const;
   [[nodiscard]] const aggregator::Instance* instance(const std::string& id) const;
   [[nodiscard]] const aggregator::Group* group(const std::string& name) const;
-  [[nodiscard]] bool has_elastic_address(const std::string& instance_id) const;
+  /// By id, or by address in a plan.
+  [[nodiscard]] bool has_elastic_address(const std::string& instance) const;
   /// All of a type.
   [[nodiscard]] const std::vector<const aggregator::Resource*>& of_type(
       std::string_view type) const;
   /// "windows", "linux", "rhel", "suse": the option, else the usage file, else what the inventory
   /// says.
   [[nodiscard]] std::string system_of(Subject& subject, bool windows) const;
-  /// Whether an address of a NAT gateway, in the environment and region, is billed by this aws_eip
-  /// entry already.
-  [[nodiscard]] bool take_address(const Subject& gateway, const std::string& allocation);
+  /// Marks the aws_eip entry that `gateway` holds, if one is found: it is billed with the gateway.
+  bool take_address(const Subject& gateway);
 
  private:
   void index();
@@ -146,6 +146,7 @@ struct VolumeSpec {
   std::string kind;
   std::optional<Quantity> size_gb;
   std::optional<Quantity> iops, throughput_mibps;
+  std::string assumption;  ///< Why the size is what it is, where nothing states it.
 };
 void add_volume(Subject& subject, const std::string& name, const VolumeSpec& volume,
                 Quantity count);

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cost/estimate.h"
 
 namespace fleetmeter::cost {
@@ -14,7 +16,10 @@ VolumeSpec block_device(const Subject& subject, const std::string& block) {
   volume.kind = subject.text(block + ".volume_type", "gp2");
   volume.size_gb = subject.number(block + ".volume_size");
   // What the common images ask for; infracost assumes the same.
-  if (!volume.size_gb) volume.size_gb = units(8);
+  if (!volume.size_gb) {
+    volume.size_gb = units(8);
+    volume.assumption = "size assumed: 8 GB, as the common images ask for";
+  }
   volume.iops = subject.number(block + ".iops");
   volume.throughput_mibps = subject.number(block + ".throughput");
   return volume;
@@ -25,22 +30,41 @@ bool volume_listed(const Subject& subject, const std::string& block) {
   return subject.estimator.find("aws_ebs_volume", subject.text(block + ".volume_id")) != nullptr;
 }
 
-void price_instance(Subject& subject) {
+/// What a machine's price depends on besides type and system.
+struct Purchase {
+  std::string tenancy = "default";
+  bool spot = false;
+};
+
+void add_bought_machines(Subject& subject, const std::string& type, bool windows, Quantity count,
+                         const Purchase& purchase) {
+  const auto unknown = [&](const std::string& reason) {
+    Draft& draft = subject.add("instance hours" + (type.empty() ? "" : ", " + type), {},
+                               product(count, subject.month()));
+    draft.unit = "h";
+    draft.reason = reason;
+  };
+  if (purchase.tenancy == "dedicated" || purchase.tenancy == "host")
+    return unknown(fmt::format("unsupported: tenancy {}", purchase.tenancy));
+  if (purchase.spot) return unknown("unsupported: spot prices vary");
+  add_machines(subject, type, windows, count);
+}
+
+void price_machine(Subject& subject, bool spot) {
   const aggregator::Instance* known = subject.estimator.instance(subject.resource.id);
   const std::string state =
       known != nullptr && !known->state.empty() ? known->state : subject.text("instance_state");
-  const std::string tenancy = subject.text("tenancy", "default");
   if (state == "terminated") return;
   if (state != "stopped" && state != "stopping") {
-    if (tenancy == "dedicated" || tenancy == "host") {
-      subject.add_unknown("instance hours", fmt::format("unsupported: tenancy {}", tenancy));
-    } else {
-      const bool windows = known != nullptr ? known->windows
-                                            : subject.text("platform") == "windows" ||
-                                                  subject.flag("get_password_data");
-      add_machines(subject, subject.text("instance_type", known != nullptr ? known->type : ""),
-                   windows, units(1));
-    }
+    const bool windows =
+        subject.flag("windows") || (known != nullptr ? known->windows
+                                                     : subject.text("platform") == "windows" ||
+                                                           subject.flag("get_password_data"));
+    const Purchase purchase{
+        subject.text("tenancy", "default"),
+        spot || subject.text("instance_market_options.0.market_type") == "spot"};
+    add_bought_machines(subject, subject.text("instance_type", known != nullptr ? known->type : ""),
+                        windows, units(1), purchase);
     if (subject.flag("monitoring"))
       subject.add("detailed monitoring", "cloudwatch.metrics", units(7));
   }
@@ -54,9 +78,14 @@ void price_instance(Subject& subject) {
   }
   const bool has_address =
       !subject.text("public_ip").empty() || subject.flag("associate_public_ip_address");
-  if (has_address && !subject.estimator.has_elastic_address(subject.resource.id))
+  if (has_address && !subject.estimator.has_elastic_address(subject.resource.id) &&
+      !subject.estimator.has_elastic_address(subject.resource.address)) {
     subject.add("public IPv4", "vpc.public_ipv4.in_use", subject.month());
+  }
 }
+
+void price_instance(Subject& subject) { price_machine(subject, false); }
+void price_spot_request(Subject& subject) { price_machine(subject, true); }
 
 /// Launch template or configuration of a group; nullptr where the references do not lead to one.
 const Resource* template_of(const Subject& subject) {
@@ -70,29 +99,59 @@ const Resource* template_of(const Subject& subject) {
         return found;
     }
   }
-  if (const Resource* found =
-          all.find("aws_launch_configuration", subject.text("launch_configuration")))
-    return found;
+  for (const char* attribute : {"launch_configuration", "launch_template_address"}) {
+    for (const char* type : {"aws_launch_configuration", "aws_launch_template"}) {
+      if (const Resource* found = all.find(type, subject.text(attribute))) return found;
+    }
+  }
   return nullptr;
 }
 
-void add_template_volumes(Subject& subject, const Resource& from, Quantity count) {
+/// What each machine of a group has besides its hours: volumes, detailed monitoring, an address.
+void add_template_parts(Subject& subject, const Resource& from, Quantity count) {
   const Subject source(subject.estimator, from, subject.environment, subject.region, {});
-  if (from.type == "aws_launch_configuration") {
-    add_volume(subject, "root volume", block_device(source, "root_block_device.0"), count);
-    for (std::int64_t i = 0; i < source.count("ebs_block_device"); ++i) {
-      add_volume(subject, fmt::format("volume {}", i),
-                 block_device(source, fmt::format("ebs_block_device.{}", i)), count);
-    }
-    return;
-  }
-  const std::int64_t mappings = source.count("block_device_mappings");
-  if (mappings == 0)
+  const bool configuration = from.type == "aws_launch_configuration";
+  const char* list = configuration ? "ebs_block_device" : "block_device_mappings";
+  const std::string inside = configuration ? "" : ".ebs.0";
+  const std::int64_t mappings = source.count(list);
+  // A launch template names its root volume among the others, if at all; a launch configuration
+  // has a block of its own for it.
+  const bool root_listed = !configuration && mappings > 0;
+  if (!root_listed)
     add_volume(subject, "root volume", block_device(source, "root_block_device.0"), count);
   for (std::int64_t i = 0; i < mappings; ++i) {
-    add_volume(subject, i == 0 ? "root volume" : fmt::format("volume {}", i),
-               block_device(source, fmt::format("block_device_mappings.{}.ebs.0", i)), count);
+    add_volume(subject, root_listed && i == 0 ? "root volume" : fmt::format("volume {}", i),
+               block_device(source, fmt::format("{}.{}{}", list, i, inside)), count);
   }
+  if (source.flag(configuration ? "enable_monitoring" : "monitoring.0.enabled"))
+    subject.add("detailed monitoring", "cloudwatch.metrics", product(units(7), count));
+  if (source.flag("associate_public_ip_address") ||
+      source.flag("network_interfaces.0.associate_public_ip_address")) {
+    subject.add("public IPv4", "vpc.public_ipv4.in_use", product(subject.month(), count));
+  }
+}
+
+/// How many of a group's machines are on demand and how many are spot. Rule: Amazon EC2 Auto
+/// Scaling User Guide, "Auto Scaling groups with multiple instance types and purchase options".
+struct Split {
+  Quantity on_demand, spot;
+};
+Split split_purchase(const Subject& subject, Quantity count, bool template_is_spot) {
+  const std::string policy = "mixed_instances_policy.0.";
+  if (subject.text("mixed_instances_policy.#", "0") == "0" && !template_is_spot)
+    return {count, Quantity{}};
+  if (template_is_spot) return {Quantity{}, count};
+  const std::string distribution = policy + "instances_distribution.0.";
+  const Quantity base =
+      std::min(count, subject.number(distribution + "on_demand_base_capacity").value_or(units(0)));
+  const std::int64_t percentage =
+      subject.integer(distribution + "on_demand_percentage_above_base_capacity", 100);
+  const Quantity above = count - base;
+  // The on-demand part is rounded up to whole machines.
+  const std::int64_t whole =
+      (scale(above, percentage, 100).e9_units + kQuantityOne - 1) / kQuantityOne;
+  const Quantity on_demand = base + std::min(above, units(whole));
+  return {on_demand, count - on_demand};
 }
 
 void price_group(Subject& subject) {
@@ -100,6 +159,7 @@ void price_group(Subject& subject) {
   if (known == nullptr) known = subject.estimator.group(subject.resource.id);
   if (known == nullptr) known = subject.estimator.group(subject.resource.address);
   std::optional<Quantity> count = subject.usage("instances");
+  const bool told = count.has_value();
   if (!count) count = subject.number("desired_capacity");
   if (!count && known != nullptr && known->desired) count = units(*known->desired);
   if (!count) count = subject.number("min_size");
@@ -108,19 +168,37 @@ void price_group(Subject& subject) {
                                "the group's desired and minimum size are not known");
   const Resource* from = template_of(subject);
   std::string type = known != nullptr ? known->instance_type : "";
-  const std::string override_type =
-      subject.text("mixed_instances_policy.0.launch_template.0.override.0.instance_type");
-  if (!override_type.empty()) type = override_type;
-  if (type.empty() && from != nullptr) {
-    type = Subject(subject.estimator, *from, "", "", {}).text("instance_type");
+  const std::string override_block = "mixed_instances_policy.0.launch_template.0.override.0.";
+  if (const std::string other = subject.text(override_block + "instance_type"); !other.empty()) {
+    type = other;
+    // Sizes of the group are units of weight then, and so many of them make one machine.
+    const std::int64_t weight = subject.integer(override_block + "weighted_capacity", 1);
+    if (!told && weight > 1) count = units((count->e9_units / kQuantityOne + weight - 1) / weight);
   }
-  add_machines(subject, type, known != nullptr && known->windows, *count);
-  if (from != nullptr) add_template_volumes(subject, *from, *count);
+  Purchase purchase;
+  if (from != nullptr) {
+    const Subject source(subject.estimator, *from, "", "", {});
+    if (type.empty()) type = source.text("instance_type");
+    purchase.tenancy = source.text("placement_tenancy", source.text("placement.0.tenancy"));
+    purchase.spot = !source.text("spot_price").empty() ||
+                    source.text("instance_market_options.0.market_type") == "spot";
+  }
+  const bool windows = subject.flag("windows") || (known != nullptr && known->windows);
+  const Split split = split_purchase(subject, *count, purchase.spot);
+  if (split.on_demand > Quantity{} || split.spot == Quantity{})
+    add_bought_machines(subject, type, windows, split.on_demand, {purchase.tenancy, false});
+  if (split.spot > Quantity{})
+    add_bought_machines(subject, type, windows, split.spot, {purchase.tenancy, true});
+  if (from != nullptr) return add_template_parts(subject, *from, *count);
+  subject.add_unknown("root volume storage", "the group's launch template is not known");
 }
 
 void price_volume(Subject& subject) {
-  VolumeSpec volume{subject.text("type", "gp2"), subject.number("size"), subject.number("iops"),
-                    subject.number("throughput")};
+  VolumeSpec volume{subject.text("type", "gp2"),
+                    subject.number("size"),
+                    subject.number("iops"),
+                    subject.number("throughput"),
+                    {}};
   add_volume(subject, "volume", volume, units(1));
 }
 
@@ -140,6 +218,8 @@ void price_service(Subject& subject) {
     const std::string reference = subject.text("task_definition");
     definition = all.find("aws_ecs_task_definition", reference.substr(0, reference.rfind(':')));
   }
+  if (definition == nullptr)  // A plan's configuration says which.
+    definition = all.find("aws_ecs_task_definition", subject.text("task_definition_address"));
   if (definition == nullptr && all.of_type("aws_ecs_task_definition").size() == 1) {
     // A plan does not say which, but there is one only.
     definition = all.of_type("aws_ecs_task_definition").front();
@@ -178,18 +258,77 @@ void price_node_group(Subject& subject) {
   if (!count)
     return subject.add_unknown("instance hours",
                                "the node group's desired and minimum size are not known");
-  if (subject.text("capacity_type") == "SPOT") {
-    subject.add_unknown("instance hours", "unsupported: spot prices vary");
+  const Resource* from = template_of(subject);
+  std::string type = subject.text("instance_types.0");
+  if (type.empty() && from != nullptr)
+    type = Subject(subject.estimator, *from, "", "", {}).text("instance_type");
+  if (type.empty()) type = "t3.medium";  // Amazon EKS User Guide, "Managed node groups".
+  add_bought_machines(subject, type, subject.text("ami_type").starts_with("WINDOWS"), *count,
+                      {"default", subject.text("capacity_type") == "SPOT"});
+  if (from != nullptr) return add_template_parts(subject, *from, *count);
+  // Nodes get one root volume of 20 GB unless the group says otherwise.
+  VolumeSpec root{"gp2", subject.number("disk_size"), {}, {}, {}};
+  if (!root.size_gb) {
+    root.size_gb = units(20);
+    root.assumption = "size assumed: 20 GB, the default of managed node groups";
+  }
+  add_volume(subject, "root volume", root, *count);
+}
+
+/// Requests, and GB-seconds of memory. Rule: AWS Lambda pricing.
+void price_function(Subject& subject) {
+  const std::string arm = subject.text("architectures.0") == "arm64" ? "arm64" : "x86_64";
+  const std::optional<Quantity> requests = subject.usage("monthly_requests", 6);
+  const std::optional<Quantity> duration_ms = subject.usage("request_duration_ms");
+  const auto ask = [&](const char* component, const std::string& key, const char* missing) {
+    Draft& draft = subject.add(component, key, Quantity{}, "usage_file");
+    draft.quantity.reset();
+    draft.reason = fmt::format("depends on usage: state {} of {} in the usage file", missing,
+                               subject.resource.address);
+  };
+  if (requests) {
+    subject.add("requests", "lambda.requests", *requests, "usage_file");
   } else {
-    add_machines(subject, subject.text("instance_types.0", "t3.medium"), false, *count);
+    ask("requests", "lambda.requests", "monthly_requests");
   }
-  // Nodes get one gp2 root volume of 20 GB unless the group or its launch template says otherwise.
-  if (const Resource* from =
-          subject.estimator.find("aws_launch_template", subject.text("launch_template.0.id"))) {
-    return add_template_volumes(subject, *from, *count);
+  const Quantity memory_mb = subject.number("memory_size").value_or(units(128));
+  if (requests && duration_ms) {
+    // Millions of requests x ms are thousands of seconds.
+    const Quantity seconds_e3 = product(*requests, *duration_ms);
+    subject.add("duration", "lambda.duration." + arm,
+                scale(product(seconds_e3, memory_mb), 1000, 1024), "usage_file");
+  } else {
+    ask("duration", "lambda.duration." + arm, "monthly_requests and request_duration_ms");
   }
-  add_volume(subject, "root volume",
-             {"gp2", subject.number("disk_size").value_or(units(20)), {}, {}}, *count);
+}
+
+/// Size of the volume that a snapshot, or a copy of one, was taken of.
+std::optional<Quantity> snapshot_size(const Subject& subject, const Resource& snapshot) {
+  const Estimator& all = subject.estimator;
+  const Subject source(subject.estimator, snapshot, "", "", {});
+  if (const auto told = source.number("volume_size")) return told;
+  for (const char* attribute : {"volume_id", "volume_id_address"}) {
+    if (const Resource* volume = all.find("aws_ebs_volume", source.text(attribute)))
+      return Subject(subject.estimator, *volume, "", "", {}).number("size");
+  }
+  for (const char* attribute : {"source_snapshot_id", "source_snapshot_id_address"}) {
+    const Resource* copied = all.find("aws_ebs_snapshot", source.text(attribute));
+    if (copied != nullptr && copied != &snapshot) return snapshot_size(subject, *copied);
+  }
+  return std::nullopt;
+}
+
+/// Only changed blocks are billed, which no inventory knows; without usage the volume's size is the
+/// most that the first snapshot of it can be.
+void price_snapshot(Subject& subject) {
+  const bool archived = subject.text("storage_tier") == "archive";
+  const char* key = archived ? "ebs.snapshot.archive" : "ebs.snapshot.storage";
+  if (const auto told = subject.usage("storage_gb"))
+    return void(subject.add("snapshot storage", key, *told, "usage_file"));
+  const std::optional<Quantity> size = snapshot_size(subject, subject.resource);
+  if (!size) return (void)subject.add_usage("snapshot storage", key, "storage_gb");
+  subject.add("snapshot storage", key, *size).reason =
+      "at most: the whole volume; only used and changed blocks are billed";
 }
 
 }  // namespace
@@ -217,10 +356,10 @@ void add_volume(Subject& subject, const std::string& name, const VolumeSpec& vol
     return subject.add_unknown(name + " storage", "the volume's size is not known");
   Quantity size = *volume.size_gb;
   if ((kind == "st1" || kind == "sc1") && size < units(125)) size = units(125);
-  subject
-      .add(fmt::format("{} storage, {}", name, kind), fmt::format("ebs.{}.storage", kind),
-           product(size, count))
-      .unit = "GB-month";
+  Draft& storage = subject.add(fmt::format("{} storage, {}", name, kind),
+                               fmt::format("ebs.{}.storage", kind), product(size, count));
+  storage.unit = "GB-month";
+  storage.reason = volume.assumption;
   const auto above = [&](const std::optional<Quantity>& provisioned, std::int64_t included,
                          const char* what) {
     if (!provisioned || *provisioned <= units(included)) return;
@@ -243,9 +382,12 @@ void add_volume(Subject& subject, const std::string& name, const VolumeSpec& vol
 }
 
 std::vector<TypeEntry> compute_types() {
-  return {{"aws_instance", price_instance},   {"aws_autoscaling_group", price_group},
-          {"aws_ebs_volume", price_volume},   {"aws_ecs_service", price_service},
-          {"aws_eks_cluster", price_cluster}, {"aws_eks_node_group", price_node_group}};
+  return {
+      {"aws_instance", price_instance},         {"aws_spot_instance_request", price_spot_request},
+      {"aws_autoscaling_group", price_group},   {"aws_ebs_volume", price_volume},
+      {"aws_ebs_snapshot", price_snapshot},     {"aws_ebs_snapshot_copy", price_snapshot},
+      {"aws_ecs_service", price_service},       {"aws_eks_cluster", price_cluster},
+      {"aws_eks_node_group", price_node_group}, {"aws_lambda_function", price_function}};
 }
 
 }  // namespace fleetmeter::cost

@@ -30,14 +30,22 @@ std::int64_t included_iops(const std::string& engine, Quantity size) {
 void price_db_storage(Subject& subject, const std::string& engine, bool multi_az) {
   const std::optional<Quantity> iops = subject.number("iops");
   std::string kind = subject.text("storage_type", iops ? "io1" : "gp2");
-  Quantity size = subject.number("allocated_storage").value_or(units(20));
+  const std::optional<Quantity> told = subject.number("allocated_storage");
+  Quantity size = told.value_or(units(20));
   if (kind == "io1" || kind == "io2") size = std::max(size, units(100));
-  add_deployed(subject, fmt::format("storage, {}", kind), "rds.storage." + kind, multi_az, size)
-      .unit = "GB-month";
+  Draft& storage = add_deployed(subject, fmt::format("storage, {}", kind), "rds.storage." + kind,
+                                multi_az, size);
+  storage.unit = "GB-month";
+  if (!told) storage.reason = "size assumed: 20 GB";
   if (kind == "gp3") {
     const Quantity included = units(included_iops(engine, size));
     if (iops && *iops > included)
       add_deployed(subject, "IOPS, gp3", "rds.iops.gp3", multi_az, *iops - included);
+    // 125 MiB/s come with 3,000 IOPS, 500 with 12,000.
+    const Quantity throughput = subject.number("storage_throughput").value_or(Quantity{});
+    const Quantity base = units(included == units(3000) ? 125 : 500);
+    if (throughput > base)
+      add_deployed(subject, "throughput, gp3", "rds.throughput.gp3", multi_az, throughput - base);
   } else if (kind == "io1" || kind == "io2") {
     add_deployed(subject, "IOPS, " + kind, "rds.iops." + kind, multi_az,
                  std::max(iops.value_or(units(1000)), units(1000)));
@@ -61,13 +69,19 @@ void price_db_instance(Subject& subject) {
                                "the database's engine or instance class is not known");
   }
   if (subject.text("license_model") == "bring-your-own-license") {
-    return subject.add_unknown("instance hours", "unsupported: bring-your-own-license");
+    subject.add_unknown("instance hours", "unsupported: bring-your-own-license");
+    return price_db_storage(subject, engine, multi_az);
   }
   add_deployed(subject,
                fmt::format("instance hours, {} {}{}", type, engine, multi_az ? " Multi-AZ" : ""),
                fmt::format("rds.instance.{}.{}", type, engine), multi_az, subject.month())
       .unit = "h";
-  price_db_storage(subject, engine, multi_az);
+  // An instance of an Aurora cluster has no storage of its own.
+  if (!engine.starts_with("aurora")) price_db_storage(subject, engine, multi_az);
+  if (const auto credits = subject.usage("monthly_cpu_credit_hrs")) {
+    const Quantity vcpu = subject.usage("vcpu_count").value_or(units(2));
+    subject.add("CPU credits", "rds.cpu_credits.t3", product(*credits, vcpu), "usage_file");
+  }
 }
 
 void price_aurora_cluster(Subject& subject) {
@@ -118,19 +132,35 @@ void price_cache_cluster(Subject& subject) {
   add_cache_nodes(subject, subject.integer("num_cache_nodes", 1));
 }
 
+/// A replica takes every write once more, and stores the table again, at its own region's prices.
+void add_table_replica(Subject& subject, const std::string& at,
+                       const std::optional<Quantity>& write_hours) {
+  const auto in_region = [&at](Draft& draft) { draft.region = at.empty() ? draft.region : at; };
+  const std::string name = at.empty() ? "replica" : "replica in " + at;
+  in_region(write_hours
+                ? subject.add(name + ", replicated write capacity", "dynamodb.provisioned.write",
+                              *write_hours)
+                : subject.add_usage(name + ", replicated writes", "dynamodb.on_demand.write",
+                                    "monthly_write_request_units", 6));
+  in_region(subject.add_usage(name + ", storage", "dynamodb.storage", "storage_gb"));
+}
+
 void price_table(Subject& subject) {
+  std::optional<Quantity>
+      writes;  // Hours of provisioned capacity; of on-demand tables there are none.
   if (subject.text("billing_mode", "PROVISIONED") == "PAY_PER_REQUEST") {
     subject.add_usage("write requests", "dynamodb.on_demand.write", "monthly_write_request_units",
                       6);
     subject.add_usage("read requests", "dynamodb.on_demand.read", "monthly_read_request_units", 6);
   } else {
-    std::int64_t writes = subject.integer("write_capacity", 0),
+    std::int64_t write_units = subject.integer("write_capacity", 0),
                  reads = subject.integer("read_capacity", 0);
     for (std::int64_t i = 0; i < subject.count("global_secondary_index"); ++i) {
-      writes += subject.integer(fmt::format("global_secondary_index.{}.write_capacity", i), 0);
+      write_units += subject.integer(fmt::format("global_secondary_index.{}.write_capacity", i), 0);
       reads += subject.integer(fmt::format("global_secondary_index.{}.read_capacity", i), 0);
     }
-    subject.add("write capacity", "dynamodb.provisioned.write", multiply(subject.month(), writes));
+    writes = multiply(subject.month(), write_units);
+    subject.add("write capacity", "dynamodb.provisioned.write", *writes);
     subject.add("read capacity", "dynamodb.provisioned.read", multiply(subject.month(), reads));
   }
   subject.add_usage("storage", "dynamodb.storage", "storage_gb");
@@ -139,24 +169,40 @@ void price_table(Subject& subject) {
   subject.add_if_used("restored data", "dynamodb.restore", "monthly_data_restored_gb");
   subject.add_if_used("stream reads", "dynamodb.streams.read", "monthly_streams_read_request_units",
                       6);
+  for (std::int64_t i = 0; i < subject.count("replica"); ++i) {
+    const std::string at = subject.text(fmt::format("replica.{}.region_name", i));
+    add_table_replica(subject, at, writes);
+  }
 }
 
+/// Classes by the names of the usage file.
 void price_bucket(Subject& subject) {
   subject.add_usage("standard storage", "s3.standard.storage", "standard.storage_gb");
-  for (const char* kind : {"standard", "standard_infrequent_access"}) {
+  for (const char* kind : {"standard", "standard_infrequent_access", "one_zone_infrequent_access",
+                           "intelligent_tiering", "glacier_instant_retrieval",
+                           "glacier_flexible_retrieval", "glacier_deep_archive"}) {
+    const std::string own = fmt::format("{}.", kind), price = fmt::format("s3.{}.", kind);
     subject.add_if_used(fmt::format("{} PUT, COPY, POST, LIST requests", kind),
-                        fmt::format("s3.{}.tier_1_requests", kind),
-                        fmt::format("{}.monthly_tier_1_requests", kind), 3);
+                        price + "tier_1_requests", own + "monthly_tier_1_requests", 3);
     subject.add_if_used(fmt::format("{} GET, SELECT and other requests", kind),
-                        fmt::format("s3.{}.tier_2_requests", kind),
-                        fmt::format("{}.monthly_tier_2_requests", kind), 3);
+                        price + "tier_2_requests", own + "monthly_tier_2_requests", 3);
+    subject.add_if_used(fmt::format("{} lifecycle transitions", kind), price + "transitions",
+                        own + "monthly_lifecycle_transition_requests", 3);
+    for (const char* retrieval :
+         {"monthly_data_retrieval_gb", "monthly_standard_data_retrieval_gb"}) {
+      subject.add_if_used(fmt::format("{} retrieval", kind), price + "retrieval", own + retrieval);
+    }
+    if (std::string_view(kind) != "standard")
+      subject.add_if_used(fmt::format("{} storage", kind), price + "storage", own + "storage_gb");
   }
-  for (const char* kind :
-       {"standard_infrequent_access", "one_zone_infrequent_access", "glacier_instant_retrieval",
-        "glacier_flexible_retrieval", "glacier_deep_archive"}) {
-    subject.add_if_used(fmt::format("{} storage", kind), fmt::format("s3.{}.storage", kind),
-                        fmt::format("{}.storage_gb", kind));
-  }
+  const std::string tiering = "intelligent_tiering.";
+  subject.add_if_used("intelligent_tiering frequent access storage",
+                      "s3.intelligent_tiering.frequent", tiering + "frequent_access_storage_gb");
+  subject.add_if_used("intelligent_tiering infrequent access storage",
+                      "s3.intelligent_tiering.infrequent",
+                      tiering + "infrequent_access_storage_gb");
+  subject.add_if_used("intelligent_tiering monitoring", "s3.intelligent_tiering.monitoring",
+                      tiering + "monitored_objects", 3);
 }
 
 void price_secret(Subject& subject) {

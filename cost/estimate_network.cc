@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <initializer_list>
+#include <optional>
+#include <string>
 
 #include "cost/estimate.h"
 
@@ -11,7 +14,7 @@ void price_nat_gateway(Subject& subject) {
   subject.add("gateway hours", "vpc.nat_gateway.hours", subject.month());
   subject.add_usage("data processed", "vpc.nat_gateway.data", "monthly_data_processed_gb");
   if (subject.text("connectivity_type") == "private") return;
-  (void)subject.estimator.take_address(subject, subject.text("allocation_id"));
+  (void)subject.estimator.take_address(subject);
   subject.add("public IPv4", "vpc.public_ipv4.in_use", subject.month());
 }
 
@@ -19,6 +22,19 @@ void price_nat_gateway(Subject& subject) {
 void price_address(Subject& subject) {
   subject.add("public IPv4", "vpc.public_ipv4.in_use", subject.month());
 }
+
+/// Zones that a load balancer or endpoint lies in: one a subnet. nullopt = not known.
+std::optional<std::int64_t> zones_of(const Subject& subject,
+                                     std::initializer_list<const char*> lists) {
+  std::int64_t zones = 0;
+  for (const char* list : lists) {
+    zones = std::max(zones, subject.count(list));
+    zones = std::max(zones, subject.integer(std::string(list) + "_count", 0));  // Of a plan.
+  }
+  return zones > 0 ? std::optional(zones) : std::nullopt;
+}
+
+constexpr const char* kOneZone = "one zone assumed: the subnets are not known";
 
 /// Units of capacity of a month: each dimension's mean over the month in units, the largest of them
 /// counts. Rule: Elastic Load Balancing pricing, "LCU details". The largest of the means is a lower
@@ -54,9 +70,10 @@ void add_capacity_units(Subject& subject, const std::string& price_key,
 void price_load_balancer(Subject& subject) {
   const std::string kind = subject.text("load_balancer_type", "application");
   if (kind == "gateway") {
-    const std::int64_t zones = std::max<std::int64_t>(
-        1, std::max(subject.count("subnets"), subject.count("subnet_mapping")));
-    subject.add("load balancer hours", "elb.gateway.hours", multiply(subject.month(), zones));
+    const auto zones = zones_of(subject, {"subnets", "subnet_mapping"});
+    Draft& hours = subject.add("load balancer hours", "elb.gateway.hours",
+                               multiply(subject.month(), zones.value_or(1)));
+    if (!zones) hours.reason = kOneZone;
     return add_capacity_units(subject, "elb.gateway.lcu",
                               {{"new_connections", 600, false},
                                {"active_connections", 60'000, false},
@@ -80,11 +97,11 @@ void price_load_balancer(Subject& subject) {
                         {"processed_bytes_gb", 1, true}});
   }
   if (subject.flag("internal")) return;
-  const std::int64_t nodes = std::max(subject.count("subnets"), subject.count("subnet_mapping"));
-  if (nodes == 0)
+  const auto nodes = zones_of(subject, {"subnets", "subnet_mapping"});
+  if (!nodes)
     return subject.add_unknown("public IPv4",
                                "one per zone, but the load balancer's subnets are not known");
-  subject.add("public IPv4", "vpc.public_ipv4.in_use", multiply(subject.month(), nodes));
+  subject.add("public IPv4", "vpc.public_ipv4.in_use", multiply(subject.month(), *nodes));
 }
 
 void price_classic_balancer(Subject& subject) {
@@ -102,8 +119,10 @@ void price_endpoint(Subject& subject) {
     return subject.add_unknown("endpoint hours",
                                fmt::format("unsupported: endpoint of type {}", kind));
   // One interface in each.
-  const std::int64_t zones = std::max<std::int64_t>(1, subject.count("subnet_ids"));
-  subject.add("endpoint hours", key + "hours", multiply(subject.month(), zones));
+  const auto zones = zones_of(subject, {"subnet_ids"});
+  Draft& hours =
+      subject.add("endpoint hours", key + "hours", multiply(subject.month(), zones.value_or(1)));
+  if (!zones) hours.reason = kOneZone;
   subject.add_usage("data processed", key + "data", "monthly_data_processed_gb");
 }
 
@@ -112,8 +131,25 @@ void price_transit_attachment(Subject& subject) {
   subject.add_usage("data processed", "vpc.transit_gateway.data", "monthly_data_processed_gb");
 }
 
+/// Each side of a peering pays its own attachment; its bytes pay as transfer between regions.
+void price_transit_peering(Subject& subject) {
+  subject.add("attachment hours", "vpc.transit_gateway.attachment", subject.month());
+}
+
 void price_vpn(Subject& subject) {
   subject.add("connection hours", "vpc.vpn_connection.hours", subject.month());
+}
+
+void price_firewall(Subject& subject) {
+  const auto zones = zones_of(subject, {"subnet_mapping"});
+  Draft& hours = subject.add("endpoint hours", "network_firewall.endpoint",
+                             multiply(subject.month(), zones.value_or(1)));
+  if (!zones) hours.reason = kOneZone;
+  subject.add_usage("data processed", "network_firewall.data", "monthly_data_processed_gb");
+}
+
+void price_client_vpn(Subject& subject) {
+  subject.add("association hours", "vpc.client_vpn.association", subject.month());
 }
 
 void price_nothing(Subject&) {}  // Billed by attachment.
@@ -129,6 +165,10 @@ std::vector<TypeEntry> network_types() {
           {"aws_vpc_endpoint", price_endpoint},
           {"aws_ec2_transit_gateway", price_nothing},
           {"aws_ec2_transit_gateway_vpc_attachment", price_transit_attachment},
+          {"aws_ec2_transit_gateway_peering_attachment", price_transit_peering},
+          {"aws_ec2_client_vpn_endpoint", price_nothing},
+          {"aws_ec2_client_vpn_network_association", price_client_vpn},
+          {"aws_networkfirewall_firewall", price_firewall},
           {"aws_vpn_connection", price_vpn}};
 }
 

@@ -1,4 +1,5 @@
 #include <set>
+#include <utility>
 
 #include "cost/estimate.h"
 
@@ -14,7 +15,8 @@ std::int64_t some_time(const aggregator::Validity& valid) {
 
 }  // namespace
 
-Placement::Placement(const aggregator::Inventory& inventory) : inventory_(&inventory) {
+Placement::Placement(const aggregator::Inventory& inventory, std::string default_region)
+    : inventory_(&inventory), only_region_(std::move(default_region)) {
   std::set<std::string> all;
   const auto see = [&](const std::string& environment, const std::string& region) {
     if (region.empty()) return;

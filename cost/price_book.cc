@@ -150,7 +150,7 @@ Result<void> PriceBook::read_free_tier(const std::string& name, std::string_view
     if (row.fields[2] != "payer" && row.fields[2] != "region") {
       return bad(name, row.line, "pool must be payer or region");
     }
-    free_[row.fields[0]] = {*quantity, row.fields[2] == "region"};
+    free_[row.fields[0]] = {row.fields[0], *quantity, row.fields[2] == "region"};
   }
   return {};
 }
@@ -200,8 +200,19 @@ const Price* PriceBook::find(std::string_view region, std::string_view key) cons
 }
 
 const FreeAllowance* PriceBook::free_allowance(std::string_view key) const {
-  const auto found = free_.find(key);
-  return found == free_.end() ? nullptr : &found->second;
+  if (const auto own = free_.find(key); own != free_.end()) return &own->second;
+  for (const auto& [name, allowance] : free_) {
+    const std::string_view pool = name;
+    if (pool.ends_with(".*") && key.starts_with(pool.substr(0, pool.size() - 1))) return &allowance;
+  }
+  return nullptr;
+}
+
+std::string_view PriceBook::unit_of(std::string_view key) const {
+  for (const auto& [region, prices] : regions_) {
+    if (const auto found = prices.find(key); found != prices.end()) return found->second.unit;
+  }
+  return {};
 }
 
 const InstanceType* PriceBook::instance_type(std::string_view type) const {

@@ -30,6 +30,7 @@ struct Price {
 
 /// What a payer gets free each month; applied only on demand (--free-tier always).
 struct FreeAllowance {
+  std::string name;  ///< Its key; one ending in ".*" is a pool for all keys that begin so.
   Quantity quantity;
   bool per_region = false;  ///< Else one pool for the payer over all regions.
 };
@@ -61,7 +62,10 @@ class PriceBook {
 
   /// nullptr = price not found.
   [[nodiscard]] const Price* find(std::string_view region, std::string_view key) const;
+  /// Of the price key, by its own name or the pool that it belongs to; nullptr = none.
   [[nodiscard]] const FreeAllowance* free_allowance(std::string_view key) const;
+  /// Unit of a key wherever it has a price; empty = nowhere.
+  [[nodiscard]] std::string_view unit_of(std::string_view key) const;
   [[nodiscard]] const InstanceType* instance_type(std::string_view type) const;
   [[nodiscard]] std::vector<std::string> regions() const;
   [[nodiscard]] bool has_region(std::string_view region) const;

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <utility>
+#include <vector>
 
 #include "cost/render_text.h"
 
@@ -55,6 +58,31 @@ void put_environment(std::string& out, const EnvironmentReport& environment, boo
                      to_cents(environment.total));
 }
 
+/// Reasons of the lines that are `wanted`, each once with the lines that it holds for.
+template <typename Wanted>
+void put_reasons(std::string& out, const Report& report, Wanted wanted) {
+  constexpr std::size_t kNamed = 3;
+  std::vector<std::pair<std::string, std::vector<const Line*>>> reasons;  // As they first come.
+  std::map<std::string, std::size_t, std::less<>> places;
+  for (const EnvironmentReport& environment : report.environments) {
+    for (const Line& line : environment.lines) {
+      if (!wanted(line) || line.reason.empty()) continue;
+      const auto [place, first] = places.try_emplace(line.reason, reasons.size());
+      if (first) reasons.push_back({line.reason, {}});
+      reasons[place->second].second.push_back(&line);
+    }
+  }
+  for (const auto& [reason, lines] : reasons) {
+    std::string names;
+    for (std::size_t i = 0; i < std::min(lines.size(), kNamed); ++i) {
+      names += fmt::format("{}{} {}", i == 0 ? "" : ", ", clean(lines[i]->resource),
+                           clean(lines[i]->component));
+    }
+    if (lines.size() > kNamed) names += fmt::format(" and {} more", lines.size() - kNamed);
+    out += fmt::format("  {}: {}\n", names, clean(reason));
+  }
+}
+
 }  // namespace
 
 std::string render_table(const Report& report, bool color) {
@@ -73,14 +101,11 @@ std::string render_table(const Report& report, bool color) {
   if (report.unknown_lines > 0) {
     out += fmt::format("\n{} {} unknown and in no total:\n", report.unknown_lines,
                        report.unknown_lines == 1 ? "line is" : "lines are");
-    for (const EnvironmentReport& environment : report.environments) {
-      for (const Line& line : environment.lines) {
-        if (!line.amount)
-          out += fmt::format("  {} {}: {}\n", clean(line.resource), clean(line.component),
-                             clean(line.reason));
-      }
-    }
+    put_reasons(out, report, [](const Line& line) { return !line.amount; });
   }
+  std::string assumed;
+  put_reasons(assumed, report, [](const Line& line) { return line.amount.has_value(); });
+  if (!assumed.empty()) out += "\nHow figures came about:\n" + assumed;
   if (!report.warnings.empty()) out += "\nNotes:\n";
   for (const std::string& warning : report.warnings) out += fmt::format("  {}\n", clean(warning));
   return out;

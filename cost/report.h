@@ -26,6 +26,8 @@ struct ReportOptions {
   bool free_tier = false;
   std::uint64_t bytes_per_gb = 1ull << 30;
   std::string environment = {};  ///< Empty = all.
+  /// --region: of what neither itself, nor its environment, nor the inventory as a whole places.
+  std::string region = {};
 };
 
 /// One priced line. Unknown is nullopt with a reason, never zero.

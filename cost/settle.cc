@@ -17,7 +17,7 @@ struct Pool {
   std::vector<std::size_t> members;
 };
 
-/// The free allowance goes to the pools of its key in the order of their regions, one after the
+/// The free allowance goes to the pools of its keys in the order of keys and regions, one after the
 /// other.
 void allow_free(const PriceBook& prices,
                 std::map<std::tuple<std::string, std::string, std::int64_t>, Pool>& pools) {
@@ -27,8 +27,9 @@ void allow_free(const PriceBook& prices,
     const FreeAllowance* allowance = prices.free_allowance(price_key);
     if (allowance == nullptr) continue;
     Quantity& rest =
-        left.try_emplace(allowance->per_region ? price_key + "@" + std::get<1>(key) : price_key,
-                         allowance->quantity)
+        left.try_emplace(
+                allowance->per_region ? allowance->name + "@" + std::get<1>(key) : allowance->name,
+                allowance->quantity)
             .first->second;
     pool.free = std::min(rest, pool.quantity);
     rest = rest - pool.free;
@@ -67,13 +68,13 @@ void price_pool(const Pool& pool, const std::vector<Draft>& drafts, std::vector<
                      [&drafts](std::size_t at) { return drafts[at].quantity.has_value(); });
     if (last) part += total - spread;
     line.amount = part;
-    if (pool.free > Quantity{}) {
-      line.reason = fmt::format("list price {} after {} {} free", to_decimal(tiers.front().price),
-                                to_decimal(pool.free), line.unit);
-    } else {
-      line.reason = fmt::format("mean price of the tiers for {} {} of all environments",
-                                to_decimal(pool.quantity), line.unit);
-    }
+    const std::string how =
+        pool.free > Quantity{}
+            ? fmt::format("list price {} after {} {} free", to_decimal(tiers.front().price),
+                          to_decimal(pool.free), line.unit)
+            : fmt::format("mean price of the tiers for {} {} of all environments",
+                          to_decimal(pool.quantity), line.unit);
+    line.reason = line.reason.empty() ? how : line.reason + "; " + how;
   }
 }
 
@@ -156,10 +157,14 @@ Report settle(const ReportOptions& options, const PriceBook& prices, const Usage
     if (draft.price_key.empty()) continue;
     const Price* price = prices.find(draft.region, draft.price_key);
     if (price == nullptr) {
-      lines[i].reason =
+      if (lines[i].unit.empty()) lines[i].unit = prices.unit_of(draft.price_key);
+      const std::string missing =
           draft.region.empty()
-              ? fmt::format("price_not_found: the region of {} is not known", draft.resource)
+              ? "price_not_found: the region is not known; name it in the inventory, of the "
+                "environment, or with --region"
               : fmt::format("price_not_found: no price of {} in {}", draft.price_key, draft.region);
+      // Without its quantity too, both have to be found.
+      lines[i].reason = draft.quantity ? missing : missing + "; " + draft.reason;
       continue;
     }
     Pool& pool = pools[{draft.price_key, draft.region, draft.price_factor}];

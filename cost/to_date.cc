@@ -19,7 +19,7 @@ class ToDate {
  public:
   ToDate(const ReportOptions& options, const aggregator::Inventory& inventory,
          std::vector<std::string>& warnings)
-      : options_(options), inventory_(inventory), placement_(inventory), warnings_(warnings) {}
+      : options_(options), inventory_(inventory), placement_(inventory, options.region), warnings_(warnings) {}
 
   std::vector<Draft> run(const std::vector<HourlyUsage>& usage,
                          const std::vector<FlowUsage>& flows) {

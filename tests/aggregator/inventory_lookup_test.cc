@@ -148,8 +148,8 @@ constexpr const char* kTagged =
     "i-none, name: n, tags: {Name: n}}]\n";
 
 TEST_F(InventoryTest, AnAccountDecidesBeforeATagOfAnEnvironmentThatNamesNoAccount) {
-  parse(kTagged, {{.name = "prod", .accounts = {"111"}},
-                  {.name = "dev", .tags = {{"Environment", "dev"}}}});
+  parse(kTagged,
+        {{.name = "prod", .accounts = {"111"}}, {.name = "dev", .tags = {{"Environment", "dev"}}}});
   // One account: the account is the more stable fact, and it matches prod alone.
   EXPECT_EQ(inventory->environment_of({.account = "111", .instance_id = "i-d"}), "prod");
   EXPECT_EQ(inventory->environment_of({.account = "111", .instance_id = "i-none"}), "prod");

@@ -186,9 +186,9 @@ TEST_F(InventoryTest, WhatDecidesAPriceOrAPlacePassesTheAllowList) {
  {"address":"aws_cloudwatch_composite_alarm.a","mode":"managed","type":"aws_cloudwatch_composite_alarm","values":{"id":"a","alarm_name":"a"}}]}}})json");
   EXPECT_THAT(warned(), IsEmpty());
   EXPECT_EQ(resource_at("aws_ecs_task_definition.t")->attributes.at("family"), "api");
-  EXPECT_EQ(resource_at("aws_msk_cluster.k")
-                ->attributes.at("broker_node_group_info.0.ebs_volume_size"),
-            "100");
+  EXPECT_EQ(
+      resource_at("aws_msk_cluster.k")->attributes.at("broker_node_group_info.0.ebs_volume_size"),
+      "100");
   EXPECT_EQ(resource_at("aws_eip.e")->attributes.at("association_id"), "eipassoc-1");
   EXPECT_EQ(resource_at("aws_eip.e")->attributes.at("network_interface"), "eni-1");
   EXPECT_EQ(resource_at("aws_elasticache_replication_group.c")

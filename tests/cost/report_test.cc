@@ -204,6 +204,145 @@ TEST(Estimate, AGroupIsItsDesiredSizeTimesItsTemplate) {
   EXPECT_EQ(amount(report, "aws_autoscaling_group.r0", "root volume storage, gp3"), "7.20");
 }
 
+// As `terraform show -json PLAN` prints it: ids are not known yet, the configuration tells what
+// refers to what.
+constexpr const char* kGroupPlan =
+    R"json({"format_version":"1.2","planned_values":{"root_module":{"resources":[
+  {"address":"aws_launch_configuration.c","mode":"managed","type":"aws_launch_configuration","values":{"instance_type":"t3.small","enable_monitoring":true,"placement_tenancy":"dedicated"}},
+  {"address":"aws_autoscaling_group.dedicated","mode":"managed","type":"aws_autoscaling_group","values":{"desired_capacity":2,"min_size":1}},
+  {"address":"aws_launch_template.t","mode":"managed","type":"aws_launch_template","values":{"instance_type":"m5.large","network_interfaces":[{"associate_public_ip_address":"true"}],"block_device_mappings":[{"ebs":[{"volume_size":20}]},{"ebs":[{"volume_size":30,"volume_type":"gp3"}]}]}},
+  {"address":"aws_autoscaling_group.mixed","mode":"managed","type":"aws_autoscaling_group","values":{"desired_capacity":12,"mixed_instances_policy":[{"instances_distribution":[{"on_demand_base_capacity":1,"on_demand_percentage_above_base_capacity":50}],"launch_template":[{"launch_template_specification":[{"version":"$Latest"}],"override":[{"instance_type":"c5.xlarge","weighted_capacity":"3"}]}]}]}}]}},
+"configuration":{"provider_config":{"aws":{"expressions":{"region":{"constant_value":"us-east-1"}}}},"root_module":{"resources":[
+  {"address":"aws_autoscaling_group.dedicated","expressions":{"launch_configuration":{"references":["aws_launch_configuration.c.name","aws_launch_configuration.c"]}}},
+  {"address":"aws_autoscaling_group.mixed","expressions":{"mixed_instances_policy":[{"launch_template":[{"launch_template_specification":[{"launch_template_id":{"references":["aws_launch_template.t.id","aws_launch_template.t"]}}]}]}]}}]}}})json";
+
+TEST(Estimate, APlannedGroupPaysForItsVolumesMonitoringAndAddressesToo) {
+  const Report report = estimate(*inventory_of(kGroupPlan));
+  const std::string dedicated = "aws_autoscaling_group.dedicated";
+  EXPECT_THAT(amount(report, dedicated, "instance hours*"), HasSubstr("tenancy dedicated"));
+  EXPECT_EQ(amount(report, dedicated, "root volume storage, gp2"), "1.60") << "2 x 8 GB";
+  EXPECT_THAT(line(report, dedicated, "root volume storage, gp2")->reason, HasSubstr("assumed"));
+  EXPECT_EQ(amount(report, dedicated, "detailed monitoring"), "4.20") << "2 x 7 metrics";
+  const std::string mixed = "aws_autoscaling_group.mixed";
+  EXPECT_EQ(amount(report, mixed, "instance hours, c5.xlarge linux"), "372.30")
+      << "12 units of weight 3 are 4 machines: 1 + half of 3, rounded up, on demand";
+  EXPECT_THAT(amount(report, mixed, "instance hours, c5.xlarge"), HasSubstr("spot prices vary"));
+  EXPECT_EQ(line(report, mixed, "instance hours, c5.xlarge")->quantity, units(730));
+  EXPECT_EQ(amount(report, mixed, "root volume storage, gp2"), "8.00") << "4 x 20 GB";
+  EXPECT_EQ(amount(report, mixed, "volume 1 storage, gp3"), "9.60");
+  EXPECT_EQ(amount(report, mixed, "public IPv4"), "14.60");
+}
+
+TEST(Estimate, AnAddressThatAPlanGivesToAGatewayIsBilledOnce) {
+  const auto plan = [](const std::string& eips, const std::string& configuration) {
+    return inventory_of(
+        R"({"format_version":"1.2","planned_values":{"root_module":{"resources":[)" + eips +
+        R"({"address":"aws_nat_gateway.n","mode":"managed","type":"aws_nat_gateway","values":{"connectivity_type":"public"}}]}},
+        "configuration":{"provider_config":{"aws":{"expressions":{"region":{"constant_value":"us-east-1"}}}},"root_module":{"resources":[)" +
+        configuration + "]}}}");
+  };
+  const std::string two =
+      R"({"address":"aws_eip.machine","mode":"managed","type":"aws_eip","values":{}},{"address":"aws_eip.nat","mode":"managed","type":"aws_eip","values":{}},)";
+  const Report named = estimate(*plan(
+      two,
+      R"({"address":"aws_nat_gateway.n","expressions":{"allocation_id":{"references":["aws_eip.nat.id","aws_eip.nat"]}}})"));
+  EXPECT_EQ(amount(named, "aws_eip.machine", "*"), "3.65");
+  EXPECT_EQ(line(named, "aws_eip.nat", "*"), nullptr);
+  EXPECT_EQ(amount(named, "aws_nat_gateway.n", "public IPv4"), "3.65");
+}
+
+TEST(Estimate, ATableReplicaTakesTheWritesOnceMoreAtItsRegionsPrice) {
+  const Report report =
+      estimate_of({"aws_dynamodb_table|write_capacity: 10, read_capacity: 10, replica.#: \"1\", "
+                   "replica.0.region_name: eu-west-1"},
+                  "resource_usage: { aws_dynamodb_table.r0: { storage_gb: 100 } }");
+  EXPECT_EQ(amount(report, "aws_dynamodb_table.r0", "write capacity"), "4.75") << "4.745";
+  EXPECT_EQ(amount(report, "aws_dynamodb_table.r0", "replica in eu-west-1, replicated write*"),
+            "5.37");
+  EXPECT_EQ(amount(report, "aws_dynamodb_table.r0", "replica in eu-west-1, storage"), "28.30");
+}
+
+TEST(Estimate, FunctionsPayForRequestsAndMemoryTime) {
+  const Report report = estimate_of(
+      {"aws_lambda_function|memory_size: 1024", "aws_lambda_function|memory_size: 1024",
+       "aws_lambda_function|architectures.0: arm64"},
+      "resource_usage:\n"
+      "  aws_lambda_function.r0: { monthly_requests: 100000000, request_duration_ms: 250 }\n"
+      "  aws_lambda_function.r2: { monthly_requests: 1000000, request_duration_ms: 1000 }\n");
+  EXPECT_EQ(amount(report, "aws_lambda_function.r0", "requests"), "20.00");
+  EXPECT_EQ(amount(report, "aws_lambda_function.r0", "duration"), "416.67") << "25M GB-s";
+  EXPECT_THAT(amount(report, "aws_lambda_function.r1", "duration"),
+              HasSubstr("monthly_requests and request_duration_ms"));
+  EXPECT_EQ(amount(report, "aws_lambda_function.r2", "duration"), "1.67") << "128 MB, 125k GB-s";
+}
+
+TEST(Estimate, FreeAllowancesOfAServiceAreOnePool) {
+  const Report report =
+      estimate_of({"aws_lambda_function|memory_size: 1024",
+                   "aws_lambda_function|memory_size: 1024, "
+                   "architectures.0: arm64"},
+                  "resource_type_default_usage:\n"
+                  "  aws_lambda_function: { monthly_requests: 600000, request_duration_ms: 500 }\n",
+                  {.free_tier = true});
+  EXPECT_EQ(to_cents(report.total), "3.37")
+      << "1.2M requests less 1M: 0.04; 600,000 GB-s less 400,000 in all, x86 at 0.0000166667";
+}
+
+TEST(Estimate, SnapshotsAreAtMostTheirVolume) {
+  const Report report = estimate_of(
+      {"aws_ebs_volume|size: 100", "aws_ebs_snapshot|volume_id: id-0",
+       "aws_ebs_snapshot_copy|source_snapshot_id: id-1", "aws_ebs_snapshot|volume_id: other"},
+      "resource_usage: { aws_ebs_snapshot_copy.r2: { storage_gb: 10 } }");
+  EXPECT_EQ(amount(report, "aws_ebs_snapshot.r1", "*"), "5.00");
+  EXPECT_THAT(line(report, "aws_ebs_snapshot.r1", "*")->reason, HasSubstr("at most"));
+  EXPECT_EQ(amount(report, "aws_ebs_snapshot_copy.r2", "*"), "0.50");
+  EXPECT_THAT(amount(report, "aws_ebs_snapshot.r3", "*"), HasSubstr("depends on usage"));
+}
+
+TEST(Estimate, WatchesTopicsQueuesAndStreams) {
+  const Report report = estimate_of(
+      {"aws_route53_health_check|type: HTTPS_STR_MATCH, request_interval: 10",
+       "aws_cloudwatch_metric_alarm|comparison_operator: LessThanLowerOrGreaterThanUpperThreshold, "
+       "period: 60",
+       "aws_sns_topic|", "aws_sqs_queue|fifo_queue: true", "aws_kinesis_stream|shard_count: 2",
+       R"(aws_wafv2_web_acl|rule.#: "3")", "aws_ssm_parameter|tier: Standard", "aws_vpn_gateway|"},
+      "resource_usage:\n"
+      "  aws_route53_health_check.r0: { endpoint_type: non_aws }\n"
+      "  aws_sqs_queue.r3: { monthly_requests: 2000000 }\n");
+  EXPECT_EQ(amount(report, "aws_route53_health_check.r0", "health check"), "0.75");
+  EXPECT_EQ(amount(report, "aws_route53_health_check.r0", "options"), "6.00") << "three at 2";
+  EXPECT_EQ(amount(report, "aws_cloudwatch_metric_alarm.r1", "alarm"), "0.30") << "three metrics";
+  EXPECT_THAT(amount(report, "aws_sns_topic.r2", "requests"), HasSubstr("depends on usage"));
+  EXPECT_EQ(amount(report, "aws_sqs_queue.r3", "requests"), "1.00");
+  EXPECT_EQ(amount(report, "aws_kinesis_stream.r4", "shard hours"), "21.90");
+  EXPECT_EQ(amount(report, "aws_wafv2_web_acl.r5", "rules"), "3.00");
+  EXPECT_EQ(line(report, "aws_ssm_parameter.r6", "*"), nullptr);
+  EXPECT_EQ(line(report, "aws_vpn_gateway.r7", "*"), nullptr);
+}
+
+TEST(Estimate, WithoutARegionUnitsAreShownAndTheOptionGivesOne) {
+  const auto inventory =
+      inventory_of("resources: [ { address: aws_nat_gateway.a, type: aws_nat_gateway } ]\n");
+  const Report unknown = estimate(*inventory);
+  const Line* hours = line(unknown, "aws_nat_gateway.a", "gateway hours");
+  EXPECT_EQ(hours->unit, "h");
+  EXPECT_THAT(hours->reason, HasSubstr("--region"));
+  EXPECT_THAT(line(unknown, "aws_nat_gateway.a", "data processed")->reason,
+              testing::AllOf(HasSubstr("--region"), HasSubstr("depends on usage")));
+  EXPECT_EQ(amount(estimate(*inventory, nullptr, {.region = "eu-west-1"}), "aws_nat_gateway.a",
+                   "gateway hours"),
+            "35.04");
+}
+
+TEST(Render, TheTableTellsReasonsOnce) {
+  const Report report = estimate_of({"aws_instance|instance_type: t3.micro",
+                                     "aws_instance|instance_type: t3.micro", "aws_mq_broker|"});
+  const std::string table = render(report, Format::kTable);
+  EXPECT_THAT(table, HasSubstr("How figures came about:\n  aws_instance.r0 root volume storage, "
+                               "gp2, aws_instance.r1 root volume storage, gp2: size assumed"));
+  EXPECT_THAT(table, HasSubstr("1 line is unknown and in no total:\n  aws_mq_broker.r2"));
+}
+
 TEST(Estimate, FuelFlowProdComponents) {
   const Report report = estimate_of(
       {"aws_db_instance|engine: mysql, instance_class: db.t3.small, multi_az: true, "

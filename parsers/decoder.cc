@@ -8,6 +8,7 @@
 #include "parsers/byte_buffer.h"
 #include "parsers/flow_layout.h"
 #include "parsers/inflate.h"
+#include "parsers/parquet_flows.h"
 #include "parsers/payload_parser.h"
 
 namespace fleetmeter::parsers {
@@ -64,6 +65,10 @@ struct Decoder::State {
     members = {{0, from.member_start}};
     broken = false;
     running = true;
+    object = nullptr;
+    object_rows.reset();
+    object_row = 0;
+    parser.problem.clear();
     ++parser.counts.payloads;
   }
 
@@ -72,6 +77,58 @@ struct Decoder::State {
     compression = Compression::kNone;
     file_at = from.plain_bytes;
     skip_bytes = 0;
+  }
+
+  void begin_object(const RandomAccess& bytes, const StreamPosition& from) {
+    begin_stream({});
+    compression = Compression::kNone;
+    payload.content = Content::kParquet;
+    object = &bytes;
+    object_row = from.plain_bytes;
+  }
+
+  /// Reads the footer, whether it is there or not; false at a problem.
+  bool open_object() {
+    object_size = object->size_bytes();
+    object_rows = std::make_unique<ParquetFlows>(*object, options.fields, options.batch_records);
+    payload.failed = !parser.open_parquet(*object_rows, object_row);
+    object_raw_bytes = object_row == 0 ? 0 : object_bytes_done();
+    return !payload.failed;
+  }
+
+  bool read_object() {
+    if (object == nullptr || payload.failed) return false;
+    if (!object_rows && (!has_parquet_end(*object) || !open_object())) return false;
+    const bool taken = parser.take_parquet(*object_rows);
+    object_row = object_rows->row();
+    payload.failed = object_rows->problem().any();
+    const std::uint64_t done = object_bytes_done();
+    parser.counts.raw_bytes += done - std::exchange(object_raw_bytes, done);
+    return taken;
+  }
+
+  [[nodiscard]] std::uint64_t object_bytes_done() const noexcept {
+    if (!object_rows) return 0;
+    const std::uint64_t rows = object_rows->rows();
+    if (object_row >= rows) return payload.failed ? 0 : object_size;
+    return static_cast<std::uint64_t>(static_cast<double>(object_size) /
+                                      static_cast<double>(rows) * static_cast<double>(object_row));
+  }
+
+  bool finish_object() {
+    while (read_object()) continue;
+    if (!object_rows && !payload.failed) (void)open_object();  // Says what is missing.
+    object = nullptr;
+    object_rows.reset();
+    running = false;
+    return !payload.failed;
+  }
+
+  [[nodiscard]] bool inside_member() const noexcept {
+    if (object != nullptr) return !object_rows && !payload.failed && !has_parquet_end(*object);
+    if (payload.content == Content::kParquet && running)
+      return !payload.dead && !has_parquet_end(MemoryBytes(pending.view()));
+    return inflater && !inflater->between_members();
   }
 
   void feed(std::string_view chunk) {
@@ -185,6 +242,7 @@ struct Decoder::State {
   }
 
   bool finish() {
+    if (object != nullptr) return finish_object();
     if (!running) begin_stream({});
     if (!compression) begin_content();
     const bool cut = inflater && !broken && !inflater->between_members();
@@ -198,6 +256,7 @@ struct Decoder::State {
 
   [[nodiscard]] StreamPosition position() const {
     if (!begun()) return {};
+    if (object_row > 0) return {0, object_row, {}};
     const auto behind =
         std::find_if(members.begin(), members.end(),
                      [this](const MemberStart& member) { return member.plain_at > border; });
@@ -229,6 +288,13 @@ struct Decoder::State {
   std::uint64_t plain_in = 0;    // Plain bytes that were parsed or skipped.
   std::uint64_t border = 0;      // Of them, those in whole records.
   std::uint64_t skip_bytes = 0;
+
+  // One object by random access.
+  const RandomAccess* object = nullptr;
+  std::unique_ptr<ParquetFlows> object_rows;  // Its footer has been read.
+  std::uint64_t object_row = 0;               // Rows that were taken.
+  std::uint64_t object_size = 0;
+  std::uint64_t object_raw_bytes = 0;  // Of its size, what was counted.
 };
 
 Decoder::Decoder(DecoderOptions options, PayloadSink& sink)
@@ -243,6 +309,7 @@ void Decoder::message(std::string_view bytes) noexcept {
   state_->parser.start_allowance();
   PayloadState payload;
   payload.binding = &state_->message_binding;
+  state_->parser.problem.clear();
   state_->parser.parse(payload, bytes, 0, true);
 }
 
@@ -251,10 +318,15 @@ bool Decoder::finish() noexcept { return state_->finish(); }
 StreamPosition Decoder::position() const { return state_->position(); }
 void Decoder::resume(const StreamPosition& position) { state_->begin_stream(position); }
 void Decoder::resume_plain(const StreamPosition& position) { state_->begin_plain(position); }
-bool Decoder::inside_member() const noexcept {
-  return state_->inflater && !state_->inflater->between_members();
-}
+bool Decoder::inside_member() const noexcept { return state_->inside_member(); }
 bool Decoder::damaged() const noexcept { return state_->broken || state_->payload.failed; }
+const std::string& Decoder::problem() const noexcept { return state_->parser.problem; }
+void Decoder::begin_object(const RandomAccess& bytes, const StreamPosition& from) {
+  state_->begin_object(bytes, from);
+}
+bool Decoder::read_object() noexcept { return state_->read_object(); }
+std::uint64_t Decoder::object_bytes_done() const noexcept { return state_->object_bytes_done(); }
+bool Decoder::is_object() const noexcept { return state_->payload.content == Content::kParquet; }
 const DecodeCounts& Decoder::counts() const noexcept { return state_->parser.counts; }
 void Decoder::reset_counts() noexcept { state_->parser.counts = {}; }
 

@@ -8,6 +8,7 @@
 
 #include "parsers/flow_columns.h"
 #include "parsers/metric_batch.h"
+#include "parsers/random_access.h"
 
 namespace fleetmeter::parsers {
 
@@ -42,7 +43,8 @@ enum class PayloadDrop : std::uint8_t {
   kBadBase64,       ///< "bad_base64"
   kNestedTooDeep,   ///< "nested_too_deep"
   kUnknownContent,  ///< "unknown_content": no rule of the sniffing table matches.
-  kParquet,         ///< "parquet": not supported by this release.
+  /// "parquet": damaged, or outside of the flat subset (ParquetFlows); what came before is kept.
+  kParquet,
   kCount
 };
 [[nodiscard]] std::string_view to_string(PayloadDrop reason) noexcept;
@@ -62,7 +64,7 @@ struct DecodeCounts {
 /// Where a streamed file has been decoded to: a restart seeks to `member_start`, skips
 /// `plain_bytes` of its plain text, and continues exactly. Plain files: member_start 0 and
 /// plain_bytes = file offset (docs/time.md 10), which resume_plain() goes on from without reading
-/// anything twice.
+/// anything twice. Parquet by random access: plain_bytes = rows taken.
 struct StreamPosition {
   std::uint64_t member_start = 0;  ///< File offset of the gzip member or zstd frame being read.
   std::uint64_t plain_bytes = 0;   ///< Plain bytes of it that were consumed as whole records.
@@ -73,7 +75,8 @@ struct StreamPosition {
 
 /// Bytes of any kind that AWS or a bridge delivers, to flow columns and metric batches: sniffs,
 /// unpacks (gzip of many members, zlib, zstd, base64), walks envelopes (CloudWatch Logs
-/// subscription, Firehose request, Lambda event, vended {"message"}), and parses. No exception, any
+/// subscription, Firehose request, Lambda event, vended {"message"}), and parses. Parquet is held
+/// back until it is whole, or read by random access. No exception, any
 /// bytes in; a bad piece is counted and dropped alone. One decoder per source partition; not thread
 /// safe. Rules: docs/formats.md (content sniffing), Amazon VPC User Guide "Flow log records",
 /// Amazon CloudWatch Logs User Guide "Subscription filters", Amazon Data Firehose Developer Guide
@@ -111,6 +114,23 @@ class Decoder {
   [[nodiscard]] bool inside_member() const noexcept;
   /// Nothing that follows can be read any more; finish() will say so too.
   [[nodiscard]] bool damaged() const noexcept;
+  /// What was wrong with the payload or stream that was read last, to go on after its name ("is
+  /// Parquet that ..."); empty where the counted reason says it all.
+  [[nodiscard]] const std::string& problem() const noexcept;
+
+  /// One Parquet object by random access (is_parquet of its first bytes) instead of feed(): its
+  /// columns are found from its end, and only those that are asked for are read. `bytes` outlives
+  /// the reading. From the start, or from where position() was.
+  void begin_object(const RandomAccess& bytes, const StreamPosition& from = {});
+  /// Decodes its next rows, a batch at most. False when there are none: at the end, when nothing
+  /// more can be read (damaged()), or while the object is still being written: its footer is not
+  /// there (inside_member()). finish() ends it.
+  bool read_object() noexcept;
+  /// How many of the object's bytes the rows that were taken stand for, all of them at the end.
+  [[nodiscard]] std::uint64_t object_bytes_done() const noexcept;
+  /// What is read is one object, which nobody appends to: it may be finished when it is not
+  /// inside_member(). True of a stream too, once it shows to be Parquet.
+  [[nodiscard]] bool is_object() const noexcept;
 
   [[nodiscard]] const DecodeCounts& counts() const noexcept;
   void reset_counts() noexcept;
@@ -119,6 +139,10 @@ class Decoder {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+[[nodiscard]] inline bool is_parquet(std::string_view first_bytes) noexcept {
+  return first_bytes.starts_with("PAR1") || first_bytes.starts_with("PARE");  // The latter encrypted.
+}
 
 /// Standard base64 with padding into `out` (replaced); false on any byte outside the alphabet or
 /// bad padding.

@@ -13,8 +13,7 @@ constexpr std::size_t kMetricBatchRecords = 4096;
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 bool is_readable(Content content) noexcept {
-  return content != Content::kParquet && content != Content::kJsonArray &&
-         content != Content::kUnknown;
+  return content != Content::kJsonArray && content != Content::kUnknown;
 }
 
 /// What is counted as plain bytes as it comes, readable or not; the rest when it is unpacked.
@@ -27,7 +26,10 @@ bool is_plain(Content content) noexcept {
 /// are told anew, everything else is text there.
 std::optional<Content> sniff_resumed(std::string_view bytes, bool last) noexcept {
   const std::optional<Content> content = sniff(bytes, last);
-  if (content && (!is_readable(*content) || *content == Content::kBase64)) return Content::kLines;
+  if (content && (!is_readable(*content) || *content == Content::kBase64 ||
+                  *content == Content::kParquet)) {
+    return Content::kLines;
+  }
   return content;
 }
 
@@ -65,14 +67,13 @@ std::size_t PayloadParser::parse_items(PayloadState& state, std::string_view byt
     case Content::kResources:
       taken = parse_resources(state, bytes, last);
       break;
-    // What these two hold is counted when it is plain.
+    // What these hold is counted when it is plain.
     case Content::kCompressed:
       return mark + parse_members(state, bytes, last);
     case Content::kBase64:
       return mark + parse_base64(state, bytes, last);
     case Content::kParquet:
-      drop(PayloadDrop::kParquet);
-      break;
+      return mark + parse_parquet(state, bytes, last);
     case Content::kJsonArray:
       drop(PayloadDrop::kBadEnvelope);
       break;

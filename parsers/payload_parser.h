@@ -12,6 +12,7 @@
 #include "parsers/json_scan.h"
 #include "parsers/metric_json.h"
 #include "parsers/metric_otlp.h"
+#include "parsers/parquet_flows.h"
 #include "parsers/sniff.h"
 
 namespace fleetmeter::parsers {
@@ -19,6 +20,9 @@ namespace fleetmeter::parsers {
 /// One value (JSON object, OTLP frame, base64 text, inner gzip member) that a stream may hold back
 /// until it is whole.
 inline constexpr std::size_t kValueBytesMax = 64u << 20;
+/// The same of Parquet in a pipe or a compressed file: AWS closes its objects at 75 MB. A file is
+/// read by random access and has no such limit.
+inline constexpr std::size_t kParquetBytesMax = 256u << 20;
 
 /// How far one payload has been read: what it is and what is half done. A new payload starts with a
 /// new one.
@@ -60,8 +64,13 @@ class PayloadParser final : private MessageSink {
   }
   /// Starts the allowance of inflated bytes of one message (or of one value of a stream).
   void start_allowance() noexcept { inflated_left_ = options_.inflated_bytes_max; }
+  /// Opens an object at a row; counts why it cannot be read.
+  [[nodiscard]] bool open_parquet(ParquetFlows& object, std::uint64_t first_row);
+  /// Its next batch of rows to the sink; false at its end, or at a problem, which is counted.
+  [[nodiscard]] bool take_parquet(ParquetFlows& object);
 
   DecodeCounts counts;
+  std::string problem;  ///< Decoder::problem().
 
  private:
   std::size_t parse_items(PayloadState& state, std::string_view bytes, std::size_t padding_bytes,
@@ -74,6 +83,7 @@ class PayloadParser final : private MessageSink {
   std::size_t parse_resources(PayloadState& state, std::string_view bytes, bool last);
   std::size_t parse_members(PayloadState& state, std::string_view bytes, bool last);
   std::size_t parse_base64(PayloadState& state, std::string_view bytes, bool last);
+  std::size_t parse_parquet(PayloadState& state, std::string_view bytes, bool last);
 
   static void end_skipping(PayloadState& state) noexcept;
   void take_value(PayloadState& state, std::string_view value, std::size_t padding_bytes);

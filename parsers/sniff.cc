@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "parsers/decoder.h"
 #include "parsers/inflate.h"
 #include "parsers/metric_otlp.h"
 
@@ -93,7 +94,7 @@ std::optional<Content> sniff(std::string_view bytes, bool last) noexcept {
   // 78 01 is "x" and a control byte, 78 5e is "x^", 78 9c and 78 da are no UTF-8: none begins a
   // line of ours.
   if (compression != Compression::kNone) return Content::kCompressed;
-  if (head.starts_with("PAR1")) return Content::kParquet;
+  if (is_parquet(head)) return Content::kParquet;
   if (is_frame(head)) return Content::kFrames;
   if (is_resource_metrics(bytes, 0, last ? bytes.size() : ~std::uint64_t{0}))
     return Content::kResources;

@@ -142,8 +142,8 @@ class SeriesTable {
 
 /// Value of a statistic by CloudWatch name ("Average", "Sum", "p99", ...); nullopt when the
 /// datapoint lacks it. Rule: Amazon CloudWatch User Guide, "CloudWatch statistics definitions". A
-/// stored percentile serves as it came; a set with one sample or minimum == maximum serves any
-/// percentile.
+/// stored percentile or trimmed statistic serves as it came; a set with one sample or minimum ==
+/// maximum serves any, unless its value is negative.
 [[nodiscard]] std::optional<double> statistic(const Datapoint& datapoint, std::string_view name);
 
 }  // namespace fleetmeter::aggregator

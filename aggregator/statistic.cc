@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "aggregator/series_table.h"
+#include "aggregator/statistic_name.h"
 
 namespace fleetmeter::aggregator {
 namespace {
@@ -42,6 +43,38 @@ std::optional<double> stored(const Datapoint& datapoint, std::string_view name) 
   return at->second;
 }
 
+/// Percentile-type statistics need the samples. A set tells them when all are the same value, and no
+/// sample may be negative.
+std::optional<double> of_one_value(const Datapoint& datapoint, std::string_view name) {
+  const bool one_value = datapoint.sample_count == 1 || datapoint.minimum == datapoint.maximum;
+  if (!one_value || datapoint.minimum < 0) return std::nullopt;
+  const std::optional<StatisticName> asked = parse_statistic(name);
+  if (!asked) return std::nullopt;
+  const double value = datapoint.maximum;
+  const bool inside = asked->percent || ((!asked->low || value > *asked->low) &&
+                                         (!asked->high || value <= *asked->high));
+  switch (asked->kind) {
+    case StatisticKind::kPercentile:
+      return value;
+    case StatisticKind::kTrimmedMean:
+      return inside ? std::optional(value) : std::nullopt;
+    case StatisticKind::kWinsorizedMean:
+      if (inside) return value;
+      return asked->low && value <= *asked->low ? asked->low : asked->high;
+    case StatisticKind::kPercentileRank:
+      return inside ? 100.0 : 0.0;
+    case StatisticKind::kTrimmedCount:
+    case StatisticKind::kTrimmedSum:
+      break;
+    default:
+      return std::nullopt;
+  }
+  // How many of equal samples lie inside percent bounds is not documented.
+  if (asked->percent) return std::nullopt;
+  const double count = inside ? datapoint.sample_count : 0.0;
+  return asked->kind == StatisticKind::kTrimmedCount ? count : count * value;
+}
+
 }  // namespace
 
 std::optional<double> statistic(const Datapoint& datapoint, std::string_view name) {
@@ -57,11 +90,7 @@ std::optional<double> statistic(const Datapoint& datapoint, std::string_view nam
   if (const std::string other = other_spelling(name); !other.empty()) {
     if (auto value = stored(datapoint, other)) return value;
   }
-  const bool percentile =
-      name.size() > 1 && (name[0] == 'p' || name[0] == 'P') && is_number(name.substr(1));
-  if (!percentile) return std::nullopt;
-  const bool one_value = datapoint.sample_count == 1 || datapoint.minimum == datapoint.maximum;
-  return one_value ? std::optional(datapoint.maximum) : std::nullopt;
+  return of_one_value(datapoint, name);
 }
 
 }  // namespace fleetmeter::aggregator

@@ -7,6 +7,7 @@
 #include "alarms/engine.h"
 #include "alarms/json_text.h"
 #include "proto/check.h"
+#include "proto/rfc3339.h"
 
 namespace fleetmeter::alarms {
 namespace {

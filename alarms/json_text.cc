@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
-
 #include "proto/check.h"
 
 namespace fleetmeter::alarms {
@@ -79,17 +77,6 @@ std::string json_string(std::string_view text) {
     }
   }
   return json += '"';
-}
-
-std::string rfc3339(std::int64_t time_s) {
-  using std::chrono::days;
-  const std::chrono::sys_seconds time{std::chrono::seconds{time_s}};
-  const auto midnight = std::chrono::floor<days>(time);
-  const std::chrono::year_month_day date{midnight};
-  const std::chrono::hh_mm_ss clock{time - midnight};
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", static_cast<int>(date.year()),
-                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                     clock.hours().count(), clock.minutes().count(), clock.seconds().count());
 }
 
 std::string cut_text(std::string_view text, std::size_t characters_max) {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -12,9 +12,6 @@ namespace fleetmeter::alarms {
 
 /// `text` with every byte sequence that is not UTF-8 replaced by U+FFFD.
 [[nodiscard]] std::string valid_utf8(std::string_view text);
-
-/// "2024-12-20T12:00:00Z".
-[[nodiscard]] std::string rfc3339(std::int64_t time_s);
 
 /// `text` unchanged when it has at most `characters_max` code points; else cut to fit with " … (+N
 /// characters)" at its end, where N is what was left out. `text` must be UTF-8, `characters_max` at

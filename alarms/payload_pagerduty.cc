@@ -7,6 +7,7 @@
 #include "alarms/json_text.h"
 #include "alarms/payload_kinds.h"
 #include "alarms/webhook_signature.h"
+#include "proto/rfc3339.h"
 
 namespace fleetmeter::alarms {
 namespace {

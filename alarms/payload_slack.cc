@@ -8,6 +8,7 @@
 
 #include "alarms/json_text.h"
 #include "alarms/payload_kinds.h"
+#include "proto/rfc3339.h"
 
 namespace fleetmeter::alarms {
 namespace {

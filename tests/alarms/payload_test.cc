@@ -369,11 +369,5 @@ TEST(JsonText, EscapesAndReplacesWhatIsNotUtf8) {
   EXPECT_EQ(valid_utf8("\xF5\x80\x80\x80").size(), 12U);  // Beyond U+10FFFF.
 }
 
-TEST(Rfc3339, IsUtcWithSeconds) {
-  EXPECT_EQ(rfc3339(kTime), "2024-12-20T12:00:00Z");
-  EXPECT_EQ(rfc3339(0), "1970-01-01T00:00:00Z");
-  EXPECT_EQ(rfc3339(1'709'251'199), "2024-02-29T23:59:59Z");
-}
-
 }  // namespace
 }  // namespace fleetmeter::alarms

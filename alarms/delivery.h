@@ -97,12 +97,12 @@ class Deliverer {
     ActionOutcomes* outcomes = nullptr;
     std::function<void(const char*)>
         fault;  ///< Test hook: called with "delivery.before_send", "delivery.after_send",
-               ///< "delivery.after_tell".
+                ///< "delivery.after_tell".
   };
   /// `log` and `clock` must outlive it. Entries for a name that `receivers` lacks go to the dead
   /// letter.
-  Deliverer(aggregator::Outbox& log, std::map<std::string, Receiver> receivers,
-            const Clock& clock, Options options);
+  Deliverer(aggregator::Outbox& log, std::map<std::string, Receiver> receivers, const Clock& clock,
+            Options options);
   ~Deliverer();  ///< Stops and joins, within about a second; what is pending stays in the outbox.
 
   void start();  ///< Once.

@@ -4,12 +4,24 @@
 #include <cmath>
 #include <string_view>
 
+#include "aggregator/statistic_name.h"
 #include "proto/check.h"
 
 namespace fleetmeter::alarms {
 namespace {
 
 Error invalid(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
+
+constexpr std::size_t kNameCharactersMax = 255;
+constexpr std::size_t kDescriptionCharactersMax = 1024;
+
+/// Code points of UTF-8 text.
+std::size_t characters(std::string_view text) noexcept {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80; }));
+}
+
+bool is_control(char c) noexcept { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
 
 bool valid_period(std::uint32_t period_s) noexcept {
   return period_s == 10 || period_s == 20 || period_s == 30 ||
@@ -22,6 +34,14 @@ Result<void> validate_metric_reference(const ScalingRule& rule, const std::strin
     return invalid("policy names the metric \"" + metric + "\", which `metrics` lacks");
   if (!std::isfinite(threshold))
     return invalid("the threshold of a policy on \"" + metric + "\" is not a finite number");
+  return {};
+}
+
+/// Rule: Amazon EC2 Auto Scaling API Reference, PutScalingPolicy, "MinAdjustmentMagnitude".
+Result<void> validate_magnitude(Adjustment adjustment, std::int64_t magnitude) {
+  if (magnitude < 0) return invalid("min_adjustment_magnitude must not be negative");
+  if (magnitude > 0 && adjustment != Adjustment::kPercent)
+    return invalid("min_adjustment_magnitude belongs to adjustments in percent");
   return {};
 }
 
@@ -54,11 +74,27 @@ Result<void> validate_steps(std::vector<Step> steps) {
   return {};
 }
 
+/// Rule: Application Auto Scaling User Guide, "Step scaling policies": cooldowns, no warm-up.
+Result<void> validate_step_adjustment(const ScalingRule& rule, const StepPolicy& policy) {
+  const bool ecs = rule.group.kind == GroupRef::Kind::kEcsService;
+  if (ecs && (policy.warm_up_s || rule.default_warm_up_s))
+    return invalid("an ECS service knows no warm-up: give its step policies a cooldown");
+  if (!ecs && policy.cooldown_s)
+    return invalid("a step policy has a warm-up, no cooldown; only those of ECS services do");
+  for (const Step& step : policy.steps) {
+    if (policy.adjustment == Adjustment::kExact && step.amount < 0)
+      return invalid("an exact capacity must not be negative");
+  }
+  return validate_magnitude(policy.adjustment, policy.min_adjustment_magnitude);
+}
+
 Result<void> validate_capacity(const ScalingRule& rule) {
   if (rule.minimum && *rule.minimum < 0) return invalid("min must not be negative");
   if (rule.minimum && rule.maximum && *rule.minimum > *rule.maximum)
     return invalid("min is above max");
+  if (rule.maximum && *rule.maximum < 0) return invalid("max must not be negative");
   if (rule.quota && *rule.quota < 0) return invalid("quota must not be negative");
+  if (rule.desired && *rule.desired < 0) return invalid("desired must not be negative");
   if (rule.quota && rule.minimum && *rule.quota < *rule.minimum)
     return invalid("quota is below min");
   return {};
@@ -128,12 +164,30 @@ const char* to_string(MissingData missing) noexcept {
   return "";
 }
 
+MissingData default_missing(std::string_view metric_namespace) noexcept {
+  return metric_namespace == "AWS/DynamoDB" ? MissingData::kIgnore : MissingData::kMissing;
+}
+
+Result<void> check_statistic(std::string_view name) {
+  if (aggregator::parse_statistic(name)) return {};
+  return invalid("`" + std::string(name) +
+                 "` is not a CloudWatch statistic: write Average, Sum, Minimum, Maximum, "
+                 "SampleCount, IQM, a percentile like p99.9, TM, WM, TC or TS with bounds like "
+                 "TM(10%:90%) or tm90, or PR with values like PR(:300)");
+}
+
 Result<void> validate(const AlarmRule& rule) {
   constexpr std::uint64_t kDayS = 86'400;
   constexpr std::uint64_t kWeekS = 7 * kDayS;
   if (rule.name.empty()) return invalid("an alarm needs a name");
+  if (characters(rule.name) > kNameCharactersMax) return invalid("the name is over 255 characters");
+  if (std::ranges::any_of(rule.name, is_control))
+    return invalid("the name holds a control character");
+  if (characters(rule.description) > kDescriptionCharactersMax)
+    return invalid("the description is over 1024 characters");
   if (rule.metric.metric_namespace.empty()) return invalid("the metric's namespace is missing");
   if (rule.metric.name.empty()) return invalid("the metric's name is missing");
+  if (auto statistic = check_statistic(rule.metric.statistic); !statistic) return statistic;
   if (!std::isfinite(rule.threshold)) return invalid("the threshold is not a finite number");
   if (!valid_period(rule.period_s))
     return invalid("period must be 10, 20, 30 or a multiple of 60 seconds");
@@ -159,6 +213,9 @@ Result<void> validate(const ScalingRule& rule) {
   if (rule.simple.empty() && rule.step.empty())
     return invalid("a scaling rule needs at least one policy");
   if (auto capacity = validate_capacity(rule); !capacity) return capacity;
+  for (const auto& [key, metric] : rule.metrics) {
+    if (auto statistic = check_statistic(metric.statistic); !statistic) return statistic;
+  }
   for (const SimplePolicy& policy : rule.simple) {
     if (auto metric = validate_metric_reference(rule, policy.metric, policy.threshold); !metric)
       return metric;
@@ -166,6 +223,9 @@ Result<void> validate(const ScalingRule& rule) {
       return invalid("`for` must be between a second and a day");
     if (policy.adjustment == Adjustment::kExact && policy.amount < 0)
       return invalid("an exact capacity must not be negative");
+    if (auto magnitude = validate_magnitude(policy.adjustment, policy.min_adjustment_magnitude);
+        !magnitude)
+      return magnitude;
   }
   for (const StepPolicy& policy : rule.step) {
     if (auto metric = validate_metric_reference(rule, policy.metric, policy.threshold); !metric)
@@ -173,6 +233,7 @@ Result<void> validate(const ScalingRule& rule) {
     if (policy.for_s < 1 || policy.for_s > 86'400)
       return invalid("`for` must be between a second and a day");
     if (auto steps = validate_steps(policy.steps); !steps) return steps;
+    if (auto adjustment = validate_step_adjustment(rule, policy); !adjustment) return adjustment;
   }
   return {};
 }

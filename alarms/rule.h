@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -21,6 +22,8 @@ enum class Comparison : std::uint8_t { kGreaterOrEqual, kGreater, kLess, kLessOr
 
 /// Rule: Amazon CloudWatch User Guide, "Configuring how CloudWatch alarms treat missing data".
 enum class MissingData : std::uint8_t { kMissing, kIgnore, kBreaching, kNotBreaching };
+/// What holds when a rule does not say: metrics of AWS/DynamoDB ignore missing data.
+[[nodiscard]] MissingData default_missing(std::string_view metric_namespace) noexcept;
 /// As TreatMissingData names it.
 [[nodiscard]] const char* to_string(MissingData missing) noexcept;
 
@@ -91,8 +94,10 @@ struct StepPolicy {
   Adjustment adjustment = Adjustment::kChange;
   std::int64_t min_adjustment_magnitude = 0;
   std::vector<Step> steps;
-  /// EstimatedInstanceWarmup; else the rule's default, else its cooldown.
+  /// EstimatedInstanceWarmup; else the rule's default, else its cooldown. Not for ECS services.
   std::optional<std::uint32_t> warm_up_s;
+  /// Of ECS services only, which know no warm-up; else the rule's.
+  std::optional<std::uint32_t> cooldown_s = {};
 };
 
 /// Scaling of one group: one decision per group and grid minute, the largest capacity wins.
@@ -114,6 +119,9 @@ struct ScalingRule {
   std::vector<std::string> act;  ///< Receivers of the decision.
   std::vector<std::string> notify;
 };
+
+/// kInvalidArgument, saying what there is, for a name that aggregator::parse_statistic does not know.
+[[nodiscard]] Result<void> check_statistic(std::string_view name);
 
 /// kInvalidArgument with the reason for a rule that AWS would refuse; an Engine must only get rules
 /// that pass. Rules: Amazon CloudWatch API Reference, PutMetricAlarm; EC2 Auto Scaling User Guide,

@@ -64,6 +64,23 @@ std::int64_t step_wish(const StepPolicy& policy, const Step& step, std::int64_t 
   return from_warm;
 }
 
+std::int64_t target_step_wish(const StepPolicy& policy, const Step& step, std::int64_t current,
+                              std::int64_t recent) noexcept {
+  const std::int64_t out = step_wish(policy, step, current, recent);
+  if (out > current) return out;
+  return std::min(
+      current, adjusted(policy.adjustment, current, step.amount, policy.min_adjustment_magnitude));
+}
+
+bool has_warm_up(const ScalingRule& rule) noexcept {
+  return rule.group.kind != GroupRef::Kind::kEcsService;
+}
+
+std::uint32_t warm_up_of(const ScalingRule& rule, const StepPolicy& policy) noexcept {
+  if (!has_warm_up(rule)) return policy.cooldown_s.value_or(rule.cooldown_s);
+  return policy.warm_up_s.value_or(rule.default_warm_up_s.value_or(rule.cooldown_s));
+}
+
 CapacityLimits limits_of(std::optional<std::int64_t> minimum, std::optional<std::int64_t> maximum,
                          std::optional<std::int64_t> quota) noexcept {
   CapacityLimits limits{minimum.value_or(0), maximum.value_or(kCapacityMax)};

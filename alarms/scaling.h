@@ -32,6 +32,18 @@ namespace fleetmeter::alarms {
 [[nodiscard]] std::int64_t step_wish(const StepPolicy& policy, const Step& step,
                                      std::int64_t current, std::int64_t warming) noexcept;
 
+/// The same for an ECS service, where `recent` was added within the cooldown: it counts for the next
+/// scale-out, and holds no scale-in back. Rule: Application Auto Scaling User Guide, "How step scaling
+/// works: cooldown period".
+[[nodiscard]] std::int64_t target_step_wish(const StepPolicy& policy, const Step& step,
+                                            std::int64_t current, std::int64_t recent) noexcept;
+
+/// False for ECS services: Application Auto Scaling knows cooldowns only.
+[[nodiscard]] bool has_warm_up(const ScalingRule& rule) noexcept;
+/// How long capacity that `policy` added counts as new: EstimatedInstanceWarmup, else the default,
+/// else the group's cooldown; of an ECS service the policy's cooldown, else the rule's.
+[[nodiscard]] std::uint32_t warm_up_of(const ScalingRule& rule, const StepPolicy& policy) noexcept;
+
 /// Limits of a group. The quota is hard: it caps max, and min too.
 struct CapacityLimits {
   std::int64_t minimum = 0;

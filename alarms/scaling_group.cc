@@ -3,10 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
-#include "alarms/engine.h"
 #include "alarms/reason.h"
 #include "proto/check.h"
 
@@ -22,8 +20,6 @@ using Kind = RangeSlot::Kind;
 constexpr std::uint32_t kStepS = 60;
 constexpr std::uint32_t kSpareSlots = 2;  ///< Range beyond N, as for alarms.
 constexpr std::uint32_t kLearnedPeriodS = 300;
-constexpr GridTime kConfirmS = 300;  ///< Older unconfirmed decisions give way to what metrics say.
-constexpr GridTime kExpiryS = 300;   ///< docs/time.md 7.
 
 GridTime floor_to(GridTime time_s, GridTime step_s) noexcept {
   const GridTime rest = time_s % step_s;
@@ -49,10 +45,6 @@ const char* sign_of(Comparison comparison) noexcept {
 
 std::string policy_text(const std::string& metric, Comparison comparison, double threshold) {
   return fmt::format("{} {} {}", metric, sign_of(comparison), decimal_text(threshold));
-}
-
-std::uint32_t warm_up_of(const ScalingRule& rule, const StepPolicy& policy) noexcept {
-  return policy.warm_up_s.value_or(rule.default_warm_up_s.value_or(rule.cooldown_s));
 }
 
 /// "cluster/service" in its two parts.
@@ -105,7 +97,9 @@ ScalingGroup::ScalingGroup(const ScalingRule& rule)
     Policy policy;
     policy.step = &step;
     // Machines that still warm up are left out of what a step policy measures.
-    policy.metric = metric_of(step.metric, std::max(rule.grace_s, warm_up_of(rule, step)));
+    policy.metric =
+        metric_of(step.metric, has_warm_up(rule) ? std::max(rule.grace_s, warm_up_of(rule, step))
+                                                 : rule.grace_s);
     policy.text = policy_text(step.metric, step.comparison, step.threshold);
     policies_.push_back(std::move(policy));
   }
@@ -295,75 +289,6 @@ void ScalingGroup::evaluate_at(GridTime at_s, const EvaluationContext& context, 
   arbitrate_at(at_s, *current, context, sink);
 }
 
-void ScalingGroup::learn_capacity(GridTime at_s, const EvaluationContext& context) {
-  const auto ripe = [&](const proto::Observation& observation) {
-    return observation.time_s() <= at_s;
-  };
-  for (const proto::Observation& observation : pending_) {
-    if (!ripe(observation)) continue;
-    const bool failed = !observation.result().empty() && observation.result() != "delivered";
-    if (own_ && failed && observation.event_id() == own_->event_id) {
-      known_ = own_->before;  // What was decided did not happen; its cooldown stays, so that we do
-                              // not hammer.
-      known_s_ = at_s;
-      own_.reset();
-      warming_.clear();
-    }
-    const bool newer =
-        observation.time_s() >= known_s_ && (!own_ || observation.time_s() > own_->time_s);
-    if (observation.has_desired() && newer) {
-      own_.reset();
-      known_ = observation.desired();
-      known_s_ = observation.time_s();
-    }
-    if (observation.has_in_service()) in_service_ = observation.in_service();
-  }
-  std::erase_if(pending_, ripe);
-
-  for (Metric& metric : metrics_) {
-    if (metric.kind == InputKind::kMetric || metric.fold.members().empty()) continue;
-    const FoldedSlot& slot = metric.fold.at(at_s, metric.spec, context);
-    if (slot.state != SlotState::kPresent) continue;
-    const std::int64_t count = std::llround(std::clamp(slot.value, 0.0, 1e12));
-    if (metric.kind == InputKind::kInService) {
-      in_service_ = count;
-      continue;
-    }
-    // A datapoint from while our decision was still being carried out shows the old number.
-    const bool settled =
-        own_ && (own_->capacity == count || at_s - kStepS >= own_->time_s + kConfirmS);
-    if (own_ && !settled) continue;
-    if (known_ && !own_ && at_s <= known_s_) continue;
-    own_.reset();
-    known_ = count;
-    known_s_ = at_s;
-  }
-}
-
-std::optional<std::int64_t> ScalingGroup::capacity(const aggregator::Inventory* inventory) const {
-  if (own_) return own_->capacity;
-  if (known_) return known_;
-  if (inventory != nullptr) {
-    const aggregator::Group* group =
-        inventory->group(rule_->group.name, std::max<GridTime>(evaluated_s_, 0));
-    if (group != nullptr && group->desired) return group->desired;
-  }
-  if (rule_->desired) return rule_->desired;
-  return in_service_;
-}
-
-CapacityLimits ScalingGroup::limits(const aggregator::Inventory* inventory) const {
-  std::optional<std::int64_t> minimum = rule_->minimum;
-  std::optional<std::int64_t> maximum = rule_->maximum;
-  const aggregator::Group* group =
-      inventory == nullptr
-          ? nullptr
-          : inventory->group(rule_->group.name, std::max<GridTime>(evaluated_s_, 0));
-  if (group != nullptr && !minimum) minimum = group->minimum;
-  if (group != nullptr && !maximum) maximum = group->maximum;
-  return limits_of(minimum, maximum, rule_->quota);
-}
-
 void ScalingGroup::evaluate_policy(Policy& policy, GridTime at_s, const EvaluationContext& context,
                                    EventSink& sink) {
   ++sink.evaluations;
@@ -389,145 +314,6 @@ void ScalingGroup::evaluate_policy(Policy& policy, GridTime at_s, const Evaluati
   const EvaluationRule rule{
       .evaluation_periods = n, .datapoints_to_alarm = n, .missing = MissingData::kMissing};
   policy.state = evaluate(rule, sink.kinds, policy.state);
-}
-
-std::optional<Wish> ScalingGroup::wish_of(const Policy& policy, std::int64_t current,
-                                          std::int64_t warming) const {
-  // Neither unknown nor missing data scales: a state that outlived its data wants nothing.
-  if (policy.state != AlarmState::kAlarm || policy.unknown || !policy.valid) return std::nullopt;
-  Wish wish;
-  wish.policy = policy.text;
-  wish.metric_value = policy.value;
-  if (policy.simple != nullptr) {
-    wish.simple = true;
-    wish.cooldown_s = policy.simple->cooldown_s.value_or(rule_->cooldown_s);
-    wish.warm_up_s = rule_->default_warm_up_s.value_or(0);
-    wish.capacity = adjusted(policy.simple->adjustment, current, policy.simple->amount,
-                             policy.simple->min_adjustment_magnitude);
-    return wish;
-  }
-  const Step* step = step_of(*policy.step, policy.value);
-  if (step == nullptr) return std::nullopt;
-  wish.warm_up_s = warm_up_of(*rule_, *policy.step);
-  wish.capacity = step_wish(*policy.step, *step, current, warming);
-  return wish;
-}
-
-std::int64_t ScalingGroup::warming_units(GridTime at_s) {
-  std::erase_if(warming_, [&](const Warming& warming) { return warming.until_s <= at_s; });
-  std::int64_t units = 0;
-  for (const Warming& warming : warming_) units += warming.units;
-  return units;
-}
-
-void ScalingGroup::arbitrate_at(GridTime at_s, std::int64_t current,
-                                const EvaluationContext& context, EventSink& sink) {
-  const std::int64_t warming = std::min(current, warming_units(at_s));
-  const CapacityLimits limits_now = limits(context.inventory);
-  const bool cooling = at_s < cooldown_until_s_;
-  std::vector<Wish> wishes;
-  const Policy* held = nullptr;  // Wants a change, but its group cools down.
-  bool cut = false;              // Somebody wants more than the maximum, cooling down or not.
-  for (const Policy& policy : policies_) {
-    const std::optional<Wish> wish = wish_of(policy, current, warming);
-    if (!wish || wish->capacity == current) continue;
-    cut = cut || (wish->capacity > current && wish->capacity > limits_now.maximum);
-    if (wish->simple && cooling) {
-      held = &policy;
-    } else {
-      wishes.push_back(*wish);
-    }
-  }
-  const bool all_valid = std::ranges::all_of(
-      policies_, [](const Policy& policy) { return policy.valid && !policy.unknown; });
-  const Decision decision = arbitrate(wishes, current, limits_now, all_valid);
-  if (decision.cut && !limited_) report_limit(at_s, current, *decision.winner, limits_now, sink);
-  limited_ = decision.cut || (limited_ && cut);
-  if (decision.winner != nullptr && decision.desired != current) {
-    decide(at_s, current, decision, limits_now, context, sink);
-  } else if (decision.winner != nullptr) {
-    last_reason_ = fmt::format("{} wants {}, but the group stays at {} (min {}, max {})",
-                               decision.winner->policy, decision.winner->capacity, current,
-                               limits_now.minimum, limits_now.maximum);
-  } else {
-    last_reason_ = held != nullptr ? held->text + " holds, but the group cools down"
-                                   : standstill_reason(cooling, !wishes.empty());
-  }
-}
-
-std::string ScalingGroup::standstill_reason(bool cooling, bool has_wish) const {
-  for (const Policy& policy : policies_) {
-    if (policy.unknown) return "the data behind \"" + policy.text + "\" is unknown";
-    if (!policy.valid)
-      return "no data for \"" + policy.text + "\"" + (has_wish ? ": nothing is removed" : "");
-  }
-  return cooling ? "no policy is in ALARM; cooling down" : "no policy is in ALARM";
-}
-
-std::uint32_t ScalingGroup::slowest_delay_s(const EvaluationContext& context) const {
-  std::uint32_t delay = 0;
-  for (const Metric& metric : metrics_) {
-    if (metric.kind == InputKind::kMetric) delay = std::max(delay, metric.fold.delay_s(context));
-  }
-  return delay;
-}
-
-proto::Event ScalingGroup::make_event(std::string_view type, GridTime at_s, std::int64_t current,
-                                      std::int64_t desired, const Wish& wish,
-                                      CapacityLimits limits_now, const EventSink& sink) const {
-  proto::Event event;
-  event.set_id(event_id(sink.environment, type, name_, rule_->group.name, at_s, 0));
-  event.set_time_s(at_s);
-  event.set_type(std::string(type));
-  event.set_environment(std::string(sink.environment));
-  event.set_rule(name_);
-  event.set_series(rule_->group.name);
-  event.set_from(std::to_string(current));
-  event.set_to(std::to_string(desired));
-  event.set_severity(type == "scaling.limited" ? "warning" : "info");
-  for (const std::string& receiver : rule_->notify) event.add_notify(receiver);
-  proto::ScalingDetail& detail = *event.mutable_scaling();
-  detail.set_group(rule_->group.name);
-  detail.set_policy(wish.policy);
-  detail.set_current(current);
-  detail.set_desired(desired);
-  detail.set_wanted(wish.capacity);
-  detail.set_minimum(limits_now.minimum);
-  detail.set_maximum(limits_now.maximum);
-  detail.set_metric_value(wish.metric_value);
-  return event;
-}
-
-void ScalingGroup::decide(GridTime at_s, std::int64_t current, const Decision& decision,
-                          CapacityLimits limits_now, const EvaluationContext& context,
-                          EventSink& sink) {
-  const Wish& wish = *decision.winner;
-  proto::Event event =
-      make_event("scaling.decided", at_s, current, decision.desired, wish, limits_now, sink);
-  event.set_reason(fmt::format("{} holds at {}: {} -> {} (wanted {}, min {}, max {})", wish.policy,
-                               decimal_text(wish.metric_value), current, decision.desired,
-                               wish.capacity, limits_now.minimum, limits_now.maximum));
-  for (const std::string& receiver : rule_->act) event.add_act(receiver);
-  if (!context.frontier.bounded) event.set_expires_s(at_s + slowest_delay_s(context) + kExpiryS);
-
-  own_ = OwnDecision{decision.desired, current, at_s, event.id()};
-  last_action_s_ = at_s;
-  if (wish.simple) cooldown_until_s_ = at_s + GridTime{wish.cooldown_s};
-  if (decision.desired > current && wish.warm_up_s > 0) {
-    warming_.push_back({at_s + GridTime{wish.warm_up_s}, decision.desired - current});
-  }
-  last_reason_ = event.reason();
-  sink.events.push_back(std::move(event));
-}
-
-void ScalingGroup::report_limit(GridTime at_s, std::int64_t current, const Wish& wish,
-                                CapacityLimits limits_now, EventSink& sink) {
-  const std::int64_t reached = std::max(current, limits_now.maximum);
-  proto::Event event =
-      make_event("scaling.limited", at_s, current, reached, wish, limits_now, sink);
-  event.set_reason(fmt::format("{} wants {}, but the maximum is {}", wish.policy, wish.capacity,
-                               limits_now.maximum));
-  sink.events.push_back(std::move(event));
 }
 
 }  // namespace fleetmeter::alarms

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "aggregator/state_codec.h"
 #include "alarms/alarm_instance.h"
 #include "alarms/evaluate.h"
 #include "alarms/fold.h"
@@ -55,6 +56,8 @@ class ScalingGroup {
   [[nodiscard]] const std::string& last_reason() const noexcept { return last_reason_; }
 
   void save(std::string& out) const;
+  /// Also from the state that a group of the same name had under other policies: capacity, cooldown
+  /// and what warms are kept.
   [[nodiscard]] bool load(std::string_view& in);
 
  private:
@@ -79,12 +82,14 @@ class ScalingGroup {
   struct Warming {
     aggregator::GridTime until_s = 0;
     std::int64_t units = 0;
+    aggregator::GridTime decided_s = 0;  ///< Its decision: one that failed added nothing.
   };
   /// A decision of ours that nothing has confirmed yet.
   struct OwnDecision {
     std::int64_t capacity = 0, before = 0;
     aggregator::GridTime time_s = 0;
     std::string event_id;
+    std::vector<std::string> receivers;  ///< Of the action, as far as none says that it failed.
   };
 
   std::size_t metric_of(const std::string& key, std::uint32_t young_s);
@@ -97,6 +102,9 @@ class ScalingGroup {
   void fit(Metric& metric, const EvaluationContext& context);
   void evaluate_at(aggregator::GridTime at_s, const EvaluationContext& context, EventSink& sink);
   void learn_capacity(aggregator::GridTime at_s, const EvaluationContext& context);
+  void hear(const proto::Observation& observation, aggregator::GridTime at_s);
+  void take_back(std::size_t decision, aggregator::GridTime at_s);
+  void read_capacity(Metric& metric, aggregator::GridTime at_s, const EvaluationContext& context);
   void evaluate_policy(Policy& policy, aggregator::GridTime at_s, const EvaluationContext& context,
                        EventSink& sink);
   [[nodiscard]] std::optional<Wish> wish_of(const Policy& policy, std::int64_t current,
@@ -112,7 +120,9 @@ class ScalingGroup {
                                         std::int64_t current, std::int64_t desired,
                                         const Wish& wish, CapacityLimits limits,
                                         const EventSink& sink) const;
-  [[nodiscard]] std::string standstill_reason(bool cooling, bool has_wish) const;
+  [[nodiscard]] std::string standstill_reason(bool cooling, bool warming, bool has_wish) const;
+  [[nodiscard]] bool load_policies(aggregator::StateReader& reader, std::string_view& in,
+                                   bool same);
   [[nodiscard]] std::uint32_t slowest_delay_s(const EvaluationContext& context) const;
 
   const ScalingRule* rule_;
@@ -125,11 +135,13 @@ class ScalingGroup {
   std::optional<std::int64_t> known_;  ///< Desired capacity, from facts.
   aggregator::GridTime known_s_ = aggregator::kBeforeAll;
   std::optional<std::int64_t> in_service_;
-  std::optional<OwnDecision> own_;
+  std::vector<OwnDecision> own_;  ///< Oldest first, each on top of the one before; bounded.
   aggregator::GridTime evaluated_s_ = aggregator::kBeforeAll;
   aggregator::GridTime last_action_s_ = 0;
   aggregator::GridTime cooldown_until_s_ = 0;
-  bool limited_ = false;  ///< In an episode in which the maximum cuts wishes.
+  aggregator::GridTime scale_in_held_s_ =
+      aggregator::kBeforeAll;  ///< ECS: until then the last scale-in holds back the next.
+  bool limited_ = false;       ///< In an episode in which the maximum cuts wishes.
   std::vector<Warming> warming_;
   std::vector<proto::Observation> pending_;
   std::string last_reason_ = "no data yet";

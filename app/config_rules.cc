@@ -46,20 +46,6 @@ Condition read_when(YamlObject& object) {
   return condition.value_or(Condition{});
 }
 
-bool is_statistic(const std::string& name) {
-  static const std::set<std::string> kPlain{"Average", "Sum",         "Minimum",
-                                            "Maximum", "SampleCount", "IQM"};
-  if (kPlain.contains(name)) return true;
-  if (name.size() > 1 && name.front() == 'p') {
-    const auto percent = parse_number(std::string_view(name).substr(1));
-    return percent && *percent > 0 && *percent <= 100;
-  }
-  for (const char* prefix : {"TM(", "WM(", "TC(", "TS(", "PR(", "tm", "wm", "tc", "ts"}) {
-    if (name.starts_with(prefix)) return true;
-  }
-  return false;
-}
-
 alarms::MetricSelector read_metric(YamlContext& context, const YAML::Node& node,
                                    const std::string& path) {
   alarms::MetricSelector metric;
@@ -67,11 +53,8 @@ alarms::MetricSelector read_metric(YamlContext& context, const YAML::Node& node,
   metric.metric_namespace = object.required_text("namespace");
   metric.name = object.required_text("name");
   metric.statistic = object.text("statistic", "Average");
-  if (!is_statistic(metric.statistic)) {
-    object.fail("statistic", "`" + metric.statistic +
-                                 "` is not a CloudWatch statistic; use Average, Sum, Minimum, "
-                                 "Maximum, SampleCount or a percentile like p99");
-  }
+  if (const auto known = alarms::check_statistic(metric.statistic); !known)
+    object.fail("statistic", known.error().message);
   YamlObject dimensions(context, object.take("dimensions"), object.path_of("dimensions"));
   for (const auto& [name, value] : dimensions.entries()) {
     metric.dimensions[name] =
@@ -97,8 +80,9 @@ void read_datapoints(YamlObject& object, alarms::AlarmRule& rule) {
   rule.evaluation_periods = static_cast<std::uint32_t>(*periods);
 }
 
-alarms::MissingData read_missing(YamlObject& object) {
-  const std::string text = object.text("missing", "missing");
+alarms::MissingData read_missing(YamlObject& object, const alarms::MetricSelector& metric) {
+  const std::string text =
+      object.text("missing", alarms::to_string(alarms::default_missing(metric.metric_namespace)));
   static constexpr std::pair<std::string_view, alarms::MissingData> kTreatments[] = {
       {"missing", alarms::MissingData::kMissing},
       {"ignore", alarms::MissingData::kIgnore},
@@ -133,7 +117,6 @@ void read_alarm(YamlContext& context, const YAML::Node& node, const std::string&
   alarms::AlarmRule rule;
   YamlObject object(context, node, path);
   rule.name = object.required_text("name");
-  if (rule.name.size() > 255) object.fail("name", "is over 255 characters");
   rule.description = object.text("description");
   rule.severity = object.text("severity", "warning");
   static const std::set<std::string> kSeverities{"critical", "error", "warning", "info"};
@@ -151,7 +134,7 @@ void read_alarm(YamlContext& context, const YAML::Node& node, const std::string&
   rule.range_slots = static_cast<std::uint32_t>(object.integer("range", 0, 0, 100000));
   if (rule.range_slots != 0 && rule.range_slots < rule.evaluation_periods)
     object.fail("range", "must hold at least the N of `datapoints: M of N`");
-  rule.missing = read_missing(object);
+  rule.missing = read_missing(object, rule.metric);
   rule.notify = object.texts("notify");
   object.done();
   // The engine takes only rules that pass; what the checks above say better is said already.
@@ -270,7 +253,17 @@ void read_step(YamlContext& context, YamlObject& object, alarms::ScalingRule& ru
   policy.threshold = condition.threshold;
   policy.for_s = object.duration_s("for", 60, 60, 86400);
   policy.min_adjustment_magnitude = object.integer("min_adjustment_magnitude", 0, 0, 1'000'000);
-  if (object.has("warm_up")) policy.warm_up_s = object.duration_s("warm_up", 300, 0, 3600);
+  const bool ecs = rule.group.kind == alarms::GroupRef::Kind::kEcsService;
+  if (ecs && object.has("warm_up")) {
+    object.fail("warm_up", "is not known to an ECS service; its step policies take `cooldown`");
+  } else if (object.has("warm_up")) {
+    policy.warm_up_s = object.duration_s("warm_up", 300, 0, 3600);
+  }
+  if (!ecs && object.has("cooldown")) {
+    object.fail("cooldown", "belongs to simple policies; a step policy has `warm_up`");
+  } else if (object.has("cooldown")) {
+    policy.cooldown_s = object.duration_s("cooldown", 300, 0, 86400);
+  }
   const YAML::Node steps = object.required("steps");
   for (std::size_t i = 0; steps.IsDefined() && steps.IsSequence() && i < steps.size(); ++i) {
     YamlObject entry(context, steps[i], object.path_of("steps") + "[" + std::to_string(i) + "]");
@@ -286,8 +279,6 @@ void read_step(YamlContext& context, YamlObject& object, alarms::ScalingRule& ru
     policy.steps.push_back(step);
   }
   check_steps(object, policy.steps);
-  if (object.has("cooldown"))
-    object.fail("cooldown", "belongs to simple policies; a step policy has `warm_up`");
   rule.step.push_back(std::move(policy));
 }
 
@@ -339,6 +330,11 @@ std::vector<std::string> read_act(YamlContext& context, YamlObject& object) {
 
 void warn_of_mix_ups(YamlContext& context, const YamlObject& object,
                      const alarms::ScalingRule& rule, bool cooldown_given) {
+  if (rule.minimum && rule.maximum && rule.quota && *rule.quota < *rule.maximum) {
+    context.warn(object.node(), object.path(),
+                 "`quota` is below `max`: the quota is the hard limit");
+  }
+  if (rule.group.kind == alarms::GroupRef::Kind::kEcsService) return;  // Cooldowns alone.
   if (cooldown_given && rule.simple.empty() && !rule.step.empty()) {
     context.warn(object.node(), object.path(),
                  "`cooldown` holds back simple policies only, and this group has step policies; "
@@ -356,10 +352,13 @@ void warn_of_mix_ups(YamlContext& context, const YamlObject& object,
                        std::to_string(rule.cooldown_s) + "s as warm-up");
     }
   }
-  if (rule.minimum && rule.maximum && rule.quota && *rule.quota < *rule.maximum) {
-    context.warn(object.node(), object.path(),
-                 "`quota` is below `max`: the quota is the hard limit");
-  }
+}
+
+/// Whether some environment is in both lists; an empty one holds all.
+bool overlap(const std::vector<std::string>& a, const std::vector<std::string>& b) {
+  return a.empty() || b.empty() || std::ranges::any_of(a, [&](const std::string& name) {
+           return std::ranges::find(b, name) != b.end();
+         });
 }
 
 void read_scaling_rule(YamlContext& context, const YAML::Node& node, const std::string& path,
@@ -395,8 +394,13 @@ void read_scaling_rule(YamlContext& context, const YAML::Node& node, const std::
   if (const auto valid = alarms::validate(rule); !valid)
     context.fail(node, path, valid.error().message);
   for (const alarms::ScalingRule& other : config.rules.scaling) {
-    if (other.name == rule.name && other.environments == rule.environments)
-      object.fail("group", "`" + rule.name + "` is scaled by two rules; a group has one writer");
+    const bool same_group =
+        other.group.kind == rule.group.kind && other.group.name == rule.group.name;
+    if (same_group && overlap(other.environments, rule.environments))
+      object.fail("group",
+                  "`" + rule.group.name + "` is scaled by two rules; a group has one writer");
+    else if (other.name == rule.name && overlap(other.environments, rule.environments))
+      object.fail("name", "`" + rule.name + "` names two rules; names are unique");
   }
   warn_of_mix_ups(context, object, rule, cooldown_given);
   config.rules.scaling.push_back(std::move(rule));

@@ -76,6 +76,69 @@ TEST(ValidateAlarm, NamesWhatIsWrong) {
   EXPECT_NE(reason([](AlarmRule& r) { r.name.clear(); }).find("name"), std::string::npos);
 }
 
+TEST(ValidateAlarm, CountsTheCharactersOfNamesAndDescriptionsNotTheirBytes) {
+  AlarmRule rule = cpu_rule();
+  rule.name.clear();
+  for (int i = 0; i < 255; ++i) rule.name += "\u00e4";
+  EXPECT_TRUE(validate(rule));
+  rule.name += 'a';
+  ASSERT_FALSE(validate(rule));
+  EXPECT_NE(validate(rule).error().message.find("255"), std::string::npos);
+  rule = cpu_rule();
+  rule.description.assign(1024, 'd');
+  EXPECT_TRUE(validate(rule));
+  rule.description += 'd';
+  EXPECT_FALSE(validate(rule));
+}
+
+TEST(ValidateAlarm, RefusesControlCharactersInANameAndStatisticsThatCloudWatchDoesNotKnow) {
+  AlarmRule rule = cpu_rule();
+  rule.name = "a\tb";
+  ASSERT_FALSE(validate(rule));
+  EXPECT_NE(validate(rule).error().message.find("control"), std::string::npos);
+  rule = cpu_rule();
+  rule.metric.statistic = "tmfoo";
+  ASSERT_FALSE(validate(rule));
+  EXPECT_NE(validate(rule).error().message.find("tmfoo"), std::string::npos);
+}
+
+TEST(ValidateAlarm, TakesTheLongestWindowsAndNoMore) {
+  const auto valid = [](std::uint32_t period_s, std::uint32_t n) {
+    AlarmRule rule = cpu_rule();
+    rule.period_s = period_s;
+    rule.evaluation_periods = n;
+    return validate(rule).has_value();
+  };
+  EXPECT_TRUE(valid(60, 1440));
+  EXPECT_FALSE(valid(60, 1441));
+  EXPECT_TRUE(valid(10, 8640));
+  EXPECT_FALSE(valid(10, 8641));
+  EXPECT_TRUE(valid(3600, 168));
+  EXPECT_FALSE(valid(3600, 169));
+  EXPECT_TRUE(valid(86'400, 7));
+  EXPECT_FALSE(valid(1800, 49)) << "Over a day only with periods of an hour or more.";
+}
+
+TEST(DefaultMissing, DynamoDbIgnoresMissingDataUnlessARuleSaysOtherwise) {
+  EXPECT_EQ(default_missing("AWS/DynamoDB"), MissingData::kIgnore);
+  EXPECT_EQ(default_missing("AWS/EC2"), MissingData::kMissing);
+}
+
+TEST(ValidateScaling, AMagnitudeBelongsToPercentAndNoExactCapacityIsNegative) {
+  ScalingRule rule = step_rule({{0, {}, 10}});
+  rule.step[0].min_adjustment_magnitude = 2;
+  EXPECT_TRUE(validate(rule));
+  rule.step[0].adjustment = Adjustment::kChange;
+  ASSERT_FALSE(validate(rule));
+  EXPECT_NE(validate(rule).error().message.find("percent"), std::string::npos);
+  rule = step_rule({{0, {}, -1}});
+  rule.step[0].adjustment = Adjustment::kExact;
+  EXPECT_FALSE(validate(rule));
+  rule = step_rule({{0, {}, 1}});
+  rule.metrics["cpu"].statistic = "median";
+  EXPECT_FALSE(validate(rule));
+}
+
 TEST(ValidateScaling, TakesThePublishedStepsInAnyOrder) {
   EXPECT_TRUE(validate(step_rule({{20, {}, 30}, {0, 10, 0}, {10, 20, 10}})));
   EXPECT_TRUE(validate(step_rule({{-10, 0, 0}, {-20, -10, -10}, {{}, -20, -30}})));

@@ -28,6 +28,21 @@ TEST(Adjusted, FollowsThePublishedExamples) {
   EXPECT_EQ(percent(4, 25, 2), 6);
 }
 
+TEST(Arbitrate, FollowsThePublishedExamplesOfSeveralPolicies) {
+  const auto largest = [](std::int64_t current, std::vector<std::int64_t> capacities) {
+    std::vector<Wish> wishes;
+    for (const std::int64_t capacity : capacities) {
+      Wish one;
+      one.capacity = capacity;
+      wishes.push_back(one);
+    }
+    return arbitrate(wishes, current, {0, 1000}, true).desired;
+  };
+  EXPECT_EQ(largest(8, {8 - 3, percent(8, -25)}), 6);      // In by 3 or by 25 %.
+  EXPECT_EQ(largest(10, {10 + 3, percent(10, 200)}), 30);  // Out by 3 or by 200 %.
+  EXPECT_EQ(largest(4, {4 + 1, 4 + 2}), 6);
+}
+
 TEST(Adjusted, MagnitudeFollowsTheDirectionAndLeavesZeroAlone) {
   EXPECT_EQ(percent(10, -10, 3), 7);
   EXPECT_EQ(percent(10, 0, 3), 10);

@@ -396,6 +396,48 @@ TEST(Config, ScalingErrorsNameFileLineKeyAndFix) {
     expect_wrong(yaml, yaml, says.front() == std::string("scaled by two rules") ? 4 : 3, says);
 }
 
+TEST(Config, StepPoliciesOfAnEcsServiceTakeACooldownAndNoWarmUp) {
+  const auto service = [](const std::string& keys) {
+    return "scaling:\n\n  - { group: { ecs_service: shop/cart }, metrics: { cpu: { namespace: "
+           "AWS/ECS,"
+           " name: CPUUtilization } }, policies: [ { step: { metric: cpu, when: \"> 70\", " +
+           keys + " steps: [ { from: 0, add: 2 } ] } } ] }\n";
+  };
+  const auto config = parse(service("cooldown: 120s,"));
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->rules.scaling.at(0).step.at(0).cooldown_s, 120U);
+  EXPECT_TRUE(warnings_of(service("cooldown: 120s,")).empty());
+  EXPECT_TRUE(warnings_of(service("")).empty());
+  const std::string wrong = service("warm_up: 120s,");
+  expect_wrong(wrong, wrong, 3, {"warm_up", "ECS service"});
+}
+
+TEST(Config, MetricsOfDynamoDbIgnoreMissingDataUnlessTheRuleSaysOtherwise) {
+  const auto treatment = [](const std::string& space, const std::string& more) {
+    const auto config = parse("alarms: [ { name: a, metric: { namespace: " + space +
+                              ", name: M }, when: \"> 1\"" + more + " } ]\n");
+    EXPECT_TRUE(config) << config.error().message;
+    return config->rules.alarms.at(0).missing;
+  };
+  EXPECT_EQ(treatment("AWS/DynamoDB", ""), alarms::MissingData::kIgnore);
+  EXPECT_EQ(treatment("AWS/DynamoDB", ", missing: missing"), alarms::MissingData::kMissing);
+  EXPECT_EQ(treatment("AWS/EC2", ""), alarms::MissingData::kMissing);
+}
+
+TEST(Config, AGroupHasOneWriterInEachEnvironment) {
+  const std::string group =
+      "  - { group: { asg: g }, metrics: { cpu: { namespace: A, name: B } }, policies: [ { simple: "
+      "{ "
+      "metric: cpu, when: \"> 70\", add: 1 } } ]";
+  const std::string declared = "environments: { prod: {}, staging: {} }\n";
+  EXPECT_TRUE(parse(declared + "scaling:\n" + group + ", environments: [prod] }\n" + group +
+                    ", environments: [staging] }\n"));
+  const auto both = parse(declared + "scaling:\n" + group + ", name: a, environments: [prod] }\n" +
+                          group + ", name: b }\n");
+  ASSERT_FALSE(both);
+  EXPECT_THAT(both.error().message, HasSubstr("scaled by two rules"));
+}
+
 TEST(Config, MixUpsOfCooldownAndWarmUpAreWarnings) {
   const std::string step =
       "policies: [ { step: { metric: cpu, when: \"> 70\", steps: [ { from: 0, add: 1 } ] } } ]";

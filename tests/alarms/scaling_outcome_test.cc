@@ -1,0 +1,215 @@
+// What becomes of a scaling group's decisions: confirmed, taken back, kept over new rules.
+#include <gtest/gtest.h>
+
+#include "tests/alarms/fleet_fixture.h"
+
+namespace fleetmeter::alarms {
+namespace {
+
+using Lines = std::vector<std::string>;
+const std::vector<std::string> kWeb{"i-a", "i-b"};
+
+SimplePolicy policy(Comparison comparison, double threshold, std::uint32_t for_s,
+                    std::int64_t amount) {
+  SimplePolicy made;
+  made.metric = "cpu";
+  made.comparison = comparison;
+  made.threshold = threshold;
+  made.for_s = for_s;
+  made.amount = amount;
+  return made;
+}
+
+ScalingRule web_rule() {
+  ScalingRule rule;
+  rule.group.name = "web";
+  rule.metrics["cpu"].metric_namespace = "AWS/EC2";
+  rule.metrics["cpu"].name = "CPUUtilization";
+  rule.simple = {policy(Comparison::kGreater, 70, 300, 1), policy(Comparison::kLess, 30, 60, -1)};
+  rule.act = {"provisioning"};
+  return rule;
+}
+
+/// Adds one machine a minute while the load is high.
+ScalingRule step_rule(std::uint32_t warm_up_s) {
+  ScalingRule rule = web_rule();
+  rule.simple.clear();
+  StepPolicy out;
+  out.metric = "cpu";
+  out.threshold = 70;
+  out.steps = {{0, {}, 1}};
+  out.warm_up_s = warm_up_s;
+  rule.step = {out};
+  return rule;
+}
+
+class Outcome : public testing::Test {
+ protected:
+  Fleet& start(ScalingRule rule) {
+    fleet_.emplace(only(std::move(rule)));
+    fleet_->inventory(
+        "{instances: [{id: i-a, group: web}, {id: i-b, group: web}],"
+        " groups: [{name: web, min: 2, max: 10, desired: 4}]}");
+    return *fleet_;
+  }
+  void tell(std::int64_t m, const std::string& event_id, const std::string& result,
+            const std::string& receiver = "provisioning") {
+    proto::LogRecord record = fleet_->observation("web", m);
+    record.mutable_observation()->set_event_id(event_id);
+    record.mutable_observation()->set_result(result);
+    record.mutable_observation()->set_receiver(receiver);
+    fleet_->apply(std::move(record));
+  }
+  [[nodiscard]] std::string last_id() const { return fleet_->events.back().id(); }
+  [[nodiscard]] std::int64_t desired() { return fleet_->group().desired; }
+  std::optional<Fleet> fleet_;
+};
+
+TEST_F(Outcome, AnActionThatFailedIsTakenBackOnceHoweverOftenItIsTold) {
+  Fleet& fleet = start(web_rule());
+  fleet.run(kWeb, 0, 6, 90);
+  const std::string id = last_id();
+  tell(6, id, "failed");
+  tell(6, id, "failed");
+  fleet.run(kWeb, 6, 11, 90);
+  tell(11, id, "expired");
+  fleet.run(kWeb, 11, 12, 90);
+  EXPECT_EQ(fleet.decisions(), (Lines{"5 web 4>5", "10 web 4>5"}));
+  EXPECT_EQ(desired(), 5) << "The second decision stands.";
+}
+
+TEST_F(Outcome, ADeliveredActionChangesNothing) {
+  Fleet& fleet = start(web_rule());
+  fleet.run(kWeb, 0, 6, 90);
+  tell(6, last_id(), "delivered");
+  fleet.run(kWeb, 6, 8, 90);
+  EXPECT_EQ(desired(), 5);
+}
+
+TEST_F(Outcome, OfSeveralReceiversEachMustHaveFailed) {
+  ScalingRule rule = web_rule();
+  rule.act = {"provisioning", "second"};
+  Fleet& fleet = start(rule);
+  fleet.run(kWeb, 0, 6, 90);
+  tell(6, last_id(), "failed", "second");
+  tell(6, last_id(), "expired", "second");
+  fleet.run(kWeb, 6, 8, 90);
+  EXPECT_EQ(desired(), 5) << "The other one may have acted.";
+  tell(8, last_id(), "failed", "provisioning");
+  fleet.restart();
+  fleet.run(kWeb, 8, 9, 90);
+  EXPECT_EQ(desired(), 4);
+}
+
+TEST_F(Outcome, AnOlderDecisionThatFailedDoesNotUndoTheNewerOne) {
+  Fleet& fleet = start(step_rule(0));
+  fleet.run(kWeb, 0, 4, 50);
+  fleet.run(kWeb, 4, 6, 90);
+  ASSERT_EQ(fleet.decisions(), (Lines{"5 web 4>5", "6 web 5>6"}));
+  tell(6, fleet.events[0].id(), "failed");
+  fleet.run(kWeb, 6, 7, 50);
+  EXPECT_EQ(desired(), 6) << "Six was asked for as such.";
+  tell(7, fleet.events[1].id(), "failed");
+  fleet.run(kWeb, 7, 8, 50);
+  EXPECT_EQ(desired(), 4) << "Five was never reached either.";
+}
+
+TEST_F(Outcome, TheNewerOfTwoFailingLeavesTheOlder) {
+  Fleet& fleet = start(step_rule(0));
+  fleet.run(kWeb, 0, 4, 50);
+  fleet.run(kWeb, 4, 6, 90);
+  tell(6, fleet.events[1].id(), "failed");
+  fleet.run(kWeb, 6, 7, 50);
+  EXPECT_EQ(desired(), 5);
+}
+
+TEST_F(Outcome, OnlyWhatTheFailedDecisionAddedNoLongerWarms) {
+  Fleet& fleet = start(step_rule(3600));
+  fleet.run(kWeb, 0, 4, 50);
+  fleet.run(kWeb, 4, 5, 90);
+  const std::string first = last_id();
+  fleet.run(kWeb, 5, 8, 90);
+  ASSERT_EQ(fleet.decisions(), (Lines{"5 web 4>5"})) << "One of five warms up for an hour.";
+  tell(8, first, "failed");
+  fleet.run(kWeb, 8, 9, 90);
+  EXPECT_EQ(fleet.decisions(), (Lines{"5 web 4>5", "9 web 4>5"}));
+}
+
+TEST_F(Outcome, TheCooldownOfAFailedActionStays) {
+  Fleet& fleet = start(web_rule());
+  fleet.run(kWeb, 0, 6, 90);
+  tell(6, last_id(), "expired");
+  fleet.run(kWeb, 6, 9, 90);
+  EXPECT_EQ(desired(), 4);
+  EXPECT_EQ(fleet.decisions().size(), 1U);
+  EXPECT_EQ(fleet.group().cooldown_until_s, minute(10));
+}
+
+TEST_F(Outcome, AFactAboutTheGroupEndsEveryDecisionThatWaited) {
+  Fleet& fleet = start(step_rule(0));
+  fleet.run(kWeb, 0, 4, 50);
+  fleet.run(kWeb, 4, 6, 90);
+  proto::LogRecord fact = fleet.observation("web", 7);
+  fact.mutable_observation()->set_desired(6);
+  fleet.apply(std::move(fact));
+  fleet.run(kWeb, 6, 7, 50);
+  tell(7, fleet.events[0].id(), "failed");
+  tell(7, fleet.events[1].id(), "failed");
+  fleet.run(kWeb, 7, 8, 50);
+  EXPECT_EQ(desired(), 6);
+}
+
+TEST_F(Outcome, NothingIsRemovedByAnyPolicyWhileSomethingWarms) {
+  ScalingRule rule = step_rule(600);
+  rule.simple = {policy(Comparison::kLess, 30, 60, -1)};
+  Fleet& fleet = start(rule);
+  fleet.run(kWeb, 0, 4, 50);
+  fleet.run(kWeb, 4, 5, 90);
+  fleet.run(kWeb, 5, 14, 10);
+  EXPECT_EQ(fleet.decisions(), (Lines{"5 web 4>5"}));
+  EXPECT_EQ(fleet.group().last_reason, "new capacity warms up: nothing is removed");
+  fleet.run(kWeb, 14, 15, 10);
+  EXPECT_EQ(fleet.decisions().back(), "15 web 5>4");
+}
+
+TEST_F(Outcome, ACooldownHoldsSimplePoliciesOnly) {
+  ScalingRule rule = step_rule(0);
+  rule.simple = {policy(Comparison::kGreater, 70, 60, 1)};
+  rule.step[0].threshold = 90;
+  Fleet& fleet = start(rule);
+  fleet.run(kWeb, 0, 4, 50);
+  fleet.run(kWeb, 4, 6, 80);
+  EXPECT_EQ(fleet.decisions(), (Lines{"5 web 4>5"}));
+  fleet.run(kWeb, 6, 7, 95);
+  EXPECT_EQ(fleet.decisions().back(), "7 web 5>6");
+}
+
+TEST_F(Outcome, ForAnyTimeMeansThatManyPeriodsOfTheMetricsOwn) {
+  ScalingRule rule = web_rule();
+  rule.simple = {policy(Comparison::kGreater, 70, 301, 1)};  // Two periods of five minutes.
+  Fleet& fleet = start(rule);
+  for (std::int64_t m = 0; m < 40; m += 5) {
+    proto::LogRecord record = Fleet::batch({Fleet::cpu("i-a", m, m < 20 ? 50 : 90)});
+    record.mutable_batch()->mutable_datapoints()->set_period_s(0, 300);
+    fleet.apply(std::move(record));
+    fleet.ticks(m + 5, m + 9);
+  }
+  ASSERT_FALSE(fleet.decisions().empty());
+  EXPECT_EQ(fleet.decisions()[0], "30 web 4>5") << "20-25 and 25-30.";
+}
+
+TEST_F(Outcome, AnotherGroupUnderTheSameNameStartsAnew) {
+  ScalingRule rule = web_rule();
+  rule.name = "scale";
+  Fleet& fleet = start(rule);
+  fleet.run(kWeb, 0, 6, 90);
+  ASSERT_EQ(desired(), 5);
+  rule.group.name = "other";
+  rule.desired = 3;
+  fleet.set_rules(only(rule));
+  EXPECT_EQ(desired(), 3);
+  EXPECT_EQ(fleet.group().cooldown_until_s, 0);
+}
+
+}  // namespace
+}  // namespace fleetmeter::alarms

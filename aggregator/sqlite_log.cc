@@ -30,9 +30,12 @@ struct SqliteLog::State {
   Options options;
   std::unique_ptr<StateLock> lock;  // Before the writer: released after it has ended.
 
-  mutable std::mutex mutex;  // Guards `committed` and `readers`.
+  mutable std::mutex mutex;  // Guards the members up to `readers`.
   std::condition_variable appended;
   StoreTotals committed;
+  std::int64_t kept_from_ms = 0;
+  bool limited_by_bytes = false;
+  std::uint64_t thinned = 0;
   std::vector<SqliteDatabase> readers;
   std::unique_ptr<SqliteWriter> writer;
 
@@ -77,6 +80,10 @@ struct SqliteLog::State {
     return result;
   }
 
+  Result<PrunedStep> prune(LogPosition to, std::int64_t before_ms, std::uint64_t bytes_max);
+  Result<void> thin(LogPosition to);
+  Result<void> note_kept(const PrunedStep& pruned);
+
   std::vector<StoredRecord> encode(std::vector<proto::LogRecord*> records) const {
     const std::int64_t now = now_ms();
     std::vector<StoredRecord> stored;
@@ -88,6 +95,53 @@ struct SqliteLog::State {
     return stored;
   }
 };
+
+/// Step by step, each a transaction, so that appends come in between.
+Result<PrunedStep> SqliteLog::State::prune(LogPosition to, std::int64_t before_ms,
+                                           std::uint64_t bytes_max) {
+  const std::int64_t events_before_ms = now_ms() - kEventsKeptMs;
+  PrunedStep all, step;
+  do {
+    const SqliteWriter::Work work = [&](SqliteDatabase& database,
+                                        StoreTotals& totals) -> Result<void> {
+      const auto pruned = prune_records(database, totals, to, before_ms, bytes_max, kPruneStep);
+      if (!pruned) return pruned.error();
+      step = *pruned;
+      return expire_events(database, events_before_ms);
+    };
+    if (auto done = writer->run("prune", work); !done) return done.error();
+    all.gone += step.gone;
+    all.by_size += step.by_size;
+  } while (step.gone == kPruneStep);
+  return all;
+}
+
+Result<void> SqliteLog::State::thin(LogPosition to) {
+  for (ThinnedStep step; !step.done;) {
+    const SqliteWriter::Work work = [&](SqliteDatabase& database,
+                                        StoreTotals& totals) -> Result<void> {
+      const auto thinned_out = thin_records(database, totals, to, kPruneStep);
+      if (!thinned_out) return thinned_out.error();
+      step = *thinned_out;
+      return {};
+    };
+    if (auto done = writer->run("prune", work); !done) return done;
+    const std::lock_guard guard(mutex);
+    thinned += step.gone;
+  }
+  return {};
+}
+
+/// The size ends the log once it has taken a record that was young enough to stay, until records
+/// go by their age again.
+Result<void> SqliteLog::State::note_kept(const PrunedStep& pruned) {
+  const auto oldest = with_reader(oldest_append_ms);
+  if (!oldest) return oldest.error();
+  const std::lock_guard guard(mutex);
+  kept_from_ms = *oldest;
+  if (pruned.gone > 0) limited_by_bytes = pruned.by_size > 0;
+  return {};
+}
 
 SqliteLog::SqliteLog(std::unique_ptr<State> state) : state_(std::move(state)) {}
 SqliteLog::~SqliteLog() = default;
@@ -115,6 +169,11 @@ Result<std::unique_ptr<SqliteLog>> SqliteLog::open(const std::string& path, Opti
     if (auto set = database->integer("PRAGMA max_page_count = " + std::to_string(pages)); !set)
       return set.error();
   }
+  // A file of a release that did not thin yet lacks it.
+  auto added = database->execute(
+      "CREATE TABLE IF NOT EXISTS thinned (id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER "
+      "NOT NULL); INSERT OR IGNORE INTO thinned VALUES (1, 0);");
+  if (!added) return added.error();
   auto totals = read_totals(*database);
   if (!totals) return totals.error();
 
@@ -275,24 +334,14 @@ Result<std::optional<Snapshot>> SqliteLog::latest_snapshot(LogPartition partitio
 
 Result<std::uint64_t> SqliteLog::prune(LogPartition partition, std::int64_t before_ms,
                                        std::uint64_t bytes_max) {
-  const auto snapshot = latest_snapshot(partition);
-  if (!snapshot) return snapshot.error();
-  const LogPosition to = snapshot->has_value() ? (*snapshot)->position : 0;
-  const std::int64_t events_before_ms = state_->now_ms() - kEventsKeptMs;
-  std::uint64_t pruned = 0;
-  std::uint64_t step = 0;
-  do {  // Step by step, each a transaction, so that appends come in between.
-    const SqliteWriter::Work work = [&](SqliteDatabase& database,
-                                        StoreTotals& totals) -> Result<void> {
-      const auto gone = prune_records(database, totals, to, before_ms, bytes_max, kPruneStep);
-      if (!gone) return gone.error();
-      step = *gone;
-      return expire_events(database, events_before_ms);
-    };
-    if (auto done = state_->writer->run("prune", work); !done) return done.error();
-    pruned += step;
-  } while (step == kPruneStep);
-  return pruned;
+  if (auto fine = only_partition_zero(partition); !fine) return fine.error();
+  const auto to = state_->with_reader(oldest_whole_snapshot);
+  if (!to) return to.error();
+  const auto pruned = state_->prune(*to, before_ms, bytes_max);
+  if (!pruned) return pruned.error();
+  if (auto thinned = state_->thin(*to); !thinned) return thinned.error();
+  if (auto noted = state_->note_kept(*pruned); !noted) return noted.error();
+  return pruned->gone;
 }
 
 Result<std::vector<proto::Event>> SqliteLog::events(const EventQuery& query) {
@@ -324,7 +373,8 @@ Result<std::map<DeliveryState, std::uint64_t>> SqliteLog::outbox_counts() {
 
 SqliteLogStatus SqliteLog::status() const {
   const StoreHealth health = state_->writer->health();
-  const StoreTotals totals = state_->totals();
+  const std::lock_guard guard(state_->mutex);
+  const StoreTotals& totals = state_->committed;
   return {.writable = health.writable,
           .failed = health.failed,
           .last_error = health.last_error,
@@ -335,6 +385,9 @@ SqliteLogStatus SqliteLog::status() const {
           .pruned_to = totals.pruned_to,
           .evaluated = totals.evaluated,
           .log_bytes = static_cast<std::uint64_t>(totals.log_bytes),
+          .kept_from_ms = state_->kept_from_ms,
+          .limited_by_bytes = state_->limited_by_bytes,
+          .thinned = state_->thinned,
           .once_keys = static_cast<std::uint64_t>(totals.once_count)};
 }
 

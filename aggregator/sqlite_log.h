@@ -22,6 +22,12 @@ struct SqliteLogStatus {
   LogPosition last_position = 0, pruned_to = 0, evaluated = 0;
   /// Stored bytes of the log's records, without indexes and free pages.
   std::uint64_t log_bytes = 0;
+  /// As of the last prune() of this process: append time of the oldest record kept (0 = none, or
+  /// not pruned yet), and whether it is the size that ends it: younger records than the age allows
+  /// are gone (docs/time.md 11).
+  std::int64_t kept_from_ms = 0;
+  bool limited_by_bytes = false;
+  std::uint64_t thinned = 0;  ///< Ticks and progress records that this process has thinned out.
   std::uint64_t once_keys = 0;
 };
 
@@ -64,8 +70,9 @@ class SqliteLog final : public AggregateLog {
   Result<void> commit_outputs(Outputs outputs) override;
   Result<void> put_snapshot(LogPartition partition, const Snapshot& snapshot) override;
   Result<std::optional<Snapshot>> latest_snapshot(LogPartition partition) override;
-  /// Events recorded over 13 months ago, with their delivered entries, go too; they are not counted
-  /// in the result.
+  /// Behind the oldest of the kept snapshots that read back whole, so that a damaged one can be
+  /// done without; there ticks and progress are thinned to one a minute as well. Events recorded
+  /// over 13 months ago, with their delivered entries, go too. Neither is counted in the result.
   Result<std::uint64_t> prune(LogPartition partition, std::int64_t before_ms,
                               std::uint64_t bytes_max) override;
 

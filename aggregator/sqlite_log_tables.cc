@@ -97,9 +97,9 @@ Result<std::vector<LogEntry>> read_records(SqliteDatabase& database, LogPosition
   return entries;
 }
 
-Result<std::uint64_t> prune_records(SqliteDatabase& database, StoreTotals& totals, LogPosition to,
-                                    std::int64_t before_ms, std::uint64_t bytes_max,
-                                    std::size_t records_max) {
+Result<PrunedStep> prune_records(SqliteDatabase& database, StoreTotals& totals, LogPosition to,
+                                 std::int64_t before_ms, std::uint64_t bytes_max,
+                                 std::size_t records_max) {
   // First where to stop, on the sizes alone; then one range delete.
   SqliteQuery oldest(database,
                      "SELECT position, append_ms, length(record) FROM log WHERE position <= ?1 "
@@ -108,19 +108,24 @@ Result<std::uint64_t> prune_records(SqliteDatabase& database, StoreTotals& total
   const auto limit = static_cast<std::int64_t>(
       std::min<std::uint64_t>(bytes_max, std::numeric_limits<std::int64_t>::max()));
   StoreTotals after = totals;
-  std::uint64_t count = 0;
+  PrunedStep step;
   while (oldest.next()) {
     if (oldest.integer(1) >= before_ms && after.log_bytes <= limit) break;
     after.pruned_to = oldest.integer(0);
     after.log_bytes -= oldest.integer(2);
-    ++count;
+    ++step.gone;
+    if (oldest.integer(1) >= before_ms) ++step.by_size;
   }
   if (auto done = oldest.finish(); !done) return done.error();
-  if (count == 0) return count;
+  if (step.gone == 0) return step;
   SqliteQuery remove(database, "DELETE FROM log WHERE position <= ?1");
   if (auto done = remove.bind(1, after.pruned_to).run(); !done) return done.error();
   totals = after;
-  return count;
+  return step;
+}
+
+Result<std::int64_t> oldest_append_ms(SqliteDatabase& database) {
+  return database.integer("SELECT append_ms FROM log ORDER BY position LIMIT 1");
 }
 
 Result<StoreTotals> read_totals(SqliteDatabase& database) {

@@ -27,6 +27,11 @@ CREATE TABLE store (
   probe_ms INTEGER NOT NULL        -- written to find out whether the disk takes writes again
 );
 INSERT INTO store VALUES (1, 0, 0, 0, 0, 0, 0);
+CREATE TABLE thinned (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  position INTEGER NOT NULL        -- ticks and progress up to here are one a minute
+);
+INSERT INTO thinned VALUES (1, 0);
 CREATE TABLE log (
   position INTEGER PRIMARY KEY,
   append_ms INTEGER NOT NULL,

@@ -40,6 +40,15 @@ Result<bool> read_snapshot(SqliteDatabase& database, std::int64_t id, Snapshot& 
   return digest_of(out) == head.blob(3);
 }
 
+/// Newest first.
+Result<std::vector<std::int64_t>> snapshot_ids(SqliteDatabase& database) {
+  std::vector<std::int64_t> ids;
+  SqliteQuery query(database, "SELECT id FROM snapshots ORDER BY id DESC");
+  while (query.next()) ids.push_back(query.integer(0));
+  if (auto done = query.finish(); !done) return done.error();
+  return ids;
+}
+
 }  // namespace
 
 StoredSnapshot encode_snapshot(const Snapshot& snapshot) {
@@ -76,17 +85,25 @@ Result<void> put_snapshot_rows(SqliteDatabase& database, const Snapshot& snapsho
 }
 
 Result<bool> read_newest_snapshot(SqliteDatabase& database, Snapshot& out) {
-  std::vector<std::int64_t> ids;
-  {
-    SqliteQuery query(database, "SELECT id FROM snapshots ORDER BY id DESC");
-    while (query.next()) ids.push_back(query.integer(0));
-    if (auto done = query.finish(); !done) return done.error();
-  }
-  for (const std::int64_t id : ids) {
+  const auto ids = snapshot_ids(database);
+  if (!ids) return ids.error();
+  for (const std::int64_t id : *ids) {
     const auto whole = read_snapshot(database, id, out);
     if (!whole || *whole) return whole;
   }
   return false;
+}
+
+Result<LogPosition> oldest_whole_snapshot(SqliteDatabase& database) {
+  const auto ids = snapshot_ids(database);
+  if (!ids) return ids.error();
+  for (auto id = ids->rbegin(); id != ids->rend(); ++id) {
+    Snapshot snapshot;
+    const auto whole = read_snapshot(database, *id, snapshot);
+    if (!whole) return whole.error();
+    if (*whole) return snapshot.position;
+  }
+  return LogPosition{0};
 }
 
 }  // namespace fleetmeter::aggregator

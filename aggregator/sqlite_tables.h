@@ -37,12 +37,27 @@ Result<void> expire_once_keys(SqliteDatabase& database, StoreTotals& totals, std
 Result<bool> has_once_key(SqliteDatabase& database, std::string_view digest, std::int64_t now_ms);
 Result<std::vector<LogEntry>> read_records(SqliteDatabase& database, LogPosition after,
                                            std::size_t records_max);
+struct PrunedStep {
+  std::uint64_t gone = 0;
+  std::uint64_t by_size = 0;  ///< Of these, not older than `before_ms`.
+};
 /// Removes up to `records_max` of the oldest records up to `to` that are older than `before_ms` or
-/// in excess of `bytes_max`; how many went.
-Result<std::uint64_t> prune_records(SqliteDatabase& database, StoreTotals& totals, LogPosition to,
-                                    std::int64_t before_ms, std::uint64_t bytes_max,
-                                    std::size_t records_max);
+/// in excess of `bytes_max`.
+Result<PrunedStep> prune_records(SqliteDatabase& database, StoreTotals& totals, LogPosition to,
+                                 std::int64_t before_ms, std::uint64_t bytes_max,
+                                 std::size_t records_max);
 Result<StoreTotals> read_totals(SqliteDatabase& database);
+struct ThinnedStep {
+  std::uint64_t gone = 0;
+  bool done = false;  ///< Thinned up to `to`.
+};
+/// Leaves of the ticks up to `to` those of whole minutes, and of the progress records of a minute
+/// the last, with what the others said of further sources. Looks at `records_max` records, goes on
+/// where the last call ended.
+Result<ThinnedStep> thin_records(SqliteDatabase& database, StoreTotals& totals, LogPosition to,
+                                 std::size_t records_max);
+/// Append time of the oldest record; 0 = there is none.
+Result<std::int64_t> oldest_append_ms(SqliteDatabase& database);
 
 // --- snapshots ---
 struct StoredSnapshot {
@@ -55,6 +70,8 @@ Result<void> put_snapshot_rows(SqliteDatabase& database, const Snapshot& snapsho
                                const StoredSnapshot& stored);
 /// The newest one that reads back whole; false when there is none.
 Result<bool> read_newest_snapshot(SqliteDatabase& database, Snapshot& out);
+/// Position of the oldest kept one that reads back whole; 0 = there is none.
+Result<LogPosition> oldest_whole_snapshot(SqliteDatabase& database);
 
 // --- events and outbox ---
 Result<void> insert_event(SqliteDatabase& database, const proto::Event& event, std::int64_t now_ms);

@@ -1,6 +1,5 @@
 #include "aggregator/series_state.h"
 
-#include <functional>
 #include <string_view>
 #include <tuple>
 
@@ -67,20 +66,13 @@ void load_series(SeriesState& series, StateReader& in) {
 
 }  // namespace
 
-std::size_t SeriesKeyHash::operator()(const SeriesKey& key) const noexcept {
-  const std::hash<std::string_view> hash;
-  std::size_t mixed = hash(key.name);
-  const auto mix = [&](std::string_view text) {
-    mixed = (mixed ^ hash(text)) * 0x9e3779b97f4a7c15ull;
-  };
-  mix(key.account);
-  mix(key.region);
-  mix(key.metric_namespace);
-  for (const auto& [name, value] : key.dimensions) {
-    mix(name);
-    mix(value);
-  }
-  return mixed ^ (mixed >> 32);
+std::uint64_t hash_of(const SeriesKey& key) noexcept {
+  std::uint64_t hash = mix(hash_text(key.name), hash_text(key.metric_namespace));
+  hash = mix(hash, hash_text(key.account));
+  hash = mix(hash, hash_text(key.region));
+  for (const auto& [name, value] : key.dimensions)
+    hash = mix(mix(hash, hash_text(name)), hash_text(value));
+  return hash;
 }
 
 void SeriesState::learn_period(GridTime start_s, std::uint32_t carried_s) {
@@ -122,9 +114,10 @@ bool SeriesTable::load(std::string_view& in) {
   StateReader reader(in);
   const std::uint64_t series = reader.count();
   for (std::uint64_t i = 0; i < series && reader.ok(); ++i) {
-    const SeriesKey key = load_key(reader);
-    const SeriesId id = loaded.intern(key, reader.text());
-    if (id != i) reader.fail();  // Twice the same key.
+    SeriesKey key = load_key(reader);
+    const std::uint64_t hash = hash_of(key);
+    if (loaded.state_->find(key, hash) != IndexTable::kNone) reader.fail();  // Twice the same key.
+    const SeriesId id = loaded.state_->add(std::move(key), hash, reader.text());
     load_series(loaded.state_->at(id), reader);
   }
   const std::uint64_t sources = reader.count();

@@ -1,10 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
+#include "aggregator/index_table.h"
 #include "aggregator/metric_family.h"
 #include "aggregator/series_points.h"
 #include "aggregator/series_table.h"
@@ -45,19 +46,25 @@ struct SourceState {
   std::vector<DeafSpan> deaf;
   /// Event time a stalled source has read to; kNever = not stalled.
   GridTime stalled_at_s = kNever;
+  /// Event time it has read to; kNever = it holds nobody up. Told anew after a load.
+  GridTime read_to_s = kNever;
 };
 
-struct SeriesKeyHash {
-  std::size_t operator()(const SeriesKey& key) const noexcept;
-};
+[[nodiscard]] std::uint64_t hash_of(const SeriesKey& key) noexcept;
 
 struct SeriesTable::State {
-  std::vector<SeriesState> series;
-  std::unordered_map<SeriesKey, SeriesId, SeriesKeyHash> ids;
+  /// No vector: one of a million would hold room for as many more, and move them all to grow.
+  std::deque<SeriesState> series;
+  IndexTable ids;  ///< By key, which stands in `series` alone.
   std::vector<SourceState> sources;
   /// Series without retention that hold values until the next record.
   std::vector<SeriesId> unretained;
 
+  [[nodiscard]] SeriesId find(const SeriesKey& key, std::uint64_t hash) const {
+    return ids.find(hash, [&](std::uint32_t id) { return series[id].info.key == key; });
+  }
+  /// Of a key that is not there yet.
+  SeriesId add(SeriesKey key, std::uint64_t hash, std::string_view unit);
   [[nodiscard]] SeriesState& at(SeriesId id) {
     FM_CHECK(id < series.size());
     return series[id];

@@ -54,24 +54,28 @@ SeriesTable& SeriesTable::operator=(SeriesTable&& other) noexcept {
 }
 
 SeriesId SeriesTable::intern(const SeriesKey& key, std::string_view unit) {
-  const auto [at, added] =
-      state_->ids.try_emplace(key, static_cast<SeriesId>(state_->series.size()));
-  if (!added) return at->second;
-  SeriesState series;
-  series.info.key = key;
-  series.info.unit = unit;
-  series.family = family_of(key);
-  series.flow = key.metric_namespace == kFlowNamespace;
-  series.info.own_period_s = series.family.own_period_s;
-  series.info.publication_delay_s = series.family.publication_delay_s;
-  state_->series.push_back(std::move(series));
-  return at->second;
+  const std::uint64_t hash = hash_of(key);
+  if (const SeriesId known = state_->find(key, hash); known != IndexTable::kNone) return known;
+  return state_->add(key, hash, unit);
+}
+
+SeriesId SeriesTable::State::add(SeriesKey key, std::uint64_t hash, std::string_view unit) {
+  const auto id = static_cast<SeriesId>(series.size());
+  ids.insert(hash, id);
+  SeriesState& made = series.emplace_back();
+  made.family = family_of(key);
+  made.flow = key.metric_namespace == kFlowNamespace;
+  made.info.key = std::move(key);
+  made.info.unit = unit;
+  made.info.own_period_s = made.family.own_period_s;
+  made.info.publication_delay_s = made.family.publication_delay_s;
+  return id;
 }
 
 std::optional<SeriesId> SeriesTable::find(const SeriesKey& key) const {
-  const auto at = state_->ids.find(key);
-  if (at == state_->ids.end()) return std::nullopt;
-  return at->second;
+  const SeriesId known = state_->find(key, hash_of(key));
+  if (known == IndexTable::kNone) return std::nullopt;
+  return known;
 }
 
 std::size_t SeriesTable::size() const noexcept { return state_->series.size(); }
@@ -249,6 +253,17 @@ void SeriesTable::add_deaf_span(std::uint32_t source, GridTime from_s, GridTime 
 
 void SeriesTable::set_stalled(std::uint32_t source, bool stalled, GridTime read_to_s) {
   state_->source(source).stalled_at_s = stalled ? read_to_s : kNever;
+}
+
+void SeriesTable::set_read_to(std::uint32_t source, GridTime read_to_s) {
+  // Told of all sources after a load: those of which there is nothing to hold stay unheld.
+  if (read_to_s == kNever && source >= state_->sources.size()) return;
+  state_->source(source).read_to_s = read_to_s;
+}
+
+GridTime SeriesTable::read_to(SeriesId id) const {
+  const std::uint32_t source = state_->at(id).info.source;
+  return source < state_->sources.size() ? state_->sources[source].read_to_s : kNever;
 }
 
 void SeriesTable::drop_unretained() {

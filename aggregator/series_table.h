@@ -121,6 +121,10 @@ class SeriesTable {
   void add_deaf_span(std::uint32_t source, GridTime from_s, GridTime to_s);
   /// While a source is stalled, its slots after `read_to_s` stay pending whatever the tick.
   void set_stalled(std::uint32_t source, bool stalled, GridTime read_to_s);
+  /// How far the source that carried the series last has been read; kNever = bounded, given up, or
+  /// without progress.
+  void set_read_to(std::uint32_t source, GridTime read_to_s);
+  [[nodiscard]] GridTime read_to(SeriesId id) const;
 
   /// Drops slots that no rule can look at any more.
   void trim(const Frontier& frontier);

@@ -281,6 +281,7 @@ bool Shard::load(std::string_view& in) {
   const bool known = std::ranges::all_of(loaded->flow_series,
                                          [&](SeriesId id) { return id < loaded->table.size(); });
   if (!known) return false;
+  loaded->time.tell(loaded->table);
   if (!loaded->inventory_bytes.empty()) {
     auto parsed = Inventory::deserialize(loaded->inventory_bytes);
     if (!parsed) return false;

@@ -50,11 +50,12 @@ void ShardTime::apply(const proto::SourceProgress& progress, SeriesTable& table)
   source.bounded = progress.bounded();
   source.read_to_s = std::max(source.read_to_s, read_to_s);
   if (source.stalled) table.set_stalled(index, true, source.read_to_s);
+  tell(index, table);
   source.lateness_s =
       progress.allowed_lateness_s() > 0 ? progress.allowed_lateness_s() : kDefaultLateness;
-  source.elsewhere =
-      progress.environments_size() > 0 &&
-      std::ranges::find(progress.environments(), environment_) == progress.environments().end();
+  source.named =
+      std::ranges::find(progress.environments(), environment_) != progress.environments().end();
+  source.elsewhere = progress.environments_size() > 0 && !source.named;
 }
 
 void ShardTime::apply(const proto::SourceStall& stall, SeriesTable& table) {
@@ -75,7 +76,18 @@ void ShardTime::apply(const proto::SourceStall& stall, SeriesTable& table) {
     if (source.given_up) table.add_deaf_span(index, source.given_up_from_s, frontier_.tick_s);
     source.given_up = false;
   }
+  tell(index, table);
   advance_watermark();
+}
+
+void ShardTime::tell(std::uint32_t index, SeriesTable& table) const {
+  const Source& source = sources_[index];
+  const bool waited_for = source.known && !source.bounded && !source.given_up;
+  table.set_read_to(index, waited_for ? source.read_to_s : kNever);
+}
+
+void ShardTime::tell(SeriesTable& table) const {
+  for (std::uint32_t index = 0; index < sources_.size(); ++index) tell(index, table);
 }
 
 bool ShardTime::apply(const proto::Tick& tick) {
@@ -97,9 +109,9 @@ void ShardTime::advance_watermark() {
   if (frontier_.bounded) return;
   GridTime least = kNever;
   for (const Source& source : sources_) {
-    const bool carries = source.carried_at_s != kBeforeAll && !source.elsewhere &&
+    const bool carried = source.carried_at_s != kBeforeAll && !source.elsewhere &&
                          source.carried_at_s >= frontier_.append_time_s - kCarriesFor;
-    if (!carries || source.given_up) continue;
+    if ((!carried && !source.named) || source.given_up) continue;
     // Its records came before its first progress: nothing can be said of their end.
     if (!source.known) return;
     least = std::min(least, source.read_to_s - source.lateness_s);
@@ -120,6 +132,7 @@ void ShardTime::save(StateWriter& out) const {
     out.u32(index);
     out.boolean(source.known);
     out.boolean(source.bounded);
+    out.boolean(source.named);
     out.boolean(source.elsewhere);
     out.boolean(source.stalled);
     out.boolean(source.given_up);
@@ -149,6 +162,7 @@ void ShardTime::load(StateReader& in) {
     Source& source = sources_[index];
     source.known = in.boolean();
     source.bounded = in.boolean();
+    source.named = in.boolean();
     source.elsewhere = in.boolean();
     source.stalled = in.boolean();
     source.given_up = in.boolean();

@@ -35,6 +35,8 @@ class ShardTime {
   /// Of several, as later runs over more files write them, the latest end holds.
   void apply(const proto::InputEnd& end);
 
+  /// Tells the table how far its sources have been read: after a load, which leaves that out.
+  void tell(SeriesTable& table) const;
   void save(StateWriter& out) const;
   void load(StateReader& in);
 
@@ -42,6 +44,7 @@ class ShardTime {
   struct Source {
     bool known = false;  ///< Has written progress.
     bool bounded = false;
+    bool named = false;      ///< By configuration, for this environment.
     bool elsewhere = false;  ///< Configured for other environments only.
     bool stalled = false;
     bool given_up = false;
@@ -52,6 +55,7 @@ class ShardTime {
     GridTime given_up_from_s = kBeforeAll;  ///< Event time from which it was not heard.
   };
   void apply(const proto::SourceProgress& progress, SeriesTable& table);
+  void tell(std::uint32_t index, SeriesTable& table) const;
   void advance_watermark();
 
   std::string environment_;

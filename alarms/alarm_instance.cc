@@ -20,8 +20,10 @@ using Kind = RangeSlot::Kind;
 constexpr std::uint32_t kDayS = 86'400;
 constexpr std::uint32_t kHourS = 3600;
 constexpr std::uint32_t kRetireAfterS = 3 * kHourS;
-constexpr GridTime kCatchUpS =
-    300;  ///< Older changes of one catch-up are sent as their net change only.
+/// Older changes are those of a catch-up: only the net of them is sent.
+constexpr GridTime kCatchUpS = 300;
+/// A source that never catches up holds no notification for longer than this.
+constexpr GridTime kHeldMaxS = 900;
 
 GridTime floor_to(GridTime time_s, GridTime step_s) noexcept {
   const GridTime rest = time_s % step_s;
@@ -69,6 +71,17 @@ std::uint64_t fingerprint_of(const AlarmRule& rule) {
   return print.value();
 }
 
+AlarmState state_named(std::string_view text) noexcept {
+  for (const AlarmState state : {AlarmState::kOk, AlarmState::kAlarm}) {
+    if (text == to_string(state)) return state;
+  }
+  return AlarmState::kInsufficientData;
+}
+
+bool is_old(const proto::Event& change, const EvaluationContext& context) noexcept {
+  return !context.frontier.bounded && change.time_s() + kCatchUpS < context.frontier.append_time_s;
+}
+
 std::string series_name(const AlarmRule& rule, const std::string& key) {
   if (!rule.for_each.empty()) return rule.for_each + "=" + key;
   std::string text = rule.metric.metric_namespace + " " + rule.metric.name;
@@ -106,9 +119,9 @@ void AlarmInstance::start_after(GridTime at_s) noexcept {
 
 GridTime AlarmInstance::advance(const EvaluationContext& context, EventSink& sink) {
   const std::size_t first_event = sink.events.size();
-  const AlarmState told_before = told_;
   GridTime wake_s = kNever;
   if (evaluated_s_ == kBeforeAll && !settle(context, wake_s)) return wake_s;
+  if (held_) sink.events.push_back(held_->event);
   wake_up(context);
   for (;;) {
     if (waiting() && fold_.last_end_s(context) <= evaluated_s_) break;
@@ -133,7 +146,7 @@ GridTime AlarmInstance::advance(const EvaluationContext& context, EventSink& sin
       break;
     }
   }
-  keep_net_change(first_event, told_before, context, sink);
+  tell(first_event, context, sink);
   return wake_s;
 }
 
@@ -315,7 +328,6 @@ void AlarmInstance::change_state(AlarmState to, std::string reason, GridTime at_
   event.set_initial(!decided_ && to == AlarmState::kOk);
   if (!event.initial() && !silenced(at_s)) {
     for (const std::string& receiver : plan_->rule.notify) event.add_notify(receiver);
-    told_ = to;
   }
   decided_ = true;
   state_ = to;
@@ -332,7 +344,6 @@ void AlarmInstance::retire(GridTime at_s, const char* why, const EvaluationConte
   event.set_reason(why);
   sink.events.push_back(std::move(event));
   state_ = AlarmState::kInsufficientData;
-  told_ = AlarmState::kOk;
   decided_ = false;
   unknown_ = false;
   begin_s_ = kNever;
@@ -340,27 +351,58 @@ void AlarmInstance::retire(GridTime at_s, const char* why, const EvaluationConte
   reason_ = why;
 }
 
+bool AlarmInstance::catching_up(const EvaluationContext& context) const {
+  return std::ranges::any_of(fold_.members(), [&](aggregator::SeriesId id) {
+    const GridTime read_to_s = context.table.read_to(id);
+    return read_to_s != kNever && read_to_s + kCatchUpS < context.frontier.append_time_s;
+  });
+}
+
+bool AlarmInstance::must_tell(const EvaluationContext& context) const {
+  if (!held_) return false;
+  return context.frontier.append_time_s - held_->since_s >= kHeldMaxS || !catching_up(context);
+}
+
+/// A change that another follows: an old one is told to nobody.
+bool AlarmInstance::passed_over(proto::Event& change, const EvaluationContext& context) {
+  if (is_old(change, context)) {
+    change.clear_notify();
+    return true;
+  }
+  if (change.notify_size() > 0) told_ = state_named(change.to());
+  return false;
+}
+
 /// After a catch-up only the net change is sent, once; the events of the way there stay in the
-/// record.
-void AlarmInstance::keep_net_change(std::size_t first_event, AlarmState told_before,
-                                    const EvaluationContext& context, EventSink& sink) {
-  if (context.frontier.bounded || sink.events.size() < first_event + 2) return;
-  std::vector<proto::Event*> changes;
+/// record. The last change waits for the end of the catch-up, which may take many records.
+void AlarmInstance::tell(std::size_t first_event, const EvaluationContext& context,
+                         EventSink& sink) {
+  if (sink.events.size() == first_event) return;
+  const GridTime since_s = held_ ? held_->since_s : context.frontier.append_time_s;
+  bool net = held_ && held_->net;
+  held_.reset();
+  std::size_t last = sink.events.size();
   for (std::size_t i = first_event; i < sink.events.size(); ++i) {
-    if (sink.events[i].type() == "alarm.state_changed") changes.push_back(&sink.events[i]);
-  }
-  if (changes.size() < 2) return;
-  bool held_back = false;
-  std::string believed = to_string(told_before);
-  for (std::size_t i = 0; i + 1 < changes.size(); ++i) {
-    if (changes[i]->time_s() + kCatchUpS < context.frontier.append_time_s) {
-      changes[i]->clear_notify();
-      held_back = true;
-    } else if (changes[i]->notify_size() > 0) {
-      believed = changes[i]->to();
+    if (last != sink.events.size() && passed_over(sink.events[last], context)) net = true;
+    if (sink.events[i].type() == "alarm.state_changed") {
+      last = i;
+      continue;
     }
+    told_ = AlarmState::kOk;  // Retired: who comes after it is told anew.
+    net = false;
+    last = sink.events.size();
   }
-  if (held_back && changes.back()->to() == believed) changes.back()->clear_notify();
+  if (last == sink.events.size()) return;
+  proto::Event& change = sink.events[last];
+  if (net && change.to() == to_string(told_)) change.clear_notify();
+  if (change.notify_size() == 0) return;
+  const bool young = context.frontier.append_time_s - since_s < kHeldMaxS;
+  if (is_old(change, context) && young && catching_up(context)) {
+    held_ = Held{std::move(change), since_s, net};
+    sink.events.erase(sink.events.begin() + static_cast<std::ptrdiff_t>(last));
+  } else {
+    told_ = state_named(change.to());
+  }
 }
 
 void AlarmInstance::save(std::string& out) const {
@@ -384,6 +426,10 @@ void AlarmInstance::save(std::string& out) const {
     writer.u8(static_cast<std::uint8_t>(command.state));
   }
   fold_.save(out);
+  if (!held_) return;
+  writer.i64(held_->since_s);
+  writer.boolean(held_->net);
+  writer.text(held_->event.SerializeAsString());
 }
 
 bool AlarmInstance::load(std::string_view& in) {
@@ -415,7 +461,15 @@ bool AlarmInstance::load(std::string_view& in) {
     command.state = state();
     commands_.push_back(command);
   }
-  return reader.ok() && fold_.load(in);
+  held_.reset();
+  if (!reader.ok() || !fold_.load(in)) return false;
+  if (in.empty()) return true;
+  Held held;
+  held.since_s = reader.i64();
+  held.net = reader.boolean();
+  if (!held.event.ParseFromString(reader.text())) return false;
+  held_ = std::move(held);
+  return reader.ok();
 }
 
 }  // namespace fleetmeter::alarms

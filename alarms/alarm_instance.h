@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -63,6 +64,14 @@ class AlarmInstance {
   void start_after(aggregator::GridTime at_s) noexcept;
   void command(const AlarmCommand& command) { commands_.push_back(command); }
 
+  /// The change that a catch-up has led to so far: in nobody's hands until the source has been read
+  /// up to now, for another may follow (docs/time.md 7). Null = none.
+  [[nodiscard]] const proto::Event* held() const noexcept {
+    return held_ ? &held_->event : nullptr;
+  }
+  /// True when the held change is to be told: call advance().
+  [[nodiscard]] bool must_tell(const EvaluationContext& context) const;
+
   [[nodiscard]] AlarmState state() const noexcept { return state_; }
   [[nodiscard]] bool waiting() const noexcept { return begin_s_ == aggregator::kNever; }
   [[nodiscard]] bool retired() const noexcept { return waiting() && !reason_.empty(); }
@@ -92,9 +101,16 @@ class AlarmInstance {
                                         const EvaluationContext& context, EventSink& sink);
   void describe(proto::AlarmDetail& detail, const EvaluationContext& context,
                 const EventSink& sink) const;
-  void keep_net_change(std::size_t first_event, AlarmState told_before,
-                       const EvaluationContext& context, EventSink& sink);
+  void tell(std::size_t first_event, const EvaluationContext& context, EventSink& sink);
+  [[nodiscard]] bool passed_over(proto::Event& change, const EvaluationContext& context);
+  [[nodiscard]] bool catching_up(const EvaluationContext& context) const;
   [[nodiscard]] bool silenced(aggregator::GridTime at_s) const noexcept;
+
+  struct Held {
+    proto::Event event;
+    aggregator::GridTime since_s = 0;  ///< Append time when the first change was held.
+    bool net = false;                  ///< It stands for several changes.
+  };
 
   const AlarmPlan* plan_;
   std::string key_;
@@ -118,6 +134,7 @@ class AlarmInstance {
   std::uint32_t ordinal_ = 0;  ///< Of the next event at last_event_s_.
   std::string reason_;
   std::vector<AlarmCommand> commands_;
+  std::optional<Held> held_;
 };
 
 }  // namespace fleetmeter::alarms

@@ -91,6 +91,7 @@ void Engine::State::take_rules(std::shared_ptr<const RuleSet> new_rules) {
   alarm_paces.clear();
   group_paces.clear();
   dirty.clear();
+  holding.clear();
   wakes = {};
   if (rules == nullptr) return;
   for (const AlarmRule& rule : rules->alarms) {
@@ -220,7 +221,27 @@ bool Engine::State::starts_listening(const proto::Progress& progress) {
 bool Engine::State::flow_slots_changed(const aggregator::Shard& shard) {
   if (flow_witness == kNoSeries) return false;
   const std::uint32_t period_s = shard.table().info(flow_witness).own_period_s;
-  return std::exchange(flow_period_s, period_s) != period_s;
+  flow_widened = std::exchange(flow_period_s, period_s) != period_s;
+  return flow_widened;
+}
+
+/// Alarms of a shorter period than flow logs are captured at never get a datapoint: said once, when
+/// that turns out (docs/time.md 3).
+void Engine::State::warn_of_short_periods(GridTime at_s, std::vector<proto::Event>& events) {
+  for (const AlarmPlan& plan : plans) {
+    const bool flows = plan.rule.metric.metric_namespace == aggregator::kFlowNamespace;
+    if (!flows || plan.rule.period_s >= flow_period_s) continue;
+    proto::Event& event = events.emplace_back();
+    event.set_id(event_id(environment, "rule.warning", plan.rule.name, {}, at_s, 0));
+    event.set_time_s(at_s);
+    event.set_type("rule.warning");
+    event.set_environment(environment);
+    event.set_rule(plan.rule.name);
+    event.set_severity(plan.rule.severity);
+    event.set_reason("Its period of " + std::to_string(plan.rule.period_s) +
+                     " s is shorter than the capture interval of the flow logs, " +
+                     std::to_string(flow_period_s) + " s: it gets no datapoint.");
+  }
 }
 
 /// A series whose own period turns out to be another has other slots: those looked at before would
@@ -258,6 +279,22 @@ void Engine::State::note_record(const proto::LogRecord& record, aggregator::Shar
   mark_all();
 }
 
+/// Alarms whose catch-up is over, or lasts too long.
+void Engine::State::mark_tellers(const aggregator::Shard& shard) {
+  if (holding.empty()) return;
+  const EvaluationContext now = context(shard);
+  for (const UnitId unit : holding) {
+    if (alarms[unit].must_tell(now)) mark(unit);
+  }
+}
+
+void Engine::State::note_holding() {
+  holding.clear();
+  for (UnitId i = 0; i < alarms.size(); ++i) {
+    if (alarms[i].held() != nullptr) holding.push_back(i);
+  }
+}
+
 Engine::Engine(std::string environment, std::shared_ptr<const RuleSet> rules)
     : state_(std::make_unique<State>(std::move(environment))) {
   state_->take_rules(std::move(rules));
@@ -274,6 +311,7 @@ void Engine::apply(const proto::LogRecord& record, const std::vector<Change>& ch
   }
   state.note_record(record, shard);
   state.note_periods(changes, shard);
+  state.mark_tellers(shard);
 
   const EvaluationContext now = state.context(shard);
   for (const Change& change : changes) {
@@ -299,14 +337,22 @@ void Engine::apply(const proto::LogRecord& record, const std::vector<Change>& ch
     state.mark(unit);
   }
 
+  for (proto::Event& event : state.orphans) events.push_back(std::move(event));
+  state.orphans.clear();
+  if (std::exchange(state.flow_widened, false))
+    state.warn_of_short_periods(now.frontier.watermark_s, events);
   EventSink sink{events, state.environment, 0, std::move(state.range), std::move(state.kinds)};
   for (const UnitId unit : state.dirty) {
     state.pace(unit).dirty = false;
-    const GridTime wake_s = (unit & State::kGroupBit)
-                                ? state.groups[unit & ~State::kGroupBit].advance(now, sink)
-                                : state.alarms[unit].advance(now, sink);
+    const bool group = (unit & State::kGroupBit) != 0;
+    const bool held = !group && state.alarms[unit].held() != nullptr;
+    const GridTime wake_s = group ? state.groups[unit & ~State::kGroupBit].advance(now, sink)
+                                  : state.alarms[unit].advance(now, sink);
+    if (!group && !held && state.alarms[unit].held() != nullptr) state.holding.push_back(unit);
     state.schedule(unit, wake_s, tick_s);
   }
+  std::erase_if(state.holding,
+                [&](const UnitId unit) { return state.alarms[unit].held() == nullptr; });
   state.dirty.clear();
   state.evaluations += sink.evaluations;
   state.range = std::move(sink.range);

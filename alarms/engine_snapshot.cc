@@ -1,4 +1,6 @@
 // Snapshots of an engine, and new rules, which are a snapshot taken over into them.
+#include <algorithm>
+
 #include "aggregator/state_codec.h"
 #include "alarms/engine_state.h"
 #include "proto/check.h"
@@ -92,6 +94,7 @@ bool Engine::State::load(std::string_view& in, aggregator::Shard& shard) {
       if (!group.load(bytes) || !bytes.empty()) return false;
     }
   }
+  note_holding();
   // Wakes are not kept: everything is asked once and goes on from there.
   mark_all();
   return reader.ok();
@@ -105,11 +108,21 @@ bool Engine::load(std::string_view& in, aggregator::Shard& shard) {
 }
 
 void Engine::set_rules(std::shared_ptr<const RuleSet> rules, aggregator::Shard& shard) {
+  std::vector<proto::Event> held;
+  for (const UnitId unit : state_->holding) held.push_back(*state_->alarms[unit].held());
   std::string kept;
   state_->save(kept);
   state_->take_rules(std::move(rules));
   std::string_view in = kept;
   FM_CHECK(state_->load(in, shard));
+  for (proto::Event& event : held) {
+    const bool taken_over = std::ranges::any_of(state_->holding, [&](const UnitId unit) {
+      return state_->alarms[unit].held()->id() == event.id();
+    });
+    if (taken_over) continue;
+    event.clear_notify();
+    state_->orphans.push_back(std::move(event));
+  }
 }
 
 }  // namespace fleetmeter::alarms

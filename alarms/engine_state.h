@@ -58,6 +58,7 @@ struct Engine::State {
       heard_sources;                              ///< That had a progress record; only saves work.
   aggregator::SeriesId flow_witness = kNoSeries;  ///< Any flow series that a rule reads.
   std::uint32_t flow_period_s = 60;               ///< Its own period when last looked at.
+  bool flow_widened = false;                      ///< By the record being applied.
 
   using Wake = std::pair<aggregator::GridTime, UnitId>;
   std::priority_queue<Wake, std::vector<Wake>, std::greater<>> wakes;
@@ -68,7 +69,9 @@ struct Engine::State {
   };
   std::vector<Pace> alarm_paces, group_paces;
   std::vector<UnitId> dirty;
-  std::vector<RangeSlot> kinds;  ///< Scratch, kept for its capacity.
+  std::vector<UnitId> holding;        ///< Alarms that hold back what a catch-up led to.
+  std::vector<proto::Event> orphans;  ///< Held by alarms whose rule is gone: told to nobody.
+  std::vector<RangeSlot> kinds;       ///< Scratch, kept for its capacity.
   std::vector<SeenValue> range;
 
   explicit State(std::string environment_name) : environment(std::move(environment_name)) {}
@@ -90,6 +93,9 @@ struct Engine::State {
   [[nodiscard]] bool flow_slots_changed(const aggregator::Shard& shard);
   void note_periods(const std::vector<aggregator::Change>& changes, const aggregator::Shard& shard);
   void run_command(const proto::Command& command);
+  void warn_of_short_periods(aggregator::GridTime at_s, std::vector<proto::Event>& events);
+  void mark_tellers(const aggregator::Shard& shard);
+  void note_holding();
   void save(std::string& out) const;
   /// States of rules that are the same; the others start after the present tick.
   [[nodiscard]] bool load(std::string_view& in, aggregator::Shard& shard);

@@ -133,6 +133,13 @@ bool MetricFold::takes_part(SeriesId id, GridTime end_s, const FoldSpec& spec,
          key.dimension("AutoScalingGroupName") == spec.group;
 }
 
+bool MetricFold::shorter_than_capture(SeriesId id, const FoldSpec& spec,
+                                      const EvaluationContext& context) const {
+  const SeriesInfo& info = context.table.info(id);
+  return spec.period_s < info.own_period_s &&
+         info.key.metric_namespace == aggregator::kFlowNamespace;
+}
+
 FoldedSlot MetricFold::fold(GridTime end_s, const FoldSpec& spec,
                             const EvaluationContext& context) const {
   FoldedSlot folded{
@@ -142,6 +149,9 @@ FoldedSlot MetricFold::fold(GridTime end_s, const FoldSpec& spec,
   for (const SeriesId id : members_) {
     if (!takes_part(id, end_s, spec, context)) continue;
     Slot slot = context.table.slot(id, end_s, spec.period_s, context.frontier);
+    // The sum of a capture interval belongs to no part of it.
+    if (slot.state == SlotState::kPresent && shorter_than_capture(id, spec, context))
+      slot.state = SlotState::kMissing;
     switch (slot.state) {
       case SlotState::kPresent:
         if (present) {

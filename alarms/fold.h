@@ -101,6 +101,8 @@ class MetricFold {
                           const EvaluationContext& context) const;
   [[nodiscard]] FoldedSlot fold(aggregator::GridTime end_s, const FoldSpec& spec,
                                 const EvaluationContext& context) const;
+  [[nodiscard]] bool shorter_than_capture(aggregator::SeriesId id, const FoldSpec& spec,
+                                          const EvaluationContext& context) const;
   [[nodiscard]] bool takes_part(aggregator::SeriesId id, aggregator::GridTime end_s,
                                 const FoldSpec& spec, const EvaluationContext& context) const;
 

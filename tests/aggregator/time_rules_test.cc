@@ -269,6 +269,18 @@ TEST_F(TimeRules, TwoEnvironmentsInOneAccountWaitForTheirOwnSourcesOnly) {  // d
   EXPECT_EQ(shard.frontier().watermark_s, kNoon - 540);
 }
 
+TEST_F(TimeRules, ASourceThatTheConfigurationNamesIsWaitedForBeforeItHasCarriedAnything) {
+  const ProgressOptions backlog{.caught_up = false, .environments = {"prod"}};
+  put(progress_record(now, "flows-new", kNoon - kHour, backlog));
+  put(flow_record(now, "flows", "prod", {{kNoon - 60}}));
+  put(progress_record(now, "flows", kNoon));
+  EXPECT_EQ(shard.frontier().watermark_s, kNoon - kHour - 600);
+  put(flow_record(now, "flows-new", "prod", {{.start_s = kNoon - kHour, .records = 3}}));
+  put(progress_record(now + 60, "flows-new", now + 60, {.environments = {"prod"}}));
+  put(progress_record(now + 60, "flows", now + 60));
+  EXPECT_EQ(shard.late_records(), 0u) << "its backlog is not late";
+}
+
 TEST_F(TimeRules, AStalledSourceIsWaitedForAloneAndCatchesUpInOrder) {  // docs/time.md 6
   progress("metrics", now);
   progress("healthy", now);

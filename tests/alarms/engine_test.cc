@@ -258,9 +258,102 @@ TEST(Engine, AfterACatchUpThatEndsInAlarmOnlyTheLastChangeIsSent) {
   std::vector<Sample> backlog;
   for (std::int64_t m = 6; m < 33; ++m) backlog.push_back(Fleet::cpu(kA, m, m % 10 < 5 ? 95 : 10));
   fleet.samples(backlog);
+  fleet.progress("stream", 40, true);
   ASSERT_EQ(fleet.events.back().to(), "ALARM");
   for (const proto::Event& event : fleet.events)
     EXPECT_EQ(event.notify_size(), &event == &fleet.events.back() ? 1 : 0);
+}
+
+/// A source that was away and reads what it missed in several commits (docs/time.md 7).
+class CatchUp : public testing::Test {
+ protected:
+  CatchUp() : fleet(only(cpu_alarm())) {
+    fleet.run({kA}, 0, 6, 10);
+    fleet.progress("stream", 6, true);
+    fleet.clock(40);
+  }
+  void read(std::int64_t from, std::int64_t to, double value) {
+    std::vector<Sample> some;
+    for (std::int64_t m = from; m < to; ++m) some.push_back(Fleet::cpu(kA, m, value));
+    fleet.samples(some);
+    fleet.progress("stream", to, false);
+  }
+  /// "minute to", of the events that receivers are told.
+  [[nodiscard]] Lines sent() const {
+    Lines lines;
+    for (const proto::Event& event : fleet.events) {
+      if (event.notify_size() > 0)
+        lines.push_back(std::to_string((event.time_s() - kMidnightS) / 60) + " " + event.to());
+    }
+    return lines;
+  }
+  Fleet fleet;
+};
+
+TEST_F(CatchUp, OverManyRecordsTheNetChangeIsSentOnceWhenItIsOver) {
+  read(6, 12, 95);
+  read(12, 18, 10);
+  read(18, 24, 95);
+  EXPECT_EQ(sent(), Lines{});
+  read(24, 30, 95);
+  fleet.progress("stream", 40, true);
+  EXPECT_EQ(sent(), Lines{"19 ALARM"});
+  EXPECT_EQ(fleet.changes().size(), 4U) << "The way there stays in the record.";
+}
+
+TEST_F(CatchUp, OverManyRecordsThatEndsWhereItBeganSendsNothing) {
+  read(6, 12, 95);
+  read(12, 36, 10);
+  fleet.progress("stream", 40, true);
+  EXPECT_EQ(sent(), Lines{});
+  EXPECT_EQ(fleet.changes().size(), 3U);
+}
+
+TEST_F(CatchUp, ThatNeverEndsHoldsNothingForOverAQuarterOfAnHour) {
+  read(6, 12, 95);
+  fleet.clock(54);
+  fleet.progress("stream", 13, false);
+  EXPECT_EQ(sent(), Lines{});
+  fleet.clock(55);
+  fleet.progress("stream", 14, false);
+  EXPECT_EQ(sent(), Lines{"7 ALARM"});
+}
+
+TEST_F(CatchUp, GoesOnAcrossARestart) {
+  read(6, 12, 95);
+  fleet.restart();
+  read(12, 18, 10);
+  read(18, 24, 95);
+  fleet.restart();
+  EXPECT_EQ(sent(), Lines{});
+  fleet.progress("stream", 40, true);
+  EXPECT_EQ(sent(), Lines{"19 ALARM"});
+}
+
+TEST_F(CatchUp, WhatARuleThatIsGoneHeldStaysInTheRecord) {
+  read(6, 12, 95);
+  EXPECT_EQ(fleet.changes().size(), 1U);
+  fleet.set_rules(only(cpu_alarm(99)));
+  fleet.tick(40);
+  EXPECT_EQ(fleet.changes().at(1), "7 InstanceId=i-a OK>ALARM");
+  EXPECT_EQ(fleet.events.at(1).notify_size(), 0);
+}
+
+TEST_F(CatchUp, ARuleThatStaysGoesOnHolding) {
+  read(6, 12, 95);
+  fleet.set_rules(only(cpu_alarm()));
+  EXPECT_EQ(fleet.changes().size(), 1U);
+  fleet.progress("stream", 40, true);
+  EXPECT_EQ(sent(), Lines{"7 ALARM"});
+}
+
+TEST(TimeRules, ALateMetricOfASourceThatIsReadUpToNowIsToldAtOnce) {  // docs/time.md 7
+  Fleet fleet(only(cpu_alarm()));
+  fleet.run({kA}, 0, 6, 10);
+  fleet.progress("stream", 20, true);
+  fleet.datapoint(kA, 6, 95);
+  ASSERT_EQ(fleet.changes().back(), "7 InstanceId=i-a OK>ALARM");
+  EXPECT_EQ(fleet.events.back().notify_size(), 1) << "13 minutes late by nature";
 }
 
 TEST(Engine, UnchangedRulesKeepTheirAlarmsStateAndNewOnesStartFromTheirRecord) {

@@ -36,6 +36,7 @@ class Fleet {
         shard_(std::make_unique<aggregator::Shard>(options())),
         engine_(std::make_unique<Engine>("prod", rules_)) {
     if (input == Input::kLive) listen("stream", -60);
+    live_ = input == Input::kLive;
   }
 
   static aggregator::ShardOptions options() {
@@ -93,8 +94,10 @@ class Fleet {
   void datapoints(const std::string& instance, std::int64_t from, std::int64_t to, double value) {
     for (std::int64_t m = from; m < to; ++m) datapoint(instance, m, value);
   }
+  /// Of a live fleet: its stream has been read up to there, or no tick would be made.
   void tick(std::int64_t m) {
     now_s_ = std::max(now_s_, minute(m));
+    if (live_ && !stalled_) progress("stream", m, true);
     proto::LogRecord record;
     record.mutable_tick()->set_time_s(minute(m));
     apply(std::move(record));
@@ -125,10 +128,21 @@ class Fleet {
     now_s_ = std::max(now_s_, minute(m));
     apply(std::move(record));
   }
+  /// How far a source that is known has been read.
+  void progress(const std::string& source, std::int64_t m, bool caught_up) {
+    proto::LogRecord record;
+    proto::SourceProgress& progress = *record.mutable_progress()->add_sources();
+    progress.set_source(source);
+    progress.set_read_to_ms(minute(m) * 1000);
+    progress.set_caught_up(caught_up);
+    if (caught_up) now_s_ = std::max(now_s_, minute(m));
+    apply(std::move(record));
+  }
   void stall(const std::string& source, bool stalled) {
     proto::LogRecord record;
     record.mutable_source_stall()->set_source(source);
     record.mutable_source_stall()->set_stalled(stalled);
+    stalled_ = stalled;
     apply(std::move(record));
   }
   void inventory(const std::string& yaml) {
@@ -210,6 +224,7 @@ class Fleet {
   std::unique_ptr<Engine> engine_;
   std::vector<aggregator::Change> changes_;
   std::int64_t now_s_ = minute(0);
+  bool live_ = false, stalled_ = false;
 };
 
 inline AlarmRule cpu_alarm(double threshold = 80, std::uint32_t m = 1, std::uint32_t n = 1,

@@ -1,6 +1,8 @@
 // The rules of docs/time.md that live in the engine, by their names.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "alarms/reason.h"
 #include "tests/alarms/fleet_fixture.h"
 
@@ -175,6 +177,73 @@ TEST(TimeRules, RejectsOfAScanUnderSkipdataAlarmAndNothingIsOkOnALowerBound) {
   EXPECT_EQ(range_slot(bound, Comparison::kGreater, 100).kind, RangeSlot::Kind::kUnknown);
   EXPECT_EQ(range_slot(bound, Comparison::kLess, 100).kind, RangeSlot::Kind::kUnknown);
   EXPECT_EQ(range_slot(bound, Comparison::kLess, 10).kind, RangeSlot::Kind::kUnknown);
+}
+
+/// Flow records of one minute; long ones tell a capture interval of ten minutes.
+proto::LogRecord flows(std::int64_t m, std::uint64_t rejected, bool long_records) {
+  proto::LogRecord record;
+  proto::AggregateBatch& batch = *record.mutable_batch();
+  batch.set_environment("prod");
+  batch.set_source("stream");
+  for (const char* text : {"", "eni-1"}) batch.add_strings(text);
+  proto::FlowAggregates& rows = *batch.mutable_flows();
+  rows.add_window_start_min(static_cast<std::uint32_t>(minute(m) / 60));
+  rows.add_status(proto::FLOW_OK);
+  rows.add_action(proto::ACTION_REJECT);
+  rows.add_direction(proto::DIRECTION_INGRESS);
+  rows.add_path_class(proto::PATH_EXTERNAL);
+  rows.add_nat_leg(proto::NAT_LEG_NONE);
+  rows.add_role(proto::ROLE_INSTANCE);
+  rows.add_peer_role(proto::ROLE_UNKNOWN);
+  rows.add_interface(1);
+  for (auto* column :
+       {rows.mutable_owner(), rows.mutable_owner_az(), rows.mutable_peer_owner(),
+        rows.mutable_peer_az(), rows.mutable_peer_service(), rows.mutable_peer_region(),
+        rows.mutable_interface_az(), rows.mutable_traffic_path(), rows.mutable_peer_interface()}) {
+    column->Add(0);
+  }
+  rows.add_bytes(40 * rejected);
+  rows.add_packets(rejected);
+  rows.add_records(rejected);
+  rows.add_long_records(long_records ? 1 : 0);
+  return record;
+}
+
+TEST(TimeRules, APeriodShorterThanTheCaptureIntervalYieldsNoDatapointAndOneWarning) {
+  AlarmRule rule = cpu_alarm(5);
+  rule.metric.metric_namespace = std::string(aggregator::kFlowNamespace);
+  rule.metric.name = "RejectedRecords";
+  rule.metric.statistic = "Sum";
+  rule.for_each = "InterfaceId";
+  AlarmRule longer = rule;
+  longer.name = "ten-minutes";
+  longer.period_s = 600;
+  RuleSet rules = only(rule);
+  rules.alarms.push_back(longer);
+  Fleet fleet(rules);
+  const auto minutes = [&fleet](std::int64_t from, std::int64_t to, std::uint64_t rejected) {
+    for (std::int64_t m = from; m < to; ++m) {
+      fleet.clock(m + 1);
+      fleet.apply(flows(m, rejected, m >= 20));
+      fleet.progress("stream", m + 1, true);
+      fleet.tick(m + 1);
+    }
+  };
+  minutes(0, 20, 1);
+  EXPECT_TRUE(fleet.told("rule.warning").empty());
+  minutes(20, 70, 9);
+  ASSERT_EQ(fleet.told("rule.warning").size(), 1U);
+  for (const proto::Event& event : fleet.events) {
+    if (event.type() == "rule.warning") {
+      EXPECT_EQ(event.rule(), "cpu");
+      EXPECT_NE(event.reason().find("capture interval of the flow logs, 600 s"), std::string::npos);
+      EXPECT_EQ(event.notify_size(), 0);
+    }
+    EXPECT_FALSE(event.rule() == "cpu" && event.to() == "ALARM") << "of the sum of ten minutes";
+  }
+  EXPECT_TRUE(std::ranges::any_of(fleet.events, [](const proto::Event& event) {
+    return event.rule() == "ten-minutes" && event.to() == "ALARM";
+  }));
 }
 
 }  // namespace

@@ -60,6 +60,7 @@ Result<void> MemoryLog::commit(Write kind, const std::function<void()>& write) {
   if (fault == Fault::kRefuse) return Error{ErrorCode::kUnavailable, "refused"};
   if (fault != Fault::kCrashBefore) write();
   crashed_ = fault != Fault::kNone;
+  if (fault == Fault::kCrashUnsure) return Error{ErrorCode::kUnavailable, "the sync failed"};
   if (crashed_) return Error{ErrorCode::kFenced, "crash"};
   return {};
 }

@@ -24,6 +24,7 @@ enum class Fault : std::uint8_t {
   kRefuse,       ///< kUnavailable, nothing committed: a full disk, a lost broker.
   kCrashBefore,  ///< The process dies, nothing committed.
   kCrashAfter,   ///< Committed, but the process dies before it hears so.
+  kCrashUnsure,  ///< Refused as the sync fails, yet on the disk after all; then the process dies.
 };
 enum class Write : std::uint8_t { kAppend, kOutputs, kSnapshot, kDelivery };
 

@@ -20,6 +20,10 @@ constexpr std::int64_t kTail = 25 * 60;
 constexpr const char* kPush = "firehose:0";
 constexpr const char* kFile = "files:0";
 constexpr const char* kFileKey = "files:0/flow.log";
+constexpr const char* kIdle = "files:1";
+constexpr const char* kRuleMore =
+    "  - { name: never, metric: { namespace: None, name: Never, statistic: Sum }, when: \"> 1\" "
+    "}\n";
 
 /// One request of the pushing sender: sent again with the same id until it is acknowledged.
 struct Request {
@@ -76,13 +80,14 @@ struct Ingest {
         pacer(context, settings_of(kPush, 600), kPush),
         push(context, settings_of(kPush, 600), kPush, false),
         push_decoder(push.decoder_options(), push.sink()),
-        file(context, settings_of(kFile, 900), kFile) {}
+        file(context, settings_of(kFile, 900), kFile),
+        idle(context, settings_of(kIdle, 900), kIdle) {}
 
   ingest::IngestCounters counters;
   ingest::SourceContext context;
   ingest::Batcher pacer, push;
   parsers::Decoder push_decoder;
-  ingest::Batcher file;
+  ingest::Batcher file, idle;
   /// Null: to be opened at the committed position.
   std::unique_ptr<parsers::Decoder> file_decoder;
   std::size_t file_offset = 0;
@@ -90,23 +95,45 @@ struct Ingest {
 
 }  // namespace
 
-std::shared_ptr<const aggregator::Inventory> fleet_inventory() {
-  static const std::shared_ptr<const aggregator::Inventory> inventory = [] {
-    std::vector<aggregator::EnvironmentMatch> environments(2);
-    environments[0].name = "prod";
-    environments[0].accounts = {"123456789012"};
-    environments[0].region = "us-east-1";
-    environments[0].tags = {{"Environment", "prod"}};
-    environments[1].name = "staging";
-    environments[1].tags = {{"Environment", "staging"}};
-    std::vector<aggregator::Inventory::Problem> warnings;
-    auto parsed =
-        aggregator::Inventory::parse({{"fleet.yaml", inventory_yaml()}}, environments, warnings);
-    FM_CHECK(parsed.has_value());
-    FM_CHECK(warnings.empty());
-    return *parsed;
-  }();
-  return inventory;
+namespace {
+
+std::shared_ptr<const aggregator::Inventory> parse_fleet(bool grown) {
+  std::vector<aggregator::EnvironmentMatch> environments(2);
+  environments[0].name = "prod";
+  environments[0].accounts = {"123456789012"};
+  environments[0].region = "us-east-1";
+  environments[0].tags = {{"Environment", "prod"}};
+  environments[1].name = "staging";
+  environments[1].tags = {{"Environment", "staging"}};
+  std::string yaml = inventory_yaml();
+  if (grown)
+    yaml += "  - { id: i-new, type: m5.large, subnet: subnet-b, tags: { Environment: prod } }\n";
+  std::vector<aggregator::Inventory::Problem> warnings;
+  auto parsed = aggregator::Inventory::parse({{"fleet.yaml", yaml}}, environments, warnings);
+  FM_CHECK(parsed.has_value());
+  FM_CHECK(warnings.empty());
+  return *parsed;
+}
+
+/// The simulation's time with what the process takes for it.
+class SkewedClock final : public Clock {
+ public:
+  explicit SkewedClock(const Clock& right) : right_(right) {}
+  [[nodiscard]] WallTime wall() const override { return right_.wall() + skew_; }
+  [[nodiscard]] SteadyTime steady() const override { return right_.steady(); }
+  void step_to(Milliseconds skew) { skew_ = skew; }
+
+ private:
+  const Clock& right_;
+  Milliseconds skew_{0};
+};
+
+}  // namespace
+
+std::shared_ptr<const aggregator::Inventory> fleet_inventory(bool grown) {
+  static const std::shared_ptr<const aggregator::Inventory> fleet = parse_fleet(false);
+  static const std::shared_ptr<const aggregator::Inventory> larger = parse_fleet(true);
+  return grown ? larger : fleet;
 }
 
 struct PipelineSim::State {
@@ -116,14 +143,17 @@ struct PipelineSim::State {
         random(seed),
         config(config_yaml(rules)),
         inventory(fleet_inventory()),
-        clock(WallTime(Milliseconds(kStart * 1000))) {}
+        clock(WallTime(Milliseconds(kStart * 1000))),
+        process_clock(clock) {}
 
   const Telemetry& telemetry;
   const Faults faults;
   Random random;
   const std::string config;
-  const ingest::InventoryHolder inventory;
+  ingest::InventoryHolder inventory;
+  bool config_changed = false, fleet_grown = false;
   ManualClock clock;
+  SkewedClock process_clock;
   MemoryDisk disk;
   const BillFolder folder;
   int bills = 0;
@@ -134,6 +164,7 @@ struct PipelineSim::State {
   std::unique_ptr<Ingest> ingest;
   std::unique_ptr<app::EvaluationLoop> loop, old_loop;
   std::int64_t up_at_s = 0;
+  std::int64_t reachable_at_s = 0;  // Of the file.
 
   std::vector<Request> requests;
   std::vector<FileWrite> writes;
@@ -154,6 +185,8 @@ struct PipelineSim::State {
   Fault fault(Write write);
   void start();
   void crash(std::int64_t down_s);
+  void change_inventory();
+  void draw_faults();
   void note(const Error& error, const char* where);
   void push_due();
   void attempt(Request& request);
@@ -214,9 +247,9 @@ Fault PipelineSim::State::fault(Write write) {
     ++counts.refusals;
     return Fault::kRefuse;
   }
-  if (random.chance(faults.crash))
-    return random.chance(0.5) ? Fault::kCrashBefore : Fault::kCrashAfter;
-  return Fault::kNone;
+  if (!random.chance(faults.crash)) return Fault::kNone;
+  constexpr Fault kWays[] = {Fault::kCrashBefore, Fault::kCrashAfter, Fault::kCrashUnsure};
+  return kWays[random.below(3)];
 }
 
 void PipelineSim::State::note(const Error& error, const char* where) {
@@ -230,17 +263,22 @@ void PipelineSim::State::start() {
     FM_CHECK(opened.has_value());
     usage = *std::move(opened);
   }
-  log = std::make_unique<MemoryLog>(disk, clock, [this](Write write) { return fault(write); });
+  log = std::make_unique<MemoryLog>(disk, process_clock,
+                                    [this](Write write) { return fault(write); });
   app::EvaluationLoop::Options options;
   options.receivers = receivers();
   options.retry_ms = 0;
   options.snapshot_interval_ms = 20'000 + random.below(300'000);
-  loop = std::make_unique<app::EvaluationLoop>(*log, usage.get(), clock, options);
-  if (auto recovered = loop->recover(config, "1", inventory.get().get()); !recovered) {
+  loop = std::make_unique<app::EvaluationLoop>(*log, usage.get(), process_clock, options);
+  // A rule more, of a metric that nobody sends; the others stay what they are.
+  std::string text = config;
+  if (config_changed) text.insert(text.find("alarms:\n") + 8, kRuleMore);
+  const char* fingerprint = config_changed ? "2" : "1";
+  if (auto recovered = loop->recover(text, fingerprint, inventory.get().get()); !recovered) {
     note(recovered.error(), "recover");
     return crash(5);  // A supervisor starts it again, whatever the reason.
   }
-  ingest = std::make_unique<Ingest>(*log, clock, inventory);
+  ingest = std::make_unique<Ingest>(*log, process_clock, inventory);
 }
 
 void PipelineSim::State::crash(std::int64_t down_s) {
@@ -251,7 +289,31 @@ void PipelineSim::State::crash(std::int64_t down_s) {
   ingest.reset();
   log.reset();
   if (random.chance(faults.lose_bill)) usage.reset();
+  if (disk.snapshots.size() > 1 && random.chance(faults.damage)) {
+    disk.snapshots.pop_back();
+    ++counts.damaged;
+  }
+  if (random.chance(faults.change)) {
+    config_changed = !config_changed;
+    ++counts.changes;
+  }
   up_at_s = now_s() + down_s;
+}
+
+/// As the service does when the inventory's file has changed: for ingest at once, for the evaluator
+/// by a record.
+void PipelineSim::State::change_inventory() {
+  fleet_grown = !fleet_grown;
+  ++counts.changes;
+  const auto changed = fleet_inventory(fleet_grown);
+  inventory.set(changed);
+  proto::LogRecord record;
+  record.mutable_inventory()->set_version(changed->version());
+  record.mutable_inventory()->set_inventory(changed->serialize());
+  aggregator::Commit commit;
+  commit.records.push_back({0, std::move(record)});
+  if (auto appended = log->append(std::move(commit)); !appended)
+    note(appended.error(), "inventory");
 }
 
 /// As the Firehose endpoint takes a request.
@@ -322,7 +384,7 @@ void PipelineSim::State::open_file() {
 
 /// Reads up to any byte of what is there, a line's middle too.
 void PipelineSim::State::read_file() {
-  const std::int64_t began_ms = now_s() * 1000;
+  const std::int64_t began_ms = process_clock.wall().time_since_epoch().count();
   ingest->file.refresh();
   if (!ingest->file_decoder) open_file();
   const std::size_t left = file.size() - ingest->file_offset;
@@ -345,8 +407,14 @@ void PipelineSim::State::read_file() {
 }
 
 void PipelineSim::State::pace() {
+  if (faults.idle_source) {
+    ingest->idle.refresh();
+    ingest->idle.caught_up(process_clock.wall().time_since_epoch().count());
+    if (auto told = ingest->idle.try_commit({}, {}); !told) note(told.error(), "idle");
+    if (log->crashed()) return;
+  }
   if (!ingest->pacer.progress_due()) return;
-  ingest->pacer.push_open(clock.wall().time_since_epoch().count());
+  ingest->pacer.push_open(process_clock.wall().time_since_epoch().count());
   if (auto told = ingest->pacer.try_commit({}, {}); !told) note(told.error(), "progress");
 }
 
@@ -383,7 +451,7 @@ void PipelineSim::State::hand_over() {
 
 /// At least once: the receiver may have a body although we never heard so.
 void PipelineSim::State::deliver() {
-  const auto due = log->due_outbox(now_s() * 1000, 1000);
+  const auto due = log->due_outbox(process_clock.wall().time_since_epoch().count(), 1000);
   if (!due) return note(due.error(), "outbox");
   for (aggregator::OutboxEntry entry : *due) {
     auto& bodies = arrived[{entry.event_id, entry.receiver}];
@@ -396,6 +464,27 @@ void PipelineSim::State::deliver() {
   }
 }
 
+/// What comes over the running process in this step.
+void PipelineSim::State::draw_faults() {
+  if (calm) {
+    process_clock.step_to(Milliseconds(0));
+    reachable_at_s = 0;
+    return;
+  }
+  if (random.chance(faults.clock_step)) {
+    const std::int64_t reach_ms = faults.clock_step_max_s * 1000;
+    process_clock.step_to(Milliseconds(random.below(2 * reach_ms + 1) - reach_ms));
+    ++counts.clock_steps;
+  }
+  // A source that has carried nothing yet is not waited for: its first minutes come through.
+  const bool carries = now_s() > telemetry.begin_s + 240;
+  if (carries && reachable_at_s <= now_s() && random.chance(faults.unreachable)) {
+    reachable_at_s = now_s() + 30 + random.below(faults.unreachable_max_s);
+    ++counts.spells;
+  }
+  if (log && !log->crashed() && random.chance(faults.change / 10)) change_inventory();
+}
+
 void PipelineSim::State::step() {
   clock.advance(Milliseconds(4000 + random.below(16'000)));
   // Faults end a few minutes after the telemetry, so that the last windows can close.
@@ -403,6 +492,7 @@ void PipelineSim::State::step() {
   for (const auto& [down_s, up_s] : pauses) {
     if (log && now_s() >= down_s && now_s() < up_s) crash(up_s - now_s());
   }
+  draw_faults();
   write_file();
   if (!log && now_s() >= up_at_s) {
     start();
@@ -412,7 +502,7 @@ void PipelineSim::State::step() {
   }
   const auto alive = [this] { return log && !log->crashed(); };
   push_due();
-  if (alive()) read_file();
+  if (alive() && now_s() >= reachable_at_s) read_file();
   if (alive()) pace();
   if (alive() && !calm && random.chance(faults.hand_over)) hand_over();
   if (alive()) evaluate();
@@ -441,10 +531,11 @@ void PipelineSim::run() {
     if (state.now_s() > limit_s) state.broken = "does not come to an end";
   }
   state.calm = true;  // What the last faults have left open.
+  state.draw_faults();
   const auto never_again = [](Write) { return Fault::kNone; };
   state.loop.reset();
   state.ingest.reset();
-  state.log = std::make_unique<MemoryLog>(state.disk, state.clock, never_again);
+  state.log = std::make_unique<MemoryLog>(state.disk, state.process_clock, never_again);
   state.start();
   if (!state.broken.empty()) return;
   state.read_file();
@@ -504,9 +595,11 @@ std::uint64_t PipelineSim::usage_of(const std::string& kind) {
   return quantity;
 }
 
-std::string PipelineSim::bill() {
+namespace {
+
+std::string bill_text(cost::UsageStore& usage) {
   std::vector<std::string> rows;
-  for (const cost::FlowUsage& u : flow_rows(*state_->usage)) {
+  for (const cost::FlowUsage& u : flow_rows(usage)) {
     std::string row = u.environment + " " + std::to_string(u.hour);
     for (const int fact :
          {static_cast<int>(u.status), static_cast<int>(u.action), static_cast<int>(u.direction),
@@ -522,7 +615,7 @@ std::string PipelineSim::bill() {
       row += " " + std::to_string(sum);
     rows.push_back(std::move(row));
   }
-  for (const cost::HourlyUsage& u : hourly_rows(*state_->usage)) {
+  for (const cost::HourlyUsage& u : hourly_rows(usage)) {
     rows.push_back(u.environment + " " + std::to_string(u.hour) + " " + u.kind + " " + u.resource +
                    " " + std::to_string(u.quantity));
   }
@@ -530,6 +623,17 @@ std::string PipelineSim::bill() {
   std::string text;
   for (const std::string& row : rows) text += row + "\n";
   return text;
+}
+
+}  // namespace
+
+std::string PipelineSim::bill() { return bill_text(*state_->usage); }
+
+std::string PipelineSim::bill_of(std::span<const aggregator::LogEntry> entries) {
+  auto usage = cost::UsageStore::open(state_->folder.cost_db(++state_->bills));
+  FM_CHECK(usage.has_value());
+  FM_CHECK((*usage)->apply(0, entries).has_value());
+  return bill_text(**usage);
 }
 
 std::vector<proto::Event> PipelineSim::event_records() const {

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,7 +32,19 @@ struct Faults {
   int pauses = 0;
   /// A second evaluator takes over while the first, paused, thinks that it goes on.
   double hand_over = 0;
-  bool bill = true;  ///< Keep the hourly usage.
+  /// In a crash the newest snapshot is damaged: the one before it is used.
+  double damage = 0;
+  /// The wall clock of the process steps by up to so much, either way, now and then.
+  double clock_step = 0;
+  std::int64_t clock_step_max_s = 0;
+  /// The file cannot be reached for a while, others can: its source falls behind, or stalls.
+  double unreachable = 0;
+  std::int64_t unreachable_max_s = 0;
+  /// A configuration or inventory comes that says the same of all that telemetry speaks of; with a
+  /// restart or, an inventory, without.
+  double change = 0;
+  bool idle_source = false;  ///< One more source, in which nothing ever happens.
+  bool bill = true;          ///< Keep the hourly usage.
 };
 
 /// The real pipeline (Decoder, Batcher, EvaluationLoop, UsageStore) between simulated senders, a
@@ -51,6 +64,8 @@ class PipelineSim {
   /// Total of one kind of hourly usage over all environments.
   [[nodiscard]] std::uint64_t usage_of(const std::string& kind);
   [[nodiscard]] std::string bill();  ///< Every row of the hourly usage as text, sorted.
+  /// The same, as a new cost database makes it of these records.
+  [[nodiscard]] std::string bill_of(std::span<const aggregator::LogEntry> entries);
   /// Lines of the event log up to a grid time, sorted by (environment, time, id).
   [[nodiscard]] std::vector<std::string> events(std::int64_t until_s) const;
   [[nodiscard]] std::vector<proto::Event> event_records() const;
@@ -61,7 +76,7 @@ class PipelineSim {
   [[nodiscard]] const Arrived& arrived() const;
   struct Counts {
     std::uint64_t crashes = 0, refusals = 0, repeats = 0, lost_answers = 0, sent_twice = 0,
-                  fenced = 0, rereads = 0;
+                  fenced = 0, rereads = 0, damaged = 0, clock_steps = 0, spells = 0, changes = 0;
   };
   [[nodiscard]] const Counts& counts() const;
 
@@ -76,7 +91,7 @@ class PipelineSim {
   std::unique_ptr<State> state_;
 };
 
-/// Parsed once; every run shares it.
-[[nodiscard]] std::shared_ptr<const aggregator::Inventory> fleet_inventory();
+/// Parsed once; every run shares it. `grown` has one more machine that nothing is heard of.
+[[nodiscard]] std::shared_ptr<const aggregator::Inventory> fleet_inventory(bool grown = false);
 
 }  // namespace fleetmeter::sim

@@ -5,6 +5,7 @@
 #include <limits>
 #include <set>
 
+#include "cost/month_usage.h"
 #include "cost/usage_store.h"
 
 namespace fleetmeter::app {
@@ -72,11 +73,9 @@ Result<cost::Report> report_of(const cost::ReportOptions& options, const cost::P
   auto store = cost::UsageStore::open_read_only(cost_db);
   if (!store) return std::move(store).error();
   const MonthHours hours = hours_of(*month);
-  const auto usage = (*store)->usage(hours.first, hours.last);
+  const auto usage = (*store)->month(hours.first, hours.last);
   if (!usage) return usage.error();
-  const auto flows = (*store)->flows(hours.first, hours.last);
-  if (!flows) return flows.error();
-  return cost::make_report(options, prices, inventory, usage_file, *usage, *flows);
+  return cost::make_report(options, prices, inventory, usage_file, *usage);
 }
 
 }  // namespace fleetmeter::app

@@ -1,252 +1,11 @@
 #include "cost/network.h"
 
 #include <algorithm>
-#include <map>
-#include <span>
-#include <string_view>
-#include <tuple>
-#include <unordered_map>
-#include <unordered_set>
 
 #include "cost/network_hours.h"
 #include "proto/check.h"
 
 namespace fleetmeter::cost {
-namespace {
-
-constexpr std::uint32_t kPathGatewayEndpoint = 7, kPathVirtualPrivateGateway = 3,
-                        kPathInterRegionPeering = 5, kPathSameVpc = 1, kPathInternetGateway = 2,
-                        kPathInternetGatewayNitro = 8;
-
-bool external(const FlowUsage& flow) { return flow.path_class == proto::PATH_EXTERNAL; }
-bool egress(const FlowUsage& flow) { return flow.direction == proto::DIRECTION_EGRESS; }
-bool ingress(const FlowUsage& flow) { return flow.direction == proto::DIRECTION_INGRESS; }
-
-/// Inside: between the gateway and the VPC. Told by the record's facts, else by where its peer
-/// lies: an address of the VPC is inside, one beyond it outside.
-bool inside_leg(const FlowUsage& flow) {
-  if (flow.nat_leg != proto::NAT_LEG_NONE) return flow.nat_leg == proto::NAT_LEG_INSIDE;
-  return flow.path_class == proto::PATH_SAME_AZ || flow.path_class == proto::PATH_CROSS_AZ ||
-         flow.path_class == proto::PATH_VPC_UNKNOWN_AZ;
-}
-
-/// Own addresses of NAT gateways by interface, learned from their outside legs, on which the
-/// gateway is the owner. Where the inventory knows only that an interface is a gateway's, a version
-/// 2 inside leg names both ends and no direction.
-using NatAddresses = std::unordered_map<std::string_view, std::unordered_set<std::string_view>>;
-
-NatAddresses learn(const std::vector<FlowUsage>& flows) {
-  NatAddresses own;
-  for (const FlowUsage& flow : flows) {
-    if (flow.role == proto::ROLE_NAT && !inside_leg(flow) && !flow.owner.empty())
-      own[flow.interface].insert(flow.owner);
-  }
-  return own;
-}
-
-/// Who stands behind the gateway on an inside leg; empty while nothing tells the two ends apart.
-std::string_view private_owner(const FlowUsage& flow, const NatAddresses& gateways) {
-  if (flow.direction != proto::DIRECTION_UNKNOWN) return flow.owner;
-  const auto own = gateways.find(flow.interface);
-  if (own == gateways.end()) return {};
-  const bool owner_is_gateway = own->second.contains(flow.owner);
-  if (owner_is_gateway == own->second.contains(flow.peer_owner)) return {};
-  return owner_is_gateway ? flow.peer_owner : flow.owner;
-}
-
-/// What the records of one hour say about each other.
-struct Hour {
-  const NatAddresses* gateways = nullptr;
-  /// Interfaces that wrote any record, one without data included.
-  std::unordered_set<std::string_view> logged;
-  /// Owners of private addresses seen on a logged NAT gateway.
-  std::unordered_set<std::string_view> behind_nat;
-};
-
-Hour look(std::span<const FlowUsage> flows, const NatAddresses& gateways) {
-  Hour hour{&gateways, {}, {}};
-  for (const FlowUsage& flow : flows) {
-    hour.logged.insert(flow.interface);
-    if (flow.role == proto::ROLE_NAT && inside_leg(flow))
-      hour.behind_nat.insert(private_owner(flow, gateways));
-  }
-  return hour;
-}
-
-struct Due {
-  Charge charge = Charge::kNone;
-  std::uint32_t halves = 0;
-  std::string_view resource, owner;
-};
-
-/// Everything that the bytes of one record pay; empty when another record is the canonical one.
-using Dues = std::vector<Due>;
-
-/// Bytes that leave for a public address, at the last hop inside the VPC. Rows of
-/// docs/network-cost.md in order.
-Charge public_egress(const FlowUsage& flow) {
-  switch (flow.traffic_path) {
-    case kPathGatewayEndpoint:
-      return Charge::kNone;
-    case kPathVirtualPrivateGateway:
-      return Charge::kVpn;
-    case kPathInterRegionPeering:
-      return Charge::kInterRegion;
-    default:
-      break;
-  }
-  if (flow.peer_service.empty()) return Charge::kInternetEgress;
-  if (flow.peer_service == "CLOUDFRONT") return Charge::kNone;
-  const std::string own =
-      region_of_zone(flow.interface_az.empty() ? flow.owner_az : flow.interface_az);
-  if (flow.peer_region.empty() || flow.peer_region == "GLOBAL") return Charge::kInternetEgress;
-  if (own.empty()) return Charge::kUnclassified;
-  if (flow.peer_region != own) return Charge::kInterRegion;
-  // In the own region: a service's address is free, one of somebody's instance or load balancer is
-  // not.
-  return flow.peer_service == "EC2" ? Charge::kRegionalPublic : Charge::kNone;
-}
-
-/// Both ends in reach of our facts, or the peer beyond: public addresses.
-Dues charge_public(const FlowUsage& flow, const Hour& hour) {
-  if (flow.role != proto::ROLE_NAT && hour.behind_nat.contains(flow.owner)) {
-    // The gateway's outside leg stands for what went through it. Path codes tell where a record
-    // took another way.
-    const bool direct = flow.traffic_path != 0 && flow.traffic_path != kPathSameVpc;
-    if (!direct) return {};
-  }
-  if (ingress(flow)) return {{Charge::kNone, 0, {}, flow.owner}};
-  if (!egress(flow)) return {{Charge::kUnclassified, 0, {}, flow.owner}};
-  const Charge charge = public_egress(flow);
-  const std::uint32_t halves = charge != Charge::kRegionalPublic           ? 0
-                               : hour.logged.contains(flow.peer_interface) ? 2
-                                                                           : 1;
-  return {{charge, halves, {}, flow.owner}};
-}
-
-/// A record of a NAT gateway's own interface.
-Dues charge_nat(const FlowUsage& flow, const Hour& hour) {
-  if (!inside_leg(flow)) {
-    return external(flow) || flow.path_class == proto::PATH_OTHER_PRIVATE
-               ? charge_public(flow, hour)
-               : Dues{{Charge::kUnclassified, 0, {}, flow.owner}};
-  }
-  const std::string_view owner = private_owner(flow, *hour.gateways);
-  Dues dues{{Charge::kNatProcessing, 0, flow.interface, owner}};
-  const bool zones_known = !flow.owner_az.empty() && !flow.interface_az.empty();
-  const bool crosses =
-      zones_known ? flow.owner_az != flow.interface_az : flow.path_class == proto::PATH_CROSS_AZ;
-  if (crosses) dues.push_back({Charge::kCrossAz, 2, {}, owner});
-  return dues;
-}
-
-/// A record whose peer is a NAT gateway's interface: canonical only where the gateway itself is not
-/// logged.
-Dues charge_towards_nat(const FlowUsage& flow, const Hour& hour) {
-  if (hour.logged.contains(flow.peer_interface)) return {};
-  Dues dues{{Charge::kNatProcessing, 0,
-             flow.peer_interface.empty() ? flow.peer_owner : flow.peer_interface, flow.owner}};
-  if (flow.path_class == proto::PATH_CROSS_AZ)
-    dues.push_back({Charge::kCrossAz, 2, {}, flow.owner});
-  return dues;
-}
-
-/// Either end is an interface endpoint: per byte in both directions, no cross-AZ. The client's
-/// record counts, the endpoint's own only where the client is not logged.
-Dues charge_endpoint(const FlowUsage& flow, const Hour& hour) {
-  if (flow.peer_role == proto::ROLE_ENDPOINT) {
-    return {{Charge::kInterfaceEndpoint, 0,
-             flow.peer_owner.empty() ? flow.peer_interface : flow.peer_owner, flow.owner}};
-  }
-  if (!flow.peer_interface.empty() && hour.logged.contains(flow.peer_interface)) return {};
-  return {{Charge::kInterfaceEndpoint, 0, flow.owner.empty() ? flow.interface : flow.owner,
-           flow.peer_owner}};
-}
-
-/// Between private addresses: egress at the sender with both halves; ingress only where the sender
-/// is not logged, then the receiver's half alone.
-Dues charge_private(const FlowUsage& flow, const Hour& hour) {
-  const bool sender_logged =
-      !flow.peer_interface.empty() && hour.logged.contains(flow.peer_interface);
-  if (ingress(flow) && sender_logged) return {};
-  const auto one = [&flow](Charge charge, std::uint32_t halves = 0) {
-    return Dues{{charge, halves, {}, flow.owner}};
-  };
-  if (!egress(flow) && !ingress(flow)) return one(Charge::kUnclassified);
-  if (egress(flow) && flow.traffic_path == kPathVirtualPrivateGateway) return one(Charge::kVpn);
-  if (flow.traffic_path == kPathInterRegionPeering) return one(Charge::kInterRegion);
-  if (flow.role == proto::ROLE_TRANSIT_GATEWAY || flow.peer_role == proto::ROLE_TRANSIT_GATEWAY) {
-    return one(egress(flow) ? Charge::kTransitGateway : Charge::kNone);
-  }
-  switch (flow.path_class) {
-    case proto::PATH_SAME_AZ:
-      return one(Charge::kNone);
-    case proto::PATH_CROSS_AZ:
-      // A load balancer of kind application pays nothing towards its targets in another zone.
-      if (flow.role == proto::ROLE_ALB || flow.peer_role == proto::ROLE_ALB)
-        return one(Charge::kNone);
-      return one(Charge::kCrossAz, egress(flow) ? 2 : 1);
-    default:
-      break;
-  }
-  const std::string own = region_of_zone(flow.owner_az.empty() ? flow.interface_az : flow.owner_az);
-  if (!own.empty() && !flow.peer_region.empty() && own != flow.peer_region) {
-    return one(egress(flow) ? Charge::kInterRegion : Charge::kNone);
-  }
-  return one(Charge::kUnclassified);
-}
-
-Dues charge_record(const FlowUsage& flow, const Hour& hour) {
-  if (flow.status != proto::FLOW_OK || flow.action != proto::ACTION_ACCEPT) return {};
-  if (flow.role == proto::ROLE_NAT) return charge_nat(flow, hour);
-  if (flow.peer_role == proto::ROLE_NAT) return charge_towards_nat(flow, hour);
-  if (flow.role == proto::ROLE_ENDPOINT || flow.peer_role == proto::ROLE_ENDPOINT)
-    return charge_endpoint(flow, hour);
-  if (flow.path_class == proto::PATH_UNCLASSIFIED)
-    return {{Charge::kUnclassified, 0, {}, flow.owner}};
-  return external(flow) ? charge_public(flow, hour) : charge_private(flow, hour);
-}
-
-// As in ChargedBytes.
-using Key = std::tuple<std::string, Charge, std::string, std::string, std::uint32_t>;
-
-void charge_hour(std::span<const FlowUsage> flows, const NatAddresses& gateways,
-                 std::map<Key, std::uint64_t>& sums) {
-  const Hour hour = look(flows, gateways);
-  for (const FlowUsage& flow : flows) {
-    for (const Due& due : charge_record(flow, hour)) {
-      sums[{flow.environment, due.charge, std::string(due.resource), std::string(due.owner),
-            due.halves}] += flow.bytes;
-    }
-  }
-}
-
-ChargedBytes charged(const Key& key, std::uint64_t bytes) {
-  return {std::get<0>(key), std::get<1>(key), std::get<2>(key), std::get<3>(key), bytes,
-          std::get<4>(key)};
-}
-
-/// Calls `visit` with the flows of each hour, earliest first.
-template <typename Visit>
-void for_each_hour(const std::vector<FlowUsage>& flows, Visit visit) {
-  const auto by_hour = [](const FlowUsage& a, const FlowUsage& b) { return a.hour < b.hour; };
-  std::vector<FlowUsage> sorted;
-  std::span<const FlowUsage> rest = flows;
-  if (!std::is_sorted(flows.begin(), flows.end(), by_hour)) {
-    sorted = flows;
-    std::stable_sort(sorted.begin(), sorted.end(), by_hour);
-    rest = sorted;
-  }
-  while (!rest.empty()) {
-    const std::uint32_t hour = rest.front().hour;
-    std::size_t count = 0;
-    while (count < rest.size() && rest[count].hour == hour) ++count;
-    visit(hour, rest.first(count));
-    rest = rest.subspan(count);
-  }
-}
-
-}  // namespace
 
 const char* to_string(Charge charge) noexcept {
   switch (charge) {
@@ -275,27 +34,108 @@ const char* to_string(Charge charge) noexcept {
   return "";
 }
 
-std::vector<ChargedHour> charge_flow_hours(const std::vector<FlowUsage>& flows) {
-  std::vector<ChargedHour> hours;
-  const NatAddresses gateways = learn(flows);
-  for_each_hour(flows, [&](std::uint32_t hour, std::span<const FlowUsage> of_hour) {
-    std::map<Key, std::uint64_t> sums;
-    charge_hour(of_hour, gateways, sums);
-    for (const auto& [key, bytes] : sums) hours.push_back({hour, charged(key, bytes)});
+std::uint32_t FlowCharger::number_of(std::string_view name) {
+  if (name.empty()) return 0;
+  const auto [place, added] =
+      names_.try_emplace(name, static_cast<std::uint32_t>(names_.size() + 1));
+  return place->second;
+}
+
+std::uint32_t FlowCharger::add(const FlowView& facts) {
+  KeyState key;
+  key.facts = facts;
+  key.interface = number_of(facts.interface);
+  key.peer_interface = number_of(facts.peer_interface);
+  key.owner = number_of(facts.owner);
+  if (facts.role == proto::ROLE_NAT && is_inside_leg(facts)) {
+    key.behind = gateways_.behind(facts);
+    key.behind_id = number_of(key.behind);
+  }
+  keys_.push_back(key);
+  return static_cast<std::uint32_t>(keys_.size() - 1);
+}
+
+void FlowCharger::charge(std::uint32_t hour, std::span<const Row> rows) {
+  ++round_;
+  for (auto* marks : {&logged_, &leaves_, &behind_nat_}) marks->resize(names_.size() + 1);
+  for (const Row& row : rows) {
+    const KeyState& key = keys_[row.key];
+    logged_[key.interface] = round_;
+    const FlowView& facts = key.facts;
+    const bool left = facts.role == proto::ROLE_NAT && !is_inside_leg(facts) &&
+                      facts.status == proto::FLOW_OK && facts.action == proto::ACTION_ACCEPT;
+    if (left) leaves_[key.interface] = round_;
+  }
+  for (const Row& row : rows) {
+    const KeyState& key = keys_[row.key];
+    if (key.behind_id != 0 && leaves_[key.interface] == round_) behind_nat_[key.behind_id] = round_;
+  }
+  logged_[0] = behind_nat_[0] = 0;  // What has no name is nobody's.
+  for (const Row& row : rows) {
+    KeyState& key = keys_[row.key];
+    const Seen seen{logged_[key.peer_interface] == round_, behind_nat_[key.owner] == round_};
+    for (const std::uint32_t number : outcome_of(key, seen).sums) {
+      if (number == kNone) break;
+      Sum& sum = sums_[number];
+      sum.charged.bytes += row.bytes;
+      if (sum.hours == nullptr) continue;
+      if (sum.hours->empty() || sum.hours->back().first != hour) sum.hours->push_back({hour, 0});
+      sum.hours->back().second += row.bytes;
+    }
+  }
+}
+
+FlowCharger::Outcome& FlowCharger::outcome_of(KeyState& key, Seen seen) {
+  Outcome& outcome = key.outcomes[(seen.peer_logged ? 1u : 0u) + (seen.behind_nat ? 2u : 0u)];
+  if (outcome.made) return outcome;
+  outcome.made = true;
+  const std::vector<Due> dues = dues_of(key.facts, key.behind, seen);
+  FM_CHECK(dues.size() <= outcome.sums.size());
+  for (std::size_t i = 0; i < dues.size(); ++i) outcome.sums[i] = sum_of(key.facts, dues[i]);
+  return outcome;
+}
+
+std::uint32_t FlowCharger::sum_of(const FlowView& facts, const Due& due) {
+  ChargeKey key{std::string(facts.environment), due.charge, std::string(due.resource),
+                std::string(due.owner), due.halves};
+  const auto [place, added] =
+      sum_numbers_.try_emplace(std::move(key), static_cast<std::uint32_t>(sums_.size()));
+  if (!added) return place->second;
+  const auto& [environment, charge, resource, owner, halves] = place->first;
+  Sum sum{{environment, charge, resource, owner, 0, halves}, nullptr};
+  if (charge == Charge::kNatProcessing) sum.hours = &nat_hours_[{environment, resource}];
+  sums_.push_back(std::move(sum));
+  return place->second;
+}
+
+std::vector<ChargedBytes> FlowCharger::charged() const {
+  std::vector<ChargedBytes> result;
+  result.reserve(sums_.size());
+  for (const auto& [key, number] : sum_numbers_) result.push_back(sums_[number].charged);
+  return result;
+}
+
+void charge_all(const std::vector<FlowUsage>& flows, FlowCharger& charger) {
+  for (const FlowUsage& flow : flows) charger.learn(view_of(flow));
+  std::vector<std::size_t> order(flows.size());
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::stable_sort(order.begin(), order.end(), [&flows](std::size_t a, std::size_t b) {
+    return flows[a].hour < flows[b].hour;
   });
-  return hours;
+  std::vector<FlowCharger::Row> rows;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const FlowUsage& flow = flows[order[i]];
+    rows.push_back({charger.add(view_of(flow)), flow.bytes});
+    if (i + 1 < order.size() && flows[order[i + 1]].hour == flow.hour) continue;
+    charger.charge(flow.hour, rows);
+    rows.clear();
+  }
 }
 
 std::vector<ChargedBytes> charge_flows(const std::vector<FlowUsage>& flows) {
-  std::map<Key, std::uint64_t> sums;
-  const NatAddresses gateways = learn(flows);
-  for_each_hour(flows, [&](std::uint32_t, std::span<const FlowUsage> of_hour) {
-    charge_hour(of_hour, gateways, sums);
-  });
-  std::vector<ChargedBytes> result;
-  result.reserve(sums.size());
-  for (const auto& [key, bytes] : sums) result.push_back(charged(key, bytes));
-  return result;
+  FlowCharger charger;
+  charge_all(flows, charger);
+  return charger.charged();
 }
 
 }  // namespace fleetmeter::cost

@@ -1,21 +1,79 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "cost/network.h"
+#include "cost/network_rules.h"
 
 namespace fleetmeter::cost {
 
-/// ChargedBytes of one hour.
-struct ChargedHour {
-  std::uint32_t hour = 0;
-  ChargedBytes charged;
+/// Charges flows hour by hour: memory grows with the number of keys (combinations of facts), never
+/// with the hours. First learn() every key of a NAT gateway's interface, then add() keys and
+/// charge() hours, ascending, each once. Views of the keys stay with their owner, who must outlive
+/// this. Not thread safe.
+class FlowCharger {
+ public:
+  struct Row {
+    std::uint32_t key = 0;  ///< As add() numbered it.
+    std::uint64_t bytes = 0;
+  };
+
+  void learn(const FlowView& facts) { gateways_.learn(facts); }
+  /// Numbers keys from 0. All are numbered before the hour they first appear in.
+  std::uint32_t add(const FlowView& facts);
+  /// All rows of one hour; a key may come more than once.
+  void charge(std::uint32_t hour, std::span<const Row> rows);
+
+  /// Sums of all hours, sorted by content.
+  [[nodiscard]] std::vector<ChargedBytes> charged() const;
+  /// What gateways processed in each hour, by environment and interface (or address).
+  using Hours = std::vector<std::pair<std::uint32_t, std::uint64_t>>;
+  [[nodiscard]] const std::map<std::pair<std::string, std::string>, Hours>& nat_hours() const {
+    return nat_hours_;
+  }
+
+ private:
+  static constexpr std::uint32_t kNone = UINT32_MAX;
+  /// Sums that a key's bytes are added to, for each answer that the hour gives (Seen).
+  struct Outcome {
+    bool made = false;
+    std::array<std::uint32_t, 2> sums{kNone, kNone};
+  };
+  struct KeyState {
+    FlowView facts;
+    std::string_view behind;  ///< Of a gateway's inside leg: who stands behind it.
+    std::uint32_t interface = 0, peer_interface = 0, owner = 0, behind_id = 0;
+    std::array<Outcome, 4> outcomes;
+  };
+  struct Sum {
+    ChargedBytes charged;
+    Hours* hours = nullptr;  ///< Of NAT processing.
+  };
+  [[nodiscard]] std::uint32_t number_of(std::string_view name);
+  Outcome& outcome_of(KeyState& key, Seen seen);
+  std::uint32_t sum_of(const FlowView& facts, const Due& due);
+
+  NatGateways gateways_;
+  std::vector<KeyState> keys_;
+  std::unordered_map<std::string_view, std::uint32_t> names_;  // Of interfaces and owners; "" is 0.
+  // By number of a name: the last round (one an hour) in which it held.
+  std::vector<std::uint32_t> logged_, leaves_, behind_nat_;
+  std::uint32_t round_ = 0;
+  std::vector<Sum> sums_;
+  std::map<ChargeKey, std::uint32_t> sum_numbers_;
+  std::map<std::pair<std::string, std::string>, Hours> nat_hours_;
 };
 
-/// charge_flows before the hours are added up: sorted by hour and content, one entry a key and
-/// hour.
-[[nodiscard]] std::vector<ChargedHour> charge_flow_hours(const std::vector<FlowUsage>& flows);
+/// Rows in any order through `charger`; they must outlive it.
+void charge_all(const std::vector<FlowUsage>& flows, FlowCharger& charger);
 
 /// Region of an availability zone by name ("us-east-1a") or by id ("use1-az4"); empty when it is
 /// neither. Rule: Amazon EC2 User Guide, "Regions and Zones"; AWS RAM User Guide, "Availability

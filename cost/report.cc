@@ -4,6 +4,7 @@
 
 #include "cost/draft.h"
 #include "cost/estimate.h"
+#include "cost/month_usage.h"
 #include "cost/to_date.h"
 
 namespace fleetmeter::cost {
@@ -26,14 +27,20 @@ Result<Report> make_report(const ReportOptions& options, const PriceBook& prices
                            const aggregator::Inventory& inventory, const UsageFile* usage_file,
                            const std::vector<HourlyUsage>& usage,
                            const std::vector<FlowUsage>& flows) {
+  return make_report(options, prices, inventory, usage_file, month_usage(usage, flows));
+}
+
+Result<Report> make_report(const ReportOptions& options, const PriceBook& prices,
+                           const aggregator::Inventory& inventory, const UsageFile* usage_file,
+                           const MonthUsage& usage) {
   if (options.bytes_per_gb == 0)
     return Error{ErrorCode::kInvalidArgument, "a GB of 0 bytes; say 2^30 or 10^9"};
   if (options.basis == ReportOptions::Basis::kEstimate)
     return estimate(options, prices, inventory, usage_file);
   std::vector<std::string> warnings;
   ReportOptions seen = options;
-  seen.hours = hours_seen(usage, flows);
-  std::vector<Draft> drafts = drafts_to_date(seen, inventory, usage, flows, warnings);
+  seen.hours = usage.hours();
+  std::vector<Draft> drafts = drafts_to_date(seen, inventory, usage, warnings);
   Report report = settle(seen, prices, usage_file, std::move(drafts));
   report.warnings.insert(report.warnings.begin(), warnings.begin(), warnings.end());
   return report;

@@ -66,6 +66,12 @@ struct Report {
                                          const std::vector<HourlyUsage>& usage,
                                          const std::vector<FlowUsage>& flows);
 
+/// The same of usage that is summed up already, such as UsageStore::month gives it.
+struct MonthUsage;
+[[nodiscard]] Result<Report> make_report(const ReportOptions& options, const PriceBook& prices,
+                                         const aggregator::Inventory& inventory,
+                                         const UsageFile* usage_file, const MonthUsage& usage);
+
 enum class Format : std::uint8_t { kTable, kJson, kCsv, kMarkdown, kHtml };
 [[nodiscard]] std::string render(const Report& report, Format format, bool color = false);
 

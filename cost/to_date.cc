@@ -4,30 +4,26 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 #include <tuple>
-
-#include "cost/network_hours.h"
 
 namespace fleetmeter::cost {
 namespace {
-
-using Owner = std::pair<std::string, std::string>;  // environment, resource
 
 /// Collects drafts of one report.
 class ToDate {
  public:
   ToDate(const ReportOptions& options, const aggregator::Inventory& inventory,
-         std::vector<std::string>& warnings)
-      : options_(options), inventory_(inventory), placement_(inventory, options.region), warnings_(warnings) {}
+         const MonthUsage& usage, std::vector<std::string>& warnings)
+      : options_(options),
+        inventory_(inventory),
+        usage_(usage),
+        placement_(inventory, options.region),
+        warnings_(warnings) {}
 
-  std::vector<Draft> run(const std::vector<HourlyUsage>& usage,
-                         const std::vector<FlowUsage>& flows) {
-    for (const HourlyUsage& row : usage)
-      totals_[row.kind][{row.environment, row.resource}] += row.quantity;
-    add_instances(usage);
-    add_nat_gateways(usage, flows);
-    add_transfer(flows);
+  std::vector<Draft> run() {
+    add_instances();
+    add_nat_gateways();
+    add_transfer();
     add_metered(
         "lcu_hours_e9", "LCU", [](std::uint64_t q) { return ratio(q, 1'000'000'000); },
         [](const std::string& id) {
@@ -71,8 +67,8 @@ class ToDate {
 
   template <typename Amount, typename Key>
   void add_metered(const char* kind, const char* component, Amount amount, Key key) {
-    const auto found = totals_.find(kind);
-    if (found == totals_.end()) return;
+    const auto found = usage_.totals.find(kind);
+    if (found == usage_.totals.end()) return;
     for (const auto& [owner, quantity] : found->second) {
       const std::string& resource =
           owner.second.empty()
@@ -95,36 +91,19 @@ class ToDate {
     return "cloudwatch.vended_logs.cloud_watch_logs";
   }
 
-  /// Seconds by instance, in the environment that the inventory names today; an hour of an instance
-  /// that two environments saw (before and after the inventory knew it) counts once.
-  void add_instances(const std::vector<HourlyUsage>& usage) {
-    std::map<std::pair<std::string, std::uint32_t>, std::uint64_t> seconds;
-    std::map<std::string, std::string> seen_in;
-    for (const HourlyUsage& row : usage) {
-      if (row.kind != "instance_seconds") continue;
-      std::uint64_t& sum = seconds[{row.resource, row.hour}];
-      sum = std::min<std::uint64_t>(3600, sum + row.quantity);
-      std::string& environment = seen_in[row.resource];
-      if (environment.empty() || environment == "unassigned") environment = row.environment;
-    }
-    // Seconds and last hour.
-    std::map<std::string, std::pair<std::uint64_t, std::uint32_t>> totals;
-    for (const auto& [key, sum] : seconds) {
-      auto& [total, last] = totals[key.first];
-      total += sum;
-      last = key.second;
-    }
+  /// Seconds by instance, in the environment that the inventory names today.
+  void add_instances() {
     // One line per environment, type and system: a fleet of thousands stays readable.
     std::map<std::tuple<std::string, std::string, std::string>,
              std::pair<std::uint64_t, std::size_t>>
         machines;
     std::map<std::string, std::pair<std::uint64_t, std::size_t>> strangers;
-    for (const auto& [id, total] : totals) {
+    for (const auto& [id, time] : usage_.instances) {
       const aggregator::Instance* instance =
-          inventory_.instance(id, std::int64_t{total.second} * 3600);
-      std::string environment = seen_in[id];
+          inventory_.instance(id, std::int64_t{time.last_hour} * 3600);
+      std::string environment = time.environment;
       if (instance == nullptr || instance->type.empty()) {
-        strangers[environment].first += total.first;
+        strangers[environment].first += time.seconds;
         ++strangers[environment].second;
         continue;
       }
@@ -133,7 +112,7 @@ class ToDate {
       auto& machine =
           machines[{environment, instance->region,
                     fmt::format("{} {}", instance->type, windows ? "windows" : "linux")}];
-      machine.first += total.first;
+      machine.first += time.seconds;
       ++machine.second;
     }
     for (const auto& [key, machine] : machines) {
@@ -163,24 +142,24 @@ class ToDate {
 
   /// Hours that a gateway was seen in are full hours; the bytes of an hour are the metrics' where
   /// there are any, else the flow records'.
-  void add_nat_gateways(const std::vector<HourlyUsage>& usage,
-                        const std::vector<FlowUsage>& flows) {
-    std::map<std::string, std::map<std::uint32_t, std::uint64_t>> metered, recorded;
+  void add_nat_gateways() {
+    std::map<std::string, std::map<std::uint32_t, std::uint64_t>> recorded;
     std::map<std::string, std::string> environment_of;
-    for (const HourlyUsage& row : usage) {
-      if (row.kind != "nat_bytes") continue;
-      metered[row.resource][row.hour] += row.quantity;
-      environment_of[row.resource] = row.environment;
-    }
-    for (const ChargedHour& entry : charge_flow_hours(flows)) {
-      if (entry.charged.charge != Charge::kNatProcessing) continue;
-      const std::string gateway = gateway_of(entry.charged.resource, entry.hour);
-      recorded[gateway][entry.hour] += entry.charged.bytes;
-      environment_of.try_emplace(gateway, entry.charged.environment);
+    for (const auto& [gateway, hours] : usage_.metered_gateways)
+      environment_of[gateway] = hours.environment;
+    for (const auto& [interface, hours] : usage_.recorded_gateways) {
+      for (const auto& [hour, bytes] : hours.bytes) {
+        const std::string gateway = gateway_of(interface, hour);
+        recorded[gateway][hour] += bytes;
+        environment_of.try_emplace(gateway, hours.environment);
+      }
     }
     for (const auto& [gateway, environment] : environment_of) {
       std::map<std::uint32_t, std::uint64_t> hours = recorded[gateway];
-      for (const auto& [hour, bytes] : metered[gateway]) hours[hour] = bytes;
+      const auto metered = usage_.metered_gateways.find(gateway);
+      if (metered != usage_.metered_gateways.end()) {
+        for (const auto& [hour, bytes] : metered->second.bytes) hours[hour] = bytes;
+      }
       std::uint64_t bytes_total = 0;
       for (const auto& [hour, bytes] : hours) bytes_total += bytes;
       const aggregator::Resource* resource = inventory_.resource(gateway);
@@ -197,10 +176,10 @@ class ToDate {
     }
   }
 
-  void add_transfer(const std::vector<FlowUsage>& flows) {
+  void add_transfer() {
     // Halves are counted for what both sides pay.
     std::map<std::pair<std::string, Charge>, std::uint64_t> bytes;
-    for (const ChargedBytes& entry : charge_flows(flows)) {
+    for (const ChargedBytes& entry : usage_.charged) {
       bytes[{entry.environment, entry.charge}] +=
           entry.bytes * std::max<std::uint32_t>(1, entry.halves);
     }
@@ -242,12 +221,10 @@ class ToDate {
           break;
       }
     }
-    std::uint64_t skipped = 0;
-    for (const FlowUsage& flow : flows)
-      skipped += flow.status == proto::FLOW_SKIPDATA ? flow.records : 0;
-    if (skipped > 0) {
-      warnings_.push_back(fmt::format(
-          "{} flow records say SKIPDATA: traffic of their interfaces is missing here", skipped));
+    if (usage_.skipped_records > 0) {
+      warnings_.push_back(
+          fmt::format("{} flow records say SKIPDATA: traffic of their interfaces is missing here",
+                      usage_.skipped_records));
     }
   }
 
@@ -260,32 +237,18 @@ class ToDate {
 
   const ReportOptions& options_;
   const aggregator::Inventory& inventory_;
+  const MonthUsage& usage_;
   Placement placement_;
   std::vector<std::string>& warnings_;
-  std::map<std::string, std::map<Owner, std::uint64_t>, std::less<>> totals_;
   std::vector<Draft> drafts_;
 };
 
 }  // namespace
 
 std::vector<Draft> drafts_to_date(const ReportOptions& options,
-                                  const aggregator::Inventory& inventory,
-                                  const std::vector<HourlyUsage>& usage,
-                                  const std::vector<FlowUsage>& flows,
+                                  const aggregator::Inventory& inventory, const MonthUsage& usage,
                                   std::vector<std::string>& warnings) {
-  return ToDate(options, inventory, warnings).run(usage, flows);
-}
-
-std::uint32_t hours_seen(const std::vector<HourlyUsage>& usage,
-                         const std::vector<FlowUsage>& flows) noexcept {
-  std::uint32_t first = UINT32_MAX, last = 0;
-  const auto see = [&](std::uint32_t hour) {
-    first = std::min(first, hour);
-    last = std::max(last, hour);
-  };
-  for (const HourlyUsage& row : usage) see(row.hour);
-  for (const FlowUsage& row : flows) see(row.hour);
-  return first > last ? 0 : last - first + 1;
+  return ToDate(options, inventory, usage, warnings).run();
 }
 
 }  // namespace fleetmeter::cost

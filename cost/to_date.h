@@ -1,11 +1,12 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "aggregator/inventory.h"
 #include "cost/draft.h"
 #include "cost/estimate.h"
-#include "cost/usage_store.h"
+#include "cost/month_usage.h"
 
 namespace fleetmeter::cost {
 
@@ -14,12 +15,7 @@ namespace fleetmeter::cost {
 /// unknown.
 [[nodiscard]] std::vector<Draft> drafts_to_date(const ReportOptions& options,
                                                 const aggregator::Inventory& inventory,
-                                                const std::vector<HourlyUsage>& usage,
-                                                const std::vector<FlowUsage>& flows,
+                                                const MonthUsage& usage,
                                                 std::vector<std::string>& warnings);
-
-/// Hours from the first to the last that the usage or the flows speak of, both included.
-[[nodiscard]] std::uint32_t hours_seen(const std::vector<HourlyUsage>& usage,
-                                       const std::vector<FlowUsage>& flows) noexcept;
 
 }  // namespace fleetmeter::cost

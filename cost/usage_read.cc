@@ -13,10 +13,6 @@ using aggregator::SqliteDatabase;
 using aggregator::SqliteQuery;
 using Texts = std::unordered_map<std::int64_t, std::string>;
 
-/// Two sightings of an instance this many minutes apart or less are one run: metrics may come every
-/// five minutes only.
-constexpr std::int64_t kSightingGapMinutes = 5;
-
 Result<Texts> read_texts(SqliteDatabase& database) {
   Texts texts;
   SqliteQuery query(database, "SELECT id, value FROM text");

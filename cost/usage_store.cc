@@ -8,6 +8,7 @@
 
 #include "aggregator/sqlite_database.h"
 #include "aggregator/sqlite_schema.h"
+#include "cost/month_usage.h"
 #include "cost/usage_fold.h"
 #include "cost/usage_records.h"
 #include "cost/usage_tables.h"
@@ -184,8 +185,8 @@ Result<void> UsageStore::State::write(LogPartition partition, const UsageTotals&
     if (auto done = put_minutes(database, partition, key, mask); !done) return done;
   }
   for (const auto& [key, row] : totals.periods) {
-    const auto done = row ? put_period(database, partition, key, *row)
-                          : remove_period(database, partition, key);
+    const auto done =
+        row ? put_period(database, partition, key, *row) : remove_period(database, partition, key);
     if (!done) return done;
   }
   return {};
@@ -244,8 +245,7 @@ Result<void> UsageStore::apply(LogPartition partition, std::span<const LogEntry>
   if (!position) return std::move(position).error();
   return state_->transaction([&]() -> Result<void> {
     StoredUsage current(*state_, partition);
-    auto totals =
-        fold_totals(entries, position->applied, position->settled_hour, current, *state_);
+    auto totals = fold_totals(entries, position->applied, position->settled_hour, current, *state_);
     if (!totals) return std::move(totals).error();
     if (totals->log_position == position->applied) return {};
     if (auto written = state_->write(partition, *totals); !written) return written;
@@ -263,8 +263,7 @@ Result<std::vector<UsageRecord>> UsageStore::totals(LogPartition partition,
   // It writes numbers of new strings and flow keys, which say nothing by themselves.
   auto done = state_->transaction([&]() -> Result<void> {
     StoredUsage current(*state_, partition);
-    auto totals =
-        fold_totals(entries, position->applied, position->settled_hour, current, *state_);
+    auto totals = fold_totals(entries, position->applied, position->settled_hour, current, *state_);
     if (!totals) return std::move(totals).error();
     if (totals->log_position == position->applied) return {};
     auto made = to_records(*totals, *state_);
@@ -302,9 +301,7 @@ Result<void> UsageStore::put(LogPartition partition, std::span<const UsageRecord
   });
 }
 
-bool UsageStore::ends_transaction(const UsageRecord& record) {
-  return record.key == covered_key();
-}
+bool UsageStore::ends_transaction(const UsageRecord& record) { return record.key == covered_key(); }
 
 Result<void> UsageStore::prune(std::uint32_t before_hour) {
   state_->forget();
@@ -319,6 +316,10 @@ Result<std::vector<FlowUsage>> UsageStore::flows(std::uint32_t from_hour, std::u
 Result<std::vector<HourlyUsage>> UsageStore::usage(std::uint32_t from_hour, std::uint32_t to_hour,
                                                    const std::string& environment) {
   return read_usage(state_->database, from_hour, to_hour, environment);
+}
+
+Result<MonthUsage> UsageStore::month(std::uint32_t from_hour, std::uint32_t to_hour) {
+  return read_month(state_->database, from_hour, to_hour);
 }
 
 }  // namespace fleetmeter::cost

@@ -12,6 +12,8 @@
 
 namespace fleetmeter::cost {
 
+struct MonthUsage;
+
 /// Flow facts of one hour, summed: what network attribution reads. Strings as in
 /// proto::FlowAggregates.
 struct FlowUsage {
@@ -86,6 +88,8 @@ class UsageStore {
                                        const std::string& environment = {});
   Result<std::vector<HourlyUsage>> usage(std::uint32_t from_hour, std::uint32_t to_hour,
                                          const std::string& environment = {});
+  /// What a report needs of the hours (cost/month_usage.h), read hour by hour.
+  Result<MonthUsage> month(std::uint32_t from_hour, std::uint32_t to_hour);
 
  private:
   struct State;

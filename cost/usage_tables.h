@@ -16,6 +16,10 @@
 
 namespace fleetmeter::cost {
 
+/// Two sightings of an instance this many minutes apart or less are one run: metrics may come every
+/// five minutes only.
+inline constexpr std::int64_t kSightingGapMinutes = 5;
+
 /// What cost.db is: application id "FMct", schema 2.
 [[nodiscard]] const aggregator::SqliteIdentity& usage_identity() noexcept;
 

@@ -99,6 +99,83 @@ TEST(ChargeFlows, OutsideLegsTellTheGatewayApartWhereAnInsideLegNamesBothEnds) {
       << "processed all the same, by whom is not known";
 }
 
+FlowUsage undecided(const std::string& source, const std::string& destination,
+                    std::uint64_t bytes) {
+  FlowUsage f = nat(proto::NAT_LEG_INSIDE, proto::DIRECTION_UNKNOWN, bytes);
+  f.owner = source;
+  f.peer_owner = destination;
+  f.owner_az.clear();
+  return f;
+}
+
+std::map<std::string, std::uint64_t> processed(const std::vector<FlowUsage>& flows) {
+  std::map<std::string, std::uint64_t> bytes;
+  for (const ChargedBytes& c : charge_flows(flows)) {
+    if (c.charge == Charge::kNatProcessing) bytes[c.owner] += c.bytes;
+  }
+  return bytes;
+}
+
+TEST(ChargeFlows, TheAddressThatAllInsideLegsShareIsTheGateways) {
+  using Bytes = std::map<std::string, std::uint64_t>;
+  const std::vector<FlowUsage> two{undecided("10.0.2.124", "10.0.1.9", 5),
+                                   undecided("10.0.1.9", "10.0.2.124", 2),
+                                   undecided("10.0.3.7", "10.0.1.9", 3)};
+  EXPECT_EQ(processed(two), (Bytes{{"10.0.2.124", 7}, {"10.0.3.7", 3}}));
+  EXPECT_EQ(processed({two[0], two[1]}), (Bytes{{"", 7}})) << "either may be the gateway";
+  EXPECT_EQ(processed({undecided("i-1", "10.0.1.9", 4)}), (Bytes{{"i-1", 4}}))
+      << "a machine is none";
+  std::vector<FlowUsage> later = two;
+  later[2].hour += 1;
+  EXPECT_EQ(processed(later), processed(two)) << "what an hour tells holds for the others";
+}
+
+TEST(ChargeFlows, NobodyStandsBehindAGatewayThatNothingLeftThrough) {
+  // A private gateway, or the address behind it is not known: the instance's own record counts.
+  const FlowUsage out = flow("eni-1", "i-1", kOut, proto::PATH_EXTERNAL, 100);
+  EXPECT_EQ(sums({out, nat(proto::NAT_LEG_INSIDE, kIn, 100)}).at(Charge::kInternetEgress), 100u);
+  FlowUsage nameless = flow("eni-2", "", kOut, proto::PATH_EXTERNAL, 7);
+  EXPECT_EQ(
+      sums({nameless, undecided("10.0.2.124", "10.0.1.9", 5), nat(proto::NAT_LEG_OUTSIDE, kOut, 5)})
+          .at(Charge::kInternetEgress),
+      12u)
+      << "an owner that is not known is not the one behind the gateway";
+}
+
+TEST(ChargeFlows, ZonesOfTwoRegionsPayAsBetweenRegionsAtTheSender) {
+  FlowUsage out = flow("eni-1", "i-1", kOut, proto::PATH_CROSS_AZ, 100);
+  out.peer_interface = "eni-eu";
+  out.peer_az = "euw1-az1";
+  FlowUsage in = flow("eni-eu", "i-eu", kIn, proto::PATH_CROSS_AZ, 100);
+  in.owner_az = in.interface_az = "euw1-az1";
+  in.peer_az = "use1-az1";
+  EXPECT_EQ(sums({out, in}),
+            (std::map<Charge, std::uint64_t>{{Charge::kInterRegion, 100}, {Charge::kNone, 100}}));
+}
+
+TEST(ChargeFlows, OwnPublicAddressesPayAsWithinTheRegion) {
+  FlowUsage f = flow("eni-1", "i-1", kOut, proto::PATH_EXTERNAL, 10);
+  f.peer_interface = "eni-alb";  // The inventory knows whose address it is.
+  f.peer_az = "use1-az2";
+  std::vector<ChargedBytes> charged = charge_flows({f});
+  ASSERT_EQ(charged.size(), 1u);
+  EXPECT_EQ(charged[0].charge, Charge::kRegionalPublic);
+  EXPECT_EQ(charged[0].halves, 1u);
+  FlowUsage alb = flow("eni-alb", "app/web/1", kIn, proto::PATH_EXTERNAL, 10);
+  charged = charge_flows({f, alb});
+  EXPECT_EQ(charged.back().halves, 2u) << "both sides are ours";
+  f.peer_az = "euw1-az1";
+  EXPECT_EQ(charge_flows({f})[0].charge, Charge::kInterRegion);
+}
+
+TEST(ChargeFlows, WhatStaysOnTheLinkPaysNothing) {
+  for (const char* range : {"link-local", "multicast", "loopback"}) {
+    FlowUsage f = flow("eni-1", "i-1", kOut, proto::PATH_OTHER_PRIVATE, 3);
+    f.peer_owner = range;
+    EXPECT_EQ(sums({f}), (std::map<Charge, std::uint64_t>{{Charge::kNone, 3}})) << range;
+  }
+}
+
 TEST(ChargeFlows, AnUnloggedNatIsChargedAtTheInstance) {
   FlowUsage f = flow("eni-1", "i-1", kOut, proto::PATH_CROSS_AZ, 7);
   f.peer_role = proto::ROLE_NAT;
@@ -177,6 +254,10 @@ INSTANTIATE_TEST_SUITE_P(Rows, PublicEgress,
                                          PublicPeer{"S3", "us-east-1", 2, Charge::kNone},
                                          PublicPeer{"S3", "us-east-1", 0, Charge::kNone},
                                          PublicPeer{"S3", "eu-west-1", 8, Charge::kInterRegion},
+                                         PublicPeer{"S3", "", 8, Charge::kNone},
+                                         PublicPeer{"DYNAMODB", "", 2, Charge::kNone},
+                                         PublicPeer{"EC2", "", 8, Charge::kUnclassified},
+                                         PublicPeer{"AMAZON", "us-east-1", 8, Charge::kNone},
                                          PublicPeer{"EC2", "us-east-1", 8, Charge::kRegionalPublic},
                                          PublicPeer{"CLOUDFRONT", "GLOBAL", 8, Charge::kNone},
                                          PublicPeer{"", "", 3, Charge::kVpn},

@@ -10,6 +10,8 @@
 #include <random>
 #include <tuple>
 
+#include "cost/month_usage.h"
+
 namespace fleetmeter::cost {
 namespace {
 
@@ -375,8 +377,8 @@ struct UsageTopic {
     std::map<std::string, std::int64_t> newest;
     for (const Message& message : messages) newest[message.record.key] = message.offset;
     std::erase_if(messages, [&](const Message& message) {
-      return message.offset < before && (newest.at(message.record.key) != message.offset ||
-                                         message.record.value.empty());
+      return message.offset < before &&
+             (newest.at(message.record.key) != message.offset || message.record.value.empty());
     });
   }
   /// Puts everything from where the store has read to, in pieces of at most `most` records.
@@ -484,10 +486,10 @@ TEST(UsageTopic, OnlyRowsThatChangedAreWrittenAndTheLastSaysWhatTheyCover) {
   Path path;
   UsageTopic topic;
   auto owner = open_view(path);
-  const std::vector<LogEntry> entries = log_of(
-      {Batch().metric("AWS/EC2", "CPUUtilization", "InstanceId", "i-1", kSecond, 1, 1),
-       Batch().metric("AWS/EC2", "CPUUtilization", "InstanceId", "i-1", kSecond, 1, 2),
-       Batch().volume(kHour, 100, 0)});
+  const std::vector<LogEntry> entries =
+      log_of({Batch().metric("AWS/EC2", "CPUUtilization", "InstanceId", "i-1", kSecond, 1, 1),
+              Batch().metric("AWS/EC2", "CPUUtilization", "InstanceId", "i-1", kSecond, 1, 2),
+              Batch().volume(kHour, 100, 0)});
   own(*owner, topic, std::span(entries).first(1));
   EXPECT_EQ(topic.messages.size(), 2u) << "the minute, and what is covered";
   EXPECT_TRUE(UsageStore::ends_transaction(topic.messages.back().record));
@@ -515,9 +517,9 @@ TEST(UsageTopic, AViewThatWasAwayWhileAPeriodSettledCountsItOnce) {
   Path owner_path, view_path;
   UsageTopic topic;
   auto owner = open_view(owner_path), view = open_view(view_path);
-  std::vector<LogEntry> entries = log_of(
-      {Batch().metric("AWS/Logs", "IncomingBytes", "LogGroupName", "/app", kSecond, 1, 100),
-       Batch()});
+  std::vector<LogEntry> entries =
+      log_of({Batch().metric("AWS/Logs", "IncomingBytes", "LogGroupName", "/app", kSecond, 1, 100),
+              Batch()});
   entries[1].record.set_append_time_ms((kSecond + 49 * 3600) * 1000);
   own(*owner, topic, std::span(entries).first(1));
   topic.feed(*view, 100);
@@ -570,6 +572,55 @@ TEST(UsageTopic, ADamagedRecordIsRefusedAndChangesNothing) {
     EXPECT_EQ(put.error().code, ErrorCode::kDataLoss);
   }
   EXPECT_EQ(*view->next_offset(0), 0);
+}
+
+using InstanceTimes = std::map<std::string, std::tuple<std::string, std::uint64_t, std::uint32_t>>;
+InstanceTimes times_of(const MonthUsage& month) {
+  InstanceTimes times;
+  for (const auto& [id, time] : month.instances)
+    times[id] = {time.environment, time.seconds, time.last_hour};
+  return times;
+}
+
+TEST(UsageStore, AMonthReadHourByHourEqualsTheSumOfItsRows) {
+  for (std::uint32_t seed = 0; seed < 20; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937 random(seed);
+    const auto pick = [&random](std::uint32_t end) {
+      return static_cast<std::uint32_t>(random() % end);
+    };
+    Path path;
+    auto store = open(path);
+    std::vector<Batch> batches;
+    for (int i = 0; i < 60; ++i) {
+      Batch batch(pick(4) == 0 ? "unassigned" : pick(2) == 0 ? "prod" : "dev");
+      for (int row = 0; row < 5; ++row) {
+        const std::uint32_t machine = pick(4);
+        batch.flow(kMinute + pick(6 * 60), "eni-" + std::to_string(machine),
+                   "i-" + std::to_string(machine), 1 + pick(1000), pick(10) == 0);
+      }
+      batch.metric("AWS/NATGateway", "BytesInFromSource", "NatGatewayId", "nat-1",
+                   kSecond + 60 * static_cast<std::int64_t>(pick(360)), 1, pick(100));
+      batches.push_back(batch);
+    }
+    feed(*store, log_of(batches));
+    const std::uint32_t from = kHour + pick(2), to = kHour + 3 + pick(4);
+    const MonthUsage expected = month_usage(*store->usage(from, to), *store->flows(from, to));
+    const Result<MonthUsage> read = store->month(from, to);
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->totals, expected.totals);
+    EXPECT_EQ(times_of(*read), times_of(expected));
+    ASSERT_EQ(read->metered_gateways.size(), expected.metered_gateways.size());
+    EXPECT_EQ(read->metered_gateways.at("nat-1").bytes,
+              expected.metered_gateways.at("nat-1").bytes);
+    ASSERT_EQ(read->charged.size(), expected.charged.size());
+    for (std::size_t i = 0; i < read->charged.size(); ++i) {
+      EXPECT_EQ(read->charged[i].owner, expected.charged[i].owner);
+      EXPECT_EQ(read->charged[i].charge, expected.charged[i].charge);
+      EXPECT_EQ(read->charged[i].bytes, expected.charged[i].bytes);
+    }
+    EXPECT_EQ(read->hours(), expected.hours());
+  }
 }
 
 TEST(UsageStore, PrunesWholeHours) {

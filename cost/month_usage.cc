@@ -1,0 +1,78 @@
+#include "cost/month_usage.h"
+
+#include <algorithm>
+
+#include "cost/network_hours.h"
+
+namespace fleetmeter::cost {
+namespace {
+
+constexpr const char* kUnassigned = "unassigned";
+
+}  // namespace
+
+void InstanceSeconds::add(const std::string& environment, const std::string& instance,
+                          std::uint32_t hour, std::uint64_t seconds) {
+  Clock& clock = clocks_[instance];
+  const bool better = clock.environment == nullptr || *clock.environment == kUnassigned ||
+                      (environment != kUnassigned && environment < *clock.environment);
+  if (better) clock.environment = &environment;
+  clock.last_hour = std::max(clock.last_hour, hour);
+  const std::size_t slot = hour % 2;
+  if (clock.hours[slot] != hour) {
+    clock.total += std::min<std::uint64_t>(3600, clock.seconds[slot]);
+    clock.hours[slot] = hour;
+    clock.seconds[slot] = 0;
+  }
+  clock.seconds[slot] += seconds;
+}
+
+void InstanceSeconds::finish(MonthUsage& month) {
+  for (const auto& [instance, clock] : clocks_) {
+    std::uint64_t total = clock.total;
+    for (const std::uint64_t seconds : clock.seconds)
+      total += std::min<std::uint64_t>(3600, seconds);
+    month.instances[std::string(instance)] = {*clock.environment, total, clock.last_hour};
+  }
+}
+
+MonthUsage month_usage(const std::vector<HourlyUsage>& usage, const std::vector<FlowUsage>& flows) {
+  MonthUsage month;
+  InstanceSeconds instances;
+  std::vector<const HourlyUsage*> sorted;
+  for (const HourlyUsage& row : usage) sorted.push_back(&row);
+  std::ranges::stable_sort(sorted, {}, [](const HourlyUsage* row) { return row->hour; });
+  for (const HourlyUsage* row : sorted) {
+    month.see(row->hour);
+    if (row->kind == "instance_seconds") {
+      instances.add(row->environment, row->resource, row->hour, row->quantity);
+    } else if (row->kind == "nat_bytes") {
+      MonthUsage::GatewayHours& gateway = month.metered_gateways[row->resource];
+      gateway.environment = row->environment;
+      gateway.bytes[row->hour] += row->quantity;
+    } else {
+      month.totals[row->kind][{row->environment, row->resource}] += row->quantity;
+    }
+  }
+  instances.finish(month);
+
+  FlowCharger charger;
+  charge_all(flows, charger);
+  for (const FlowUsage& flow : flows) {
+    month.see(flow.hour);
+    if (flow.status == proto::FLOW_SKIPDATA) month.skipped_records += flow.records;
+  }
+  take_charges(charger, month);
+  return month;
+}
+
+void take_charges(const FlowCharger& charger, MonthUsage& month) {
+  month.charged = charger.charged();
+  for (const auto& [key, hours] : charger.nat_hours()) {
+    MonthUsage::GatewayHours& gateway = month.recorded_gateways[key.second];
+    if (gateway.environment.empty()) gateway.environment = key.first;
+    for (const auto& [hour, bytes] : hours) gateway.bytes[hour] += bytes;
+  }
+}
+
+}  // namespace fleetmeter::cost

@@ -247,8 +247,9 @@ struct Decoder::State {
     if (!compression) begin_content();
     const bool cut = inflater && !broken && !inflater->between_members();
     if (cut) parser.drop(PayloadDrop::kTruncated);
-    // The last line of a cut or damaged member is no record.
-    parse_pending(!cut && !broken);
+    // The last line of a cut or damaged member is no record; members inside are read as far as they
+    // go.
+    parse_pending((!cut && !broken) || payload.content == Content::kCompressed);
     pending.clear();
     running = false;
     return !cut && !broken && !payload.failed;

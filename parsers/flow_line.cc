@@ -16,7 +16,8 @@ bool is_digits(std::string_view text) noexcept {
 }
 
 bool is_rfc3339(std::string_view text) noexcept {
-  return text.size() >= 20 && text[4] == '-' && text[7] == '-' && text[10] == 'T' &&
+  // `aws logs tail --format short` leaves the zone out.
+  return text.size() >= 19 && text[4] == '-' && text[7] == '-' && text[10] == 'T' &&
          text[13] == ':' && is_digits(text.substr(0, 4));
 }
 

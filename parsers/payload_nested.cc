@@ -63,6 +63,7 @@ std::size_t PayloadParser::parse_members(PayloadState& state, std::string_view b
     return bytes.size();
   }
   if (!state.is_stream) {
+    if (!last) return 0;  // What it lies in is not unpacked yet; the rest of the member follows.
     if (!inflate_members(state, bytes)) give_up(state, bytes.size());
     return bytes.size();
   }
@@ -138,8 +139,9 @@ bool PayloadParser::inflate_members(PayloadState& outer, std::string_view bytes)
     whole = false;
   }
   // The last line of what was cut is no record: only a payload that came whole ends one without a
-  // line end.
-  parse(inner, plain.view(), ByteBuffer::kPaddingBytes, whole);
+  // line end. Members inside are read as far as they go.
+  const bool last = whole || inner.content == Content::kCompressed;
+  parse(inner, plain.view(), ByteBuffer::kPaddingBytes, last);
   return whole && !inner.failed;
 }
 

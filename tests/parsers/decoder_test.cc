@@ -121,6 +121,59 @@ TEST(Decoder, ReadsZlibZstdAndLayersOfThem) {
   }
 }
 
+/// Lines that gzip cannot shrink below what one step inflates.
+std::string hardly_compressible_lines(std::uint32_t count) {
+  std::string lines;
+  std::uint32_t random = 1;
+  const auto next = [&random] { return random = random * 1664525u + 1013904223u; };
+  for (std::uint32_t i = 0; i < count; ++i) {
+    lines += "2 123456789010 eni-" + std::to_string(next()) + " 10.0.0.1 10.0.1.2 " +
+             std::to_string(next() >> 16) + " 22 6 20 " + std::to_string(next()) +
+             " 1418530010 1418530070 ACCEPT OK\n";
+  }
+  return lines;
+}
+
+TEST(Decoder, AMemberInsideAMemberIsReadWholeHoweverLargeItIs) {
+  constexpr std::uint32_t kLines = 30'000;
+  const std::string inner = gzip(hardly_compressible_lines(kLines));
+  ASSERT_GT(inner.size(), 300'000u);
+  EXPECT_EQ(decode_message(gzip(inner)).counts.flows.ok, kLines);
+  EXPECT_EQ(decode_message(firehose({gzip(inner)})).counts.flows.ok, kLines);
+  const Decoded stream = decode_stream(gzip(gzip(inner)), 1u << 20);
+  EXPECT_EQ(stream.counts.flows.ok, kLines);
+  EXPECT_TRUE(stream.whole);
+}
+
+TEST(Decoder, DamageInsideALayerIsReportedAndWhatCameBeforeItIsKept) {
+  constexpr std::uint32_t kLines = 30'000;
+  const std::string inner = gzip(hardly_compressible_lines(kLines));
+  std::string damaged = inner;
+  damaged[inner.size() / 2] = static_cast<char>(damaged[inner.size() / 2] ^ 0x55);
+  std::string wrong_checksum = inner;
+  wrong_checksum[inner.size() - 6] = static_cast<char>(wrong_checksum[inner.size() - 6] ^ 1);
+  const std::string outer = gzip(inner);
+  for (const std::string& bytes :
+       {gzip(damaged), gzip(wrong_checksum), gzip(inner.substr(0, inner.size() / 2)),
+        outer.substr(0, outer.size() / 2), gzip(gzip(damaged)), gzip(outer.substr(0, 200'000))}) {
+    for (const Decoded& decoded : {decode_message(bytes), decode_stream(bytes, 100'000)}) {
+      EXPECT_GE(decoded.dropped(PayloadDrop::kBadGzip) + decoded.dropped(PayloadDrop::kTruncated),
+                1u);
+      EXPECT_GT(decoded.counts.flows.ok, kLines / 4);
+    }
+    EXPECT_FALSE(decode_stream(bytes, 100'000).whole);
+  }
+}
+
+TEST(Decoder, LinesOfAnExportKeepTheirColumnsWhateverTimeStandsBeforeThem) {
+  const std::vector<std::string> plain = decode_message(kOkLine).flows;
+  for (const char* time : {"2024-12-20T01:02:03.456Z ", "2024-12-20T01:02:03+00:00 ",
+                           "2024-12-20T01:02:03 "}) {
+    EXPECT_EQ(decode_message(text(time, kOkLine)).flows, plain) << time;
+    EXPECT_EQ(decode_stream(text(time, kOkLine), 7).flows, plain) << time;
+  }
+}
+
 TEST(Decoder, MoreLayersThanAllowedAreRefused) {
   const Decoded decoded = decode_message(gzip(gzip(gzip(gzip(kOkLine)))));
   EXPECT_THAT(decoded.flows, IsEmpty());

@@ -385,13 +385,13 @@ TEST_F(PipelineSimTest, NothingFollowsFromSlotsThatEndedWhileWeWereDeaf) {
 
 /// A clock that is wrong by minutes may decide late or early; it bills all of it once all the same.
 TEST_F(PipelineSimTest, AClockThatStepsByMinutesLosesAndRepeatsNoByte) {
-  for (std::uint32_t seed = kFirst; seed < kEnd; ++seed) {
+  for (std::uint32_t seed = kFirst; seed < kEnd; seed += 3) {
     SCOPED_TRACE(seed);
     const Telemetry telemetry(seed, kMinutes);
     Faults faults = kEverything;
     faults.clock_step = 0.1;
     faults.clock_step_max_s = 240;  // Beyond 5 min a record would be of the future.
-    faults.bill = seed % 4 == 0;
+    faults.bill = seed % 2 == 0;
     PipelineSim sim(telemetry, seed, faults);
     sim.run();
     ASSERT_EQ(sim.broken(), "");

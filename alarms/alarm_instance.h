@@ -20,11 +20,14 @@ struct AlarmPlan {
   FoldSpec fold;
   EvaluationRule evaluation;
   std::uint32_t range_slots = 3;
-  std::uint32_t step_s = 60;         ///< Grid of evaluation: 10 s, 60 s or an hour.
-  std::uint32_t retire_after_s = 0;  ///< max(3 h, the range).
-  std::uint64_t fingerprint = 0;  ///< Equal rules have equal ones: their alarms keep their state.
+  std::uint32_t step_s = 60;  ///< Grid of evaluation: 10 s, 60 s or an hour.
+  /// Without data: max(3 h, the range) of a `for_each`, 0 = never of any other.
+  std::uint32_t retire_after_s = 0;
+  std::uint64_t fingerprint = 0;  ///< Of what decides: equal rules have equal ones.
 };
 [[nodiscard]] AlarmPlan plan_of(const AlarmRule& rule);
+/// "InstanceId=i-0", or namespace, name and dimensions of a rule without `for_each`.
+[[nodiscard]] std::string series_name(const AlarmRule& rule, const std::string& key);
 
 /// What was asked of an alarm from outside, waiting for its next grid minute.
 struct AlarmCommand {
@@ -62,7 +65,11 @@ class AlarmInstance {
   aggregator::GridTime advance(const EvaluationContext& context, EventSink& sink);
   /// Evaluates nothing before `at_s`: the rule did not exist then.
   void start_after(aggregator::GridTime at_s) noexcept;
-  void command(const AlarmCommand& command) { commands_.push_back(command); }
+  void command(const AlarmCommand& command);
+  /// Its rule was replaced at `at_s` by another of the same name: the state stays, the next grid
+  /// minute is the first that the new rule decides. Call after load().
+  /// Rule: Amazon CloudWatch API Reference, PutMetricAlarm.
+  void renew(aggregator::GridTime at_s) noexcept;
 
   /// The change that a catch-up has led to so far: in nobody's hands until the source has been read
   /// up to now, for another may follow (docs/time.md 7). Null = none.
@@ -75,6 +82,9 @@ class AlarmInstance {
   [[nodiscard]] AlarmState state() const noexcept { return state_; }
   [[nodiscard]] bool waiting() const noexcept { return begin_s_ == aggregator::kNever; }
   [[nodiscard]] bool retired() const noexcept { return waiting() && !reason_.empty(); }
+  /// True when only data that is not there yet can begin it (again): it may be forgotten, if the one
+  /// that is made then starts after evaluated_s().
+  [[nodiscard]] bool spent(const EvaluationContext& context) const;
   [[nodiscard]] bool dormant() const noexcept { return dormant_; }
   [[nodiscard]] bool unknown() const noexcept { return unknown_; }
   [[nodiscard]] aggregator::GridTime since_s() const noexcept { return since_s_; }
@@ -90,10 +100,12 @@ class AlarmInstance {
   [[nodiscard]] bool settle(const EvaluationContext& context, aggregator::GridTime& wake_s);
   void wake_up(const EvaluationContext& context);
   void begin(aggregator::GridTime at_s, const EvaluationContext& context);
+  [[nodiscard]] aggregator::GridTime oldest_present(aggregator::GridTime at_s,
+                                                    const EvaluationContext& context);
   Outcome evaluate_at(aggregator::GridTime at_s, const EvaluationContext& context, EventSink& sink);
   void look(aggregator::GridTime at_s, const EvaluationContext& context, EventSink& sink);
   void run_commands(aggregator::GridTime at_s, const EvaluationContext& context, EventSink& sink);
-  void change_state(AlarmState to, std::string reason, aggregator::GridTime at_s,
+  void change_state(AlarmState to, std::string reason, bool commanded, aggregator::GridTime at_s,
                     const EvaluationContext& context, EventSink& sink);
   void retire(aggregator::GridTime at_s, const char* why, const EvaluationContext& context,
               EventSink& sink);
@@ -120,6 +132,7 @@ class AlarmInstance {
   AlarmState told_ = AlarmState::kOk;  ///< What receivers believe: the state last sent.
   bool decided_ = false;               ///< Has left INSUFFICIENT_DATA at least once.
   bool unknown_ = false;
+  bool renewed_ = false;  ///< Its rule is new: what of its range exists is yet to be seen.
   bool dormant_ = false;  ///< Nothing but data, a command or retirement can change anything.
   aggregator::GridTime begin_s_ =
       aggregator::kNever;  ///< End of the first slot that exists; kNever = waiting.

@@ -92,6 +92,9 @@ void Engine::State::take_rules(std::shared_ptr<const RuleSet> new_rules) {
   group_paces.clear();
   dirty.clear();
   holding.clear();
+  free_alarms.clear();
+  gone.clear();
+  has_gone.clear();
   wakes = {};
   if (rules == nullptr) return;
   for (const AlarmRule& rule : rules->alarms) {
@@ -113,18 +116,58 @@ void Engine::State::take_rules(std::shared_ptr<const RuleSet> new_rules) {
   }
 }
 
-AlarmInstance& Engine::State::alarm_of(std::uint32_t plan, const std::string& key) {
-  const auto [at, added] = instances.try_emplace(std::to_string(plan) + '\0' + key,
-                                                 static_cast<std::uint32_t>(alarms.size()));
-  if (!added) return alarms[at->second];
-  alarms.emplace_back(plans[plan], key);
-  alarm_paces.emplace_back();
-  AlarmInstance& alarm = alarms.back();
+UnitId Engine::State::alarm_of(std::uint32_t plan, const std::string& key,
+                               const EvaluationContext& now) {
+  const auto place = free_alarms.empty() ? static_cast<UnitId>(alarms.size()) : free_alarms.back();
+  const auto [at, added] = instances.try_emplace(std::to_string(plan) + '\0' + key, place);
+  if (!added) return at->second;
+  AlarmInstance made(plans[plan], key);
   for (const Standing& silence : standing) {
-    if (matches(silence.rule, plans[plan].rule.name) && matches(silence.series, alarm.series()))
-      alarm.command(silence.command);
+    if (matches(silence.rule, plans[plan].rule.name) && matches(silence.series, made.series()))
+      made.command(silence.command);
   }
-  return alarm;
+  if (free_alarms.empty()) {
+    alarms.push_back(std::move(made));
+    alarm_paces.emplace_back();
+  } else {
+    free_alarms.pop_back();
+    alarms[place] = std::move(made);
+  }
+  alarm_paces[place] = {.rule = plan};
+  if (const auto was = gone.find(at->first); was != gone.end()) {
+    alarms[place].start_after(was->second.evaluated_s);
+    for (const SeriesId id : was->second.series) {
+      alarms[place].fold().add(id, plans[plan].fold, now);
+      link(id, place);
+    }
+    gone.erase(was);
+  }
+  return place;
+}
+
+/// Frees what an alarm holds; the next datapoint of one of its series makes it anew.
+void Engine::State::let_go(UnitId unit) {
+  const AlarmInstance& alarm = alarms[unit];
+  Pace& at = alarm_paces[unit];
+  Gone left{alarm.plan().fingerprint, alarm.evaluated_s(), alarm.fold().candidates()};
+  for (const SeriesId id : left.series) {
+    std::erase(links[id], unit);
+    if (has_gone.size() <= id) has_gone.resize(std::size_t{id} + 1);
+    has_gone[id] = true;
+  }
+  std::string key = std::to_string(at.rule) + '\0' + alarm.key();
+  instances.erase(key);
+  gone.insert_or_assign(std::move(key), std::move(left));
+  alarms[unit] = AlarmInstance(plans[at.rule], {});
+  at = {.free = true};
+  free_alarms.push_back(unit);
+}
+
+void Engine::State::let_spent_go(const EvaluationContext& now) {
+  for (const UnitId unit : dirty) {
+    const bool alarm = (unit & kGroupBit) == 0;
+    if (alarm && !alarm_paces[unit].free && alarms[unit].spent(now)) let_go(unit);
+  }
 }
 
 void Engine::State::link(SeriesId id, UnitId unit) {
@@ -154,10 +197,23 @@ void Engine::State::bind(SeriesId id, aggregator::Shard& shard) {
     if (!selects(plan.rule, key)) continue;
     const std::string value =
         plan.rule.for_each.empty() ? std::string() : std::string(key.dimension(plan.rule.for_each));
-    AlarmInstance& alarm = alarm_of(reader.rule, value);
-    alarm.fold().add(id, plan.fold, now);
+    const UnitId unit = alarm_of(reader.rule, value, now);
+    alarms[unit].fold().add(id, plan.fold, now);
     shard.table().set_retention(id, plan.range_slots * plan.rule.period_s);
-    link(id, instances.at(std::to_string(reader.rule) + '\0' + value));
+    link(id, unit);
+  }
+}
+
+void Engine::State::bind_groups(aggregator::Shard& shard) {
+  if (groups.empty()) return;
+  const EvaluationContext now = context(shard);
+  for (SeriesId id = 0; id < own_periods.size(); ++id) {
+    if (own_periods[id] == 0) continue;  // No rule reads it.
+    const aggregator::SeriesKey& key = shard.table().info(id).key;
+    for (const Reader& reader : readers.at(metric_key(key.metric_namespace, key.name))) {
+      if (reader.scaling && groups[reader.rule].add(reader.input, id, now, shard.table()))
+        link(id, reader.rule | kGroupBit);
+    }
   }
 }
 
@@ -174,7 +230,9 @@ void Engine::State::mark(UnitId unit) {
 }
 
 void Engine::State::mark_all() {
-  for (UnitId i = 0; i < alarms.size(); ++i) mark(i);
+  for (UnitId i = 0; i < alarms.size(); ++i) {
+    if (!alarm_paces[i].free) mark(i);
+  }
   for (UnitId i = 0; i < groups.size(); ++i) mark(i | kGroupBit);
 }
 
@@ -191,8 +249,9 @@ void Engine::State::run_command(const proto::Command& command) {
   if (!matches(command.environment(), environment)) return;
   const std::optional<AlarmCommand> asked = command_of(command);
   if (!asked) return;
-  for (AlarmInstance& alarm : alarms) {
-    if (matches(command.rule(), alarm.plan().rule.name) &&
+  for (UnitId i = 0; i < alarms.size(); ++i) {
+    AlarmInstance& alarm = alarms[i];
+    if (!alarm_paces[i].free && matches(command.rule(), alarm.plan().rule.name) &&
         matches(command.series(), alarm.series()))
       alarm.command(*asked);
   }
@@ -273,7 +332,7 @@ void Engine::State::note_record(const proto::LogRecord& record, aggregator::Shar
   ++cache_version;
   if (record.body_case() == proto::LogRecord::kInventory) {
     directory.forget_terms();
-    if (!groups.empty()) bind_all(shard);  // Machines may have come into a group.
+    bind_groups(shard);  // Machines may have come into one.
   }
   if (record.body_case() == proto::LogRecord::kCommand) run_command(record.command());
   mark_all();
@@ -307,7 +366,9 @@ void Engine::apply(const proto::LogRecord& record, const std::vector<Change>& ch
   State& state = *state_;
   const std::size_t first_event = events.size();
   for (const Change& change : changes) {
-    if (change.created) state.bind(change.series, shard);
+    const bool gone = change.series < state.has_gone.size() && state.has_gone[change.series];
+    if (gone) state.has_gone[change.series] = false;
+    if (gone || change.created) state.bind(change.series, shard);
   }
   state.note_record(record, shard);
   state.note_periods(changes, shard);
@@ -353,6 +414,7 @@ void Engine::apply(const proto::LogRecord& record, const std::vector<Change>& ch
   }
   std::erase_if(state.holding,
                 [&](const UnitId unit) { return state.alarms[unit].held() == nullptr; });
+  state.let_spent_go(now);
   state.dirty.clear();
   state.evaluations += sink.evaluations;
   state.range = std::move(sink.range);
@@ -369,5 +431,9 @@ void Engine::apply(const proto::LogRecord& record, const std::vector<Change>& ch
 }
 
 std::uint64_t Engine::evaluations_total() const noexcept { return state_->evaluations; }
+
+std::size_t Engine::alarms_held() const noexcept {
+  return state_->alarms.size() - state_->free_alarms.size();
+}
 
 }  // namespace fleetmeter::alarms

@@ -58,6 +58,8 @@ class Engine {
   [[nodiscard]] std::vector<AlarmView> alarms(const aggregator::Shard& shard) const;
   [[nodiscard]] std::vector<GroupView> groups(const aggregator::Shard& shard) const;
   [[nodiscard]] std::uint64_t evaluations_total() const noexcept;
+  /// Alarms that are kept in memory: those that wait for data of series that are gone are not.
+  [[nodiscard]] std::size_t alarms_held() const noexcept;
 
   void save(std::string& out) const;
   [[nodiscard]] bool load(std::string_view& in, aggregator::Shard& shard);

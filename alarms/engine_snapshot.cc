@@ -1,5 +1,7 @@
 // Snapshots of an engine, and new rules, which are a snapshot taken over into them.
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include "aggregator/state_codec.h"
 #include "alarms/engine_state.h"
@@ -11,7 +13,7 @@ namespace {
 using aggregator::StateReader;
 using aggregator::StateWriter;
 
-constexpr std::uint32_t kSchema = 1;
+constexpr std::uint32_t kSchema = 2;
 
 }  // namespace
 
@@ -29,8 +31,10 @@ void Engine::State::save(std::string& out) const {
     writer.i64(silence.command.time_s);
     writer.i64(silence.command.until_s);
   }
-  writer.u64(alarms.size());
-  for (const AlarmInstance& alarm : alarms) {
+  writer.u64(alarms.size() - free_alarms.size());
+  for (UnitId i = 0; i < alarms.size(); ++i) {
+    if (alarm_paces[i].free) continue;
+    const AlarmInstance& alarm = alarms[i];
     writer.text(alarm.plan().rule.name);
     writer.u64(alarm.plan().fingerprint);
     writer.text(alarm.key());
@@ -38,10 +42,12 @@ void Engine::State::save(std::string& out) const {
     alarm.save(part);
     writer.text(part);
   }
+  save_gone(writer);
   writer.u64(groups.size());
   for (const ScalingGroup& group : groups) {
     writer.text(group.name());
-    writer.u64(group.fingerprint());
+    writer.u8(static_cast<std::uint8_t>(group.rule().group.kind));
+    writer.text(group.rule().group.name);
     std::string part;
     group.save(part);
     writer.text(part);
@@ -71,32 +77,83 @@ bool Engine::State::load(std::string_view& in, aggregator::Shard& shard) {
     for (AlarmInstance& alarm : alarms) alarm.start_after(tick_s);
     for (ScalingGroup& group : groups) group.start_after(tick_s);
   }
+  if (!load_alarms(reader, tick_s) || !load_gone(reader, tick_s) || !load_groups(reader))
+    return false;
+  note_holding();
+  // Wakes are not kept: everything is asked once and goes on from there.
+  mark_all();
+  return reader.ok();
+}
+
+/// By rule and key, in the order of the text, so that equal states have equal bytes.
+void Engine::State::save_gone(StateWriter& writer) const {
+  std::map<std::pair<std::string, std::string>, const Gone*> sorted;
+  for (const auto& [key, left] : gone) {
+    const std::size_t cut = key.find('\0');
+    const std::string& rule = plans[std::stoul(key.substr(0, cut))].rule.name;
+    sorted.emplace(std::pair(rule, key.substr(cut + 1)), &left);
+  }
+  writer.u64(sorted.size());
+  for (const auto& [name, left] : sorted) {
+    writer.text(name.first);
+    writer.u64(left->fingerprint);
+    writer.text(name.second);
+    writer.i64(left->evaluated_s);
+  }
+}
+
+/// Binding made them all again, only because their series are there.
+bool Engine::State::load_gone(StateReader& reader, aggregator::GridTime tick_s) {
+  for (std::uint64_t left = reader.count(); left > 0 && reader.ok(); --left) {
+    const std::string rule = reader.text();
+    const std::uint64_t fingerprint = reader.u64();
+    const std::string key = reader.text();
+    const aggregator::GridTime evaluated_s = reader.i64();
+    for (std::size_t i = 0; i < plans.size() && reader.ok(); ++i) {
+      if (plans[i].rule.name != rule) continue;
+      const auto at = instances.find(std::to_string(i) + '\0' + key);
+      if (at == instances.end()) continue;
+      const bool same = plans[i].fingerprint == fingerprint;
+      alarms[at->second].start_after(same ? evaluated_s : std::max(evaluated_s, tick_s));
+      let_go(at->second);
+    }
+  }
+  return reader.ok();
+}
+
+bool Engine::State::load_alarms(StateReader& reader, aggregator::GridTime tick_s) {
   for (std::uint64_t left = reader.count(); left > 0 && reader.ok(); --left) {
     const std::string rule = reader.text();
     const std::uint64_t fingerprint = reader.u64();
     const std::string key = reader.text();
     const std::string part = reader.text();
-    std::string_view bytes = part;
     for (std::size_t i = 0; i < plans.size(); ++i) {
-      if (plans[i].rule.name != rule || plans[i].fingerprint != fingerprint) continue;
+      if (plans[i].rule.name != rule) continue;
       const auto at = instances.find(std::to_string(i) + '\0' + key);
-      if (at != instances.end() && (!alarms[at->second].load(bytes) || !bytes.empty()))
-        return false;
+      if (at == instances.end()) continue;
+      AlarmInstance& alarm = alarms[at->second];
+      std::string_view bytes = part;
+      if (!alarm.load(bytes) || !bytes.empty()) return false;
+      if (plans[i].fingerprint != fingerprint) alarm.renew(tick_s);
     }
   }
+  return reader.ok();
+}
+
+bool Engine::State::load_groups(StateReader& reader) {
   for (std::uint64_t left = reader.count(); left > 0 && reader.ok(); --left) {
     const std::string name = reader.text();
-    const std::uint64_t fingerprint = reader.u64();
+    const std::uint8_t kind = reader.u8();
+    const std::string of = reader.text();
     const std::string part = reader.text();
-    std::string_view bytes = part;
     for (ScalingGroup& group : groups) {
-      if (group.name() != name || group.fingerprint() != fingerprint) continue;
+      const GroupRef& ref = group.rule().group;
+      if (group.name() != name || ref.name != of || static_cast<std::uint8_t>(ref.kind) != kind)
+        continue;
+      std::string_view bytes = part;
       if (!group.load(bytes) || !bytes.empty()) return false;
     }
   }
-  note_holding();
-  // Wakes are not kept: everything is asked once and goes on from there.
-  mark_all();
   return reader.ok();
 }
 

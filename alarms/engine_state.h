@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "aggregator/state_codec.h"
 #include "alarms/alarm_instance.h"
 #include "alarms/engine.h"
 #include "alarms/scaling_group.h"
@@ -66,8 +67,19 @@ struct Engine::State {
     aggregator::GridTime armed_s =
         aggregator::kNever;  ///< Earliest entry of `wakes`; kNever = none.
     bool dirty = false;
+    bool free = false;       ///< An alarm that is no more: its place is used again.
+    std::uint32_t rule = 0;  ///< Of an alarm: of plans.
   };
   std::vector<Pace> alarm_paces, group_paces;
+  std::vector<UnitId> free_alarms;  ///< Places of alarms that are no more.
+  /// What is left of an alarm that waited for data of series that are gone: enough to make it anew.
+  struct Gone {
+    std::uint64_t fingerprint = 0;
+    aggregator::GridTime evaluated_s = aggregator::kBeforeAll;
+    std::vector<aggregator::SeriesId> series;
+  };
+  std::unordered_map<std::string, Gone> gone;  ///< By the keys of `instances`, never in both.
+  std::vector<bool> has_gone;                  ///< By series: an alarm over it may be in `gone`.
   std::vector<UnitId> dirty;
   std::vector<UnitId> holding;        ///< Alarms that hold back what a catch-up led to.
   std::vector<proto::Event> orphans;  ///< Held by alarms whose rule is gone: told to nobody.
@@ -83,8 +95,11 @@ struct Engine::State {
   void take_rules(std::shared_ptr<const RuleSet> new_rules);
   void bind(aggregator::SeriesId id, aggregator::Shard& shard);
   void bind_all(aggregator::Shard& shard);
+  void bind_groups(aggregator::Shard& shard);
   void link(aggregator::SeriesId id, UnitId unit);
-  AlarmInstance& alarm_of(std::uint32_t plan, const std::string& key);
+  UnitId alarm_of(std::uint32_t plan, const std::string& key, const EvaluationContext& now);
+  void let_go(UnitId unit);
+  void let_spent_go(const EvaluationContext& now);
   void mark(UnitId unit);
   void mark_all();
   void schedule(UnitId unit, aggregator::GridTime wake_s, aggregator::GridTime tick_s);
@@ -97,8 +112,13 @@ struct Engine::State {
   void mark_tellers(const aggregator::Shard& shard);
   void note_holding();
   void save(std::string& out) const;
-  /// States of rules that are the same; the others start after the present tick.
+  /// Alarms keep their state by rule and series, groups by rule and group, whatever else of the rule
+  /// has changed; those of new rules start after the present tick.
   [[nodiscard]] bool load(std::string_view& in, aggregator::Shard& shard);
+  void save_gone(aggregator::StateWriter& writer) const;
+  [[nodiscard]] bool load_gone(aggregator::StateReader& reader, aggregator::GridTime tick_s);
+  [[nodiscard]] bool load_alarms(aggregator::StateReader& reader, aggregator::GridTime tick_s);
+  [[nodiscard]] bool load_groups(aggregator::StateReader& reader);
 
   static constexpr UnitId kGroupBit = 1U << 31;
   [[nodiscard]] Pace& pace(UnitId unit) {

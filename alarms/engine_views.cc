@@ -40,8 +40,9 @@ AlarmView unchecked(const std::string& environment, const AlarmPlan& plan, std::
 std::vector<AlarmView> Engine::alarms(const aggregator::Shard& shard) const {
   const State& state = *state_;
   std::vector<AlarmView> views;
-  for (const AlarmInstance& alarm : state.alarms) {
-    if (alarm.retired()) continue;
+  for (UnitId i = 0; i < state.alarms.size(); ++i) {
+    const AlarmInstance& alarm = state.alarms[i];
+    if (state.alarm_paces[i].free || alarm.retired()) continue;
     AlarmView view = unchecked(state.environment, alarm.plan(), alarm.series());
     if (!alarm.reason().empty()) view.reason = alarm.reason();
     view.state = alarm.state();
@@ -54,7 +55,9 @@ std::vector<AlarmView> Engine::alarms(const aggregator::Shard& shard) const {
   // series.
   for (std::size_t i = 0; i < state.plans.size(); ++i) {
     const AlarmPlan& plan = state.plans[i];
-    if (!plan.rule.for_each.empty() || state.instances.contains(std::to_string(i) + '\0')) continue;
+    const std::string key = std::to_string(i) + '\0';
+    if (!plan.rule.for_each.empty() || state.instances.contains(key) || state.gone.contains(key))
+      continue;
     views.push_back(unchecked(state.environment, plan, AlarmInstance(plan, {}).series()));
   }
   return views;

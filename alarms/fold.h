@@ -68,6 +68,11 @@ class MetricFold {
     return members_;
   }
 
+  /// Members, and what matches but takes no part.
+  [[nodiscard]] const std::vector<aggregator::SeriesId>& candidates() const noexcept {
+    return candidates_;
+  }
+
   [[nodiscard]] bool due(aggregator::GridTime at_s, const FoldSpec& spec,
                          const EvaluationContext& context);
   /// Tick at which `due` should be asked again if no data comes; kNever = data or a new record must
@@ -106,10 +111,9 @@ class MetricFold {
   [[nodiscard]] bool takes_part(aggregator::SeriesId id, aggregator::GridTime end_s,
                                 const FoldSpec& spec, const EvaluationContext& context) const;
 
-  std::vector<aggregator::SeriesId>
-      candidates_;  ///< All that match; only kept where they are not all members.
-  std::vector<aggregator::SeriesId> members_;  ///< In the order of their keys.
-  std::vector<FoldedSlot> seen_;               ///< Ring by slot end; a pure cache.
+  std::vector<aggregator::SeriesId> candidates_;  ///< All that match.
+  std::vector<aggregator::SeriesId> members_;     ///< In the order of their keys.
+  std::vector<FoldedSlot> seen_;                  ///< Ring by slot end; a pure cache.
   std::uint32_t cache_version_ = 0;
   // Members before `scanned_` need not be waited for at `scanned_for_s_`: each is looked at once a
   // grid minute.

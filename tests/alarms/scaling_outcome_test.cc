@@ -198,6 +198,19 @@ TEST_F(Outcome, ForAnyTimeMeansThatManyPeriodsOfTheMetricsOwn) {
   EXPECT_EQ(fleet.decisions()[0], "30 web 4>5") << "20-25 and 25-30.";
 }
 
+TEST_F(Outcome, NewPoliciesKeepTheGroupsCapacityAndItsCooldown) {
+  Fleet& fleet = start(web_rule());
+  fleet.run(kWeb, 0, 6, 90);
+  ASSERT_EQ(desired(), 5);
+  ScalingRule changed = web_rule();
+  changed.simple[0].threshold = 60;
+  changed.simple[0].for_s = 60;
+  fleet.set_rules(only(changed));
+  EXPECT_EQ(desired(), 5);
+  fleet.run(kWeb, 6, 12, 90);
+  EXPECT_EQ(fleet.decisions(), (Lines{"5 web 4>5", "10 web 5>6"}));
+}
+
 TEST_F(Outcome, AnotherGroupUnderTheSameNameStartsAnew) {
   ScalingRule rule = web_rule();
   rule.name = "scale";

@@ -1,0 +1,196 @@
+// How alarms begin, change their rules, end, and are forgotten.
+#include <gtest/gtest.h>
+
+#include "tests/alarms/fleet_fixture.h"
+
+namespace fleetmeter::alarms {
+namespace {
+
+using Lines = std::vector<std::string>;
+constexpr const char* kA = "i-a";
+
+AlarmRule plain_alarm(MissingData missing = MissingData::kMissing) {
+  AlarmRule rule = cpu_alarm(80, 1, 1, missing);
+  rule.for_each.clear();
+  rule.metric.dimensions = {{"InstanceId", kA}};
+  return rule;
+}
+
+TEST(AlarmLife, AnUpdatedRuleKeepsTheStateAndDecidesFromTheNextMinuteOn) {
+  Fleet fleet(only(cpu_alarm(80)));
+  fleet.run({kA}, 0, 6, 95);
+  fleet.set_rules(only(cpu_alarm(99)));
+  ASSERT_EQ(fleet.engine().alarms(fleet.shard()).at(0).state, AlarmState::kAlarm);
+  fleet.run({kA}, 6, 9, 95);
+  EXPECT_EQ(fleet.changes(),
+            (Lines{"1 InstanceId=i-a INSUFFICIENT_DATA>ALARM", "7 InstanceId=i-a ALARM>OK"}));
+  EXPECT_EQ(fleet.events.back().notify_size(), 1) << "Who heard of the alarm hears of its end.";
+}
+
+TEST(AlarmLife, AnUpdatedRuleWithALongerRangeDoesNotFillWhatWasNotKept) {
+  Fleet fleet(only(cpu_alarm(80)));
+  fleet.run({kA}, 0, 200, 10);
+  fleet.set_rules(only(cpu_alarm(80, 2, 60, MissingData::kBreaching)));
+  fleet.run({kA}, 200, 210, 10);
+  EXPECT_EQ(fleet.changes().size(), 1U);
+}
+
+TEST(AlarmLife, AnUpdatedRuleOverAnotherMetricKeepsTheStateUntilItsDataDecides) {
+  Fleet fleet(only(cpu_alarm(80)));
+  fleet.run({kA}, 0, 6, 95);
+  AlarmRule network = cpu_alarm(80);
+  network.metric.name = "NetworkIn";
+  fleet.set_rules(only(network));
+  for (std::int64_t m = 6; m < 12; ++m) {
+    Sample in = Fleet::cpu(kA, m, 10);
+    in.name = "NetworkIn";
+    fleet.samples({in, Fleet::cpu(kA, m, 95)});
+    fleet.tick(m + 1);
+  }
+  EXPECT_EQ(fleet.changes().size(), 2U);
+  EXPECT_EQ(fleet.engine().alarms(fleet.shard()).at(0).state, AlarmState::kOk);
+}
+
+TEST(AlarmLife, ANewRuleUsesOlderDatapointsOverTheGapsBetweenThem) {
+  AlarmRule first = cpu_alarm(200, 1, 8);  // Keeps the data.
+  Fleet fleet(only(first));
+  fleet.run({kA}, 0, 10, 10);
+  fleet.datapoint(kA, 10, 95);
+  fleet.datapoint(kA, 12, 95);  // 11 and 13 stay away.
+  fleet.ticks(11, 16);
+  RuleSet rules = only(first);
+  rules.alarms.push_back(cpu_alarm(80, 3, 3));
+  rules.alarms[1].name = "new";
+  fleet.set_rules(rules);
+  fleet.tick(17);
+  fleet.datapoint(kA, 16, 95);  // 14 and 15 too: `X - X - - - X` with a range of eight.
+  fleet.ticks(18, 20);
+  ASSERT_FALSE(fleet.events.empty());
+  EXPECT_EQ(fleet.events.back().rule(), "new");
+  EXPECT_EQ(fleet.events.back().to(), "ALARM")
+      << "`X - - - X`: the oldest breach is five slots old, and nothing since was good.";
+}
+
+TEST(AlarmLife, AnAlarmWithoutForEachIsKeptHoweverLongItsMetricStaysAway) {
+  Fleet fleet(only(plain_alarm(MissingData::kBreaching)));
+  fleet.run({kA}, 0, 6, 10);
+  fleet.ticks(7, 600);
+  EXPECT_TRUE(fleet.told("alarm.retired").empty());
+  ASSERT_EQ(fleet.changes().size(), 2U);
+  EXPECT_EQ(fleet.engine().alarms(fleet.shard()).at(0).state, AlarmState::kAlarm);
+  const std::uint64_t before = fleet.engine().evaluations_total();
+  fleet.ticks(601, 700);
+  EXPECT_EQ(fleet.engine().evaluations_total(), before) << "It costs nothing meanwhile.";
+  fleet.datapoint(kA, 700, 10);
+  fleet.ticks(701, 704);
+  EXPECT_EQ(fleet.changes().back(), "701 AWS/EC2 CPUUtilization InstanceId=i-a ALARM>OK");
+  EXPECT_EQ(fleet.events.back().notify_size(), 1);
+}
+
+TEST(AlarmLife, AnAlarmWithoutForEachEndsWithTheResourceThatItNames) {
+  Fleet fleet(only(plain_alarm(MissingData::kBreaching)));
+  fleet.inventory("instances: [{id: i-a}]");
+  fleet.run({kA}, 0, 6, 10);
+  fleet.inventory("instances: [{id: i-a, valid_to: '2024-12-20T00:06:00Z'}]");
+  fleet.ticks(7, 20);
+  EXPECT_EQ(fleet.told("alarm.retired").size(), 1U);
+  EXPECT_EQ(fleet.changes().size(), 1U);
+  EXPECT_TRUE(fleet.engine().alarms(fleet.shard()).empty());
+}
+
+TEST(AlarmLife, ACommandSetsNoStateWhereThereIsNone) {
+  Fleet fleet(only(cpu_alarm()));
+  fleet.run({kA}, 0, 6, 10);
+  fleet.ticks(7, 200);  // Retired.
+  fleet.command("set_state", 200, "cpu", "ALARM");
+  fleet.run({kA}, 300, 306, 10);
+  EXPECT_EQ(fleet.changes().back(), "301 InstanceId=i-a INSUFFICIENT_DATA>OK initial");
+}
+
+TEST(AlarmLife, AStateThatACommandSetIsToldLikeAnyChange) {
+  Fleet fleet(only(cpu_alarm(80, 1, 3, MissingData::kIgnore)));
+  fleet.run({kA}, 0, 6, 95);
+  fleet.command("set_state", 6, "cpu", "OK");
+  fleet.datapoint(kA, 6, 95);
+  const auto told = fleet.changes();
+  ASSERT_EQ(told.size(), 3U);
+  EXPECT_EQ(told[1], "7 InstanceId=i-a ALARM>OK");
+  EXPECT_EQ(fleet.events[1].notify_size(), 1);
+}
+
+TEST(AlarmLife, DimensionsOfAForEachRuleOverrideTheMostDetailedSet) {
+  AlarmRule rule = cpu_alarm();
+  rule.metric.metric_namespace = "CWAgent";
+  rule.metric.name = "disk_used_percent";
+  rule.metric.dimensions = {{"path", "/"}};
+  Fleet fleet(only(rule));
+  for (std::int64_t m = 0; m < 6; ++m) {
+    Sample by_path = Fleet::cpu(kA, m, m == 5 ? 95 : 10);
+    by_path.metric_namespace = "CWAgent";
+    by_path.name = "disk_used_percent";
+    by_path.dimensions = {{"InstanceId", kA}, {"path", "/"}};
+    Sample by_device = by_path;
+    by_device.value = 20;
+    by_device.dimensions.emplace_back("device", "xvda1");
+    fleet.samples({by_device, by_path});
+    fleet.tick(m + 1);
+  }
+  EXPECT_EQ(fleet.changes().back(), "6 InstanceId=i-a OK>ALARM");
+}
+
+/// Machines that come and go: one each ten minutes, for ten minutes.
+void churn(Fleet& fleet, int from, int to) {
+  for (int i = from; i < to; ++i) {
+    const std::string id = "i-" + std::to_string(1000 + i);
+    fleet.run({id}, i * 10, i * 10 + 10, 10);
+  }
+}
+
+TEST(AlarmLife, TheMemoryOfRetiredAlarmsIsFreed) {
+  Fleet fleet(only(cpu_alarm()));
+  churn(fleet, 0, 60);
+  EXPECT_LE(fleet.engine().alarms_held(), 21U) << "Three hours of machines, ten minutes each.";
+  EXPECT_EQ(fleet.told("alarm.retired").size(), 60 - fleet.engine().alarms_held());
+}
+
+TEST(AlarmLife, AForgottenAlarmBeginsAgainWithItsDataAlsoAfterARestart) {
+  for (const bool restart : {false, true}) {
+    Fleet fleet(only(cpu_alarm()));
+    churn(fleet, 0, 40);
+    if (restart) fleet.restart();
+    fleet.run({"i-1000"}, 400, 404, 95);
+    EXPECT_EQ(fleet.changes().back(), "401 InstanceId=i-1000 INSUFFICIENT_DATA>ALARM");
+    EXPECT_EQ(fleet.events.back().notify_size(), 1);
+  }
+}
+
+TEST(AlarmLife, ALateDatapointOfAForgottenAlarmBeginsNothing) {
+  Fleet fleet(only(cpu_alarm()));
+  churn(fleet, 0, 40);
+  const std::size_t events = fleet.events.size();
+  const std::size_t held = fleet.engine().alarms_held();
+  fleet.datapoint("i-1000", 100, 95);  // Long before it retired.
+  fleet.tick(401);
+  EXPECT_EQ(fleet.events.size(), events);
+  EXPECT_EQ(fleet.engine().alarms_held(), held);
+}
+
+TEST(AlarmLife, AForgottenAlarmIsTheSameInASnapshotOfASnapshot) {
+  Fleet fleet(only(cpu_alarm()));
+  churn(fleet, 0, 40);
+  const std::string before = fleet.state_bytes();
+  fleet.restart();
+  EXPECT_EQ(fleet.state_bytes(), before);
+}
+
+TEST(AlarmLife, ASilenceHoldsForAnAlarmThatWasForgotten) {
+  Fleet fleet(only(cpu_alarm()));
+  churn(fleet, 0, 30);
+  fleet.command("silence", 300, "cpu");
+  fleet.run({"i-1000"}, 300, 304, 95);
+  ASSERT_EQ(fleet.changes().back(), "301 InstanceId=i-1000 INSUFFICIENT_DATA>ALARM");
+  EXPECT_EQ(fleet.events.back().notify_size(), 0);
+}
+
+}  // namespace
+}  // namespace fleetmeter::alarms

@@ -69,6 +69,12 @@ FlowBinding::Step step_of(const FieldInfo& field, FlowField id, bool asked) noex
   return Step::kSkip;
 }
 
+bool can_drop(FlowBinding::Step step) noexcept {
+  using Step = FlowBinding::Step;
+  return step == Step::kRequiredNumber || step == Step::kCheckNumber ||
+         step == Step::kRequiredAddress || step == Step::kCheckAddress || step == Step::kStatus;
+}
+
 }  // namespace
 
 bool FlowLayout::has(FlowField field) const noexcept {
@@ -137,6 +143,19 @@ FlowBinding::FlowBinding(FlowLayout from, FieldSet wanted)
     filled.add(field);
     present_fields.push_back(static_cast<std::uint8_t>(column));
   }
+  for (const bool required : {true, false}) {
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      if (columns[i].step != Step::kSkip && can_drop(columns[i].step) == required)
+        order.push_back(static_cast<std::uint8_t>(i));
+    }
+  }
+  const auto sure = std::find_if(layout.columns.begin(), layout.columns.end(), [](int column) {
+    if (column == FlowLayout::kUnknownColumn) return false;
+    const FieldType type = info(static_cast<FlowField>(column)).type;
+    return type != FieldType::kText && type != FieldType::kDirection;
+  });
+  if (sure != layout.columns.end())
+    no_header_word = static_cast<int>(sure - layout.columns.begin());
   has_start = layout.has(FlowField::kStart);
   has_bytes = layout.has(FlowField::kBytes);
 }

@@ -74,6 +74,12 @@ struct FlowBinding {
   FieldSet asked;   ///< What the caller wants.
   FieldSet filled;  ///< Asked and in the layout.
   std::vector<Column> columns;
+  /// Indexes of the columns that are decoded or checked: those that can drop a record first, each
+  /// part in the layout's order.
+  std::vector<std::uint8_t> order;
+  /// Index of a column whose values never begin like a word of a header (a-z); -1 when none is
+  /// known to.
+  int no_header_word = -1;
   bool has_start = false;
   bool has_bytes = false;
   /// Fields of the layout that are filled: their presence starts as 1.

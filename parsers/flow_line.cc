@@ -15,13 +15,20 @@ bool is_digits(std::string_view text) noexcept {
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
+}  // namespace
+
 bool is_rfc3339(std::string_view text) noexcept {
   // `aws logs tail --format short` leaves the zone out.
   return text.size() >= 19 && text[4] == '-' && text[7] == '-' && text[10] == 'T' &&
          text[13] == ':' && is_digits(text.substr(0, 4));
 }
 
-}  // namespace
+std::size_t csv_time_bytes(std::string_view first) noexcept {
+  const std::size_t comma = first.find(',');
+  if (comma == std::string_view::npos) return 0;
+  const std::string_view time = first.substr(0, comma);
+  return is_rfc3339(time) || (is_digits(time) && time.size() >= 10) ? comma + 1 : 0;
+}
 
 void split_line(const char* begin, const char* limit, Line& line) noexcept {
   line.count = 0;

@@ -39,10 +39,16 @@ void split_line(const char* begin, const char* limit, Line& line) noexcept;
 /// A first token shorter than this holds no time of an export.
 inline constexpr std::size_t kExportTimeBytesMin = 11;
 
+/// Like 2018-09-22T20:28:14.
+[[nodiscard]] bool is_rfc3339(std::string_view text) noexcept;
+
 /// Takes off what CloudWatch Logs exports put before a message: `2018-09-22T20:28:14.000Z ` (export
 /// task) or `1537648094000,` with the message perhaps in quotes (console CSV). The line has a token
 /// at least.
 void strip_export_time(Line& line) noexcept;
+
+/// Bytes that a `time,` before the record's first token takes; 0 when there is none.
+[[nodiscard]] std::size_t csv_time_bytes(std::string_view first) noexcept;
 
 /// Shows a mark of a flow record: a log-status or action word, an interface id, two addresses.
 [[nodiscard]] bool is_flow_like(const Line& line) noexcept;

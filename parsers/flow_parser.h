@@ -43,9 +43,9 @@ struct FlowParseResult {
 /// field is absent and counted. A line over kFlowLineBytesMax is dropped when its end is in the
 /// buffer; while it is not, nothing of it is consumed.
 ///
-/// Any bytes in, no exception; allocates only to grow `out` or to rebind. The scalar kernel: one
-/// pass of 8-byte words finds every blank, then each token is decoded by its column. Bound by that
-/// decoding (bench/parsers/flow_bench.cc). Rule: Amazon VPC User Guide, "Flow log records".
+/// Any bytes in, no exception; allocates only to grow `out` or to rebind. Reads nothing outside
+/// `buffer`. Runs the fastest kernel of this processor (flow_kernel.h); short buffers, of less than
+/// a dozen lines, take the scalar one. Rule: Amazon VPC User Guide, "Flow log records".
 [[nodiscard]] FlowParseResult parse_flow_records(std::string_view buffer,
                                                  const FlowParseOptions& options,
                                                  FlowBinding& binding, FlowColumns& out,

@@ -20,8 +20,8 @@ class ScalarFlowKernel {
  public:
   /// What a line is, before anything is done with it.
   enum class LineKind : std::uint8_t {
-    kDone,    ///< Blank or dropped; it is counted and nothing is left to do.
-    kHeader,  ///< Binds the columns anew.
+    kDone,          ///< Blank or dropped; it is counted and nothing is left to do.
+    kHeader,        ///< Binds the columns anew.
     kOtherDefault,  ///< A record of the other implied default format.
     kRecord,
   };

@@ -1,11 +1,12 @@
-// Bytes to columns through the public Decoder: the answer is checked first, then timed. Kernel:
-// scalar.
+// Bytes to columns through the public Decoder: the answer is checked first, then timed.
 #include <benchmark/benchmark.h>
 
+#include <string>
 #include <string_view>
 
 #include "bench/parsers/corpus.h"
 #include "parsers/decoder.h"
+#include "parsers/flow_kernel.h"
 
 namespace fleetmeter::parsers::bench {
 namespace {
@@ -51,7 +52,7 @@ void time_stream(benchmark::State& state, const Corpus& corpus, std::string_view
   for (auto _ : state) run_stream(bytes, decoder);
   state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * corpus.records));
   state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * corpus.bytes.size()));
-  state.SetLabel("scalar");
+  state.SetLabel(std::string{to_string(flow_kernel())});
 }
 
 void flow_text_all_fields(benchmark::State& state) {

@@ -43,15 +43,18 @@ std::uint32_t FlowCharger::number_of(std::string_view name) {
 
 std::uint32_t FlowCharger::add(const FlowView& facts) {
   KeyState key;
-  key.facts = facts;
   key.interface = number_of(facts.interface);
   key.peer_interface = number_of(facts.peer_interface);
   key.owner = number_of(facts.owner);
-  if (facts.role == proto::ROLE_NAT && is_inside_leg(facts)) {
-    key.behind = gateways_.behind(facts);
-    key.behind_id = number_of(key.behind);
+  std::string_view behind;
+  if (facts.role == proto::ROLE_NAT) {
+    if (is_inside_leg(facts)) behind = gateways_.behind(facts);
+    key.behind = number_of(behind);
+    key.leaves = !is_inside_leg(facts) && facts.status == proto::FLOW_OK &&
+                 facts.action == proto::ACTION_ACCEPT;
   }
   keys_.push_back(key);
+  facts_.push_back({facts, behind});
   return static_cast<std::uint32_t>(keys_.size() - 1);
 }
 
@@ -61,20 +64,19 @@ void FlowCharger::charge(std::uint32_t hour, std::span<const Row> rows) {
   for (const Row& row : rows) {
     const KeyState& key = keys_[row.key];
     logged_[key.interface] = round_;
-    const FlowView& facts = key.facts;
-    const bool left = facts.role == proto::ROLE_NAT && !is_inside_leg(facts) &&
-                      facts.status == proto::FLOW_OK && facts.action == proto::ACTION_ACCEPT;
-    if (left) leaves_[key.interface] = round_;
+    if (key.leaves) leaves_[key.interface] = round_;
   }
   for (const Row& row : rows) {
     const KeyState& key = keys_[row.key];
-    if (key.behind_id != 0 && leaves_[key.interface] == round_) behind_nat_[key.behind_id] = round_;
+    if (key.behind != 0 && leaves_[key.interface] == round_) behind_nat_[key.behind] = round_;
   }
   logged_[0] = behind_nat_[0] = 0;  // What has no name is nobody's.
   for (const Row& row : rows) {
     KeyState& key = keys_[row.key];
     const Seen seen{logged_[key.peer_interface] == round_, behind_nat_[key.owner] == round_};
-    for (const std::uint32_t number : outcome_of(key, seen).sums) {
+    auto& sums = key.sums[(seen.peer_logged ? 1u : 0u) + (seen.behind_nat ? 2u : 0u)];
+    if (sums[0] == kUnmade) make_sums(row.key, seen, sums);
+    for (const std::uint32_t number : sums) {
       if (number == kNone) break;
       Sum& sum = sums_[number];
       sum.charged.bytes += row.bytes;
@@ -85,14 +87,12 @@ void FlowCharger::charge(std::uint32_t hour, std::span<const Row> rows) {
   }
 }
 
-FlowCharger::Outcome& FlowCharger::outcome_of(KeyState& key, Seen seen) {
-  Outcome& outcome = key.outcomes[(seen.peer_logged ? 1u : 0u) + (seen.behind_nat ? 2u : 0u)];
-  if (outcome.made) return outcome;
-  outcome.made = true;
-  const std::vector<Due> dues = dues_of(key.facts, key.behind, seen);
-  FM_CHECK(dues.size() <= outcome.sums.size());
-  for (std::size_t i = 0; i < dues.size(); ++i) outcome.sums[i] = sum_of(key.facts, dues[i]);
-  return outcome;
+void FlowCharger::make_sums(std::uint32_t key, Seen seen, std::array<std::uint32_t, 2>& sums) {
+  const auto& [facts, behind] = facts_[key];
+  const std::vector<Due> dues = dues_of(facts, behind, seen);
+  FM_CHECK(dues.size() <= sums.size());
+  sums.fill(kNone);
+  for (std::size_t i = 0; i < dues.size(); ++i) sums[i] = sum_of(facts, dues[i]);
 }
 
 std::uint32_t FlowCharger::sum_of(const FlowView& facts, const Due& due) {

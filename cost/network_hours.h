@@ -42,27 +42,30 @@ class FlowCharger {
 
  private:
   static constexpr std::uint32_t kNone = UINT32_MAX;
-  /// Sums that a key's bytes are added to, for each answer that the hour gives (Seen).
-  struct Outcome {
-    bool made = false;
-    std::array<std::uint32_t, 2> sums{kNone, kNone};
-  };
+  static constexpr std::uint32_t kUnmade = UINT32_MAX - 1;
+  /// What each row looks at, close together: rows are many times as many as keys.
   struct KeyState {
+    std::uint32_t interface = 0, peer_interface = 0, owner = 0, behind = 0;  ///< Of names_.
+    bool leaves = false;  ///< Accepted bytes on a gateway's outside leg.
+    /// Sums that its bytes are added to, at most two, for each answer that the hour gives (Seen).
+    std::array<std::array<std::uint32_t, 2>, 4> sums{
+        {{kUnmade, kNone}, {kUnmade, kNone}, {kUnmade, kNone}, {kUnmade, kNone}}};
+  };
+  struct KeyFacts {
     FlowView facts;
     std::string_view behind;  ///< Of a gateway's inside leg: who stands behind it.
-    std::uint32_t interface = 0, peer_interface = 0, owner = 0, behind_id = 0;
-    std::array<Outcome, 4> outcomes;
   };
   struct Sum {
     ChargedBytes charged;
     Hours* hours = nullptr;  ///< Of NAT processing.
   };
   [[nodiscard]] std::uint32_t number_of(std::string_view name);
-  Outcome& outcome_of(KeyState& key, Seen seen);
+  void make_sums(std::uint32_t key, Seen seen, std::array<std::uint32_t, 2>& sums);
   std::uint32_t sum_of(const FlowView& facts, const Due& due);
 
   NatGateways gateways_;
   std::vector<KeyState> keys_;
+  std::vector<KeyFacts> facts_;
   std::unordered_map<std::string_view, std::uint32_t> names_;  // Of interfaces and owners; "" is 0.
   // By number of a name: the last round (one an hour) in which it held.
   std::vector<std::uint32_t> logged_, leaves_, behind_nat_;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <bit>
 #include <string>
 #include <unordered_map>
@@ -68,9 +69,11 @@ class Keys {
   struct Key {
     std::uint32_t number = 0;
     bool skipped = false;  ///< SKIPDATA.
+    bool met = false;
   };
   Result<Key> find(std::int64_t id) {
-    if (const auto known = keys_.find(id); known != keys_.end()) return known->second;
+    const auto place = static_cast<std::size_t>(id);
+    if (place < keys_.size() && keys_[place].met) return keys_[place];
     SqliteQuery query(database_, kKeyOfId);
     query.bind(1, id);
     if (!query.next()) {
@@ -78,8 +81,9 @@ class Keys {
       return Error{ErrorCode::kDataLoss, "cost.db: a flow row names a key that is not there"};
     }
     const FlowView view = view_of(query, texts_);
-    const Key key{charger_.add(view), view.status == proto::FLOW_SKIPDATA};
-    keys_.emplace(id, key);
+    const Key key{charger_.add(view), view.status == proto::FLOW_SKIPDATA, true};
+    if (place >= keys_.size()) keys_.resize(std::max(place + 1, 2 * keys_.size()));
+    keys_[place] = key;
     return key;
   }
 
@@ -87,7 +91,7 @@ class Keys {
   SqliteDatabase& database_;
   const Texts& texts_;
   FlowCharger& charger_;
-  std::unordered_map<std::int64_t, Key> keys_;
+  std::vector<Key> keys_;  // By id, which the table counts up.
 };
 
 Result<void> read_flows(SqliteDatabase& database, const Texts& texts, std::uint32_t from_hour,
@@ -169,8 +173,10 @@ Result<void> read_instances(SqliteDatabase& database, const Texts& texts, std::u
         (static_cast<std::uint64_t>(environment) << 32) | static_cast<std::uint64_t>(instance);
     std::int64_t& end = ends.try_emplace(of, INT64_MIN / 2).first->second;
     std::int64_t first = -1;  // Of the stretch that is not added yet.
-    for (; seen != 0; seen &= seen - 1) {
-      const std::int64_t minute = hour * 60 + std::countr_zero(seen);
+    while (seen != 0) {       // A run of minutes at a time: most hours are one.
+      const int from = std::countr_zero(seen);
+      const int minutes = std::countr_one(seen >> from);
+      const std::int64_t minute = hour * 60 + from;
       const bool runs_on = minute - end < kSightingGapMinutes;
       if (first < 0) {
         first = runs_on ? end : minute;
@@ -178,7 +184,8 @@ Result<void> read_instances(SqliteDatabase& database, const Texts& texts, std::u
         add(first, end);
         first = minute;
       }
-      end = minute + 1;
+      end = minute + minutes;
+      seen &= ~(((std::uint64_t{1} << minutes) - 1) << from);  // At most 60 of them.
     }
     add(first, end);
   };

@@ -1,22 +1,48 @@
 #include <spdlog/spdlog.h>
 
+#include "alarms/json_text.h"
 #include "app/command.h"
+#include "app/cost_view.h"
 #include "app/kafka_evaluation.h"
+#include "app/yaml_reader.h"
 
 namespace fleetmeter::app {
 
 namespace {
 
-/// Until a broker answers or a signal comes; false on the latter.
-Result<bool> start(KafkaEvaluation& evaluation) {
-  for (;;) {
-    auto started = evaluation.start();
-    if (started) return true;
-    if (started.error().code != ErrorCode::kUnavailable) return std::move(started).error();
-    spdlog::warn("{}; trying again", started.error().message);
-    evaluation.drain();
-    if (stop_signals().wait_for(1000)) return false;
+ingest::HttpResponse json_or_error(const Result<std::string>& body) {
+  if (body) return {200, "application/json", *body, {}};
+  const bool theirs = body.error().code == ErrorCode::kInvalidArgument;
+  return {theirs ? 400u : 503u,
+          "application/json",
+          "{\"schema\":1,\"error\":" + alarms::json_string(body.error().message) + "}",
+          {}};
+}
+
+/// The bill of all shards, as `run` serves that of its one process.
+std::optional<ingest::HttpResponse> answer(const KafkaEvaluation& evaluation,
+                                           const ingest::HttpRequest& request) {
+  const auto value = [&request](const char* key) {
+    const auto found = request.query.find(key);
+    return found == request.query.end() ? std::string() : found->second;
+  };
+  const std::int64_t now_s = evaluation.clock().wall().time_since_epoch().count() / 1000;
+  if (request.path == "/api/v1/cost") {
+    const CostQuery query{value("month"), value("basis"), value("environment"), now_s};
+    return json_or_error(
+        cost_report_json(evaluation.cost_db_path(), evaluation.inventory(), query));
   }
+  if (request.path == "/api/v1/flows") {
+    const std::string given = value("hours");
+    const auto hours = parse_integer(given.empty() ? "24" : given);
+    if (!hours || *hours < 1 || *hours > 9600) {
+      return json_or_error(
+          Error{ErrorCode::kInvalidArgument, "hours: must be a number from 1 to 9600"});
+    }
+    return json_or_error(
+        flows_json(evaluation.cost_db_path(), now_s, static_cast<std::uint32_t>(*hours)));
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -37,20 +63,23 @@ int command_evaluate(const CommandLine& line) {
   if (!setup) return fail(setup.error());
   const std::string listen = options.listen.empty() ? setup->config.http_listen : options.listen;
   KafkaEvaluation evaluation(*std::move(setup));
-  auto started = start(evaluation);
-  if (!started) return fail(started.error());
-  if (!*started) return kExitDone;
-  WorkerHealth health([&] { return evaluation.failure().value_or(""); },
-                      [&] { return evaluation.not_ready(); });
+  if (auto started = evaluation.start(); !started) return fail(started.error());
+  WorkerHealth health(
+      [&] {
+        const auto failed = evaluation.failure();
+        return failed ? failed->message : std::string();
+      },
+      [&] { return evaluation.not_ready(); },
+      [&](const ingest::HttpRequest& request) { return answer(evaluation, request); });
   if (!options.no_http) {
     if (auto serving = health.start(listen); !serving) return fail(serving.error());
   }
   while (!stop_signals().wait_for(500)) {
     if (const auto why = evaluation.failure()) {
-      spdlog::error("evaluation has failed: {}", *why);
+      spdlog::error("evaluation has failed: {}", why->message);
       health.stop();
       evaluation.drain();
-      return kExitPartly;
+      return why->code == ErrorCode::kInvalidArgument ? fail(*why) : kExitPartly;
     }
   }
   spdlog::info("stopping: releasing what is owned");

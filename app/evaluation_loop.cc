@@ -14,12 +14,27 @@ namespace {
 
 constexpr std::size_t kRecordsPerStep =
     256;  // Bounds the memory of one step and the size of its transaction.
+constexpr std::size_t kRowsPerStep =
+    100'000;  // The same, where records are large: a backlog may hold many keys.
 constexpr std::size_t kTicksPerStep =
     512;  // Missed ticks after a downtime come in batches of this size.
 constexpr std::int64_t kIdleWaitMs =
     200;  // How late a tick may be appended when no record arrives.
 constexpr std::int64_t kViewIntervalMs = 500;
 constexpr std::int64_t kPruneIntervalMs = 600'000;
+
+/// Cuts entries off behind the one that brings their rows to the limit; true when any went.
+bool keep_within(std::vector<aggregator::LogEntry>& entries, std::size_t rows_max) {
+  std::size_t rows = 0, kept = 0;
+  while (kept < entries.size() && rows < rows_max) {
+    const proto::AggregateBatch& batch = entries[kept++].record.batch();
+    rows += static_cast<std::size_t>(batch.flows().bytes_size() +
+                                     batch.datapoints().series_size());
+  }
+  if (kept == entries.size()) return false;
+  entries.resize(kept);
+  return true;
+}
 
 }  // namespace
 
@@ -53,7 +68,9 @@ struct EvaluationLoop::State {
   Result<Step> step(std::int64_t now_s);
   Result<void> catch_up();
   Result<void> apply_entry(const aggregator::LogEntry& entry, std::vector<proto::Event>& events);
-  Result<void> commit(std::vector<proto::Event> events, std::vector<proto::LogRecord> append);
+  Result<void> commit(std::span<const aggregator::LogEntry> entries,
+                      std::vector<proto::Event> events, std::vector<proto::LogRecord> append);
+  Result<void> until_available(const std::function<Result<void>()>& attempt);
   Result<void> catch_usage_up();
   Result<void> replay_silently(aggregator::LogPosition until);
   Result<void> append_versions(const std::string& yaml, const std::string& fingerprint,
@@ -80,6 +97,8 @@ Result<void> EvaluationLoop::State::apply_entry(const aggregator::LogEntry& entr
 Result<EvaluationLoop::State::Step> EvaluationLoop::State::step(std::int64_t now_s) {
   auto entries = log.read(options.partition, evaluator.position(), kRecordsPerStep);
   if (!entries) return std::move(entries).error();
+  const bool read_all = entries->size() < kRecordsPerStep;
+  const bool more = keep_within(*entries, kRowsPerStep) || !read_all;
   std::vector<proto::Event> events;
   for (const aggregator::LogEntry& entry : *entries) {
     if (auto applied = apply_entry(entry, events); !applied) return std::move(applied).error();
@@ -96,10 +115,10 @@ Result<EvaluationLoop::State::Step> EvaluationLoop::State::step(std::int64_t now
     }
   }
   std::vector<proto::LogRecord> append;
-  if (entries->size() < kRecordsPerStep) append = pacemaker.due(now_s, kTicksPerStep);
+  if (!more) append = pacemaker.due(now_s, kTicksPerStep);
   if (entries->empty() && append.empty()) return Step::kIdle;
-  const bool drained = append.empty() && entries->size() < kRecordsPerStep;
-  if (auto committed = commit(std::move(events), std::move(append)); !committed)
+  const bool drained = append.empty() && !more;
+  if (auto committed = commit(*entries, std::move(events), std::move(append)); !committed)
     return std::move(committed).error();
   return drained ? Step::kDrained : Step::kMore;
 }
@@ -118,7 +137,8 @@ Result<void> EvaluationLoop::State::catch_up() {
   }
 }
 
-Result<void> EvaluationLoop::State::commit(std::vector<proto::Event> events,
+Result<void> EvaluationLoop::State::commit(std::span<const aggregator::LogEntry> entries,
+                                           std::vector<proto::Event> events,
                                            std::vector<proto::LogRecord> append) {
   aggregator::Outputs outputs;
   outputs.partition = options.partition;
@@ -133,16 +153,25 @@ Result<void> EvaluationLoop::State::commit(std::vector<proto::Event> events,
   const bool queued = !outputs.outbox.empty();
   outputs.events = std::move(events);
   outputs.append = std::move(append);
-  for (;;) {
-    auto committed = log.commit_outputs(outputs);
-    if (committed) break;
-    if (committed.error().code != ErrorCode::kUnavailable) return committed;
-    set_blocked(committed.error().message);
-    std::this_thread::sleep_for(std::chrono::milliseconds(options.retry_ms));
+  if (options.amend) {
+    auto amended = until_available([&] { return options.amend(entries, outputs); });
+    if (!amended) return amended;
   }
+  auto committed = until_available([&] { return log.commit_outputs(outputs); });
+  if (!committed) return committed;
   set_blocked({});
   if (queued && options.on_outbox) options.on_outbox();
   return {};
+}
+
+/// Again and again while a store cannot; what it says is shown meanwhile.
+Result<void> EvaluationLoop::State::until_available(const std::function<Result<void>()>& attempt) {
+  for (;;) {
+    auto done = attempt();
+    if (done || done.error().code != ErrorCode::kUnavailable) return done;
+    set_blocked(done.error().message);
+    std::this_thread::sleep_for(std::chrono::milliseconds(options.retry_ms));
+  }
 }
 
 /// Applies the log up to `until`, whose outputs are committed already: emits nothing again.

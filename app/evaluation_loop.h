@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -46,6 +47,9 @@ class EvaluationLoop {
     std::uint32_t log_days = 14;
     std::uint64_t log_bytes_max = 20ull << 30;
     std::function<void()> on_outbox;  ///< New entries were queued.
+    /// Adds to the outputs what the entries that they come from change elsewhere, before they are
+    /// committed (over Kafka: hourly usage). kUnavailable = try again.
+    std::function<Result<void>(std::span<const aggregator::LogEntry>, aggregator::Outputs&)> amend;
     std::function<void(std::int64_t done, std::int64_t last)> on_progress;
   };
   EvaluationLoop(aggregator::AggregateLog& log, cost::UsageStore* usage, const Clock& clock,

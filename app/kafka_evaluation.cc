@@ -7,10 +7,12 @@
 #include <mutex>
 #include <thread>
 
+#include "alarms/action_outcome.h"
 #include "alarms/delivery.h"
 #include "app/evaluation_loop.h"
+#include "app/kafka_bill.h"
 #include "app/shard_table.h"
-#include "cost/usage_store.h"
+#include "ingest/kafka_worker.h"
 
 namespace fleetmeter::app {
 
@@ -21,7 +23,7 @@ using aggregator::LogPosition;
 
 constexpr auto kRetryInterval = std::chrono::milliseconds(500);
 constexpr auto kBillInterval = std::chrono::milliseconds(200);
-constexpr std::size_t kBillRecords = 256;
+constexpr std::size_t kRefoldRecords = 256;
 
 /// One partition while it is ours: recovers on a thread of its own, then its loop runs.
 class OwnedPartition {
@@ -82,6 +84,13 @@ class OwnedPartition {
   std::jthread starter_;
 };
 
+std::map<std::string, LogPartition, std::less<>> partitions_by_environment(const Config& config) {
+  std::map<std::string, LogPartition, std::less<>> table;
+  for (const ingest::EnvironmentPartition& entry : shard_table(config))
+    table[entry.environment] = entry.partition;
+  return table;
+}
+
 }  // namespace
 
 struct KafkaEvaluation::State {
@@ -89,24 +98,29 @@ struct KafkaEvaluation::State {
 
   KafkaSetup setup;
   std::map<std::string, alarms::Receiver> receivers;
-  std::unique_ptr<cost::UsageStore> usage;
-  std::unique_ptr<ingest::KafkaLogReader> bill_reader;
   std::vector<proto::ShardAssignment> shards;
 
-  mutable std::mutex mutex;  // Guards the three below.
+  mutable std::mutex mutex;  // Guards log, owned and deliverer.
   std::condition_variable opened;
   aggregator::AggregateLog* log = nullptr;  // Known to loops once it is open.
   std::map<LogPartition, std::unique_ptr<OwnedPartition>> owned;
-  std::optional<std::string> bill_failure;  // Guarded by mutex too.
-
-  std::unique_ptr<aggregator::AggregateLog> log_owner;
   std::unique_ptr<alarms::Deliverer> deliverer;
-  std::jthread bill;
+
+  std::unique_ptr<KafkaBill> bill;  // Of the worker until the log is open; then it stays.
+  std::unique_ptr<aggregator::AggregateLog> log_owner;
+  std::unique_ptr<alarms::ActionOutcomes> outcomes;  // Of actions; in the log of their environment.
+  ingest::KafkaWorker worker{"evaluation"};
 
   void take(LogPartition partition);
   void release(LogPartition partition);
   std::unique_ptr<EvaluationLoop> make_loop(LogPartition partition);
-  Result<void> fold_bill(const std::stop_token& stop);
+  Result<void> recover(LogPartition partition, EvaluationLoop& loop);
+  Result<void> take_bill(LogPartition partition);
+  Result<void> open_log();
+  Result<void> work(const std::stop_token& stop);
+  [[nodiscard]] std::string cost_db_path() const {
+    return (std::filesystem::path(setup.config.state) / "cost.db").string();
+  }
 };
 
 std::unique_ptr<EvaluationLoop> KafkaEvaluation::State::make_loop(LogPartition partition) {
@@ -120,18 +134,23 @@ std::unique_ptr<EvaluationLoop> KafkaEvaluation::State::make_loop(LogPartition p
     const std::lock_guard lock(mutex);
     if (deliverer) deliverer->wake();
   };
+  options.amend = [this, partition](std::span<const aggregator::LogEntry> entries,
+                                    aggregator::Outputs& outputs) -> Result<void> {
+    auto totals = bill->totals(partition, entries);
+    if (!totals) return std::move(totals).error().with_context("cost.db");
+    outputs.usage = *std::move(totals);
+    return {};
+  };
   std::unique_lock lock(mutex);
   opened.wait(lock, [&] { return log != nullptr; });
-  // The bill is folded over all partitions by a thread of its own.
+  // Usage goes out with the loop's outputs; cost.db follows from there.
   return std::make_unique<EvaluationLoop>(*log, nullptr, *setup.clock, std::move(options));
 }
 
 void KafkaEvaluation::State::take(LogPartition partition) {
   auto made = std::make_unique<OwnedPartition>(
       [this, partition] { return make_loop(partition); },
-      [this](EvaluationLoop& loop) {
-        return loop.recover(setup.config.text, setup.config.fingerprint(), setup.inventory.get());
-      });
+      [this, partition](EvaluationLoop& loop) { return recover(partition, loop); });
   const std::lock_guard lock(mutex);
   owned[partition] = std::move(made);
 }
@@ -146,28 +165,96 @@ void KafkaEvaluation::State::release(LogPartition partition) {
     owned.erase(found);
   }
   gone.reset();  // Outside the lock: it commits what it has.
+  bill->release(partition);
 }
 
-/// Brings cost.db up to every partition's end, again and again; its rows carry the log positions.
-Result<void> KafkaEvaluation::State::fold_bill(const std::stop_token& stop) {
-  std::vector<LogPosition> positions;
-  for (LogPartition p = 0; p < bill_reader->partitions(); ++p) {
-    auto applied = usage->applied_position(p);
-    if (!applied) return std::move(applied).error();
-    positions.push_back(*applied);
+Result<void> KafkaEvaluation::State::recover(LogPartition partition, EvaluationLoop& loop) {
+  if (auto taken = take_bill(partition); !taken) return taken;
+  return loop.recover(setup.config.text, setup.config.fingerprint(), setup.inventory.get());
+}
+
+/// Brings the partition's usage to where its evaluation is. They move in one transaction, so that
+/// only a usage topic that was lost, or is newer than the log, is behind: then the log says what it
+/// lacks, as far back as it is kept.
+Result<void> KafkaEvaluation::State::take_bill(LogPartition partition) {
+  auto covered = bill->take(partition);
+  if (!covered) return std::move(covered).error();
+  auto evaluated = log->evaluated_position(partition);
+  if (!evaluated) return std::move(evaluated).error();
+  if (*covered > *evaluated) {
+    return Error{ErrorCode::kDataLoss,
+                 "usage covers position " + std::to_string(*covered) + ", the evaluation only " +
+                     std::to_string(*evaluated) + ": the aggregate topic was made anew"};
   }
+  while (*covered < *evaluated) {
+    const std::string lacks = "usage covers position " + std::to_string(*covered) + " of " +
+                              std::to_string(*evaluated);
+    auto entries = log->read(partition, *covered, kRefoldRecords);
+    if (!entries) return std::move(entries).error().with_context(lacks);
+    while (!entries->empty() && entries->back().position > *evaluated) entries->pop_back();
+    if (entries->empty()) return Error{ErrorCode::kDataLoss, lacks + ", and the log ends there"};
+    aggregator::Outputs outputs;
+    outputs.partition = partition;
+    outputs.evaluated = *evaluated;
+    auto totals = bill->totals(partition, *entries);
+    if (!totals) return std::move(totals).error();
+    outputs.usage = *std::move(totals);
+    if (auto done = log->commit_outputs(std::move(outputs)); !done) return done;
+    *covered = entries->back().position;
+  }
+  return {};
+}
+
+Result<void> KafkaEvaluation::State::open_log() {
+  ingest::KafkaLogCallbacks callbacks;
+  callbacks.on_assigned = [this](LogPartition partition) { take(partition); };
+  callbacks.on_revoked = [this](LogPartition partition) { release(partition); };
+  callbacks.on_usage = [this](LogPartition partition,
+                              std::span<const aggregator::UsageRecord> records,
+                              std::int64_t next_offset) {
+    bill->committed(partition, records, next_offset);
+  };
+  auto made = ingest::open_kafka_log(*setup.clock, setup.log, std::move(callbacks));
+  if (!made) return std::move(made).error();
+  log_owner = *std::move(made);
+  outcomes = std::make_unique<alarms::ActionOutcomes>(
+      *log_owner, *setup.clock,
+      [table = partitions_by_environment(setup.config)](std::string_view environment) {
+        const auto found = table.find(environment);
+        return found == table.end() ? LogPartition{0} : found->second;
+      });
+  alarms::Deliverer::Options delivery;
+  delivery.outcomes = outcomes.get();
+  auto sender = std::make_unique<alarms::Deliverer>(*log_owner, receivers, *setup.clock,
+                                                    std::move(delivery));
+  sender->start();
+  {
+    const std::lock_guard lock(mutex);
+    deliverer = std::move(sender);
+    log = log_owner.get();
+  }
+  opened.notify_all();
+  return {};
+}
+
+/// The bill is brought up first and joins later: who takes a partition over needs its totals, and
+/// the shard would wait while a lost file is rebuilt.
+Result<void> KafkaEvaluation::State::work(const std::stop_token& stop) {
+  if (!bill) {
+    auto made = KafkaBill::open(cost_db_path(), *setup.clock, setup.log);
+    if (!made) return std::move(made).error();
+    bill = *std::move(made);
+  }
+  if (!log_owner) worker.set_blocked("cost.db: being brought up to date");
   while (!stop.stop_requested()) {
-    bool idle = true;
-    for (LogPartition p = 0; p < bill_reader->partitions(); ++p) {
-      LogPosition& position = positions[static_cast<std::size_t>(p)];
-      auto entries = bill_reader->read(p, position, kBillRecords);
-      if (!entries) return std::move(entries).error();
-      if (entries->empty()) continue;
-      if (auto applied = usage->apply(p, *entries); !applied) return applied;
-      position = entries->back().position;
-      idle = false;
+    auto came = bill->follow();
+    if (!came) return std::move(came).error().with_context("cost.db");
+    if (*came) continue;
+    if (!log_owner) {
+      if (auto done = open_log(); !done) return done;
     }
-    if (idle) std::this_thread::sleep_for(kBillInterval);
+    worker.set_blocked({});
+    std::this_thread::sleep_for(kBillInterval);
   }
   return {};
 }
@@ -183,50 +270,13 @@ Result<void> KafkaEvaluation::start() {
   if (!receivers) return std::move(receivers).error();
   state.receivers = *std::move(receivers);
   state.shards = shard_assignments(state.setup.config);
-  ingest::KafkaLogCallbacks callbacks;
-  callbacks.on_assigned = [&state](LogPartition partition) { state.take(partition); };
-  callbacks.on_revoked = [&state](LogPartition partition) { state.release(partition); };
-  auto log = ingest::open_kafka_log(*state.setup.clock, state.setup.log, std::move(callbacks));
-  if (!log) return std::move(log).error();
-  state.log_owner = *std::move(log);
-  auto deliverer = std::make_unique<alarms::Deliverer>(
-      *state.log_owner, state.receivers, *state.setup.clock, alarms::Deliverer::Options{});
-  deliverer->start();
-  {
-    const std::lock_guard lock(state.mutex);
-    state.deliverer = std::move(deliverer);
-    state.log = state.log_owner.get();
-  }
-  state.opened.notify_all();
-  auto usage = cost::UsageStore::open(
-      (std::filesystem::path(state.setup.config.state) / "cost.db").string());
-  if (!usage) return std::move(usage).error();
-  state.usage = *std::move(usage);
-  auto reader = ingest::open_kafka_log_reader(state.setup.log);
-  if (!reader) return std::move(reader).error();
-  state.bill_reader = *std::move(reader);
-  state.bill = std::jthread([&state](const std::stop_token& stop) {
-    while (!stop.stop_requested()) {
-      const auto folded = state.fold_bill(stop);
-      if (folded) return;
-      spdlog::error("cost.db: {}", folded.error().message);
-      if (folded.error().code != ErrorCode::kUnavailable) {
-        const std::lock_guard lock(state.mutex);
-        state.bill_failure = "cost.db: " + folded.error().message;
-        return;
-      }
-      std::this_thread::sleep_for(kRetryInterval);
-    }
-  });
+  state.worker.start([&state](const std::stop_token& stop) { return state.work(stop); });
   return {};
 }
 
 void KafkaEvaluation::drain() {
   State& state = *state_;
-  if (state.bill.joinable()) {
-    state.bill.request_stop();
-    state.bill.join();
-  }
+  state.worker.stop();
   std::unique_ptr<alarms::Deliverer> deliverer;
   {
     const std::lock_guard lock(state.mutex);
@@ -236,20 +286,32 @@ void KafkaEvaluation::drain() {
   state.log_owner.reset();  // Leaves the group, which releases every partition.
 }
 
-std::optional<std::string> KafkaEvaluation::failure() const {
+std::optional<Error> KafkaEvaluation::failure() const {
   const State& state = *state_;
+  if (auto failed = state.worker.failure()) return failed;
   const std::lock_guard lock(state.mutex);
   for (const auto& [partition, owned] : state.owned) {
     if (auto failed = owned->failure())
-      return "log partition " + std::to_string(partition) + ": " + failed->message;
+      return std::move(*failed).with_context("log partition " + std::to_string(partition));
   }
-  return state.bill_failure;
+  return std::nullopt;
 }
+
+std::string KafkaEvaluation::cost_db_path() const {
+  return state_->cost_db_path();
+}
+
+const aggregator::Inventory& KafkaEvaluation::inventory() const {
+  return *state_->setup.inventory;
+}
+
+const Clock& KafkaEvaluation::clock() const { return *state_->setup.clock; }
 
 std::vector<std::string> KafkaEvaluation::not_ready() const {
   const State& state = *state_;
   const std::lock_guard lock(state.mutex);
   std::vector<std::string> reasons;
+  if (std::string why = state.worker.blocked(); !why.empty()) reasons.push_back(std::move(why));
   for (const auto& [partition, owned] : state.owned) {
     if (std::string why = owned->blocked(); !why.empty())
       reasons.push_back("log partition " + std::to_string(partition) + ": " + why);

@@ -9,20 +9,25 @@
 
 namespace fleetmeter::app {
 
-/// `fleetmeter evaluate`: an evaluation loop for each partition of the aggregate topic that the
-/// group gives to this process, delivery of their outbox, and cost.db over all partitions, so that
-/// any one process serves the bill of all shards. Only wires.
+/// `fleetmeter evaluate`: cost.db over all log partitions, so that any one process serves the bill
+/// of all shards; an evaluation loop for each partition of the aggregate topic that the group gives
+/// to this process, with its usage among its outputs; delivery of their outbox. Only wires.
 class KafkaEvaluation {
  public:
   explicit KafkaEvaluation(KafkaSetup setup);
   ~KafkaEvaluation();
 
-  /// kUnavailable: no broker answers; call again.
+  /// Connects in the background, for as long as it takes.
   Result<void> start();
   /// Releases every partition: what was read is evaluated and committed, with a snapshot.
   void drain();
-  [[nodiscard]] std::optional<std::string> failure() const;
+  /// What has ended it, or one of its partitions, for good.
+  [[nodiscard]] std::optional<Error> failure() const;
   [[nodiscard]] std::vector<std::string> not_ready() const;
+
+  [[nodiscard]] std::string cost_db_path() const;
+  [[nodiscard]] const aggregator::Inventory& inventory() const;
+  [[nodiscard]] const Clock& clock() const;
 
  private:
   struct State;

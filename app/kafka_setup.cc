@@ -6,6 +6,7 @@
 #include "alarms/json_text.h"
 #include "app/logging.h"
 #include "app/test_clock.h"
+#include "app/test_fault.h"
 #include "ingest/http_server.h"
 
 namespace fleetmeter::app {
@@ -73,6 +74,7 @@ Result<KafkaSetup> set_up_kafka_command(const KafkaCommandOptions& options) {
   setup.log.state_dir = setup.config.state;
   if (!options.instance.empty()) setup.log.instance = options.instance;
   if (setup.log.instance.empty()) setup.log.instance = default_instance();
+  setup.log.fault = test_fault();
   return setup;
 }
 
@@ -89,6 +91,7 @@ Result<ingest::KafkaSourceOptions> resolve_kafka(const KafkaConfig& config) {
 struct WorkerHealth::State {
   std::function<std::string()> failure;
   std::function<std::vector<std::string>()> not_ready;
+  Answer more;
   std::unique_ptr<ingest::HttpServer> server;
 
   [[nodiscard]] ingest::HttpResponse answer(const ingest::HttpRequest& request) const;
@@ -116,16 +119,21 @@ ingest::HttpResponse WorkerHealth::State::answer(const ingest::HttpRequest& requ
     response.body += "]}";
     return response;
   }
+  if (more) {
+    if (auto made = more(request)) return *std::move(made);
+  }
   response.status = 404;
-  response.body = "{\"schema\":1,\"error\":\"a worker serves /health and /ready\"}";
+  response.body = "{\"schema\":1,\"error\":\"a worker serves /health and /ready" +
+                  std::string(more ? ", /api/v1/cost and /api/v1/flows" : "") + "\"}";
   return response;
 }
 
 WorkerHealth::WorkerHealth(std::function<std::string()> failure,
-                           std::function<std::vector<std::string>()> not_ready)
+                           std::function<std::vector<std::string>()> not_ready, Answer more)
     : state_(std::make_unique<State>()) {
   state_->failure = std::move(failure);
   state_->not_ready = std::move(not_ready);
+  state_->more = std::move(more);
 }
 WorkerHealth::~WorkerHealth() { stop(); }
 

@@ -1,12 +1,15 @@
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "aggregator/inventory.h"
 #include "app/command.h"
 #include "app/config.h"
+#include "ingest/http_server.h"
 #include "proto/clock.h"
 
 namespace fleetmeter::app {
@@ -29,11 +32,13 @@ struct KafkaSetup {
 /// The connection's properties with its secrets resolved.
 [[nodiscard]] Result<ingest::KafkaSourceOptions> resolve_kafka(const KafkaConfig& config);
 
-/// /health (503 once `failure` says why) and /ready (503 with the reasons) of a worker.
+/// /health (503 once `failure` says why) and /ready (503 with the reasons) of a worker, and what
+/// else it answers; nullopt = there is nothing there.
 class WorkerHealth {
  public:
+  using Answer = std::function<std::optional<ingest::HttpResponse>(const ingest::HttpRequest&)>;
   WorkerHealth(std::function<std::string()> failure,
-               std::function<std::vector<std::string>()> not_ready);
+               std::function<std::vector<std::string>()> not_ready, Answer more = {});
   ~WorkerHealth();
   Result<void> start(const std::string& listen);
   void stop();

@@ -209,6 +209,10 @@ std::vector<TopicSpec> log_topics(const KafkaLogOptions& options) {
                                    {"segment.ms", "3600000"},
                                    {"min.cleanable.dirty.ratio", "0.1"},
                                    {"max.message.bytes", kMessageBytesMax}};
+  // Totals of hours that are over do not change any more: they go by age.
+  KafkaProperties totals = compact;
+  totals["cleanup.policy"] = "compact,delete";
+  totals["retention.ms"] = months.at("retention.ms");
   const auto topic = [&](const char* name, std::int32_t partitions, const KafkaProperties& with) {
     return TopicSpec{options.prefix + name, partitions, options.replication, with};
   };
@@ -216,7 +220,7 @@ std::vector<TopicSpec> log_topics(const KafkaLogOptions& options) {
           topic(".events", options.partitions, months),
           topic(".outbox", options.partitions, months),
           topic(".snapshots", options.partitions, compact),
-          topic(".usage", options.partitions, compact),
+          topic(".usage", options.partitions, totals),
           topic(".positions", 1, compact),
           topic(".once", 1, days)};
 }

@@ -61,6 +61,7 @@ Result<void> KafkaLog::open_session() {
                               options_.transaction_timeout_ms);
   if (!transactions) return std::move(transactions).error();
   made->transactions = *std::move(transactions);
+  made->transactions->fault = options_.fault;
   rd_kafka_t* producer = made->transactions->handle();
   if (auto created = ensure_topics(producer, log_topics(options_)); !created) return created;
   auto partitions = partition_count(producer, topic(".aggregates"));
@@ -169,7 +170,9 @@ Result<std::shared_ptr<KafkaLog::Owned>> KafkaLog::take(rd_kafka_t* member,
   // Its last commit becomes visible topic by topic: a view that is built too early would lack the
   // end of it.
   auto settled = wait_settled(options_.connection,
-                              {{topic(".events"), partition}, {topic(".outbox"), partition}},
+                              {{topic(".events"), partition},
+                               {topic(".outbox"), partition},
+                               {topic(".usage"), partition}},
                               2 * options_.transaction_timeout_ms + 10'000);
   if (!settled) return std::move(settled).error();
   auto reader = TopicReader::open(options_.connection, data, false);
@@ -294,12 +297,17 @@ Result<void> KafkaLog::commit_outputs(Outputs outputs) {
                        record.SerializeAsString(),
                        record.append_time_ms()});
   }
+  const TopicPartition usage{topic(".usage"), outputs.partition};
+  for (const aggregator::UsageRecord& total : outputs.usage)
+    records.push_back({usage, total.key, total.value, 0, total.value.empty()});
   KafkaOffsets offsets;
   offsets[{topic(".aggregates"), outputs.partition}] = outputs.evaluated;
   auto committed = transact(records, {outputs.partition}, offsets);
   if (!committed) return std::move(committed).error();
   state->evaluated = outputs.evaluated;
   state->view->apply(outputs.events, outputs.outbox);
+  if (!outputs.usage.empty() && callbacks_.on_usage)
+    callbacks_.on_usage(outputs.partition, outputs.usage, committed->at(usage) + 1);
   return {};
 }
 

@@ -4,7 +4,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "aggregator/aggregate_log.h"
@@ -42,6 +44,8 @@ struct KafkaLogOptions {
   std::string state_dir;  ///< The view's SQLite file; rebuilt from the topics when lost.
   std::uint32_t session_timeout_ms = 6000;
   std::uint32_t transaction_timeout_ms = 10000;
+  /// Test hook: called with "transaction.before_commit" and "transaction.after_commit".
+  std::function<void(std::string_view)> fault;
 };
 
 /// `fleetmeter ingest`: batches, progress and consumer offsets commit in one Kafka transaction to
@@ -70,6 +74,11 @@ struct EnvironmentPartition {
 /// returns commits of that partition may still pass.
 struct KafkaLogCallbacks {
   std::function<void(aggregator::LogPartition)> on_assigned, on_revoked;
+  /// Outputs::usage was committed, up to before `next_offset` of the partition's usage topic; on
+  /// the thread of commit_outputs.
+  std::function<void(aggregator::LogPartition, std::span<const aggregator::UsageRecord>,
+                     std::int64_t next_offset)>
+      on_usage;
 };
 [[nodiscard]] Result<std::unique_ptr<aggregator::AggregateLog>> open_kafka_log(
     const Clock& clock, KafkaLogOptions options, KafkaLogCallbacks callbacks);

@@ -102,7 +102,7 @@ Result<void> KafkaTransactions::State::call(const char* step, Call&& call) {
 
 Result<void> KafkaTransactions::State::produce(const KafkaRecord& record, Deadline until) {
   // librdkafka copies the payload; its signature only lacks const.
-  void* value = const_cast<char*>(record.value.data());
+  void* value = record.tombstone ? nullptr : const_cast<char*>(record.value.data());
   for (;;) {
     const rd_kafka_resp_err_t error = rd_kafka_producev(
         producer.get(), RD_KAFKA_V_TOPIC(record.to.first.c_str()),

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ingest/kafka_client.h"
@@ -15,6 +16,7 @@ struct KafkaRecord {
   std::string key;
   std::string value;
   std::int64_t timestamp_ms = 0;  ///< 0 = now.
+  bool tombstone = false;         ///< No value: a compacted topic forgets the key.
 };
 
 /// A transactional producer of one process: everything that a commit writes, and the consumer
@@ -41,8 +43,8 @@ class KafkaTransactions {
   [[nodiscard]] bool broken() const noexcept;
   [[nodiscard]] rd_kafka_t* handle() const noexcept;
 
-  /// Test hook: called with "transaction.before_commit" and "transaction.after_commit".
-  std::function<void(const char*)> fault;
+  /// KafkaLogOptions::fault.
+  std::function<void(std::string_view)> fault;
 
  private:
   struct State;

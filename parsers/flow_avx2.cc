@@ -291,17 +291,50 @@ FLEETMETER_AVX2 FlowFound addresses(const FlowTokens& tokens, IpAddress* out) {
 }
 
 FLEETMETER_AVX2 FlowFound texts(const FlowTokens& tokens, std::string_view* out) {
+  const __m256i text = _mm256_set1_epi64x(reinterpret_cast<std::intptr_t>(tokens.text));
+  const bool length_first = is_length_first();
   FlowFound found{0, 0};
-  for (std::uint32_t row = 0; row < tokens.rows; ++row) {
-    const std::string_view text = tokens.view(row);
-    const bool is_absent = text.size() == 1 && text[0] == '-';
-    out[row] = is_absent ? std::string_view{} : text;
-    found.absent |= std::uint64_t{is_absent} << row;
+  for (std::uint32_t row = 0; row < tokens.rows; row += 4) {
+    const __m128i before = _mm_loadu_si128(reinterpret_cast<const __m128i*>(tokens.before + row));
+    const __m128i end = _mm_loadu_si128(reinterpret_cast<const __m128i*>(tokens.end + row));
+    const __m128i begins = _mm_add_epi32(before, _mm_set1_epi32(1));
+    const __m128i lengths = _mm_sub_epi32(end, begins);
+    const __m256i length = _mm256_cvtepu32_epi64(lengths);
+    const __m256i begin = _mm256_add_epi64(_mm256_cvtepu32_epi64(begins), text);
+    const __m256i a = length_first ? length : begin;
+    const __m256i b = length_first ? begin : length;
+    const __m256i even = _mm256_unpacklo_epi64(a, b);
+    const __m256i odd = _mm256_unpackhi_epi64(a, b);
+    auto* const to = reinterpret_cast<__m256i*>(out + row);
+    _mm256_storeu_si256(to, _mm256_permute2x128_si256(even, odd, 0x20));
+    _mm256_storeu_si256(to + 1, _mm256_permute2x128_si256(even, odd, 0x31));
+    const __m128i is_single = _mm_cmpeq_epi32(lengths, _mm_set1_epi32(1));
+    auto single = static_cast<std::uint32_t>(_mm_movemask_ps(_mm_castsi128_ps(is_single)));
+    for (; single != 0; single = _blsr_u32(single)) {
+      const std::uint32_t i = row + _tzcnt_u32(single);
+      if (tokens.text[tokens.before[i] + 1] != '-') continue;
+      out[i] = {};
+      found.absent |= std::uint64_t{1} << i;
+    }
   }
   return found;
 }
 
-constexpr FlowKernelOps kOps = {scan, fill, numbers, addresses, words, texts};
+/// By runs: rows that go are few.
+void close_gaps(void* column, std::size_t entry_bytes, std::uint64_t kept) {
+  auto* const entries = static_cast<char*>(column);
+  auto to = static_cast<std::size_t>(std::countr_one(kept));
+  for (std::uint64_t rest = to < 64 ? kept >> to << to : 0; rest != 0;) {
+    const auto from = static_cast<std::size_t>(std::countr_zero(rest));
+    const auto run = static_cast<std::size_t>(std::countr_one(rest >> from));
+    std::memmove(entries + to * entry_bytes, entries + from * entry_bytes, run * entry_bytes);
+    to += run;
+    // No shift by 64: a gap lies before `from`.
+    rest = rest >> (from + run - 1) >> 1 << 1 << (from + run - 1);
+  }
+}
+
+constexpr FlowKernelOps kOps = {scan, fill, numbers, addresses, words, texts, close_gaps};
 
 }  // namespace
 

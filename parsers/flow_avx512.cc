@@ -271,17 +271,72 @@ FLEETMETER_AVX512 FlowFound addresses(const FlowTokens& tokens, IpAddress* out) 
 }
 
 FLEETMETER_AVX512 FlowFound texts(const FlowTokens& tokens, std::string_view* out) {
+  // A view's two words, of four tokens each.
+  const __m512i first = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
+  const __m512i second = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
+  const __m512i text = _mm512_set1_epi64(reinterpret_cast<long long>(tokens.text));
+  const bool length_first = is_length_first();
   FlowFound found{0, 0};
-  for (std::uint32_t row = 0; row < tokens.rows; ++row) {
-    const std::string_view text = tokens.view(row);
-    const bool is_absent = text.size() == 1 && text[0] == '-';
-    out[row] = is_absent ? std::string_view{} : text;
-    found.absent |= std::uint64_t{is_absent} << row;
+  for (std::uint32_t row = 0; row < tokens.rows; row += 8) {
+    alignas(32) std::uint32_t at[8];
+    const __m256i lengths = token_lengths(tokens, row, at);
+    const __m256i begins = _mm256_load_si256(reinterpret_cast<const __m256i*>(at));
+    std::uint32_t absent = 0;
+    for (std::uint32_t single = _mm256_cmpeq_epi32_mask(lengths, _mm256_set1_epi32(1)); single != 0;
+         single = _blsr_u32(single)) {
+      const std::uint32_t i = _tzcnt_u32(single);
+      absent |= static_cast<std::uint32_t>(tokens.text[at[i]] == '-') << i;
+    }
+    const auto is_present = static_cast<__mmask8>(~absent);
+    const __m512i length = _mm512_maskz_cvtepu32_epi64(is_present, lengths);
+    const __m512i begin = _mm512_maskz_add_epi64(is_present, _mm512_cvtepu32_epi64(begins), text);
+    const __m512i a = length_first ? length : begin;
+    const __m512i b = length_first ? begin : length;
+    _mm512_storeu_si512(out + row, _mm512_permutex2var_epi64(a, first, b));
+    _mm512_storeu_si512(out + row + 4, _mm512_permutex2var_epi64(a, second, b));
+    found.absent |= std::uint64_t{absent} << row;
   }
   return found;
 }
 
-constexpr FlowKernelOps kOps = {scan, fill, numbers, addresses, words, texts};
+/// One step: `kept` says which of the eight words at `from` go to `to`. Never passes what is yet to
+/// be read.
+FLEETMETER_AVX512 inline std::uint64_t* keep_words(const std::uint64_t* from, __mmask8 kept,
+                                                   std::uint64_t* to) noexcept {
+  _mm512_storeu_si512(to, _mm512_maskz_compress_epi64(kept, _mm512_loadu_si512(from)));
+  return to + _mm_popcnt_u32(kept);
+}
+
+FLEETMETER_AVX512 void close_gaps(void* column, std::size_t entry_bytes, std::uint64_t kept) {
+  if (entry_bytes == 1) {
+    _mm512_storeu_si512(column, _mm512_maskz_compress_epi8(kept, _mm512_loadu_si512(column)));
+    return;
+  }
+  if (entry_bytes == 4) {
+    auto* const from = static_cast<std::uint32_t*>(column);
+    std::uint32_t* to = from;
+    for (std::size_t row = 0; row < kTileRows; row += 16) {
+      const auto mask = static_cast<__mmask16>(kept >> row);
+      const __m512i rows = _mm512_loadu_si512(from + row);
+      _mm512_storeu_si512(to, _mm512_maskz_compress_epi32(mask, rows));
+      to += _mm_popcnt_u32(mask);
+    }
+    return;
+  }
+  auto* const from = static_cast<std::uint64_t*>(column);
+  std::uint64_t* to = from;
+  if (entry_bytes == 8) {
+    for (std::size_t row = 0; row < kTileRows; row += 8)
+      to = keep_words(from + row, static_cast<__mmask8>(kept >> row), to);
+    return;
+  }
+  for (std::size_t row = 0; row < kTileRows; row += 4) {
+    const std::uint32_t pairs = _pdep_u32(static_cast<std::uint32_t>(kept >> row), 0x55) * 3;
+    to = keep_words(from + 2 * row, static_cast<__mmask8>(pairs), to);
+  }
+}
+
+constexpr FlowKernelOps kOps = {scan, fill, numbers, addresses, words, texts, close_gaps};
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 #include "parsers/flow_columns.h"
@@ -111,6 +112,15 @@ struct FlowTokens {
   }
 };
 
+/// How this library lays a view out; both words are written at once.
+[[nodiscard]] inline bool is_length_first() noexcept {
+  const std::string_view probe{"", 1};
+  std::uintptr_t words[2];
+  static_assert(sizeof words == sizeof probe);
+  std::memcpy(words, &probe, sizeof words);
+  return words[0] == 1;
+}
+
 /// Rows whose token is "-", and rows whose token this kernel could not decode: broken, or merely
 /// out of the ordinary. What is written for either is unspecified.
 struct FlowFound {
@@ -146,6 +156,9 @@ struct FlowKernelOps {
   FlowFound (*words)(const FlowTokens& tokens, const FlowWords& words, std::uint8_t* out);
   /// Views of the tokens, empty for absent ones; nothing is bad.
   FlowFound (*texts)(const FlowTokens& tokens, std::string_view* out);
+  /// Moves the rows of `kept` to the front of a column of kTileRows entries of 1, 4, 8 or 16 bytes,
+  /// in their order; what is behind them then is unspecified.
+  void (*close_gaps)(void* column, std::size_t entry_bytes, std::uint64_t kept);
 };
 
 [[nodiscard]] const FlowKernelOps& avx2_flow_ops() noexcept;

@@ -29,7 +29,6 @@ SimdFlowKernel::SimdFlowKernel(const FlowKernelOps& ops, std::string_view buffer
       text_(buffer.data()),
       options_(options),
       binding_(binding),
-      out_(out),
       counts_(counts),
       scalar_(buffer, options, binding, out, counts, kTileRows),
       tile_(ops, buffer, options, binding, out, counts, scalar_) {

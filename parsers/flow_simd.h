@@ -43,7 +43,6 @@ class SimdFlowKernel {
   const char* const text_;
   const FlowParseOptions& options_;
   FlowBinding& binding_;
-  FlowColumns& out_;
   FlowCounts& counts_;
   ScalarFlowKernel scalar_;
   FlowTile tile_;

@@ -36,25 +36,15 @@ std::uint64_t count(std::uint64_t rows) noexcept {
   return static_cast<std::uint64_t>(std::popcount(rows));
 }
 
-/// Moves the entries of `kept` to the front, in their order.
-template <typename T>
-void close_gaps_of(T* column, std::uint64_t kept) noexcept {
-  auto to = static_cast<std::uint32_t>(std::countr_one(kept));
-  for (std::uint64_t rest = kept >> to << to; rest != 0;) {
-    const std::uint32_t from = lowest_row(rest);
-    const auto run = static_cast<std::uint32_t>(std::countr_one(rest >> from));
-    for (std::uint32_t i = 0; i < run; ++i) column[to + i] = column[from + i];
-    to += run;
-    rest &= ~(first_rows(run) << from);
+/// The bits of `rows` in `kept`, moved together.
+std::uint64_t close_gaps_in(std::uint64_t rows, std::uint64_t kept, std::uint32_t count) noexcept {
+  for (std::uint64_t gone = first_rows(count) & ~kept; gone != 0;) {
+    const auto last = static_cast<std::uint32_t>(63 - std::countl_zero(gone));
+    const std::uint64_t below = first_rows(last);
+    rows = (rows & below) | (rows >> 1 & ~below);
+    gone &= below;
   }
-}
-
-std::uint64_t close_gaps_in(std::uint64_t rows, std::uint64_t kept) noexcept {
-  if (rows == 0) return 0;
-  std::uint64_t closed = 0;
-  for (int to = 0; kept != 0; kept &= kept - 1, ++to)
-    closed |= (rows >> std::countr_zero(kept) & 1) << to;
-  return closed;
+  return rows;
 }
 
 std::uint8_t* codes(auto& column) noexcept {
@@ -247,23 +237,26 @@ void FlowTile::count_rows() noexcept {
 
 void FlowTile::close_gaps() noexcept {
   const std::uint32_t at = out_.size;
-  close_gaps_of(out_.line_bytes.data() + at, live_);
-  close_gaps_of(out_.status.data() + at, live_);
-  close_gaps_of(out_.action.data() + at, live_);
-  close_gaps_of(out_.direction.data() + at, live_);
+  const auto close = [this, at](auto* column) {
+    ops_.close_gaps(column + at, sizeof *column, live_);
+  };
+  close(out_.line_bytes.data());
+  close(out_.status.data());
+  close(out_.action.data());
+  close(out_.direction.data());
   for (const std::uint8_t index : binding_.order) {
     const std::uint8_t field = binding_.columns[index].field;
-    absent_of_[index] = close_gaps_in(absent_of_[index] & live_, live_);
     if (!binding_.filled.has(static_cast<FlowField>(field))) continue;
+    absent_of_[index] = close_gaps_in(absent_of_[index], live_, rows_);
     switch (info(static_cast<FlowField>(field)).type) {
       case FieldType::kNumber:
-        close_gaps_of(scalar_.numbers(field) + at, live_);
+        close(scalar_.numbers(field));
         break;
       case FieldType::kText:
-        close_gaps_of(scalar_.texts(field) + at, live_);
+        close(scalar_.texts(field));
         break;
       case FieldType::kAddress:
-        close_gaps_of(scalar_.addresses(field) + at, live_);
+        close(scalar_.addresses(field));
         break;
       case FieldType::kStatus:
       case FieldType::kAction:

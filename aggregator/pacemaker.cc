@@ -140,6 +140,8 @@ GridTime Pacemaker::State::limit(std::int64_t now_s) const {
   for (const auto& [name, source] : sources) {
     // Held back alone: its own slots stay pending.
     if (source.stalled || source.given_up) continue;
+    // Files beside live sources are read whole first: in what order their records come says nothing.
+    if (source.bounded && !source.caught_up) return kBeforeAll;
     const bool live = source.caught_up && now_s - source.read_to_s <= kFresh;
     if (!live) least = std::min(least, source.read_to_s);
   }

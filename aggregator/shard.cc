@@ -65,6 +65,10 @@ struct Shard::State {
 
   void apply(const proto::AggregateBatch& batch, std::vector<Change>& changes);
   void apply(const proto::InventoryVersion& version);
+  [[nodiscard]] Result<std::shared_ptr<const Inventory>> parse_inventory(
+      const std::string& bytes) const {
+    return options.parse_inventory ? options.parse_inventory(bytes) : Inventory::deserialize(bytes);
+  }
   void put_datapoints(const proto::AggregateBatch& batch, std::uint32_t source,
                       std::vector<Change>& changes);
   void put(SeriesId id, bool created, const Datapoint& datapoint, std::uint32_t source,
@@ -117,10 +121,14 @@ void Shard::apply(const proto::LogRecord& record, std::vector<Change>& changes) 
     case proto::LogRecord::kSourceStall:
       state.time.apply(record.source_stall(), state.table);
       break;
-    case proto::LogRecord::kTick:
-      if (state.time.apply(record.tick()) && record.tick().time_s() % 60 == 0)
-        state.table.trim(state.time.frontier());
+    case proto::LogRecord::kTick: {
+      // By the time before it: what this tick makes due has not been evaluated yet.
+      const Frontier before = state.time.frontier();
+      if (state.time.apply(record.tick(), state.windows.interval_s()) &&
+          record.tick().time_s() % 60 == 0)
+        state.table.trim(before);
       break;
+    }
     case proto::LogRecord::kInputEnd:
       state.time.apply(record.input_end());
       break;
@@ -134,7 +142,7 @@ void Shard::apply(const proto::LogRecord& record, std::vector<Change>& changes) 
 }
 
 void Shard::State::apply(const proto::InventoryVersion& version) {
-  auto parsed = Inventory::deserialize(version.inventory());
+  auto parsed = parse_inventory(version.inventory());
   // One that this release cannot read leaves the last one in force: names are lost, no decision.
   if (!parsed) return;
   inventory = *std::move(parsed);
@@ -283,7 +291,7 @@ bool Shard::load(std::string_view& in) {
   if (!known) return false;
   loaded->time.tell(loaded->table);
   if (!loaded->inventory_bytes.empty()) {
-    auto parsed = Inventory::deserialize(loaded->inventory_bytes);
+    auto parsed = loaded->parse_inventory(loaded->inventory_bytes);
     if (!parsed) return false;
     loaded->inventory = *std::move(parsed);
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -9,6 +10,7 @@
 #include "aggregator/inventory.h"
 #include "aggregator/series_table.h"
 #include "proto/log.pb.h"
+#include "proto/result.h"
 
 namespace fleetmeter::aggregator {
 
@@ -32,6 +34,9 @@ struct ShardOptions {
   /// Beyond it new series are counted as "other" and kept out.
   /// Room for 100,000 machines with 20 metrics and an interface each: about 2 GB.
   std::size_t series_max = 3'000'000;
+  /// Reads the inventory of an InventoryVersion record; empty = Inventory::deserialize. Shards of
+  /// one owner share what theirs has read.
+  std::function<Result<std::shared_ptr<const Inventory>>(const std::string& bytes)> parse_inventory;
 };
 
 /// A datapoint of the table that a record has just brought or changed.

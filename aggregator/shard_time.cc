@@ -11,6 +11,13 @@ constexpr std::int64_t kDefaultLateness = 600;
 /// A source that carried nothing for this long holds nobody up.
 constexpr std::int64_t kCarriesFor = 86'400;
 
+/// End of the window that holds the last second before `end_s`.
+GridTime window_end(GridTime end_s, std::int64_t interval_s) {
+  if (end_s == kNever) return kNever;
+  const GridTime past_s = end_s % interval_s;
+  return past_s == 0 ? end_s : end_s - past_s + (past_s < 0 ? 0 : interval_s);
+}
+
 }  // namespace
 
 std::uint32_t ShardTime::source(const std::string& name) {
@@ -25,10 +32,18 @@ void ShardTime::carried(std::uint32_t source, bool flows) {
 
 void ShardTime::apply(const proto::Progress& progress, SeriesTable& table) {
   for (const proto::SourceProgress& one : progress.sources()) apply(one, table);
-  // Before any progress nothing is known to be live: then nothing is due, as in bounded input.
-  frontier_.bounded =
-      std::ranges::all_of(sources_, [](const Source& s) { return !s.known || s.bounded; });
+  set_bounded();
   advance_watermark();
+}
+
+void ShardTime::set_bounded() {
+  // Before any progress nothing is known to be live: then nothing is due, as in bounded input. Nor
+  // beside live sources, as long as files of ours are not read whole.
+  frontier_.bounded =
+      std::ranges::all_of(sources_, [](const Source& s) { return !s.known || s.bounded; }) ||
+      std::ranges::any_of(sources_, [](const Source& s) {
+        return s.unread && !s.elsewhere && !s.stalled && !s.given_up;
+      });
 }
 
 void ShardTime::apply(const proto::SourceProgress& progress, SeriesTable& table) {
@@ -48,6 +63,7 @@ void ShardTime::apply(const proto::SourceProgress& progress, SeriesTable& table)
   }
   source.known = true;
   source.bounded = progress.bounded();
+  source.unread = progress.bounded() && !progress.caught_up();
   source.read_to_s = std::max(source.read_to_s, read_to_s);
   if (source.stalled) table.set_stalled(index, true, source.read_to_s);
   tell(index, table);
@@ -76,6 +92,7 @@ void ShardTime::apply(const proto::SourceStall& stall, SeriesTable& table) {
     if (source.given_up) table.add_deaf_span(index, source.given_up_from_s, frontier_.tick_s);
     source.given_up = false;
   }
+  set_bounded();
   tell(index, table);
   advance_watermark();
 }
@@ -90,12 +107,17 @@ void ShardTime::tell(SeriesTable& table) const {
   for (std::uint32_t index = 0; index < sources_.size(); ++index) tell(index, table);
 }
 
-bool ShardTime::apply(const proto::Tick& tick) {
+bool ShardTime::apply(const proto::Tick& tick, std::uint32_t flow_interval_s) {
   const GridTime at_s = tick.time_s();
   if (at_s <= frontier_.tick_s || at_s % kGrid != 0) return false;
   if (!frontier_.bounded && at_s > frontier_.append_time_s + kTickAheadMax) return false;
   frontier_.tick_s = at_s;
-  if (frontier_.bounded) frontier_.watermark_s = std::max(frontier_.watermark_s, at_s);
+  if (frontier_.bounded) {
+    // Ticks go on behind the end, for what is due by delay. Windows there stay open: a later run
+    // over more files goes on with them.
+    const GridTime end_s = window_end(frontier_.input_end_s, flow_interval_s);
+    frontier_.watermark_s = std::max(frontier_.watermark_s, std::min(at_s, end_s));
+  }
   return true;
 }
 
@@ -132,6 +154,7 @@ void ShardTime::save(StateWriter& out) const {
     out.u32(index);
     out.boolean(source.known);
     out.boolean(source.bounded);
+    out.boolean(source.unread);
     out.boolean(source.named);
     out.boolean(source.elsewhere);
     out.boolean(source.stalled);
@@ -162,6 +185,7 @@ void ShardTime::load(StateReader& in) {
     Source& source = sources_[index];
     source.known = in.boolean();
     source.bounded = in.boolean();
+    source.unread = in.boolean();
     source.named = in.boolean();
     source.elsewhere = in.boolean();
     source.stalled = in.boolean();

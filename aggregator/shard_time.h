@@ -30,8 +30,8 @@ class ShardTime {
   void apply(const proto::Progress& progress, SeriesTable& table);
   void apply(const proto::SourceStall& stall, SeriesTable& table);
   /// False when the tick is not taken: not later than the last, off the grid, or too far ahead of
-  /// its append time.
-  bool apply(const proto::Tick& tick);
+  /// its append time. In bounded input it closes windows of `flow_interval_s` up to the input's end.
+  bool apply(const proto::Tick& tick, std::uint32_t flow_interval_s);
   /// Of several, as later runs over more files write them, the latest end holds.
   void apply(const proto::InputEnd& end);
 
@@ -44,6 +44,7 @@ class ShardTime {
   struct Source {
     bool known = false;  ///< Has written progress.
     bool bounded = false;
+    bool unread = false;     ///< Bounded, and not read to its end yet.
     bool named = false;      ///< By configuration, for this environment.
     bool elsewhere = false;  ///< Configured for other environments only.
     bool stalled = false;
@@ -56,6 +57,7 @@ class ShardTime {
   };
   void apply(const proto::SourceProgress& progress, SeriesTable& table);
   void tell(std::uint32_t index, SeriesTable& table) const;
+  void set_bounded();
   void advance_watermark();
 
   std::string environment_;

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "aggregator/state_codec.h"
 #include "app/config.h"
-#include "app/state_codec.h"
 
 namespace fleetmeter::app {
 
@@ -15,6 +15,38 @@ struct ShardRuntime {
   aggregator::Shard shard;
   alarms::Engine engine;
 };
+
+/// The last inventory that was read: its bytes reach every shard, and are parsed once.
+struct ParsedInventory {
+  std::string bytes;
+  std::shared_ptr<const aggregator::Inventory> inventory;
+
+  Result<std::shared_ptr<const aggregator::Inventory>> parse(const std::string& wanted) {
+    if (inventory != nullptr && wanted == bytes) return inventory;
+    auto parsed = aggregator::Inventory::deserialize(wanted);
+    if (!parsed) return parsed;
+    bytes = wanted;
+    inventory = *parsed;
+    return parsed;
+  }
+};
+
+/// Folds a progress record into `merged`, newest entry per source: what a shard born later needs to
+/// know.
+void merge_progress(const proto::LogRecord& record, proto::LogRecord& merged) {
+  merged.set_append_time_ms(record.append_time_ms());
+  proto::Progress& into = *merged.mutable_progress();
+  for (const proto::SourceProgress& source : record.progress().sources()) {
+    const auto known =
+        std::find_if(into.mutable_sources()->begin(), into.mutable_sources()->end(),
+                     [&](const auto& one) { return one.source() == source.source(); });
+    if (known != into.mutable_sources()->end()) {
+      *known = source;
+    } else {
+      *into.add_sources() = source;
+    }
+  }
+}
 
 /// Environments that the version's table gives to another partition are not ours to evaluate; a
 /// version without a table is that of a log with one partition.
@@ -35,6 +67,7 @@ struct Evaluator::State {
   std::string config_fingerprint;
   std::string inventory_bytes;
   std::uint64_t inventory_version = 0;
+  std::shared_ptr<ParsedInventory> parsed_inventory = std::make_shared<ParsedInventory>();
   Config config;
   std::shared_ptr<const alarms::RuleSet> rules = std::make_shared<alarms::RuleSet>();
   std::map<std::string, ShardRuntime>
@@ -51,6 +84,8 @@ struct Evaluator::State {
   ShardRuntime& shard(const std::string& environment);
   void apply_to(ShardRuntime& runtime, const proto::LogRecord& record,
                 std::vector<proto::Event>& events);
+  [[nodiscard]] bool load(aggregator::StateReader& in);
+  [[nodiscard]] bool load_shards(aggregator::StateReader& in);
 };
 
 Result<void> Evaluator::State::set_config(const proto::ConfigVersion& version,
@@ -75,6 +110,9 @@ ShardRuntime& Evaluator::State::shard(const std::string& environment) {
   options.environment = environment;
   options.settings = config.series;
   options.capture_interval_s = config.capture_interval_s;
+  options.parse_inventory = [parsed = parsed_inventory](const std::string& bytes) {
+    return parsed->parse(bytes);
+  };
   ShardRuntime runtime{aggregator::Shard(std::move(options)), alarms::Engine(environment, rules)};
   ShardRuntime& created = shards.emplace(environment, std::move(runtime)).first->second;
   std::vector<proto::Event> none;
@@ -206,27 +244,61 @@ std::vector<Evaluator::ShardView> Evaluator::shards() const {
 std::string Evaluator::save() const {
   const State& state = *state_;
   std::string out;
-  put_number(out, static_cast<std::uint64_t>(state.position));
-  put_text(out, state.config_yaml);
-  put_text(out, state.config_fingerprint);
-  put_number(out, state.inventory_version);
-  put_text(out, state.inventory_bytes);
-  put_number(out, static_cast<std::uint64_t>(state.open_from_s));
-  put_number(out, static_cast<std::uint64_t>(state.open_to_s));
-  put_number(out, static_cast<std::uint64_t>(state.stalls.size()));
-  for (const auto& [source, stall] : state.stalls) put_text(out, stall.SerializeAsString());
-  for (const proto::LogRecord* record : {&state.progress, &state.input_end, &state.tick}) {
-    put_text(out, record->SerializeAsString());
-  }
-  put_number(out, state.shards.size());
+  aggregator::StateWriter writer(out);
+  writer.i64(state.position);
+  writer.text(state.config_yaml);
+  writer.text(state.config_fingerprint);
+  writer.u64(state.inventory_version);
+  writer.text(state.inventory_bytes);
+  writer.i64(state.open_from_s);
+  writer.i64(state.open_to_s);
+  writer.u64(state.stalls.size());
+  for (const auto& [source, stall] : state.stalls) writer.text(stall.SerializeAsString());
+  for (const proto::LogRecord* record : {&state.progress, &state.input_end, &state.tick})
+    writer.text(record->SerializeAsString());
+  writer.u64(state.shards.size());
   for (const auto& [environment, runtime] : state.shards) {
-    put_text(out, environment);
+    writer.text(environment);
     std::string part;
     runtime.shard.save(part);
     runtime.engine.save(part);
-    put_text(out, part);
+    writer.text(part);
   }
   return out;
+}
+
+/// Everything but the shards; false when it is damaged. The configuration is read by load().
+bool Evaluator::State::load(aggregator::StateReader& in) {
+  const auto record = [&in](proto::LogRecord& into) {
+    if (!into.ParseFromString(in.text())) in.fail();
+  };
+  position = in.i64();
+  config_yaml = in.text();
+  config_fingerprint = in.text();
+  inventory_version = in.u64();
+  inventory_bytes = in.text();
+  open_from_s = in.i64();
+  open_to_s = in.i64();
+  for (std::uint64_t left = in.count(); left > 0 && in.ok(); --left) {
+    proto::LogRecord stall;
+    record(stall);
+    stalls[stall.source_stall().source()] = stall;
+  }
+  for (proto::LogRecord* into : {&progress, &input_end, &tick}) record(*into);
+  return in.ok();
+}
+
+bool Evaluator::State::load_shards(aggregator::StateReader& in) {
+  shards.clear();  // Of the configuration; their content follows.
+  for (std::uint64_t left = in.count(); left > 0 && in.ok(); --left) {
+    const std::string environment = in.text();
+    const std::string bytes = in.text();
+    std::string_view part = bytes;
+    ShardRuntime& runtime = shard(environment);
+    if (!runtime.shard.load(part) || !runtime.engine.load(part, runtime.shard) || !part.empty())
+      in.fail();
+  }
+  return in.ok();
 }
 
 Result<void> Evaluator::load(const aggregator::Snapshot& snapshot) {
@@ -240,45 +312,18 @@ Result<void> Evaluator::load(const aggregator::Snapshot& snapshot) {
   }
   state_ = std::make_unique<State>();
   State& state = *state_;
-  std::string_view in = snapshot.state;
-  std::uint64_t position = 0, stall_count = 0, shard_count = 0, open_from_s = 0, open_to_s = 0;
-  std::string_view yaml, fingerprint, inventory;
-  if (!take_number(in, position) || !take_text(in, yaml) || !take_text(in, fingerprint) ||
-      !take_number(in, state.inventory_version) || !take_text(in, inventory) ||
-      !take_number(in, open_from_s) || !take_number(in, open_to_s) ||
-      !take_number(in, stall_count)) {
-    return damaged;
-  }
-  state.open_from_s = static_cast<std::int64_t>(open_from_s);
-  state.open_to_s = static_cast<std::int64_t>(open_to_s);
-  state.inventory_bytes = inventory;
-  if (!yaml.empty()) {
+  std::string_view rest = snapshot.state;
+  aggregator::StateReader in(rest);
+  if (!state.load(in)) return damaged;
+  if (!state.config_yaml.empty()) {
     proto::ConfigVersion version;
-    version.set_yaml(std::string(yaml));
-    version.set_fingerprint(std::string(fingerprint));
+    version.set_yaml(state.config_yaml);
+    version.set_fingerprint(state.config_fingerprint);
     if (auto set = state.set_config(version, 0); !set)
       return Error{damaged.code, damaged.message + ": " + set.error().message};
   }
-  state.shards.clear();  // set_config made the declared ones; their content follows.
-  for (std::uint64_t i = 0; i < stall_count; ++i) {
-    proto::LogRecord stall;
-    if (!take_record(in, stall)) return damaged;
-    state.stalls[stall.source_stall().source()] = stall;
-  }
-  for (proto::LogRecord* record : {&state.progress, &state.input_end, &state.tick}) {
-    if (!take_record(in, *record)) return damaged;
-  }
-  if (!take_number(in, shard_count)) return damaged;
-  for (std::uint64_t i = 0; i < shard_count; ++i) {
-    std::string_view environment, part;
-    if (!take_text(in, environment) || !take_text(in, part)) return damaged;
-    ShardRuntime& runtime = state.shard(std::string(environment));
-    if (!runtime.shard.load(part) || !runtime.engine.load(part, runtime.shard) || !part.empty())
-      return damaged;
-  }
-  if (!in.empty() || static_cast<aggregator::LogPosition>(position) != snapshot.position)
+  if (!state.load_shards(in) || !rest.empty() || state.position != snapshot.position)
     return damaged;
-  state.position = snapshot.position;
   return {};
 }
 

@@ -377,6 +377,59 @@ TEST_F(TimeRules, BoundedInputSaysNothingOfTheTimeAfterItsEnd) {  // docs/time.m
   EXPECT_EQ(loaded.frontier().input_end_s, kNoon + 1260);
 }
 
+TEST_F(TimeRules, FlowsOfALaterRunOverMoreFilesAreNotLate) {  // docs/time.md 8
+  now = kNoon + 1000 * kHour;
+  progress("file", kNoon + 120, {.caught_up = true, .bounded = true});
+  put(flow_record(now, "file", "prod", {{kNoon}, {kNoon + 60}}));
+  put(input_end_record(kNoon, kNoon + 120));
+  pace();
+  EXPECT_EQ(slot(flow_series("AcceptedRecords"), kNoon + 120).value.sum, 1);
+  EXPECT_GT(shard.frontier().tick_s, kNoon + 600) << "ticks go on behind the end";
+
+  put(flow_record(now, "file", "prod", {{kNoon + 180}, {kNoon + 120}}));
+  put(input_end_record(kNoon + 120, kNoon + 240));
+  pace();
+  EXPECT_EQ(shard.late_records(), 0u);
+  EXPECT_EQ(slot(flow_series("AcceptedRecords"), kNoon + 180).value.sum, 1);
+  EXPECT_EQ(slot(flow_series("AcceptedRecords"), kNoon + 240).value.sum, 1);
+  EXPECT_EQ(due(flow_series("AcceptedRecords")), kNoon + 240);
+}
+
+TEST_F(TimeRules, TheLastWindowOfBoundedInputClosesHoweverLongItIs) {  // docs/time.md 8
+  ShardOptions options;
+  options.environment = "prod";
+  options.capture_interval_s = 600;
+  shard = Shard(std::move(options));
+  now = kNoon + 1000 * kHour;
+  progress("file", kNoon, {.caught_up = true, .bounded = true});
+  put(flow_record(now, "file", "prod", {{kNoon}, {kNoon + 660}}));
+  put(input_end_record(kNoon, kNoon + 720));
+  pace();
+  EXPECT_EQ(slot(flow_series("AcceptedRecords"), kNoon + 1200, 600).value.sum, 1);
+}
+
+TEST_F(TimeRules, FilesBesideLiveSourcesAreReadWholeBeforeAnythingIsDecided) {  // docs/time.md 8
+  now = kNoon + 2 * kHour;
+  const ProgressOptions unread{.caught_up = false, .bounded = true};
+  progress("file", 0, unread);
+  progress("live", now);
+  progress("file", kNoon + kHour, unread);
+  put(flow_record(now, "file", "prod", {{kNoon + kHour}}));
+  now += 60;
+  progress("live", now);
+  EXPECT_EQ(shard.frontier().tick_s, kBeforeAll) << "a file is being read";
+  // The next file begins earlier than the last one ended, by far more than any allowed lateness.
+  put(flow_record(now, "file", "prod", {{kNoon}}));
+  metric(kDisk, kNoon, 1, "file");
+  EXPECT_EQ(due(kDisk), kBeforeAll) << "no minute of it is decided before all is read";
+  progress("file", now, {.caught_up = true, .bounded = true});
+  EXPECT_EQ(shard.frontier().tick_s, now);
+  EXPECT_EQ(shard.late_records(), 0u);
+  EXPECT_EQ(slot(flow_series("AcceptedRecords"), kNoon + 60).value.sum, 1);
+  EXPECT_EQ(slot(flow_series("AcceptedRecords"), kNoon + kHour + 60).value.sum, 1);
+  EXPECT_EQ(state(kDisk, kNoon + 120), SlotState::kMissing) << "a file is heard in full";
+}
+
 TEST_F(TimeRules, OneStrayRecordOf1970DoesNotMakeATickForEveryMinuteSince) {  // docs/time.md 8
   now = kNoon + 1000 * kHour;
   progress("file", kNoon + 600, {.caught_up = true, .bounded = true});

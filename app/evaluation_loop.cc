@@ -1,21 +1,15 @@
-#include "app/evaluation_loop.h"
-
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
-#include <atomic>
-#include <condition_variable>
-#include <thread>
 #include <utility>
+
+#include "app/evaluation_loop_state.h"
 
 namespace fleetmeter::app {
 
 namespace {
 
-constexpr std::size_t kRecordsPerStep =
-    256;  // Bounds the memory of one step and the size of its transaction.
 constexpr std::size_t kRowsPerStep =
-    100'000;  // The same, where records are large: a backlog may hold many keys.
+    100'000;  // As kRecordsPerStep, where records are large: a backlog may hold many keys.
 constexpr std::size_t kTicksPerStep =
     512;  // Missed ticks after a downtime come in batches of this size.
 constexpr std::int64_t kIdleWaitMs =
@@ -37,54 +31,6 @@ bool keep_within(std::vector<aggregator::LogEntry>& entries, std::size_t rows_ma
 }
 
 }  // namespace
-
-struct EvaluationLoop::State {
-  State(aggregator::AggregateLog& log_in, cost::UsageStore* usage_in, const Clock& clock_in,
-        Options options_in)
-      : log(log_in), usage(usage_in), clock(clock_in), options(std::move(options_in)) {}
-
-  aggregator::AggregateLog& log;
-  cost::UsageStore* usage;
-  const Clock& clock;
-  Options options;
-
-  Evaluator evaluator;
-  aggregator::Pacemaker pacemaker;
-  aggregator::LogPosition snapshot_position = 0;
-  SteadyTime snapshot_at{}, view_at{}, prune_at{};
-  std::map<std::string, std::uint64_t> events_by_type;
-  std::atomic<aggregator::LogPosition> applied_position{0};
-  std::atomic<aggregator::LogPosition> ended_at{
-      0};  // Bounded input: applied to here and every tick was made; 0 = not yet.
-  std::jthread thread;
-
-  mutable std::mutex mutex;  // Guards the four below.
-  Evaluator::Input input;    // As of applied_position.
-  std::shared_ptr<const EvaluationView> view = std::make_shared<EvaluationView>();
-  std::optional<Error> failure;
-  std::string blocked;
-
-  enum class Step : std::uint8_t { kIdle, kDrained, kMore };  // Drained: read, and no tick was due.
-  Result<Step> step(std::int64_t now_s);
-  Result<void> catch_up();
-  Result<void> apply_entry(const aggregator::LogEntry& entry, std::vector<proto::Event>& events);
-  Result<void> commit(std::span<const aggregator::LogEntry> entries,
-                      std::vector<proto::Event> events, std::vector<proto::LogRecord> append);
-  Result<void> until_available(const std::function<Result<void>()>& attempt);
-  Result<void> catch_usage_up();
-  Result<void> replay_silently(aggregator::LogPosition until);
-  Result<void> append_versions(const std::string& yaml, const std::string& fingerprint,
-                               const aggregator::Inventory* inventory);
-  Result<void> snapshot();
-  void maintain();
-  void publish();
-  void set_blocked(std::string why);
-  void fail(Error error);
-  void run(const std::stop_token& stop);
-  [[nodiscard]] std::int64_t wall_s() const {
-    return clock.wall().time_since_epoch().count() / 1000;
-  }
-};
 
 Result<void> EvaluationLoop::State::apply_entry(const aggregator::LogEntry& entry,
                                                 std::vector<proto::Event>& events) {
@@ -111,6 +57,7 @@ Result<EvaluationLoop::State::Step> EvaluationLoop::State::step(std::int64_t now
       if (applied) break;
       if (applied.error().code != ErrorCode::kUnavailable) return std::move(applied).error();
       set_blocked("cost.db: " + applied.error().message);
+      if (stopping()) return abandon(std::move(applied).error());
       std::this_thread::sleep_for(std::chrono::milliseconds(options.retry_ms));
     }
   }
@@ -164,77 +111,15 @@ Result<void> EvaluationLoop::State::commit(std::span<const aggregator::LogEntry>
   return {};
 }
 
-/// Again and again while a store cannot; what it says is shown meanwhile.
+/// Again and again while a store cannot, until told to stop; what it says is shown meanwhile.
 Result<void> EvaluationLoop::State::until_available(const std::function<Result<void>()>& attempt) {
   for (;;) {
     auto done = attempt();
     if (done || done.error().code != ErrorCode::kUnavailable) return done;
     set_blocked(done.error().message);
+    if (stopping()) return abandon(std::move(done).error());
     std::this_thread::sleep_for(std::chrono::milliseconds(options.retry_ms));
   }
-}
-
-/// Applies the log up to `until`, whose outputs are committed already: emits nothing again.
-Result<void> EvaluationLoop::State::replay_silently(aggregator::LogPosition until) {
-  std::vector<proto::Event> discarded;
-  while (evaluator.position() < until) {
-    auto entries = log.read(options.partition, evaluator.position(), kRecordsPerStep);
-    if (!entries) return std::move(entries).error();
-    if (entries->empty()) {
-      return Error{ErrorCode::kDataLoss, "the log ends at " + std::to_string(evaluator.position()) +
-                                             ", before its last evaluated position " +
-                                             std::to_string(until)};
-    }
-    for (const aggregator::LogEntry& entry : *entries) {
-      if (entry.position > until) return {};
-      if (auto applied = apply_entry(entry, discarded); !applied) return applied;
-      discarded.clear();
-    }
-  }
-  return {};
-}
-
-/// cost.db may be behind the evaluator (a crash between the two, or a lost file): applies what it
-/// lacks.
-Result<void> EvaluationLoop::State::catch_usage_up() {
-  if (usage == nullptr) return {};
-  auto applied = usage->applied_position(options.partition);
-  if (!applied) return std::move(applied).error();
-  aggregator::LogPosition position = *applied;
-  while (position < evaluator.position()) {
-    auto entries = log.read(options.partition, position, kRecordsPerStep);
-    if (!entries) return std::move(entries).error();
-    while (!entries->empty() && entries->back().position > evaluator.position())
-      entries->pop_back();
-    if (entries->empty()) return {};
-    if (auto done = usage->apply(options.partition, *entries); !done) return done;
-    position = entries->back().position;
-  }
-  return {};
-}
-
-Result<void> EvaluationLoop::State::append_versions(const std::string& yaml,
-                                                    const std::string& fingerprint,
-                                                    const aggregator::Inventory* inventory) {
-  aggregator::Commit commit;
-  if (!yaml.empty() && fingerprint != evaluator.config_fingerprint()) {
-    proto::LogRecord record;
-    record.mutable_config()->set_yaml(yaml);
-    record.mutable_config()->set_fingerprint(fingerprint);
-    for (const proto::ShardAssignment& shard : options.shards)
-      *record.mutable_config()->add_shards() = shard;
-    commit.records.push_back({options.partition, std::move(record)});
-  }
-  if (inventory != nullptr && inventory->version() != evaluator.inventory_version()) {
-    proto::LogRecord record;
-    record.mutable_inventory()->set_version(inventory->version());
-    record.mutable_inventory()->set_inventory(inventory->serialize());
-    commit.records.push_back({options.partition, std::move(record)});
-  }
-  if (commit.records.empty()) return {};
-  auto appended = log.append(std::move(commit));
-  if (!appended) return std::move(appended).error();
-  return {};
 }
 
 Result<void> EvaluationLoop::State::snapshot() {
@@ -297,7 +182,13 @@ void EvaluationLoop::State::fail(Error error) {
   failure = std::move(error);
 }
 
+Error EvaluationLoop::State::abandon(Error why) {
+  abandoned = true;
+  return why;
+}
+
 void EvaluationLoop::State::run(const std::stop_token& stop) {
+  stop_asked = stop;
   while (!stop.stop_requested()) {
     auto stepped = step(wall_s());
     if (!stepped && stepped.error().code == ErrorCode::kUnavailable) {
@@ -325,32 +216,6 @@ EvaluationLoop::EvaluationLoop(aggregator::AggregateLog& log, cost::UsageStore* 
 
 EvaluationLoop::~EvaluationLoop() { stop(); }
 
-Result<void> EvaluationLoop::recover(const std::string& config_yaml,
-                                     const std::string& config_fingerprint,
-                                     const aggregator::Inventory* inventory) {
-  State& state = *state_;
-  auto snapshot = state.log.latest_snapshot(state.options.partition);
-  if (!snapshot) return std::move(snapshot).error();
-  if (*snapshot) {
-    if (auto loaded = state.evaluator.load(**snapshot); !loaded) return loaded;
-    state.snapshot_position = (*snapshot)->position;
-    for (const proto::LogRecord& record : state.evaluator.time_records())
-      state.pacemaker.apply(record);
-  }
-  auto evaluated = state.log.evaluated_position(state.options.partition);
-  if (!evaluated) return std::move(evaluated).error();
-  if (auto replayed = state.replay_silently(*evaluated); !replayed) return replayed;
-  if (auto caught_up = state.catch_usage_up(); !caught_up) return caught_up;
-  // What was appended but not evaluated yet may hold a newer version of both: compare with the end
-  // of the log.
-  if (auto caught_up = state.catch_up(); !caught_up) return caught_up;
-  if (auto appended = state.append_versions(config_yaml, config_fingerprint, inventory); !appended)
-    return appended;
-  state.snapshot_at = state.prune_at = state.clock.steady();
-  state.publish();
-  return {};
-}
-
 void EvaluationLoop::start() {
   state_->thread =
       std::jthread([state = state_.get()](const std::stop_token& stop) { state->run(stop); });
@@ -369,6 +234,10 @@ void EvaluationLoop::stop() {
   state.thread.request_stop();
   state.thread.join();
   if (state.failure) return;
+  if (state.abandoned) {
+    spdlog::warn("not evaluated to the end: {}; the next start goes on", state.blocked);
+    return;
+  }
   // Drain: what was appended before we were asked to stop is evaluated, so that a restart starts
   // from a fresh snapshot.
   if (auto drained = state.catch_up(); !drained)

@@ -42,6 +42,8 @@ class EvaluationLoop {
     bool deliver = true;  ///< False: events are kept, the outbox stays empty.
     std::int64_t snapshot_interval_ms = 60'000;
     std::int64_t retry_ms = 500;  ///< Between tries while a store cannot take outputs.
+    /// Ends recover(), which waits like the thread while a store cannot take outputs.
+    std::stop_token stop = {};
     /// Environment -> partition, written into configuration records; empty = all are ours.
     std::vector<proto::ShardAssignment> shards;
     std::uint32_t log_days = 14;

@@ -97,6 +97,8 @@ void add_ingest(Families& out, ingest::IngestCounters& counters) {
               "Of these, repeats of a committed request: answered, not counted again.",
               counters.requests_repeated);
   out.counter("fleetmeter_files_done_total", "Files read to their end.", counters.files_done);
+  out.gauge("fleetmeter_files_missing", "Paths of followed sources that match nothing yet.",
+            static_cast<double>(counters.files_missing));
   out.counter("fleetmeter_files_failed_total", "Files that could not be read to their end.",
               counters.files_failed);
   const std::lock_guard lock(counters.mutex);

@@ -35,6 +35,7 @@ struct Service::State {
   std::unique_ptr<aggregator::SqliteLog> log;
   std::unique_ptr<cost::UsageStore> usage;
   std::map<std::string, alarms::Receiver> receivers;
+  std::unique_ptr<alarms::ActionOutcomes> outcomes;
   std::unique_ptr<alarms::Deliverer> deliverer;
   std::unique_ptr<EvaluationLoop> loop;
   ingest::IngestCounters counters;
@@ -122,9 +123,10 @@ ingest::SourceContext Service::State::context(std::size_t index) {
 }
 
 Result<void> Service::State::make_sources() {
-  const bool all_bounded = bounded();
+  const bool any_live = !bounded();
   for (ingest::FilesOptions files : config.files) {
-    files.settings.bounded = all_bounded;
+    files.settings.bounded = !files.follow;
+    files.beside_live = any_live && !files.follow;
     if (!options.environment.empty()) files.settings.environment = options.environment;
     sources.push_back(ingest::make_files_source(context(sources.size()), std::move(files)));
   }
@@ -170,12 +172,15 @@ Result<void> Service::start() {
   if (state.options.deliver) {
     alarms::Deliverer::Options delivery;
     delivery.fault = state.options.fault;
+    state.outcomes = std::make_unique<alarms::ActionOutcomes>(*state.log, state.clock);
+    delivery.outcomes = state.outcomes.get();
     state.deliverer = std::make_unique<alarms::Deliverer>(*state.log, state.receivers, state.clock,
                                                           std::move(delivery));
   }
   EvaluationLoop::Options loop;
   loop.receivers = state.receivers;
   loop.deliver = state.options.deliver;
+  loop.stop = state.options.stop;
   loop.log_days = state.config.log_days;
   loop.log_bytes_max = state.config.log_bytes_max;
   loop.on_progress = state.options.on_evaluate;

@@ -26,6 +26,7 @@ struct ServiceOptions {
   std::string environment = {};  ///< Forced for every record; empty = by the inventory.
   /// Test hook of the stores, sources and delivery.
   std::function<void(std::string_view)> fault = {};
+  std::stop_token stop = {};  ///< Ends a start() that waits for room on the disk.
   /// Bounded sources: bytes.
   std::function<void(std::uint64_t done, std::uint64_t all)> on_read = {};
   std::function<void(std::int64_t done, std::int64_t all)> on_evaluate = {};  ///< Log positions.

@@ -1,11 +1,14 @@
 #include "ingest/batcher.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <iterator>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <thread>
+#include <utility>
 
 namespace fleetmeter::ingest {
 
@@ -94,6 +97,7 @@ struct Batcher::State {
   std::int64_t progress_written_ms = 0;
   bool progress_written =
       false;  // The first commit always carries one: it says that we listen, and since when.
+  bool written_caught_up = false;
   bool push_opened = false;
   std::int64_t event_time_max_s = 0;
   std::int64_t time_from_s = 0, time_to_s = 0;
@@ -101,6 +105,7 @@ struct Batcher::State {
   std::uint64_t raw_bytes = 0;
   std::map<std::string, std::uint64_t> dropped;
   std::map<std::string, std::uint64_t> dropped_before;  // By the aggregator, up to the last commit.
+  bool said_blocked = false;                            // commit() has logged that it waits.
   mutable std::mutex mutex;                             // Guards blocked.
   std::string blocked;
 
@@ -113,13 +118,22 @@ struct Batcher::State {
   void forget_counts();
   void refresh();
   [[nodiscard]] bool progress_due() const {
-    return !progress_written || wall_ms() - progress_written_ms >= kProgressIntervalMs;
+    // That all of a bounded source was read is said at once: there may be no later commit.
+    const bool read_whole = settings.bounded && progress.caught_up() && !written_caught_up;
+    return !progress_written || read_whole ||
+           wall_ms() - progress_written_ms >= kProgressIntervalMs;
   }
   /// What is done once the outcome of a commit is known.
   Result<void> settle(Result<void> outcome, bool carries_progress, std::int64_t built_ms);
   void set_blocked(const std::string& why) {
     const std::lock_guard lock(mutex);
     blocked = why;
+  }
+  void say_blocked(const std::string& why) {
+    if (!std::exchange(said_blocked, true)) spdlog::error("{} waits: {}", source, why);
+  }
+  void say_unblocked() {
+    if (std::exchange(said_blocked, false)) spdlog::info("{} goes on", source);
   }
   aggregator::Commit build(std::map<std::string, std::string> positions,
                            std::vector<std::string> once_keys);
@@ -256,6 +270,14 @@ bool Batcher::full() const noexcept {
          state_->decoded.plain_bytes >= state_->settings.commit_bytes_max;
 }
 
+const std::set<std::string>& Batcher::event_keys() const noexcept { return state_->sink.keys(); }
+
+void Batcher::discard() {
+  (void)state_->aggregator.take();
+  state_->forget_counts();
+  state_->sink.clear();
+}
+
 bool Batcher::progress_due() const noexcept { return state_->progress_due(); }
 
 namespace {
@@ -275,10 +297,12 @@ Result<void> Batcher::State::settle(Result<void> outcome, bool with_progress,
                                     std::int64_t built_ms) {
   if (outcome) {
     set_blocked({});
+    say_unblocked();
     publish_counts();
     if (with_progress) {
       progress_written = true;
       progress_written_ms = built_ms;
+      written_caught_up = progress.caught_up();
       progress.set_started(false);
     }
   }
@@ -326,6 +350,7 @@ Result<void> Batcher::commit(std::map<std::string, std::string> positions,
       outcome = std::move(appended).error();
       break;
     }
+    state.say_blocked(appended.error().message);
     std::this_thread::sleep_for(kRetryInterval);
   }
   return state.settle(std::move(outcome), with_progress, built_ms);

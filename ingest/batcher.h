@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <utility>
@@ -57,6 +58,12 @@ class Batcher {
   /// Enough for one commit: more would cost memory and meet the limits of keys of a batch.
   [[nodiscard]] bool full() const noexcept;
   [[nodiscard]] bool progress_due() const noexcept;
+
+  /// Keys of the log events read since the last commit, which takes them along. Whoever shares the
+  /// log with others claims them first: two that read one event at a time both find it new.
+  [[nodiscard]] const std::set<std::string>& event_keys() const noexcept;
+  /// Drops what was read since the last commit, counts included, to be read again.
+  void discard();
 
   /// Appends what was read with the positions it came from and `once_keys`; retries while the log
   /// is unavailable, until `stop`. On any error nothing was committed and nothing is kept: read

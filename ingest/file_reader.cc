@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,7 +22,7 @@ namespace {
 /// stays small beside what a commit may hold.
 constexpr std::size_t kReadBytes = 128 * 1024;
 constexpr int kStandardInput = 0;
-constexpr int kWaitMs = 200;  // For standard input; between two looks at the stop token.
+constexpr int kWaitMs = 200;  // For pipes; between two looks at the stop token.
 constexpr const char* kCutShort = "is damaged or cut short; what could be read was kept";
 
 std::string errno_text() { return std::strerror(errno); }
@@ -42,10 +44,10 @@ bool is_plain(int fd) {
          parsers::compression_of({magic.data(), magic.size()}) == parsers::Compression::kNone;
 }
 
-/// False when standard input has nothing to say for a while; files never wait.
-bool wait_for_input(int fd) {
-  if (fd != kStandardInput) return true;
-  pollfd asked{fd, POLLIN, 0};
+/// False when a pipe has nothing to say for a while, or no writer yet; files never wait.
+bool wait_for_input(const InputFile& file) {
+  if (!file.identity.key.empty()) return true;
+  pollfd asked{file.descriptor.get(), POLLIN, 0};
   return poll(&asked, 1, kWaitMs) != 0;
 }
 
@@ -55,8 +57,14 @@ Descriptor::~Descriptor() {
   if (fd_ > kStandardInput) close(fd_);
 }
 
-int open_input(const std::string& path) {
-  return path == "-" ? kStandardInput : open(path.c_str(), O_RDONLY | O_CLOEXEC);
+int open_input(const std::string& path, int flags) {
+  return path == "-" ? kStandardInput : open(path.c_str(), O_RDONLY | O_CLOEXEC | flags);
+}
+
+bool is_piped(int fd) {
+  struct stat status {};
+  return fstat(fd, &status) == 0 &&
+         (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || S_ISCHR(status.st_mode));
 }
 
 std::int64_t read_some(int fd, char* out, std::size_t bytes_max) {
@@ -73,9 +81,12 @@ FileReader::FileReader(const SourceContext& context, const SourceSettings& setti
       buffer_(kReadBytes, '\0') {}
 
 void FileReader::report_bad(const std::string& path, const std::string& why) {
-  const std::lock_guard lock(context_.counters.mutex);
-  if (context_.counters.bad_inputs.insert_or_assign(path, why).second)
-    ++context_.counters.files_failed;
+  {
+    const std::lock_guard lock(context_.counters.mutex);
+    if (!context_.counters.bad_inputs.insert_or_assign(path, why).second) return;
+  }
+  ++context_.counters.files_failed;
+  if (!settings_.bounded) spdlog::warn("{}: {} {}", settings_.name, path, why);
 }
 
 void FileReader::forget_bad(const std::string& path) {
@@ -107,12 +118,12 @@ void FileReader::resume(InputFile& file, const FilePosition& position) {
 }
 
 FileReader::Open FileReader::open(const std::string& path, std::unique_ptr<InputFile>& file) {
-  const int fd = open_input(path);
+  const int fd = open_input(path, O_NONBLOCK);
   if (fd < 0) {
     report_bad(path, errno_text());
     return Open::kBad;
   }
-  const bool piped = path == "-";
+  const bool piped = path == "-" || is_piped(fd);
   auto identity = piped ? FileIdentity{} : identify(fd, settings_.name, path);
   auto opened = std::make_unique<InputFile>(fd, path, identity.value_or(FileIdentity{}),
                                             batcher_.decoder_options(), batcher_.sink());
@@ -175,8 +186,9 @@ FileReader::Turn FileReader::read_on(InputFile& file, std::uint64_t bytes_max,
       turn = Turn::kStopped;
       break;
     }
-    if (!wait_for_input(file.descriptor.get())) break;
+    if (!wait_for_input(file)) break;
     const std::int64_t got = read_some(file.descriptor.get(), buffer_.data(), buffer_.size());
+    if (got < 0 && errno == EAGAIN) break;  // Another reader of the pipe was faster.
     if (got < 0) {
       report_bad(file.path, errno_text());
       turn = Turn::kBad;

@@ -27,8 +27,11 @@ class Descriptor {
   int fd_;
 };
 
-/// Opens a file to read, "-" = standard input; -1 and errno when it cannot be.
-[[nodiscard]] int open_input(const std::string& path);
+/// Opens a file to read, "-" = standard input; -1 and errno when it cannot be. A named pipe whose
+/// writer is not there yet blocks, unless `flags` has O_NONBLOCK.
+[[nodiscard]] int open_input(const std::string& path, int flags = 0);
+/// A pipe, terminal or socket: it may keep its reader waiting, and has no position to come back to.
+[[nodiscard]] bool is_piped(int fd);
 /// read(2) that goes on after signals.
 [[nodiscard]] std::int64_t read_some(int fd, char* out, std::size_t bytes_max);
 
@@ -42,7 +45,7 @@ struct InputFile {
         decoder(std::move(options), sink) {}
   Descriptor descriptor;
   std::string path;
-  FileIdentity identity;  ///< Empty key: standard input, which has no position.
+  FileIdentity identity;  ///< Empty key: piped, without a position.
   parsers::Decoder decoder;
   std::uint64_t offset = 0;  ///< Next byte to read.
 };

@@ -108,6 +108,8 @@ bool FilesSource::commit_if_due(const std::stop_token& stop) {
 }
 
 void FilesSource::run_bounded(const std::stop_token& stop) {
+  // The first progress says that there is something to read, before live sources drive the clock.
+  if (options_.beside_live && !commit_if_due(stop)) return;
   for (const std::string& path : files_) {
     if (!read_whole(path, stop)) {
       (void)reader_.commit(stop);  // What was read before the stop.
@@ -117,7 +119,7 @@ void FilesSource::run_bounded(const std::stop_token& stop) {
   batcher_.caught_up(wall_ms());
   if (!reader_.commit(stop)) return;
   finished_.store(true, std::memory_order_release);
-  if (!options_.settings.bounded) keep_time(stop);
+  if (options_.beside_live) keep_time(stop);
 }
 
 /// Beside live sources the files that were read stay a source that is caught up: silent, it would
@@ -151,7 +153,7 @@ bool FilesSource::read_whole(const std::string& path, const std::stop_token& sto
       show();
     });
     // Where nothing else wakes the reader of the log, small commits are wasted.
-    if (!options_.settings.bounded && !commit_if_due(stop)) return false;
+    if (options_.beside_live && !commit_if_due(stop)) return false;
   }
   if (turn == FileReader::Turn::kStopped) return false;
   if (turn == FileReader::Turn::kEnd) reader_.finish(*file);

@@ -13,6 +13,8 @@ struct FilesOptions {
   SourceSettings settings;
   std::vector<std::string>
       paths;  ///< Files, directories (all files below), globs with ** ; "-" = standard input.
+  /// Live sources run beside it: once it is read it stays caught up, and never ends their time.
+  bool beside_live = false;
   bool follow = false;  ///< Keep reading what is appended and what appears; never ends.
   std::uint32_t poll_interval_ms = 200;
 };

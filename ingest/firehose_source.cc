@@ -4,6 +4,7 @@
 #include <openssl/sha.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <set>
@@ -49,43 +50,54 @@ std::string json_text(std::string_view text) {
   return out + '"';
 }
 
-/// Requests being handled: a second one with the same key waits for the outcome of the first
-/// (docs/time.md 10).
+/// Once keys of requests being handled: a second one with a key of them waits for the outcome of
+/// the first (docs/time.md 10).
 class InFlight {
  public:
-  /// Returns when no other request with `key` is in flight; the caller is then.
-  void enter(const std::string& key) {
+  /// Returns when nobody else holds any of `keys`; the caller holds all of them then. All at once,
+  /// so that two who want some of the same never wait for each other.
+  void enter(const std::set<std::string>& keys) {
     std::unique_lock lock(mutex_);
-    left_.wait(lock, [&] { return !keys_.contains(key); });
-    keys_.insert(key);
+    left_.wait(lock, [&] {
+      return std::none_of(keys.begin(), keys.end(),
+                          [this](const std::string& key) { return keys_.contains(key); });
+    });
+    keys_.insert(keys.begin(), keys.end());
   }
-  void leave(const std::string& key) {
+  void leave(const std::set<std::string>& keys) {
     {
       const std::lock_guard lock(mutex_);
-      keys_.erase(key);
+      for (const std::string& key : keys) keys_.erase(key);
+      ++outcomes_;
     }
     left_.notify_all();
   }
+  /// While this number stands, nobody has left: what the log did not hold it still does not hold.
+  [[nodiscard]] std::uint64_t outcomes() const {
+    const std::lock_guard lock(mutex_);
+    return outcomes_;
+  }
 
  private:
-  std::mutex mutex_;  // Guards keys_.
-  std::condition_variable left_;
+  mutable std::mutex mutex_;  // Guards the two below.
   std::set<std::string> keys_;
+  std::uint64_t outcomes_ = 0;
+  std::condition_variable left_;
 };
 
 class InFlightGuard {
  public:
-  InFlightGuard(InFlight& in_flight, std::string key)
-      : in_flight_(in_flight), key_(std::move(key)) {
-    in_flight_.enter(key_);
+  InFlightGuard(InFlight& in_flight, std::set<std::string> keys)
+      : in_flight_(in_flight), keys_(std::move(keys)) {
+    in_flight_.enter(keys_);
   }
   InFlightGuard(const InFlightGuard&) = delete;
   InFlightGuard& operator=(const InFlightGuard&) = delete;
-  ~InFlightGuard() { in_flight_.leave(key_); }
+  ~InFlightGuard() { in_flight_.leave(keys_); }
 
  private:
   InFlight& in_flight_;
-  std::string key_;
+  std::set<std::string> keys_;
 };
 
 /// What one request needs to become a commit; pooled, since requests come at the same time. There
@@ -130,8 +142,11 @@ class FirehoseEndpoint final : public FirehoseSource {
   HttpResponse reply(unsigned status, const std::string& request_id,
                      const std::string& error_message);
   HttpResponse take(HttpRequest& request, const std::string& header_id);
+  Result<bool> take_once(Worker& worker, const std::string& key, std::size_t body_bytes);
+  Result<void> commit(Worker& worker, const std::string& key, std::size_t body_bytes);
   std::unique_ptr<Worker> borrow();
   void give_back(std::unique_ptr<Worker> worker);
+  void note_event_time(std::int64_t event_time_s);
   void note_outcome(const std::string& why);
   void pace(const std::stop_token& stop);
   [[nodiscard]] std::int64_t wall_ms() const {
@@ -286,6 +301,57 @@ HttpResponse FirehoseEndpoint::answer(HttpRequest& request) {
   return take(request, header_id);
 }
 
+/// For the pacing thread's progress.
+void FirehoseEndpoint::note_event_time(std::int64_t event_time_s) {
+  std::int64_t seen_s = event_time_max_s_.load(std::memory_order_relaxed);
+  while (seen_s < event_time_s && !event_time_max_s_.compare_exchange_weak(seen_s, event_time_s)) {
+  }
+}
+
+void read_records(Worker& worker, std::size_t body_bytes) {
+  worker.batcher.refresh();
+  for (const std::string_view record : worker.request.records) worker.decoder.message(record);
+  worker.batcher.count(worker.decoder, body_bytes);
+  worker.batcher.count_drop("bad_base64", worker.request.bad_base64);
+}
+
+/// Reads the request's records and commits them with its key. The same log events may be in flight
+/// in another request, under another id: then its outcome decides which of them are new here.
+Result<void> FirehoseEndpoint::commit(Worker& worker, const std::string& key,
+                                      std::size_t body_bytes) {
+  for (;;) {
+    const std::uint64_t outcomes = in_flight_.outcomes();
+    read_records(worker, body_bytes);
+    const InFlightGuard guard(in_flight_, worker.batcher.event_keys());
+    if (!worker.batcher.event_keys().empty() && in_flight_.outcomes() != outcomes) {
+      const auto& keys = worker.batcher.event_keys();
+      const auto seen = context_.log.seen_keys({keys.begin(), keys.end()});
+      if (!seen || !seen->empty()) {
+        worker.batcher.discard();
+        if (!seen) return seen.error();
+        continue;
+      }
+    }
+    if (context_.fault) context_.fault("source.after_read");
+    return worker.batcher.try_commit({}, {key});
+  }
+}
+
+/// False: an earlier commit holds this request already.
+Result<bool> FirehoseEndpoint::take_once(Worker& worker, const std::string& key,
+                                         std::size_t body_bytes) {
+  const InFlightGuard guard(in_flight_, {key});
+  const auto seen = context_.log.seen_keys({key});
+  if (!seen) return seen.error();
+  if (!seen->empty()) return false;
+  const auto committed = commit(worker, key, body_bytes);
+  note_outcome(committed ? "" : committed.error().message);
+  // A worker whose commit failed keeps nothing of what it read; the sender retries.
+  if (!committed) return committed.error();
+  note_event_time(worker.batcher.event_time_max_s());
+  return true;
+}
+
 HttpResponse FirehoseEndpoint::take(HttpRequest& request, const std::string& header_id) {
   auto worker = borrow();
   const parsers::FirehoseError error = worker->parser.parse(request.body, worker->request);
@@ -298,35 +364,11 @@ HttpResponse FirehoseEndpoint::take(HttpRequest& request, const std::string& hea
   }
   const std::string key =
       "firehose:" + std::string(request.header("x-amz-firehose-source-arn")) + "/" + id;
-  const InFlightGuard guard(in_flight_, key);
-  const auto seen = context_.log.seen_keys({key});
-  if (!seen) {
-    give_back(std::move(worker));
-    return refuse(503, id, seen.error().message);
-  }
-  if (!seen->empty()) {
-    ++context_.counters.requests_repeated;
-    give_back(std::move(worker));
-    return reply(200, id, {});
-  }
-  worker->batcher.refresh();
-  for (const std::string_view record : worker->request.records) worker->decoder.message(record);
-  worker->batcher.count(worker->decoder, request.body.size());
-  worker->batcher.count_drop("bad_base64", worker->request.bad_base64);
-  const std::int64_t event_time_s = worker->batcher.event_time_max_s();
-  if (context_.fault) context_.fault("source.after_read");
-  const auto committed = worker->batcher.try_commit({}, {key});
-  const std::string why = committed ? "" : committed.error().message;
-  note_outcome(why);
-  if (!committed) {
-    give_back(std::move(worker));  // It keeps nothing of what it read; the sender retries.
-    return refuse(503, id, why);
-  }
-  std::int64_t seen_s = event_time_max_s_.load(std::memory_order_relaxed);
-  while (seen_s < event_time_s && !event_time_max_s_.compare_exchange_weak(seen_s, event_time_s)) {
-  }
+  const auto taken = take_once(*worker, key, request.body.size());
   give_back(std::move(worker));
-  if (context_.fault) context_.fault("firehose.before_reply");
+  if (!taken) return refuse(503, id, taken.error().message);
+  if (!*taken) ++context_.counters.requests_repeated;
+  if (*taken && context_.fault) context_.fault("firehose.before_reply");
   return reply(200, id, {});
 }
 

@@ -15,6 +15,9 @@ constexpr std::size_t kOpenFilesMax = 512;  // The one that has been quiet for l
 constexpr std::uint64_t kTurnBytesMax =
     16u << 20;  // Of one file a poll, so that one backlog does not starve the rest.
 constexpr auto kIdleCloses = std::chrono::seconds(60);
+constexpr const char* kIncomplete =
+    "is incomplete and has not grown for a minute; what is there was read, the rest is when it "
+    "comes";
 
 std::int64_t changed_ns_of(const struct stat& status) {
   return std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
@@ -131,6 +134,8 @@ void FollowedFiles::close_idle() {
   for (auto& [inode, followed] : files_) {
     if (!followed.file) continue;
     if (now - followed.read_at >= kIdleCloses) {
+      // Whole, it would have been finished. Should the rest come after all, it is read.
+      if (followed.named) reader_.report_bad(followed.path, kIncomplete);
       followed.file.reset();
     } else {
       open.push_back(&followed);

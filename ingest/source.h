@@ -77,8 +77,9 @@ struct SourceSettings {
   std::vector<std::string>
       environments;  ///< That wait for this source; empty = by what it carries.
   std::int64_t allowed_lateness_s = 600;
-  bool bounded = false;  ///< The whole run is over bounded input: nothing is late, nothing expires.
-                         ///< Said by the first record of the first commit, a progress record.
+  bool bounded = false;  ///< This source ends: it is read whole before anything of it is decided,
+                         ///< so nothing in it is late (docs/time.md 8). Said by the first record of
+                         ///< the first commit, a progress record.
   std::uint32_t commit_interval_ms = 250;
   std::size_t commit_bytes_max = 16u << 20;  ///< Bytes a commit at most; of files after gzip.
 };

@@ -67,6 +67,16 @@ class ServiceTest : public testing::Test {
     }
     return text;
   }
+  /// Flow log lines in the default format, one a minute.
+  static std::string flows(int first_minute, int last_minute, int bytes = 100) {
+    std::string text;
+    for (int m = first_minute; m <= last_minute; ++m) {
+      const std::int64_t start_s = kDayS + m * 60;
+      text += "2 123456789012 eni-1 10.0.0.1 10.0.1.2 20641 22 6 20 " + std::to_string(bytes) +
+              " " + std::to_string(start_s) + " " + std::to_string(start_s + 59) + " ACCEPT OK\n";
+    }
+    return text;
+  }
   /// Quiet, then hot for ten minutes, then quiet.
   void write_day() const { write("in/a.json", cpu(0, 9, 10) + cpu(10, 19, 95) + cpu(20, 29, 10)); }
   void write_config(const std::string& source = "files: { paths: [in] }",

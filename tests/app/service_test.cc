@@ -62,6 +62,64 @@ TEST_F(ServiceTest, ARunThatFindsMoreFilesGoesOnWhereTheLastOneEnded) {
   EXPECT_EQ(read("events.jsonl"), events) << "as if read at once";
 }
 
+constexpr const char* kTrafficRule =
+    "alarms:\n"
+    "  - { name: traffic, metric: { namespace: Fleetmeter/VPC, name: AcceptedBytes },\n"
+    "      for_each: InterfaceId, when: \"> 500\", period: 60s, datapoints: 2 of 2 }\n";
+
+/// Flow records that were too late for a decision.
+std::uint64_t late_records(Service& service) {
+  std::uint64_t late = 0;
+  for (const Evaluator::ShardView& shard : service.view()->shards) late += shard.late_records;
+  return late;
+}
+
+TEST_F(ServiceTest, FlowLogsOfALaterRunAreNotLate) {
+  const std::string source = "files: { paths: [in] }";
+  write("in/a.log", flows(0, 9) + flows(10, 11, 1000));
+  write_config(source, "state", kTrafficRule);
+  ASSERT_EQ(run(), kExitDone) << err;
+  write("in/b.log", flows(12, 13, 1000) + flows(14, 25));
+  {
+    const SystemClock clock;
+    Service service(config(), clock, {.until_eof = true, .deliver = false});
+    ASSERT_TRUE(service.start());
+    ASSERT_TRUE(service.run_to_end());
+    service.drain();
+    EXPECT_EQ(late_records(service), 0u);
+  }
+  ASSERT_EQ(run(), kExitDone) << err;
+  const std::string events = read("events.jsonl");
+  EXPECT_THAT(events, HasSubstr("\"to\":\"ALARM\""));
+  write_config(source, "at-once", kTrafficRule);
+  ASSERT_EQ(run(), kExitDone) << err;
+  EXPECT_EQ(read("events.jsonl"), events) << "as if read at once";
+}
+
+TEST_F(ServiceTest, FilesBesideLiveSourcesAreReadWholeWhateverTheirOrder) {
+  write("in/a.log", flows(200, 209));
+  write("in/b.log", flows(0, 9) + flows(10, 19, 1000));  // Hours before the first.
+  write("fleet.yaml", "state: " + path("state") +
+                          "\nhttp: { listen: \"127.0.0.1:0\" }\nsources:\n"
+                          "  - firehose: { listen: \"127.0.0.1:0\" }\n"
+                          "  - files: { paths: [in] }\n" +
+                          std::string(kTrafficRule));
+  // A push source counts as caught up after five minutes; here they last three seconds.
+  const WallTime now = SystemClock().wall();
+  const RateClock clock(now, WallTime(Milliseconds((kDayS + 86'400) * 1000)), 100);
+  Service service(config(), clock, {.deliver = false});
+  EXPECT_FALSE(service.bounded());
+  ASSERT_TRUE(service.start());
+  ASSERT_TRUE(
+      within_10s([&] { return service.view()->events_by_type.contains("alarm.state_changed"); }));
+  service.drain();
+  EXPECT_EQ(late_records(service), 0u);
+  const auto events = event_log(service.log());
+  ASSERT_TRUE(events);
+  EXPECT_THAT(*events, HasSubstr("\"to\":\"ALARM\""))
+      << "the first file's later hours hide nothing";
+}
+
 TEST_F(ServiceTest, AKillBetweenTheLastFileAndTheInputsEndLosesNothing) {
   write_day();
   write_config("files: { paths: [in] }", "whole");

@@ -1,9 +1,11 @@
 #include "ingest/files_source.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <random>
 
 #include "tests/ingest/ingest_fixture.h"
@@ -21,10 +23,25 @@ using testing::MemoryLog;
 using testing::World;
 using Sums = MemoryLog::Sums;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 constexpr const char* kAwsName =
     "123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20231114T2215Z_deadbeef.log.gz";
+
+/// The system's, until a test skips time; other threads read it meanwhile.
+class SkippingClock final : public Clock {
+ public:
+  [[nodiscard]] WallTime wall() const override { return real_.wall() + Milliseconds(skipped_ms_); }
+  [[nodiscard]] SteadyTime steady() const override {
+    return real_.steady() + Milliseconds(skipped_ms_);
+  }
+  void skip(Milliseconds by) { skipped_ms_ += by.count(); }
+
+ private:
+  SystemClock real_;
+  std::atomic<std::int64_t> skipped_ms_{0};
+};
 
 class FilesSourceTest : public ::testing::Test {
  protected:
@@ -193,10 +210,37 @@ TEST_F(FilesSourceTest, AStopWhileStandardInputIsSilentEnds) {
   close(ends[1]);
 }
 
+TEST_F(FilesSourceTest, ANamedPipeIsReadToItsEndAndAStopWhileItIsSilentEnds) {
+  const std::string pipe_path = folder_.path("telemetry");
+  ASSERT_EQ(mkfifo(pipe_path.c_str(), 0600), 0);
+  for (const bool has_writer : {false, true}) {
+    SCOPED_TRACE(has_writer);
+    const auto silent = make_files_source(world_.context(), options({pipe_path}));
+    ASSERT_TRUE(silent->start());
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    const int writer = has_writer ? open(pipe_path.c_str(), O_WRONLY | O_NONBLOCK) : -1;
+    EXPECT_EQ(writer >= 0, has_writer);
+    EXPECT_FALSE(silent->finished());
+    const auto before = std::chrono::steady_clock::now();
+    silent->stop();
+    EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(5));
+    EXPECT_FALSE(silent->failure());
+    if (writer >= 0) close(writer);
+  }
+  const auto source = make_files_source(world_.context(), options({pipe_path}));
+  ASSERT_TRUE(source->start());
+  std::ofstream(pipe_path, std::ios::binary) << flow_line(1) + flow_line(2);
+  EXPECT_TRUE(eventually([&] { return source->finished(); }));
+  source->stop();
+  EXPECT_EQ(world_.log.sums(), (Sums{2, 3, 0}));
+  EXPECT_THAT(world_.log.positions(), IsEmpty());  // Nothing to come back to.
+  EXPECT_THAT(world_.bad_inputs(), IsEmpty());
+}
+
 TEST_F(FilesSourceTest, BesideLiveSourcesFilesThatWereReadStayCaughtUp) {
   folder_.write("a.log", flow_line(1));
   auto wanted = options({folder_.path()});
-  wanted.settings.bounded = false;
+  wanted.beside_live = true;
   const auto source = make_files_source(world_.context(), wanted);
   ASSERT_TRUE(source->start());
   EXPECT_TRUE(eventually([&] { return source->finished() && world_.log.progress().size() >= 3; }));
@@ -314,6 +358,30 @@ TEST_F(FilesSourceTest, AnObjectOfAwsThatIsBeingCopiedIsPendingUntilItIsWhole) {
   EXPECT_TRUE(reaches({2, 3, 0}));
   source->stop();
   EXPECT_THAT(world_.bad_inputs(), IsEmpty());
+}
+
+TEST_F(FilesSourceTest, AnObjectOfAwsThatStaysIncompleteIsReportedUntilTheRestComes) {
+  const std::string bytes = gzip(flow_line(1)) + gzip(flow_line(2));
+  const std::string path = folder_.write(kAwsName, bytes.substr(0, bytes.size() - 10));
+  folder_.write("growing.log.gz",
+                bytes.substr(0, bytes.size() - 10));  // It may well be appended to.
+  SkippingClock clock;
+  const auto source =
+      make_files_source(world_.context(nullptr, &clock), options({folder_.path()}, true));
+  ASSERT_TRUE(source->start());
+  let_poll();
+  EXPECT_THAT(world_.bad_inputs(), IsEmpty()) << "it is being copied";
+  clock.skip(std::chrono::seconds(61));
+  EXPECT_TRUE(eventually([&] { return !world_.bad_inputs().empty(); }));
+  clock.skip(std::chrono::seconds(61));
+  let_poll();
+  EXPECT_EQ(world_.bad_inputs().size(), 1u);
+  EXPECT_THAT(world_.bad_inputs()[path], HasSubstr("incomplete"));
+  EXPECT_EQ(world_.counters.files_failed, 1u);
+  folder_.append(kAwsName, bytes.substr(bytes.size() - 10));
+  EXPECT_TRUE(eventually([&] { return world_.bad_inputs().empty(); }));
+  source->stop();
+  EXPECT_EQ(world_.log.sums().bytes, 3u + 1u);
 }
 
 TEST_F(FilesSourceTest, ADownloadThatGetsItsNameAtTheEndCountsOnce) {

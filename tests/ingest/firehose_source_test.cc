@@ -195,6 +195,87 @@ TEST_F(FirehoseSourceTest, ATwinInFlightWaitsForTheOutcomeOfTheFirst) {
   EXPECT_EQ(world_.counters.requests_repeated, 2u);
 }
 
+/// A subscription envelope with one flow record a log event.
+std::string subscription(const std::vector<std::string>& event_ids) {
+  std::string events;
+  for (const std::string& id : event_ids) {
+    std::string line = flow_line(1);
+    line.pop_back();
+    events += std::string(events.empty() ? "" : ",") + R"({"id":")" + id +
+              R"(","timestamp":1700000040000,"message":")" + line + "\"}";
+  }
+  return gzip(
+      R"({"logStream":"eni-1-all","messageType":"DATA_MESSAGE","owner":"123456789012","logEvents":[)" +
+      events + "]}");
+}
+
+TEST_F(FirehoseSourceTest, LogEventsInFlightInAnotherRequestWaitForItsOutcome) {
+  const std::string a(56, '1'), b(56, '2'), c(56, '3');
+  for (const bool first_fails : {false, true}) {
+    SCOPED_TRACE(first_fails);
+    World world;
+    std::atomic<int> entered{0};
+    std::atomic<bool> release{false};
+    world.log.on_append = [&](const aggregator::Commit& commit) {
+      if (commit.once_keys.empty()) return;  // Progress.
+      if (entered++ > 0) return;
+      while (!release) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    };
+    FirehoseOptions options;
+    options.settings.name = "firehose:0";
+    options.listen = "127.0.0.1:0";
+    const auto source = make_firehose_source(world.context(), std::move(options));
+    ASSERT_TRUE(source->start());
+    const auto send = [&](const std::string& id, const std::vector<std::string>& events) {
+      Client client(source->port());
+      return client.post(body_of(id, {subscription(events)})).status;
+    };
+    std::atomic<unsigned> first_status{0}, second_status{0};
+    std::jthread first([&] { first_status = send("one", {a, b}); });
+    ASSERT_TRUE(eventually([&] { return entered == 1; }));
+    std::jthread second([&] { second_status = send("two", {b, c}); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    EXPECT_EQ(second_status, 0u) << "it cannot know yet whether b is new";
+    if (first_fails) world.log.refuse(Error{ErrorCode::kUnavailable, "disk full"});
+    release = true;
+    if (first_fails) {
+      // The second may meet the full disk too; senders try again.
+      ASSERT_TRUE(eventually([&] { return first_status != 0; }));
+      EXPECT_EQ(first_status, 503u);
+      world.log.refuse(std::nullopt);
+      EXPECT_EQ(send("one", {a, b}), 200u);
+    }
+    second.join();
+    if (second_status != 200) second_status = send("two", {b, c});
+    EXPECT_EQ(second_status, 200u);
+    source->stop();
+    EXPECT_EQ(world.log.sums(), (Sums{3, 3, 0}));
+    EXPECT_EQ(world.decoded().duplicate_events, 1u);
+    EXPECT_EQ(world.decoded().flows.ok, 3u);
+  }
+}
+
+TEST_F(FirehoseSourceTest, RequestsThatShareLogEventsInAnyOrderCountEachOnceAndNeverWaitForEver) {
+  serve();
+  std::deque<std::jthread> senders;
+  for (int i = 0; i < 4; ++i) {
+    senders.emplace_back([&, i] {
+      for (int n = 0; n < 15; ++n) {
+        std::vector<std::string> events;
+        for (int e = 0; e < 6; ++e) {
+          const int event = n * 4 + (i % 2 == 0 ? e : 5 - e);
+          events.push_back(std::string(50, '0') + std::to_string(100'000 + event));
+        }
+        const std::string id = std::to_string(i) + "-" + std::to_string(n);
+        EXPECT_EQ(post(id, body_of(id, {subscription(events)})).status, 200u);
+      }
+    });
+  }
+  senders.clear();
+  source_->stop();
+  EXPECT_EQ(world_.log.sums(), (Sums{62, 62, 0}));
+}
+
 TEST_F(FirehoseSourceTest, ALogThatCannotCommitIs503UntilItCan) {
   serve();
   world_.log.refuse(Error{ErrorCode::kUnavailable, "disk full"});

@@ -1,10 +1,14 @@
 #include "app/command.h"
 
+#include <poll.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <ctime>
+#include <fstream>
 #include <iostream>
 #include <sstream>
 
@@ -81,6 +85,21 @@ int fail(const Error& error) {
                       error.code == ErrorCode::kNotFound || error.code == ErrorCode::kDataLoss ||
                       error.code == ErrorCode::kUnavailable;
   return fail(theirs ? kExitUsage : kExitPartly, error.message);
+}
+
+int flush_output(int exit_code) {
+  std::cout.flush();
+  if (std::cout) return exit_code;
+  pollfd reader{STDOUT_FILENO, 0, 0};
+  if (poll(&reader, 1, 0) == 1 && (reader.revents & POLLERR) != 0) return exit_code;
+  if (exit_code != kExitDone) return exit_code;
+  return fail(kExitPartly, "standard output could not be written");
+}
+
+Result<void> check_writable(const std::string& option, const std::string& path) {
+  if (path.empty() || std::ofstream(path, std::ios::binary | std::ios::app)) return {};
+  return Error{ErrorCode::kInvalidArgument,
+               option + ": " + path + ": cannot be written: " + std::strerror(errno)};
 }
 
 bool stdout_is_terminal() noexcept { return isatty(STDOUT_FILENO) != 0; }

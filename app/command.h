@@ -58,6 +58,14 @@ class Command {
 int fail(int code, const std::string& message);
 int fail(const Error& error);  ///< kExitUsage for what the user can fix, kExitPartly otherwise.
 
+/// At the end of a command: `exit_code`, or kExitPartly and a message when what it printed did not
+/// get out. A reader that went away (`| head`) is no failure.
+int flush_output(int exit_code);
+
+/// That a file named by `option` can be written, said before the work rather than after it; makes
+/// the file. An empty path is fine.
+Result<void> check_writable(const std::string& option, const std::string& path);
+
 [[nodiscard]] bool stdout_is_terminal() noexcept;
 [[nodiscard]] bool stderr_is_terminal() noexcept;
 

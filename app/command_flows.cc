@@ -42,13 +42,13 @@ std::uint64_t size_of(const std::string& path) {
 }
 
 /// What was wrong with a file, by what the decoder counted while it was read.
-std::string explain(const std::string& error, const parsers::DecodeCounts& counts) {
-  const auto dropped = [&counts](parsers::PayloadDrop reason) {
+std::string explain(const std::string& error, const parsers::Decoder& decoder) {
+  const auto dropped = [&counts = decoder.counts()](parsers::PayloadDrop reason) {
     return counts.dropped[static_cast<std::size_t>(reason)] > 0;
   };
   using parsers::PayloadDrop;
-  if (dropped(PayloadDrop::kParquet))
-    return "is Parquet, which this release cannot read; deliver flow logs as text, or convert it";
+  if (!decoder.problem().empty()) return decoder.problem();  // Of Parquet: what cannot be read.
+  if (dropped(PayloadDrop::kParquet)) return "is Parquet that this release cannot read";
   if (dropped(PayloadDrop::kBadGzip))
     return "holds damaged compressed data; what came before it was kept";
   if (dropped(PayloadDrop::kTruncated)) return "is cut short; what came before the cut was kept";
@@ -59,7 +59,23 @@ std::string explain(const std::string& error, const parsers::DecodeCounts& count
   return error;
 }
 
-FlowSummary read_all(const Texts& files, FlowReader& reader, const FlowsOptions& options) {
+/// Files in the order of the paths; a path that leads to none is a bad file among the others.
+Texts expand(const Texts& paths, std::vector<FlowSummary::BadFile>& bad) {
+  Texts good;
+  for (const std::string& path : paths) {
+    if (const auto files = ingest::expand_paths({path}); files) {
+      good.push_back(path);
+    } else {
+      const std::string& message = files.error().message;
+      bad.push_back({path, message.substr(std::min(path.size() + 2, message.size()))});
+    }
+  }
+  const auto all = ingest::expand_paths(good);
+  return all ? *all : Texts{};
+}
+
+FlowSummary read_all(const Texts& files, FlowReader& reader, const FlowsOptions& options,
+                     std::vector<FlowSummary::BadFile> bad) {
   parsers::DecoderOptions decoding;
   decoding.flow_format = options.flow_format;
   decoding.fields = FlowReader::fields_needed();
@@ -68,7 +84,6 @@ FlowSummary read_all(const Texts& files, FlowReader& reader, const FlowsOptions&
 
   std::uint64_t bytes_all = 0, bytes_done = 0;
   for (const std::string& file : files) bytes_all += size_of(file);
-  std::vector<FlowSummary::BadFile> bad;
   {
     ProgressBar bar("reading");
     for (const std::string& file : files) {
@@ -78,8 +93,7 @@ FlowSummary read_all(const Texts& files, FlowReader& reader, const FlowsOptions&
         bytes_done += bytes;
         bar.update(bytes_done, bytes_all);
       });
-      if (!whole)
-        bad.push_back({file == "-" ? "standard input" : file, explain(error, decoder.counts())});
+      if (!whole) bad.push_back({file == "-" ? "standard input" : file, explain(error, decoder)});
       counts += decoder.counts();
     }
   }
@@ -112,7 +126,6 @@ int finish(const FlowSummary& summary, OutputFormat format, bool strict) {
   }
   std::cout << print(summary, format) << std::flush;
   std::cerr << problems;
-  if (!std::cout) return fail(kExitPartly, "standard output could not be written");
   // Messages of other logs in an envelope are no flow records, and the envelope was read all the
   // same.
   const auto foreign = static_cast<std::size_t>(parsers::FlowDrop::kNotAFlowRecord);
@@ -123,6 +136,8 @@ int finish(const FlowSummary& summary, OutputFormat format, bool strict) {
                                   "and there is no header line, name them with --flow-format");
   }
   if (!summary.bad_files.empty()) return kExitPartly;
+  if (summary.nothing_read() && !summary.anything_dropped())
+    std::cerr << "fleetmeter: the input is empty\n";
   return strict && summary.anything_dropped() ? kExitPartly : kExitDone;
 }
 
@@ -136,7 +151,8 @@ Command make_command() {
       {"fleetmeter flows flow.log.gz", "fleetmeter flows 'AWSLogs/**/*.log.gz' --top 20",
        "fleetmeter flows --inventory terraform.tfstate --inventory nat.yaml AWSLogs",
        "aws logs tail /vpc/flow --since 1h --format short | fleetmeter flows -",
-       "fleetmeter flows --flow-format '${version} ${srcaddr} ${dstaddr} ${bytes} ${start}' x.log",
+       "fleetmeter flows --flow-format '${version} ${srcaddr} ${dstaddr} ${bytes} ${start}' "
+       "custom.log",
        "fleetmeter flows --format json --by nat x.log | jq '.top'"});
   command.options().add_options()(
       "inventory", po::value<Texts>()->composing()->value_name("FILE"),
@@ -185,12 +201,14 @@ int command_flows(const CommandLine& line) {
   if (options.paths.empty())
     return fail(kExitUsage, "flows needs a file, directory or pattern, or - for standard input");
 
-  const auto files = ingest::expand_paths(options.paths);
-  if (!files) return fail(kExitUsage, files.error().message);
+  std::vector<FlowSummary::BadFile> bad;
+  const Texts files = expand(options.paths, bad);
+  if (files.empty()) return fail(kExitUsage, bad.front().file + ": " + bad.front().error);
   const auto inventory = load_inventory(options.inventory);
   if (!inventory) return fail(kExitUsage, "--inventory: " + inventory.error().message);
   FlowReader reader(*inventory, options.environment);
-  return finish(read_all(*files, reader, options), *format, values->count("strict") > 0);
+  return finish(read_all(files, reader, options, std::move(bad)), *format,
+                values->count("strict") > 0);
 }
 
 }  // namespace fleetmeter::app

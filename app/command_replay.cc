@@ -115,6 +115,8 @@ int command_replay(const CommandLine& line) {
   if (!values) return exit_code;
   if (values->count("path") == 0)
     return fail(kExitUsage, "replay needs a PATH: a file, a directory or - for standard input");
+  if (auto writable = check_writable("--events", options.events); !writable)
+    return fail(writable.error());
   (void)set_up_logging("warn");
   auto clock = make_clock();
   if (!clock) return fail(clock.error());

@@ -118,6 +118,8 @@ int run(const RunOptions& options, const Clock& clock, Config config) {
       evaluating->update(static_cast<std::uint64_t>(done), static_cast<std::uint64_t>(all));
     };
   }
+  auto starting = std::make_unique<StopOnSignal>();
+  service_options.stop = starting->token();
   Service service(std::move(config), clock, std::move(service_options));
   if (options.until_eof && !service.bounded()) {
     return fail(kExitUsage, options.config +
@@ -125,6 +127,7 @@ int run(const RunOptions& options, const Clock& clock, Config config) {
                                 "- for standard input");
   }
   if (auto started = service.start(); !started) return fail(started.error());
+  starting.reset();  // From here on somebody else waits for the signals.
   for (const std::uint16_t port : service.firehose_ports())
     spdlog::info("Firehose endpoint listens on port {}", port);
   HttpApi api(service, clock);
@@ -164,6 +167,10 @@ int command_run(const CommandLine& line) {
   if (!config) return fail(config.error());
   for (const ConfigWarning& warning : warnings)
     spdlog::warn("{}:{}: {}", options.config, warning.line, warning.message);
+  if (config->files.empty() && config->firehose.empty() && config->kafka.empty())
+    spdlog::warn("{}: `sources:` is empty: nothing is read", options.config);
+  if (auto writable = check_writable("--events", options.events); !writable)
+    return fail(writable.error());
   return run(options, **clock, *std::move(config));
 }
 

@@ -2,7 +2,9 @@
 
 #include <openssl/sha.h>
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -77,10 +79,10 @@ void read_environments(YamlContext& context, const YAML::Node& node, Config& con
     match.name = name;
     match.accounts = object.texts("accounts");
     match.region = object.text("region");
-    if (object.has("match"))
-      read_match(context, object.take("match"), object.path_of("match"), match);
-    if (object.has("budget"))
-      config.budgets[name] = read_budget(context, object.take("budget"), object.path_of("budget"));
+    if (const YAML::Node given = object.take("match"); given.IsDefined())
+      read_match(context, given, object.path_of("match"), match);
+    if (const YAML::Node given = object.take("budget"); given.IsDefined())
+      config.budgets[name] = read_budget(context, given, object.path_of("budget"));
     object.done();
     config.environments.push_back(std::move(match));
   }
@@ -125,8 +127,8 @@ void read_series(YamlContext& context, const YAML::Node& node, Config& config) {
     setting.metric_namespace = object.text("namespace");
     setting.name = object.text("name");
     setting.own_period_s = object.duration_s("period", 0, 1, 86400);
-    if (object.has("publication_delay"))
-      setting.publication_delay_s = object.duration_s("publication_delay", 0, 0, 172800);
+    const std::uint32_t delay_s = object.duration_s("publication_delay", 0, 0, 172800);
+    if (object.has("publication_delay")) setting.publication_delay_s = delay_s;
     object.done();
     config.series.push_back(std::move(setting));
   }
@@ -145,6 +147,11 @@ void read_log(YamlContext& context, const YAML::Node& node, Config& config) {
   config.log_days = static_cast<std::uint32_t>(object.integer("days", 14, 1, 400));
   config.log_bytes_max =
       static_cast<std::uint64_t>(object.integer("bytes_max", 20LL << 30, 1 << 20, 1LL << 50));
+  if (object.has("bytes_max") && !config.kafka_log.connection.brokers.empty()) {
+    context.warn(object.node(), "log.bytes_max",
+                 "is for `run`; over Kafka the log is pruned by `days` alone, and `retention.bytes` "
+                 "of the aggregate topic bounds it");
+  }
   object.done();
 }
 
@@ -237,9 +244,13 @@ Result<Config> load_config(const std::string& file, std::vector<ConfigWarning>& 
   if (std::filesystem::is_directory(file, error))
     return Error{ErrorCode::kInvalidArgument, file + ": is a directory; name the fleet.yaml in it"};
   std::ifstream stream(file, std::ios::binary);
-  if (!stream)
+  if (!stream) {
+    const std::string why = std::strerror(errno);
+    const bool is_missing = !std::filesystem::exists(file, error) && !error;
     return Error{ErrorCode::kNotFound,
-                 file + ": cannot be opened; `fleetmeter help config` prints one to start from"};
+                 file + ": cannot be opened: " + why +
+                     (is_missing ? "; `fleetmeter help config` prints one to start from" : "")};
+  }
   std::string text(std::istreambuf_iterator<char>(stream), {});
   if (text.size() > kConfigBytesMax)
     return Error{ErrorCode::kInvalidArgument, file + ": is over 8 MiB; is it a configuration?"};

@@ -78,7 +78,7 @@ void read_files(YamlContext& context, YamlObject& object, Config& config, const 
   ingest::FilesOptions files;
   files.settings.name = name;
   files.paths = object.texts("paths");
-  if (files.paths.empty()) object.fail("paths", "names no file, directory or pattern");
+  if (files.paths.empty()) object.fail_missing("paths", "names no file, directory or pattern");
   for (std::string& path : files.paths) path = context.path_from_file(path);
   files.follow = object.boolean("follow", false);
   read_settings(object, files.settings, 900);

@@ -1,6 +1,9 @@
+#include <algorithm>
+#include <iterator>
 #include <string_view>
 
 #include "app/command.h"
+#include "app/yaml_reader.h"
 
 namespace {
 
@@ -29,6 +32,17 @@ constexpr SubCommand kSubCommands[] = {
     {"-h", fleetmeter::app::command_help, false},
 };
 
+int no_such_command(std::string_view name) {
+  std::vector<std::string> known;
+  std::transform(std::begin(kSubCommands), std::end(kSubCommands), std::back_inserter(known),
+                 [](const SubCommand& command) { return std::string(command.name); });
+  const std::string near = fleetmeter::app::nearest_word(name, known);
+  return fleetmeter::app::fail(fleetmeter::app::kExitUsage,
+                               "`" + std::string(name) + "` is not a command; " +
+                                   (near.empty() ? "" : "did you mean `" + near + "`? ") +
+                                   "`fleetmeter help` lists them");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -42,9 +56,7 @@ int main(int argc, char** argv) {
     if (command.name != name) continue;
     if (command.drains)
       (void)fleetmeter::app::stop_signals();  // Before any thread: they inherit the blocked mask.
-    return command.run(line);
+    return fleetmeter::app::flush_output(command.run(line));
   }
-  return fleetmeter::app::fail(
-      fleetmeter::app::kExitUsage,
-      "`" + std::string(name) + "` is not a command; `fleetmeter help` lists them");
+  return no_such_command(name);
 }

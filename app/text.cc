@@ -212,15 +212,19 @@ struct ProgressBar::State {
   explicit State(std::string text) : label(std::move(text)) {}
   void draw(std::uint64_t done, std::uint64_t all) {
     constexpr int kCells = 30;
-    const double share =
-        all == 0 ? 0 : std::min(1.0, static_cast<double>(done) / static_cast<double>(all));
+    shown = true;
+    if (all == 0) {  // A pipe does not say how much will come.
+      std::fprintf(stderr, "\r%s %s \033[K", label.c_str(), human_bytes(done).c_str());
+      std::fflush(stderr);
+      return;
+    }
+    const double share = std::min(1.0, static_cast<double>(done) / static_cast<double>(all));
     const int full = static_cast<int>(share * kCells);
     std::string bar(static_cast<std::size_t>(full), '#');
     bar.resize(kCells, '.');
     std::fprintf(stderr, "\r%s [%s] %3d %%", label.c_str(), bar.c_str(),
                  static_cast<int>(share * 100));
     std::fflush(stderr);
-    shown = true;
   }
 
   const std::string label;

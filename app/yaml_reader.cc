@@ -21,6 +21,21 @@ void YamlContext::fail(const YAML::Node& at, const std::string& path, const std:
   error_ = Error{ErrorCode::kInvalidArgument, text + message};
 }
 
+void YamlContext::fail_missing(const YAML::Node& at, const std::string& in, const std::string& path,
+                               const std::string& message) {
+  if (error_) return;
+  fail(at, path, message);
+  missing_in_ = in;
+}
+
+void YamlContext::fail_unknown(const YAML::Node& at, const std::string& in, const std::string& path,
+                               const std::string& message) {
+  if (error_ && missing_in_ == in) error_.reset();
+  if (error_) return;
+  missing_in_.reset();
+  fail(at, path, message);
+}
+
 std::string YamlContext::path_from_file(const std::string& path) const {
   if (path.empty() || path == "-" || std::filesystem::path(path).is_absolute()) return path;
   return (std::filesystem::path(file_).parent_path() / path).string();
@@ -125,7 +140,12 @@ YamlObject::YamlObject(YamlContext& context, const YAML::Node& node, std::string
   }
 }
 
-bool YamlObject::has(const char* key) const {
+bool YamlObject::has(const char* key) {
+  asked_.emplace_back(key);
+  return contains(key);
+}
+
+bool YamlObject::contains(const char* key) const {
   if (!node_.IsMap()) return false;
   const YAML::Node& readable = node_;  // The const operator[] does not insert.
   return readable[key].IsDefined();
@@ -133,20 +153,26 @@ bool YamlObject::has(const char* key) const {
 
 YAML::Node YamlObject::take(const char* key) {
   taken_.emplace_back(key);
-  if (!has(key)) return YAML::Node(YAML::NodeType::Undefined);
+  if (!contains(key)) return YAML::Node(YAML::NodeType::Undefined);
   const YAML::Node& readable = node_;
   return readable[key];
 }
 
 YAML::Node YamlObject::required(const char* key) {
   YAML::Node found = take(key);
-  if (!found.IsDefined()) context_.fail(node_, path_, std::string("`") + key + "` is missing");
+  if (!found.IsDefined())
+    context_.fail_missing(node_, path_, path_, std::string("`") + key + "` is missing");
   return found;
 }
 
 void YamlObject::fail(const char* key, const std::string& message) {
   const YAML::Node& readable = node_;
-  context_.fail(has(key) ? readable[key] : node_, path_of(key), message);
+  context_.fail(contains(key) ? readable[key] : node_, path_of(key), message);
+}
+
+void YamlObject::fail_missing(const char* key, const std::string& message) {
+  const YAML::Node& readable = node_;
+  context_.fail_missing(contains(key) ? readable[key] : node_, path_, path_of(key), message);
 }
 
 std::optional<std::string> YamlObject::read_scalar(const char* key, const YAML::Node& value) {
@@ -176,7 +202,7 @@ std::string YamlObject::required_text(const char* key) {
 
 std::optional<std::int64_t> YamlObject::optional_integer(const char* key, std::int64_t least,
                                                          std::int64_t most) {
-  if (!has(key)) {
+  if (!contains(key)) {
     taken_.emplace_back(key);
     return std::nullopt;
   }
@@ -258,12 +284,18 @@ void YamlObject::done() {
     if (!entry.first.IsScalar()) continue;
     const std::string& key = entry.first.Scalar();
     if (std::find(taken_.begin(), taken_.end(), key) != taken_.end()) continue;
-    const std::string near = nearest_word(key, taken_);
+    std::vector<std::string> names = taken_;
+    for (const std::string& name : asked_) {
+      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+    }
+    const std::string near = nearest_word(key, names);
     std::string known;
-    for (const std::string& name : taken_) known += (known.empty() ? "" : ", ") + name;
-    context_.fail(entry.first, path_.empty() ? key : path_ + "." + key,
-                  "is not a known key; " + (near.empty() ? "" : "did you mean `" + near + "`? ") +
-                      "known here: " + known);
+    for (const std::string& name : names) known += (known.empty() ? "" : ", ") + name;
+    context_.fail_unknown(entry.first, path_, path_.empty() ? key : path_ + "." + key,
+                          "is not a known key; " +
+                              (near.empty() ? "" : "did you mean `" + near + "`? ") +
+                              "known here: " + known);
+    return;
   }
 }
 

@@ -22,6 +22,12 @@ class YamlContext {
       : file_(std::move(file)), warnings_(warnings) {}
 
   void fail(const YAML::Node& at, const std::string& path, const std::string& message);
+  /// Of what a mapping lacks: gives way to an unknown key in the same mapping (`in`), which is
+  /// most often that very key, misspelt.
+  void fail_missing(const YAML::Node& at, const std::string& in, const std::string& path,
+                    const std::string& message);
+  void fail_unknown(const YAML::Node& at, const std::string& in, const std::string& path,
+                    const std::string& message);
   void warn(const YAML::Node& at, const std::string& path, const std::string& message);
   [[nodiscard]] const std::optional<Error>& error() const noexcept { return error_; }
   /// A path of the configuration as the process opens it: relative ones are relative to the
@@ -32,6 +38,7 @@ class YamlContext {
   std::string file_;
   std::vector<ConfigWarning>& warnings_;
   std::optional<Error> error_;
+  std::optional<std::string> missing_in_;  ///< Where the error is, when it is of something missing.
 };
 
 /// One YAML mapping. Each getter takes a key; keys that nobody took are errors in done(). A missing
@@ -40,7 +47,7 @@ class YamlObject {
  public:
   YamlObject(YamlContext& context, const YAML::Node& node, std::string path);
 
-  [[nodiscard]] bool has(const char* key) const;
+  [[nodiscard]] bool has(const char* key);         ///< Does not take it.
   [[nodiscard]] YAML::Node take(const char* key);  ///< Undefined node when the key is missing.
   [[nodiscard]] YAML::Node required(const char* key);
   [[nodiscard]] std::string path_of(const char* key) const {
@@ -65,15 +72,18 @@ class YamlObject {
   [[nodiscard]] std::vector<std::pair<std::string, YAML::Node>> entries();  ///< Every key, taken.
 
   void fail(const char* key, const std::string& message);
+  void fail_missing(const char* key, const std::string& message);
   void done();
 
  private:
+  [[nodiscard]] bool contains(const char* key) const;
   std::optional<std::string> read_scalar(const char* key, const YAML::Node& value);
 
   YamlContext& context_;
   YAML::Node node_;
   std::string path_;
   std::vector<std::string> taken_;
+  std::vector<std::string> asked_;  ///< By has(): known, taken or not.
 };
 
 /// A scalar as text; nullopt and an error when it is none.

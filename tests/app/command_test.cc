@@ -52,6 +52,21 @@ class CommandTest : public testing::Test {
   fs::path directory_;
 };
 
+TEST_F(CommandTest, FlowsReadsTheOtherPathsWhenOneLeadsToNothing) {
+  const std::string file = write("flow.log", kRecord);
+  const Outcome outcome = type(command_flows, {path("absent.log"), file});
+  EXPECT_EQ(outcome.exit_code, kExitPartly);
+  EXPECT_THAT(outcome.out, HasSubstr("203.0.113.9"));
+  EXPECT_THAT(outcome.err, HasSubstr("absent.log: no such file"));
+  EXPECT_EQ(type(command_flows, {path("absent.log")}).exit_code, kExitUsage);
+}
+
+TEST_F(CommandTest, FlowsSaysThatTheInputIsEmpty) {
+  const Outcome outcome = type(command_flows, {write("empty.log", "")});
+  EXPECT_EQ(outcome.exit_code, kExitDone) << "it was read to its end";
+  EXPECT_THAT(outcome.err, HasSubstr("empty"));
+}
+
 TEST_F(CommandTest, FlowsPrintsDataOnStdoutAndDropsOnStderr) {
   const std::string file = write("flow.log", std::string(kRecord) + "broken line\n");
   const Outcome outcome = type(command_flows, {file});

@@ -163,6 +163,14 @@ TEST(Config, StructuralErrorsNameFileLineKeyAndFix) {
        "fleet: x\nalarm: []\n",
        2,
        {"alarm", "did you mean `alarms`"}},
+      {"unknown key instead of a required one",
+       "sources:\n  - files: { path: [a] }\n",
+       2,
+       {"files.path: is not a known key", "did you mean `paths`"}},
+      {"unknown key beside an optional one",
+       "environments: { prod: { mach: { tag: { a: b } } } }\n",
+       1,
+       {"prod.mach", "did you mean `match`", "budget"}},
       {"unknown key without one",
        "fleet: x\nqqqqqqqqqq: 1\n",
        2,
@@ -495,6 +503,10 @@ TEST(Config, FilesThatAreNoneSaySo) {
   EXPECT_THAT(load_config("/nowhere/fleet.yaml", warnings).error().message,
               HasSubstr("fleetmeter help config"));
   EXPECT_EQ(load_config("/nowhere/fleet.yaml", warnings).error().code, ErrorCode::kNotFound);
+  EXPECT_THAT(load_config("/nowhere/fleet.yaml", warnings).error().message,
+              HasSubstr("cannot be opened: No such file"));
+  EXPECT_THAT(load_config("/dev/null/fleet.yaml", warnings).error().message,
+              HasSubstr("Not a directory"));
   EXPECT_THAT(load_config("/tmp", warnings).error().message, HasSubstr("is a directory"));
 }
 

@@ -9,8 +9,6 @@ namespace {
 
 constexpr std::int64_t kGrid = 10;
 constexpr std::int64_t kMinute = 60;
-/// A caught-up source says so again within this, or it is behind.
-constexpr std::int64_t kFresh = 60;
 constexpr std::int64_t kStalledAfter = 15 * 60;
 constexpr std::int64_t kCaughtUpWithin = 5 * 60;
 constexpr std::int64_t kGivenUpAfter = 24 * 3600;
@@ -142,8 +140,10 @@ GridTime Pacemaker::State::limit(std::int64_t now_s) const {
     if (source.stalled || source.given_up) continue;
     // Files beside live sources are read whole first: in what order their records come says nothing.
     if (source.bounded && !source.caught_up) return kBeforeAll;
-    const bool live = source.caught_up && now_s - source.read_to_s <= kFresh;
-    if (!live) least = std::min(least, source.read_to_s);
+    // Read whole: it holds nobody up.
+    if (source.bounded && source.caught_up) continue;
+    // Caught up or not: what it said last is all that is known, and what came since may be unread.
+    least = std::min(least, source.read_to_s);
   }
   return floor_to(least, kGrid);
 }

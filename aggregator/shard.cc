@@ -152,8 +152,9 @@ void Shard::State::apply(const proto::InventoryVersion& version) {
 void Shard::State::apply(const proto::AggregateBatch& batch, std::vector<Change>& changes) {
   const std::uint32_t source = time.source(batch.source());
   time.carried(source, batch.flows().window_start_min_size() > 0);
-  if (well_formed(batch)) put_datapoints(batch, source, changes);
-  late_records += windows.add(batch, source);
+  const std::uint32_t carrier = time.carrier(source);
+  if (well_formed(batch)) put_datapoints(batch, carrier, changes);
+  late_records += windows.add(batch, carrier);
   if (windows.interval_s() != flow_interval_s) widen_series();
 }
 

@@ -18,12 +18,29 @@ GridTime window_end(GridTime end_s, std::int64_t interval_s) {
   return past_s == 0 ? end_s : end_s - past_s + (past_s < 0 ? 0 : interval_s);
 }
 
+/// "kafka:TOPIC" of "kafka:TOPIC/PARTITION"; empty = the source has no partitions.
+std::string topic_of(const std::string& name) {
+  const std::size_t slash = name.rfind('/');
+  if (!name.starts_with("kafka:") || slash == std::string::npos) return {};
+  return name.substr(0, slash);
+}
+
 }  // namespace
 
 std::uint32_t ShardTime::source(const std::string& name) {
   const auto [at, added] = ids_.try_emplace(name, static_cast<std::uint32_t>(sources_.size()));
-  if (added) sources_.emplace_back();
-  return at->second;
+  const std::uint32_t index = at->second;
+  if (added) {
+    sources_.emplace_back();
+    find_carrier(name, index);
+  }
+  return index;
+}
+
+void ShardTime::find_carrier(const std::string& name, std::uint32_t index) {
+  const std::string topic = topic_of(name);
+  const std::uint32_t carrier = topic.empty() ? index : source(topic);
+  sources_[index].carrier = carrier;
 }
 
 void ShardTime::carried(std::uint32_t source, bool flows) {
@@ -55,18 +72,21 @@ void ShardTime::apply(const proto::SourceProgress& progress, SeriesTable& table)
   const GridTime listening_s = progress.listening_since_ms() / 1000;
   if (!progress.bounded()) {
     if (!source.known) {
-      table.add_deaf_span(index, kBeforeAll,
-                          progress.push() && listening_s > 0 ? listening_s : read_to_s);
+      GridTime heard_s = progress.push() && listening_s > 0 ? listening_s : read_to_s;
+      if (source.carrier != index) {
+        Source& topic = sources_[source.carrier];
+        heard_s = topic.read_to_s = std::max(topic.read_to_s, heard_s);
+      }
+      table.add_deaf_span(source.carrier, kBeforeAll, heard_s);
     } else if (progress.push() && progress.started()) {
-      table.add_deaf_span(index, source.read_to_s, listening_s);
+      table.add_deaf_span(source.carrier, source.read_to_s, listening_s);
     }
   }
   source.known = true;
   source.bounded = progress.bounded();
   source.unread = progress.bounded() && !progress.caught_up();
   source.read_to_s = std::max(source.read_to_s, read_to_s);
-  if (source.stalled) table.set_stalled(index, true, source.read_to_s);
-  tell(index, table);
+  tell_of(source.carrier, table);
   source.lateness_s =
       progress.allowed_lateness_s() > 0 ? progress.allowed_lateness_s() : kDefaultLateness;
   source.named =
@@ -81,30 +101,36 @@ void ShardTime::apply(const proto::SourceStall& stall, SeriesTable& table) {
   if (stall.given_up()) {
     source.given_up = true;
     source.given_up_from_s = source.read_to_s;
-    table.set_stalled(index, false, 0);
-    table.add_deaf_span(index, source.given_up_from_s, kNever);
-  } else if (stall.stalled()) {
-    table.set_stalled(index, true, source.read_to_s);
-  } else {
-    table.set_stalled(index, false, 0);
+    table.add_deaf_span(source.carrier, source.given_up_from_s, kNever);
+  } else if (!stall.stalled()) {
     // It is heard again: what was decided without it stays unknown, the rest waits for it as
     // before.
-    if (source.given_up) table.add_deaf_span(index, source.given_up_from_s, frontier_.tick_s);
+    if (source.given_up)
+      table.add_deaf_span(source.carrier, source.given_up_from_s, frontier_.tick_s);
     source.given_up = false;
   }
   set_bounded();
-  tell(index, table);
+  tell_of(source.carrier, table);
   advance_watermark();
 }
 
-void ShardTime::tell(std::uint32_t index, SeriesTable& table) const {
-  const Source& source = sources_[index];
-  const bool waited_for = source.known && !source.bounded && !source.given_up;
-  table.set_read_to(index, waited_for ? source.read_to_s : kNever);
+/// The partition that is furthest behind speaks for its topic.
+void ShardTime::tell_of(std::uint32_t carrier, SeriesTable& table) const {
+  GridTime read_to_s = kNever, stalled_at_s = kNever;
+  for (const Source& source : sources_) {
+    if (source.carrier != carrier) continue;
+    if (source.stalled) stalled_at_s = std::min(stalled_at_s, source.read_to_s);
+    const bool waited_for = source.known && !source.bounded && !source.given_up;
+    if (waited_for) read_to_s = std::min(read_to_s, source.read_to_s);
+  }
+  table.set_stalled(carrier, stalled_at_s != kNever, stalled_at_s);
+  table.set_read_to(carrier, read_to_s);
 }
 
 void ShardTime::tell(SeriesTable& table) const {
-  for (std::uint32_t index = 0; index < sources_.size(); ++index) tell(index, table);
+  for (const Source& source : sources_) {
+    if (source.known) tell_of(source.carrier, table);
+  }
 }
 
 bool ShardTime::apply(const proto::Tick& tick, std::uint32_t flow_interval_s) {
@@ -194,6 +220,10 @@ void ShardTime::load(StateReader& in) {
     source.lateness_s = in.i64();
     source.carried_at_s = in.i64();
     source.given_up_from_s = in.i64();
+  }
+  for (const auto& [name, index] : ids_) {
+    const auto topic = ids_.find(topic_of(name));
+    sources_[index].carrier = topic == ids_.end() ? index : topic->second;
   }
 }
 

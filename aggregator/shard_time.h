@@ -21,6 +21,12 @@ class ShardTime {
   [[nodiscard]] const Frontier& frontier() const noexcept { return frontier_; }
   /// Index of a source partition, new ones included.
   std::uint32_t source(const std::string& name);
+  /// What the series table knows it by: one index for all partitions of a topic, since any of them
+  /// may carry the next datapoint of a series. While one of them is not heard, no slot that could
+  /// have come by it is missing.
+  [[nodiscard]] std::uint32_t carrier(std::uint32_t source) const {
+    return sources_[source].carrier;
+  }
 
   void set_append_time(std::int64_t append_time_ms) {
     frontier_.append_time_s = append_time_ms / 1000;
@@ -42,13 +48,15 @@ class ShardTime {
 
  private:
   struct Source {
-    bool known = false;  ///< Has written progress.
+    std::uint32_t carrier = 0;  ///< Itself, or the entry of its topic.
+    bool known = false;         ///< Has written progress.
     bool bounded = false;
     bool unread = false;     ///< Bounded, and not read to its end yet.
     bool named = false;      ///< By configuration, for this environment.
     bool elsewhere = false;  ///< Configured for other environments only.
     bool stalled = false;
     bool given_up = false;
+    /// Of a topic's entry: from when on the last of its partitions was heard.
     GridTime read_to_s = kBeforeAll;
     std::int64_t lateness_s = 0;
     /// Append time of its last batch with flow records of this environment.
@@ -56,9 +64,10 @@ class ShardTime {
     GridTime given_up_from_s = kBeforeAll;  ///< Event time from which it was not heard.
   };
   void apply(const proto::SourceProgress& progress, SeriesTable& table);
-  void tell(std::uint32_t index, SeriesTable& table) const;
+  void tell_of(std::uint32_t carrier, SeriesTable& table) const;
   void set_bounded();
   void advance_watermark();
+  void find_carrier(const std::string& name, std::uint32_t index);
 
   std::string environment_;
   Frontier frontier_{.tick_s = kBeforeAll, .watermark_s = kBeforeAll, .bounded = true};

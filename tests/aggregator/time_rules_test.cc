@@ -303,6 +303,50 @@ TEST_F(TimeRules, AStalledSourceIsWaitedForAloneAndCatchesUpInOrder) {  // docs/
       << "within 5 minutes of now: heard again";
 }
 
+// A producer without a key sends each minute to another partition.
+TEST_F(TimeRules, WhatAnyPartitionOfATopicMayHoldWaitsForTheStalledOne) {  // docs/time.md 6
+  progress("kafka:m/0", now);
+  progress("kafka:m/1", now);
+  metric(kDisk, kNoon - 120, 1, "kafka:m/1");
+  metric(kDisk, kNoon - 60, 1, "kafka:m/0");
+  put(progress_record(now + 1, "kafka:m/1", now, {.caught_up = false}));
+  advance(960, {"kafka:m/0"});
+  EXPECT_EQ(shard.frontier().tick_s, now) << "1 is stalled, and holds up no tick any more";
+  metric(kDisk, kNoon + 60, 1, "kafka:m/0");
+  EXPECT_EQ(state(kDisk, kNoon + 60), SlotState::kPending) << "1 may hold it";
+
+  std::string saved;
+  shard.save(saved);
+  std::string_view in = saved;
+  shard = prod_shard();
+  ASSERT_TRUE(shard.load(in));
+  metric(kDisk, kNoon + 240, 1, "kafka:m/0");
+  EXPECT_EQ(state(kDisk, kNoon + 60), SlotState::kPending) << "as before the restart";
+
+  metric(kDisk, kNoon, 1, "kafka:m/1");
+  now += 10;
+  progress("kafka:m/1", now);
+  EXPECT_EQ(state(kDisk, kNoon + 60), SlotState::kPresent);
+  EXPECT_EQ(state(kDisk, kNoon + 180), SlotState::kMissing) << "no partition had it";
+}
+
+TEST_F(TimeRules, ATopicIsHeardOnceItsLastPartitionIs) {  // docs/time.md 6
+  metric(kDisk, kNoon - 300, 1, "kafka:m/0");
+  progress("kafka:m/0", now);
+  now += 120;
+  progress("kafka:m/1", now);
+  advance(600, {"kafka:m/0", "kafka:m/1"});
+  EXPECT_EQ(state(kDisk, kNoon + 60), SlotState::kUnknown) << "1 may have carried it";
+  EXPECT_EQ(state(kDisk, kNoon + 180), SlotState::kMissing);
+}
+
+TEST_F(TimeRules, TicksDoNotPassWhatACaughtUpSourceSaidLast) {  // docs/time.md 2
+  progress("metrics", now);
+  now += 30;
+  progress("other", now);
+  EXPECT_EQ(shard.frontier().tick_s, kNoon) << "what came in these 30 s may not be read yet";
+}
+
 TEST_F(TimeRules, AStalledSourceIsGivenUpAfterADayAndUnknownThen) {  // docs/time.md 6
   progress("metrics", now);
   metric(kDisk, kNoon - 60, 1);

@@ -30,9 +30,16 @@ std::string MemoryDisk::fingerprint() const {
   for (const auto& [key, entry] : outbox)
     out +=
         key.first + key.second + entry.body + std::to_string(static_cast<int>(entry.state)) + "\n";
-  for (const Snapshot& snapshot : snapshots)
-    out += std::to_string(snapshot.position) + snapshot.state;
+  for (const KeptSnapshot& kept : snapshots)
+    out += std::to_string(kept.snapshot.position) + kept.snapshot.state;
   return out;
+}
+
+bool MemoryDisk::damage_newest_snapshot() {
+  const std::lock_guard lock(mutex);
+  if (snapshots.empty() || snapshots.back().snapshot.state.empty()) return false;
+  snapshots.back().snapshot.state.front() ^= 1;
+  return true;
 }
 
 MemoryLog::MemoryLog(MemoryDisk& disk, const Clock& clock, FaultHook fault)
@@ -148,21 +155,27 @@ Result<void> MemoryLog::commit_outputs(aggregator::Outputs outputs) {
 }
 
 Result<void> MemoryLog::put_snapshot(LogPartition, const Snapshot& snapshot) {
-  return commit(Write::kSnapshot, [&] { disk_.snapshots.push_back(snapshot); });
+  return commit(Write::kSnapshot, [&] {
+    disk_.snapshots.push_back({snapshot, std::hash<std::string>()(snapshot.state)});
+    if (disk_.snapshots.size() > 2) disk_.snapshots.erase(disk_.snapshots.begin());
+  });
 }
 
 Result<std::optional<Snapshot>> MemoryLog::latest_snapshot(LogPartition) {
   const std::lock_guard lock(disk_.mutex);
   if (auto why = gone(false)) return *std::move(why);
-  if (disk_.snapshots.empty()) return std::optional<Snapshot>();
-  return std::optional<Snapshot>(disk_.snapshots.back());
+  for (auto kept = disk_.snapshots.rbegin(); kept != disk_.snapshots.rend(); ++kept) {
+    if (kept->whole()) return std::optional<Snapshot>(kept->snapshot);
+  }
+  return std::optional<Snapshot>();
 }
 
 Result<std::uint64_t> MemoryLog::prune(LogPartition, std::int64_t before_ms,
                                        std::uint64_t bytes_max) {
   const std::lock_guard lock(disk_.mutex);
   if (auto why = gone(true)) return *std::move(why);
-  const LogPosition covered = disk_.snapshots.empty() ? 0 : disk_.snapshots.back().position;
+  const auto whole = std::ranges::find_if(disk_.snapshots, &MemoryDisk::KeptSnapshot::whole);
+  const LogPosition covered = whole == disk_.snapshots.end() ? 0 : whole->snapshot.position;
   std::uint64_t bytes = 0;
   for (const LogEntry& entry : disk_.records) bytes += entry.record.ByteSizeLong();
   std::uint64_t gone_count = 0;

@@ -38,11 +38,19 @@ struct MemoryDisk {
   aggregator::LogPosition last = 0, evaluated = 0;
   std::map<std::string, proto::Event> events;  ///< By id.
   std::map<std::pair<std::string, std::string>, aggregator::OutboxEntry> outbox;
-  std::vector<aggregator::Snapshot> snapshots;
+  /// The newest two, with what their bytes must add up to.
+  struct KeptSnapshot {
+    aggregator::Snapshot snapshot;
+    std::size_t sum = 0;
+    [[nodiscard]] bool whole() const { return std::hash<std::string>()(snapshot.state) == sum; }
+  };
+  std::vector<KeptSnapshot> snapshots;
   /// Of the evaluator side: the newest handle; older ones are fenced.
   std::uint64_t owner = 0;
   std::uint64_t events_changed = 0;  ///< An id came again with another content: must never happen.
 
+  /// A byte of the newest snapshot changes; false when there is none.
+  bool damage_newest_snapshot();
   /// Everything above as text, to see that nothing has changed.
   [[nodiscard]] std::string fingerprint() const;
 };

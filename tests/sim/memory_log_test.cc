@@ -15,6 +15,7 @@ class MemoryHarness final : public LogHarness {
     return std::make_unique<sim::MemoryLog>(disk_, clock_);
   }
   ManualClock& clock() override { return clock_; }
+  bool damage_newest_snapshot() override { return disk_.damage_newest_snapshot(); }
 
  private:
   ManualClock clock_{WallTime(Milliseconds(kStartMs))};

@@ -289,10 +289,9 @@ void PipelineSim::State::crash(std::int64_t down_s) {
   ingest.reset();
   log.reset();
   if (random.chance(faults.lose_bill)) usage.reset();
-  if (disk.snapshots.size() > 1 && random.chance(faults.damage)) {
-    disk.snapshots.pop_back();
-    ++counts.damaged;
-  }
+  // One of the two stays whole: losing both is no fault that a log with its head pruned survives.
+  const bool spare = std::ranges::count_if(disk.snapshots, &MemoryDisk::KeptSnapshot::whole) > 1;
+  if (spare && random.chance(faults.damage) && disk.damage_newest_snapshot()) ++counts.damaged;
   if (random.chance(faults.change)) {
     config_changed = !config_changed;
     ++counts.changes;

@@ -160,6 +160,7 @@ Result<Ingest::Session> Ingest::open() {
                               options_.transaction_timeout_ms);
   if (!transactions) return std::move(transactions).error();
   session.transactions = *std::move(transactions);
+  session.transactions->fault = options_.fault;
   rd_kafka_t* producer = session.transactions->handle();
   if (auto made = ensure_topics(producer, log_topics(options_)); !made)
     return std::move(made).error();

@@ -150,6 +150,23 @@ TEST_F(KafkaIngestTest, WhatAFencedProducerWroteIsNeverSeenAndItSaysSo) {
   for (const auto& message : all) EXPECT_NE(message.value, "zombie");
 }
 
+/// The broker takes offsets without a member as those of a client without a group: unchecked.
+TEST_F(KafkaIngestTest, OffsetsOfAConsumerThatIsNoMemberAreNotCommitted) {
+  auto transactions = KafkaTransactions::open(cluster->connection, prefix + ".x", 4000);
+  ASSERT_TRUE(transactions) << transactions.error().message;
+  auto lost = make_kafka_client(RD_KAFKA_CONSUMER, cluster->connection, {{"group.id", prefix}});
+  ASSERT_TRUE(lost);
+  KafkaOffsets offsets;
+  offsets[{topic(), 0}] = 5;
+  const auto committed =
+      (*transactions)->commit({{{topic(), 0}, "", "zombie"}}, offsets, lost->get());
+  ASSERT_FALSE(committed);
+  EXPECT_EQ(committed.error().code, ErrorCode::kFenced) << committed.error().message;
+  EXPECT_FALSE((*transactions)->broken());
+  EXPECT_EQ(cluster->read(topic(), 0).size(), 0U);
+  EXPECT_EQ(cluster->committed(prefix, topic(), kInputs), 0);
+}
+
 TEST_F(KafkaIngestTest, AnEnvironmentBeyondTheTopicsPartitionsIsAConfigurationError) {
   SystemClock clock;
   InventoryHolder inventory{aggregator::Inventory::empty({})};

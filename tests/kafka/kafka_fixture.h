@@ -63,8 +63,9 @@ class TestCluster {
     EXPECT_TRUE(made) << made.error().message;
     producer_ = *std::move(made);
   }
-  void create(const std::string& topic, std::int32_t partitions) {
-    const auto made = ensure_topics(producer_.get(), {{topic, partitions, 1, {}}});
+  void create(const std::string& topic, std::int32_t partitions,
+              const KafkaProperties& settings = {}) {
+    const auto made = ensure_topics(producer_.get(), {{topic, partitions, 1, settings}});
     ASSERT_TRUE(made) << made.error().message;
   }
   void send(const std::string& topic, std::int32_t partition, const std::string& value,
@@ -81,6 +82,7 @@ class TestCluster {
   struct Message {
     std::int64_t offset;
     std::string key, value;
+    std::int64_t timestamp_ms;
   };
   /// Everything committed in one partition, in order.
   std::vector<Message> read(const std::string& topic, std::int32_t partition) {
@@ -98,7 +100,8 @@ class TestCluster {
       if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
       all.push_back({message->offset,
                      {static_cast<const char*>(message->key), message->key_len},
-                     {static_cast<const char*>(message->payload), message->len}});
+                     {static_cast<const char*>(message->payload), message->len},
+                     rd_kafka_message_timestamp(message.get(), nullptr)});
     }
     ADD_FAILURE() << topic << " was not read to its end";
     return all;

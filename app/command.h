@@ -110,7 +110,6 @@ StopSignals& stop_signals();
 
 [[nodiscard]] std::string human_bytes(std::uint64_t bytes);    ///< "1.02 GB" (10^9), for people.
 [[nodiscard]] std::string group_digits(std::uint64_t number);  ///< "1,018,421,268".
-[[nodiscard]] std::string rfc3339(std::int64_t unix_s);        ///< "2026-11-21T09:15:00Z".
 [[nodiscard]] std::optional<std::int64_t> parse_rfc3339(std::string_view text);
 
 int command_run(const CommandLine& line);

@@ -5,6 +5,7 @@
 #include "app/cost_report.h"
 #include "app/flow_totals.h"
 #include "cost/usage_store.h"
+#include "proto/rfc3339.h"
 
 namespace fleetmeter::app {
 

@@ -3,6 +3,7 @@
 #include "alarms/json_text.h"
 #include "app/command.h"
 #include "app/flow_summary.h"
+#include "proto/rfc3339.h"
 
 namespace fleetmeter::app {
 

@@ -9,6 +9,7 @@
 #include "app/cost_view.h"
 #include "app/metrics.h"
 #include "app/yaml_reader.h"
+#include "proto/rfc3339.h"
 
 namespace fleetmeter::app {
 

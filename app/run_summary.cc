@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "app/command.h"
+#include "proto/rfc3339.h"
 
 namespace fleetmeter::app {
 

@@ -5,7 +5,6 @@
 #include <charconv>
 #include <chrono>
 #include <cstdio>
-#include <ctime>
 #include <mutex>
 
 #include "app/command.h"
@@ -270,15 +269,6 @@ std::string group_digits(std::uint64_t number) {
     digits.insert(at, 1, ',');
   }
   return digits;
-}
-
-std::string rfc3339(std::int64_t unix_s) {
-  const auto at = static_cast<std::time_t>(unix_s);
-  std::tm parts{};
-  if (gmtime_r(&at, &parts) == nullptr) return std::to_string(unix_s);
-  char text[40];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
 }
 
 std::optional<std::int64_t> parse_rfc3339(std::string_view text) {

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "app/command.h"
+#include "proto/rfc3339.h"
 
 namespace fleetmeter::app {
 namespace {

@@ -127,5 +127,16 @@ TEST_F(HighResolution, WhatStaysAwayFallsDueWithTheTickAfterItsDelay) {
   EXPECT_EQ(last(), "330 OK>INSUFFICIENT_DATA");
 }
 
+TEST_F(HighResolution, BoundedInputWhosePeriodIsLearnedBeginsWithItsFirstSlot) {
+  fleet_.emplace(only(fast_rule(10, 1, 1)), Fleet::Input::kBounded);
+  for (std::int64_t second = 0; second < 600; second += 10) say(second, 10, 0);
+  proto::LogRecord end;
+  end.mutable_input_end()->set_event_time_min_s(kMidnightS);
+  end.mutable_input_end()->set_event_time_max_s(kMidnightS + 590);
+  fleet_->apply(std::move(end));
+  for (std::int64_t second = 10; second <= 900; second += 10) tick(second);
+  EXPECT_EQ(changes(), (Lines{"10 INSUFFICIENT_DATA>OK"}));
+}
+
 }  // namespace
 }  // namespace fleetmeter::alarms

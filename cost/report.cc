@@ -40,7 +40,8 @@ Result<Report> make_report(const ReportOptions& options, const PriceBook& prices
   std::vector<std::string> warnings;
   ReportOptions seen = options;
   seen.hours = usage.hours();
-  std::vector<Draft> drafts = drafts_to_date(seen, inventory, usage, warnings);
+  std::vector<Draft> drafts =
+      drafts_to_date(seen, options.hours, prices, inventory, usage, warnings);
   Report report = settle(seen, prices, usage_file, std::move(drafts));
   report.warnings.insert(report.warnings.begin(), warnings.begin(), warnings.end());
   return report;

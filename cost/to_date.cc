@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <tuple>
 
 namespace fleetmeter::cost {
@@ -12,9 +13,12 @@ namespace {
 /// Collects drafts of one report.
 class ToDate {
  public:
-  ToDate(const ReportOptions& options, const aggregator::Inventory& inventory,
-         const MonthUsage& usage, std::vector<std::string>& warnings)
+  ToDate(const ReportOptions& options, std::uint32_t month_hours, const PriceBook& prices,
+         const aggregator::Inventory& inventory, const MonthUsage& usage,
+         std::vector<std::string>& warnings)
       : options_(options),
+        month_hours_(std::max<std::uint32_t>(1, month_hours)),
+        prices_(prices),
         inventory_(inventory),
         usage_(usage),
         placement_(inventory, options.region),
@@ -45,6 +49,7 @@ class ToDate {
         "flow_log_bytes", "flow log ingestion",
         [this](std::uint64_t q) { return gigabytes(q, options_.bytes_per_gb); },
         [this](const std::string&) { return flow_log_key(); });
+    add_standing();
     add_metered(
         "metric_updates", "metric updates", [](std::uint64_t q) { return ratio(q, 1000); },
         [](const std::string&) { return "cloudwatch.metric_stream.updates"; });
@@ -164,6 +169,7 @@ class ToDate {
       for (const auto& [hour, bytes] : hours) bytes_total += bytes;
       const aggregator::Resource* resource = inventory_.resource(gateway);
       const std::string region = resource != nullptr ? resource->region : std::string();
+      if (resource != nullptr) seen_gateways_.insert(resource->address);
       const Quantity count = units(static_cast<std::int64_t>(hours.size()));
       add(environment, region, gateway, "gateway hours", "vpc.nat_gateway.hours", count);
       add(environment, region, gateway, "data processed", "vpc.nat_gateway.data",
@@ -228,6 +234,39 @@ class ToDate {
     }
   }
 
+  /// What stands and costs by the hour or the month without being metered: volumes, databases, load
+  /// balancers, endpoints, clusters. It is taken to have stood in all the hours seen.
+  void add_standing() {
+    if (options_.hours == 0) return;  // Nothing was seen: no time has passed that we know of.
+    std::size_t unmetered = 0;
+    Result<std::vector<Draft>> drafts =
+        Estimator(options_, prices_, inventory_, nullptr).run(warnings_);
+    if (!drafts) return;  // Only a usage file can be wrong.
+    for (Draft& draft : *drafts) {
+      if (is_metered(draft)) continue;
+      if (!draft.quantity && draft.reason.starts_with("depends on usage")) {
+        ++unmetered;
+        continue;
+      }
+      const std::string_view unit = prices_.unit_of(draft.price_key);
+      if (draft.quantity && unit.ends_with("-month"))
+        draft.quantity = scale(*draft.quantity, options_.hours, month_hours_);
+      drafts_.push_back(std::move(draft));
+    }
+    if (unmetered > 0) {
+      warnings_.push_back(fmt::format(
+          "{} parts of the inventory pay by use that no telemetry here meters, and are left out; "
+          "an estimate lists them",
+          unmetered));
+    }
+  }
+
+  /// Machines are counted as seen, not as the inventory has them, and so is a gateway that telemetry
+  /// speaks of.
+  bool is_metered(const Draft& draft) const {
+    return draft.component.starts_with("instance hours") || seen_gateways_.contains(draft.resource);
+  }
+
   void add_unpriced(const std::string& environment, const std::string& component, Quantity gb,
                     const char* reason) {
     Draft& draft = add(environment, {}, "network", component, {}, gb);
@@ -236,19 +275,22 @@ class ToDate {
   }
 
   const ReportOptions& options_;
+  std::uint32_t month_hours_;
+  const PriceBook& prices_;
   const aggregator::Inventory& inventory_;
   const MonthUsage& usage_;
   Placement placement_;
   std::vector<std::string>& warnings_;
+  std::set<std::string> seen_gateways_;  // Addresses of their entries.
   std::vector<Draft> drafts_;
 };
 
 }  // namespace
 
-std::vector<Draft> drafts_to_date(const ReportOptions& options,
-                                  const aggregator::Inventory& inventory, const MonthUsage& usage,
-                                  std::vector<std::string>& warnings) {
-  return ToDate(options, inventory, usage, warnings).run();
+std::vector<Draft> drafts_to_date(const ReportOptions& options, std::uint32_t month_hours,
+                                  const PriceBook& prices, const aggregator::Inventory& inventory,
+                                  const MonthUsage& usage, std::vector<std::string>& warnings) {
+  return ToDate(options, month_hours, prices, inventory, usage, warnings).run();
 }
 
 }  // namespace fleetmeter::cost

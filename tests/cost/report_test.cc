@@ -501,6 +501,36 @@ TEST(ToDate, PricesWhatTelemetrySaw) {
   EXPECT_EQ(line(*report, "app/web/1", "LCU")->amount, parse_money("0.004"));
 }
 
+TEST(ToDate, WhatStandsCountsForTheHoursSeen) {
+  const auto inventory = inventory_of(
+      "region: us-east-1\nenvironment: prod\nresources:\n"
+      "  - { address: aws_ebs_volume.v, type: aws_ebs_volume, attributes: { type: gp3, size: 730 } "
+      "}\n"
+      "  - { address: aws_lb.l, type: aws_lb, attributes: { internal: true } }\n"
+      "  - { address: aws_nat_gateway.n, type: aws_nat_gateway, id: nat-1 }\n"
+      "  - { address: aws_nat_gateway.quiet, type: aws_nat_gateway, id: nat-2 }\n"
+      "  - { address: aws_instance.i, type: aws_instance, id: i-1, attributes: { instance_type: "
+      "m5.large, root_block_device.0.volume_size: 73 } }\n");
+  ReportOptions options;
+  options.basis = ReportOptions::Basis::kToDate;
+  Result<Report> report =
+      make_report(options, prices(), *inventory, nullptr,
+                  {used("nat_bytes", "nat-1", 0), used("nat_bytes", "nat-1", 0, 500'009)}, {});
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->hours, 10u);
+  EXPECT_EQ(line(*report, "aws_ebs_volume.v", "volume storage*")->quantity, units(10))
+      << "730 GB for 10 of 730 hours";
+  EXPECT_EQ(amount(*report, "aws_ebs_volume.v", "volume storage*"), "0.80");
+  EXPECT_EQ(amount(*report, "aws_lb.l", "load balancer hours"), "0.23");
+  EXPECT_EQ(amount(*report, "aws_instance.i", "root volume storage*"), "0.10");
+  EXPECT_EQ(line(*report, "aws_instance.i", "instance hours*"), nullptr)
+      << "as seen, or not at all";
+  EXPECT_EQ(amount(*report, "nat-1", "gateway hours"), "0.09") << "of the two hours seen";
+  EXPECT_EQ(line(*report, "aws_nat_gateway.n", "*"), nullptr) << "billed once";
+  EXPECT_EQ(amount(*report, "aws_nat_gateway.quiet", "gateway hours"), "0.45") << "it stands";
+  EXPECT_THAT(report->warnings, testing::Contains(HasSubstr("no telemetry here meters")));
+}
+
 TEST(ToDate, TheWorkedNatExampleCostsSixteenFifteen) {
   constexpr std::uint64_t kGb = 1ull << 30;
   const auto flow = [](proto::InterfaceRole role, proto::NatLeg leg, proto::FlowDirection direction,

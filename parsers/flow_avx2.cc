@@ -19,15 +19,28 @@ FLEETMETER_AVX2 inline std::uint64_t mask_of(__m256i low, __m256i high) noexcept
          std::uint64_t{static_cast<std::uint32_t>(_mm256_movemask_epi8(high))} << 32;
 }
 
+/// Writes the positions of the four lowest blanks and takes them away.
+FLEETMETER_AVX2 inline std::uint64_t add_four(std::uint64_t blanks, std::uint32_t position,
+                                              std::uint32_t* out) noexcept {
+  out[0] = position + static_cast<std::uint32_t>(_tzcnt_u64(blanks));
+  blanks = _blsr_u64(blanks);
+  out[1] = position + static_cast<std::uint32_t>(_tzcnt_u64(blanks));
+  blanks = _blsr_u64(blanks);
+  out[2] = position + static_cast<std::uint32_t>(_tzcnt_u64(blanks));
+  blanks = _blsr_u64(blanks);
+  out[3] = position + static_cast<std::uint32_t>(_tzcnt_u64(blanks));
+  return _blsr_u64(blanks);
+}
+
 FLEETMETER_AVX2 inline void add_blanks(std::uint64_t blanks, std::uint32_t position,
                                        FlowScan& scan) noexcept {
   std::uint32_t* out = scan.blanks.data() + scan.blank_count;
   scan.blank_count += static_cast<std::uint32_t>(_mm_popcnt_u64(blanks));
   // Always twelve, which is enough for most blocks: no branch on a number that varies.
-  for (int i = 0; i < 12; ++i, blanks = _blsr_u64(blanks))
-    out[i] = position + static_cast<std::uint32_t>(_tzcnt_u64(blanks));
-  for (out += 12; blanks != 0; ++out, blanks = _blsr_u64(blanks))
-    *out = position + static_cast<std::uint32_t>(_tzcnt_u64(blanks));
+  blanks = add_four(blanks, position, out);
+  blanks = add_four(blanks, position, out + 4);
+  blanks = add_four(blanks, position, out + 8);
+  for (out += 12; blanks != 0; out += 4) blanks = add_four(blanks, position, out);
 }
 
 FLEETMETER_AVX2 void scan(const char* text, std::size_t blocks, std::uint32_t position,
@@ -152,7 +165,10 @@ FLEETMETER_AVX2 FlowFound numbers(const FlowTokens& tokens, std::uint64_t max, s
     Quad quad = quad_of(tokens, row);
     const __m256i first = _mm256_xor_si256(load_words(quad), zeros);
     __m256i digits = _mm256_sllv_epi64(first, spare_bits(quad.lengths, 64));
-    const __m256i is_absent = _mm256_cmpeq_epi64(digits, minus);
+    // Alone: the zeros of "0-" are no more to be seen here.
+    const __m256i is_absent =
+        _mm256_and_si256(_mm256_cmpeq_epi64(digits, minus),
+                         _mm256_cvtepi32_epi64(_mm_cmpeq_epi32(quad.lengths, _mm_set1_epi32(1))));
     __m256i is_good = all_digits(digits);
     __m256i value = join_digits(digits);
     const __m128i is_long = _mm_cmpgt_epi32(quad.lengths, _mm_set1_epi32(8));

@@ -158,7 +158,9 @@ FLEETMETER_AVX512 FlowFound numbers(const FlowTokens& tokens, std::uint64_t max,
     const __m256i lengths = token_lengths(tokens, row, at);
     const __m512i first = _mm512_xor_si512(load_words(tokens.text, at), zeros);
     __m512i digits = _mm512_sllv_epi64(first, spare_bits(lengths, 64));
-    const __mmask8 is_absent = _mm512_cmpeq_epi64_mask(digits, minus);
+    // Alone: the zeros of "0-" are no more to be seen here.
+    const __mmask8 is_absent = _mm512_mask_cmpeq_epi64_mask(
+        _mm256_cmpeq_epi32_mask(lengths, _mm256_set1_epi32(1)), digits, minus);
     __mmask8 is_bad = not_digits(digits);
     __m512i value = join_digits(digits);
     const __mmask8 is_long = _mm256_cmpgt_epu32_mask(lengths, _mm256_set1_epi32(8));

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "parsers/flow_values.h"
+
 namespace fleetmeter::parsers {
 namespace {
 
@@ -17,6 +19,18 @@ constexpr auto kIsUnusualFirst = [] {
 
 /// In place of a layout that is too wide for tiles: no line has as many tokens.
 constexpr std::uint32_t kNoColumns = ~std::uint32_t{0};
+
+bool has_comma(std::uint64_t word) noexcept {
+  const std::uint64_t zeroed = word ^ 0x2c2c2c2c2c2c2c2c;
+  return ((zeroed - 0x0101010101010101) & ~zeroed & 0x8080808080808080) != 0;
+}
+
+/// False where a first token surely holds no time of an export: short, or of a size that leaves but
+/// a comma to look for. (A layout may begin with account-id, 12 digits.)
+bool may_hold_time(const char* token, std::uint32_t bytes) noexcept {
+  if (bytes < kExportTimeBytesMin) return false;
+  return bytes > 16 || has_comma(load_word(token)) || has_comma(load_word(token + bytes - 8));
+}
 
 bool is_lowercase(char c) noexcept { return c >= 'a' && c <= 'z'; }
 
@@ -103,16 +117,16 @@ bool SimdFlowKernel::take_lines() {
 /// Takes the line after blank number `before` up to blank number `feed`.
 bool SimdFlowKernel::take_line(std::uint32_t before, std::uint32_t feed, bool is_odd) {
   const std::uint32_t* const blanks = scan_.blanks.data();
-  const std::uint32_t begin = blanks[before] + 1;
+  const std::uint32_t line = blanks[before] + 1;
   const std::uint32_t end = blanks[feed];
   const std::uint32_t has_trailing_blank = end - blanks[feed - 1] == 1 ? 1 : 0;
   const std::uint32_t tokens = feed - before - has_trailing_blank;
-  const bool is_unusual = is_odd | (tokens != columns_) | (end > safe_end_) |
-                          (end - begin > kFlowLineBytesMax) |
-                          (blanks[before + 1] - begin >= kExportTimeBytesMin) |
-                          kIsUnusualFirst[static_cast<unsigned char>(text_[begin])];
-  if (is_unusual) return is_odd ? take_slowly(begin) : take_unusual(before, feed, tokens);
-  return add_row(begin, begin, before + 1, feed);
+  const bool is_plain = !is_odd & (tokens == columns_) & (end <= safe_end_) &
+                        (end - line <= kFlowLineBytesMax) &
+                        !kIsUnusualFirst[static_cast<unsigned char>(text_[line])];
+  if (is_plain && !may_hold_time(text_ + line, blanks[before + 1] - line)) [[likely]]
+    return add_row(line, line, before + 1, feed);
+  return is_odd ? take_slowly(line) : take_unusual(before, feed, tokens);
 }
 
 /// A line whose blanks are in order, and still something is the matter.

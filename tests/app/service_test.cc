@@ -96,30 +96,6 @@ TEST_F(ServiceTest, FlowLogsOfALaterRunAreNotLate) {
   EXPECT_EQ(read("events.jsonl"), events) << "as if read at once";
 }
 
-TEST_F(ServiceTest, FilesBesideLiveSourcesAreReadWholeWhateverTheirOrder) {
-  write("in/a.log", flows(200, 209));
-  write("in/b.log", flows(0, 9) + flows(10, 19, 1000));  // Hours before the first.
-  write("fleet.yaml", "state: " + path("state") +
-                          "\nhttp: { listen: \"127.0.0.1:0\" }\nsources:\n"
-                          "  - firehose: { listen: \"127.0.0.1:0\" }\n"
-                          "  - files: { paths: [in] }\n" +
-                          std::string(kTrafficRule));
-  // A push source counts as caught up after five minutes; here they last three seconds.
-  const WallTime now = SystemClock().wall();
-  const RateClock clock(now, WallTime(Milliseconds((kDayS + 86'400) * 1000)), 100);
-  Service service(config(), clock, {.deliver = false});
-  EXPECT_FALSE(service.bounded());
-  ASSERT_TRUE(service.start());
-  ASSERT_TRUE(
-      within_10s([&] { return service.view()->events_by_type.contains("alarm.state_changed"); }));
-  service.drain();
-  EXPECT_EQ(late_records(service), 0u);
-  const auto events = event_log(service.log());
-  ASSERT_TRUE(events);
-  EXPECT_THAT(*events, HasSubstr("\"to\":\"ALARM\""))
-      << "the first file's later hours hide nothing";
-}
-
 TEST_F(ServiceTest, AKillBetweenTheLastFileAndTheInputsEndLosesNothing) {
   write_day();
   write_config("files: { paths: [in] }", "whole");

@@ -215,6 +215,7 @@ struct ParquetFlows::State {
       if (!binding.values) {
         put_null_column(binding.field, binding.is_asked, count, out, marks);
       } else if (!binding.values->decode(count, out, marks)) {
+        out.clear();
         return false;
       }
     }

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 FOLDER = pathlib.Path(__file__).parent / "parquet"
+CORPUS = pathlib.Path(__file__).parent.parent / "fuzz" / "corpus" / "parquet"
 INT32 = {"version", "srcport", "dstport", "protocol", "tcp-flags", "traffic-path"}
 INT64 = {"packets", "bytes", "start", "end"}
 
@@ -77,10 +78,10 @@ def table(fields, rows, required=(), as_text=False, rename=lambda name: name.rep
     return pa.table(arrays, schema=pa.schema(schema))
 
 
-def write(name, content, **options):
+def write(name, content, folder=FOLDER, **options):
     settings = {"store_schema": False, "write_statistics": False, "compression": "GZIP"}
     settings.update(options)
-    pq.write_table(content, FOLDER / (name + ".parquet"), **settings)
+    pq.write_table(content, folder / (name + ".parquet"), **settings)
 
 
 DELTA = {"DELTA_BINARY_PACKED": INT32 | INT64, "DELTA_BYTE_ARRAY": {"srcaddr", "interface-id", "action"},
@@ -89,6 +90,33 @@ DELTA = {"DELTA_BINARY_PACKED": INT32 | INT64, "DELTA_BYTE_ARRAY": {"srcaddr", "
 
 def delta_encodings():
     return {field.replace("-", "_"): encoding for encoding, fields in DELTA.items() for field in fields if field in DEFAULT}
+
+
+def write_seeds():
+    """Small objects for the fuzz target: every codec, encoding and page version, few columns."""
+    CORPUS.mkdir(parents=True, exist_ok=True)
+    fields = ["interface-id", "srcaddr", "bytes", "start", "log-status"]
+    content = table(fields, records(fields, 12, 5))
+    delta = {"use_dictionary": False,
+             "column_encoding": {"bytes": "DELTA_BINARY_PACKED", "start": "DELTA_BINARY_PACKED",
+                                 "srcaddr": "DELTA_BYTE_ARRAY", "log_status": "DELTA_LENGTH_BYTE_ARRAY"}}
+    seeds = {
+        "dictionary": {"compression": "NONE"},
+        "dictionary-v2": {"compression": "NONE", "data_page_version": "2.0"},
+        "plain": {"compression": "NONE", "use_dictionary": False},
+        "plain-v2": {"compression": "NONE", "use_dictionary": False, "data_page_version": "2.0"},
+        "delta": {"compression": "NONE", **delta},
+        "delta-v2": {"compression": "NONE", "data_page_version": "2.0", **delta},
+        "gzip": {"compression": "GZIP"},
+        "snappy": {"compression": "SNAPPY", "write_page_checksum": True},
+        "zstd-v2": {"compression": "ZSTD", "data_page_version": "2.0"},
+        "groups": {"compression": "NONE", "row_group_size": 5, "data_page_size": 16, "write_batch_size": 2},
+        "statistics": {"compression": "NONE", "write_statistics": True, "write_page_index": True},
+    }
+    for name, options in seeds.items():
+        write(name, content, folder=CORPUS, **options)
+    write("as-text", table(fields, records(fields, 12, 5), as_text=True), folder=CORPUS, compression="NONE")
+    write("nested", content.append_column("tags", pa.array([["a"]] * 12)), folder=CORPUS, compression="NONE")
 
 
 def main():
@@ -160,6 +188,7 @@ def main():
     write("null-action", none)
     write_text("empty", DEFAULT, [])
     write("empty-table", few.slice(0, 0))
+    write_seeds()
     return 0
 
 

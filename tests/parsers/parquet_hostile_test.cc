@@ -1,0 +1,307 @@
+// Objects that no writer makes: built byte by byte, one column `bytes` of INT64, or of texts.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <functional>
+
+#include "parsers/parquet_encoding.h"
+#include "tests/parsers/recorder.h"
+
+namespace fleetmeter::parsers::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+constexpr std::int64_t kHuge = 0x7fffffffffffffff;
+
+/// Thrift's compact protocol, fields in rising order.
+class Thrift {
+ public:
+  Thrift& number(int id, std::int64_t value, int type = 6) {
+    field(id, type);
+    varint(static_cast<std::uint64_t>(value) << 1 ^ static_cast<std::uint64_t>(value >> 63));
+    return *this;
+  }
+  Thrift& text(int id, const std::string& value) {
+    field(id, 8);
+    varint(value.size());
+    bytes_ += value;
+    return *this;
+  }
+  Thrift& list(int id, const std::vector<std::string>& structs, std::int64_t claimed = -1) {
+    field(id, 9);
+    bytes_ += '\xfc';
+    varint(static_cast<std::uint64_t>(claimed < 0 ? static_cast<std::int64_t>(structs.size())
+                                                  : claimed));
+    for (const std::string& each : structs) bytes_ += each;
+    return *this;
+  }
+  Thrift& inner(int id, const std::string& whole) {
+    field(id, 12);
+    bytes_ += whole;
+    return *this;
+  }
+  std::string end() { return bytes_ + '\0'; }
+  void varint(std::uint64_t value) {
+    for (; value >= 0x80; value >>= 7) bytes_ += static_cast<char>(value | 0x80);
+    bytes_ += static_cast<char>(value);
+  }
+
+ private:
+  void field(int id, int type) {
+    bytes_ += static_cast<char>((id - last_) << 4 | type);
+    last_ = id;
+  }
+  std::string bytes_;
+  int last_ = 0;
+};
+
+/// What an object says of itself; each can be made to lie.
+struct Facts {
+  std::int64_t rows = 1;
+  std::int64_t type = 2;  // INT64
+  std::string name = "bytes";
+  std::int64_t codec = 0;
+  std::int64_t page_type = 0;
+  std::int64_t plain_bytes = -1;  // -1: what is there.
+  std::int64_t stored_bytes = -1;
+  std::int64_t value_count = -1;
+  std::int64_t encoding = 0;
+  std::string values = std::string(8, '\1');
+  std::string dictionary = {};  // A page of its own, if it is not empty.
+  std::int64_t dictionary_count = 1;
+  std::int64_t chunk_bytes = -1;
+  std::int64_t chunk_offset = 4;
+  std::int64_t groups_claimed = -1;
+  std::int64_t groups = 1;
+};
+
+std::string page(std::int64_t type, std::int64_t plain, std::int64_t stored,
+                 const std::string& header, const std::string& values) {
+  const auto size = static_cast<std::int64_t>(values.size());
+  Thrift thrift;
+  thrift.number(1, type, 5).number(2, plain == -1 ? size : plain, 5);
+  thrift.number(3, stored == -1 ? size : stored, 5);
+  return thrift.inner(type == 2 ? 7 : 5, header).end() + values;
+}
+
+std::string build(const Facts& facts) {
+  std::string data = "PAR1";
+  if (!facts.dictionary.empty()) {
+    const std::string header = Thrift().number(1, facts.dictionary_count, 5).number(2, 0, 5).end();
+    data += page(2, -1, -1, header, facts.dictionary);
+  }
+  const std::int64_t values = facts.value_count < 0 ? facts.rows : facts.value_count;
+  const std::string header = Thrift()
+                                 .number(1, values, 5)
+                                 .number(2, facts.encoding, 5)
+                                 .number(3, 3, 5)
+                                 .number(4, 3, 5)
+                                 .end();
+  data += page(facts.page_type, facts.plain_bytes, facts.stored_bytes, header, facts.values);
+  const auto chunk_bytes =
+      facts.chunk_bytes < 0 ? static_cast<std::int64_t>(data.size()) - 4 : facts.chunk_bytes;
+  const std::string chunk = Thrift()
+                                .inner(3, Thrift()
+                                              .number(1, facts.type, 5)
+                                              .number(4, facts.codec, 5)
+                                              .number(5, facts.rows)
+                                              .number(7, chunk_bytes)
+                                              .number(9, facts.chunk_offset)
+                                              .end())
+                                .end();
+  const std::string group = Thrift().list(1, {chunk}).number(3, facts.rows).end();
+  const std::string root = Thrift().text(4, "schema").number(5, 1, 5).end();
+  const std::string column =
+      Thrift().number(1, facts.type, 5).number(3, 0, 5).text(4, facts.name).end();
+  const std::string footer =
+      Thrift()
+          .number(1, 1, 5)
+          .list(2, {root, column})
+          .number(3, static_cast<std::int64_t>(static_cast<std::uint64_t>(facts.rows) *
+                                               static_cast<std::uint64_t>(facts.groups)))
+          .list(4, std::vector<std::string>(static_cast<std::size_t>(facts.groups), group),
+                facts.groups_claimed)
+          .end();
+  data += footer;
+  const auto length = static_cast<std::uint32_t>(footer.size());
+  for (int i = 0; i < 4; ++i) data += static_cast<char>(length >> (8 * i));
+  return data + "PAR1";
+}
+
+struct Read {
+  std::vector<std::string> flows;
+  DecodeCounts counts;
+  std::string problem;
+};
+
+Read read(const std::string& bytes) {
+  Recorder recorder;
+  Decoder decoder{{}, recorder};
+  decoder.message(bytes);
+  return {recorder.flows, decoder.counts(), decoder.problem()};
+}
+
+std::string problem_of(const Facts& facts) {
+  const Read result = read(build(facts));
+  std::uint64_t drops = 0;
+  for (const std::uint64_t drop : result.counts.dropped) drops += drop;
+  EXPECT_EQ(drops, 1u);
+  EXPECT_TRUE(result.flows.empty());
+  EXPECT_THAT(result.problem, StartsWith("is Parquet "));
+  return result.problem;
+}
+
+TEST(ParquetHostile, AnHonestOneIsRead) {
+  EXPECT_THAT(read(build({})).flows,
+              ::testing::ElementsAre("bytes=72340172838076673 line_bytes=0"));
+  EXPECT_THAT(read(build({.rows = 3,
+                          .encoding = 8,
+                          .values = std::string("\1\6\0", 3),
+                          .dictionary = std::string(8, '\2')}))
+                  .flows,
+              ::testing::SizeIs(3));
+}
+
+TEST(ParquetHostile, LengthsNearTheLargestNumberAreRefused) {
+  EXPECT_THAT(problem_of({.rows = kHuge}), HasSubstr("which no flow log holds"));
+  EXPECT_THAT(problem_of({.rows = -1}), HasSubstr("negative count"));
+  EXPECT_THAT(problem_of({.rows = kHuge, .groups = 3}), HasSubstr("impossible row counts"));
+  EXPECT_THAT(problem_of({.plain_bytes = kHuge}), HasSubstr("a page of over 64 MiB"));
+  EXPECT_THAT(problem_of({.plain_bytes = 0x7fffffff, .values = "x"}), HasSubstr("over 64 MiB"));
+  EXPECT_THAT(problem_of({.stored_bytes = kHuge}), HasSubstr("ends behind its column"));
+  EXPECT_THAT(problem_of({.stored_bytes = -5}), HasSubstr("ends behind its column"));
+  EXPECT_THAT(problem_of({.value_count = kHuge}), HasSubstr("number of values is impossible"));
+  EXPECT_THAT(problem_of({.chunk_bytes = kHuge}), HasSubstr("lies outside of the file"));
+  EXPECT_THAT(problem_of({.chunk_offset = kHuge}), HasSubstr("lies outside of the file"));
+  EXPECT_THAT(problem_of({.groups_claimed = kHuge}), HasSubstr("damaged footer"));
+  EXPECT_THAT(problem_of({.plain_bytes = 1000, .values = "x"}), HasSubstr("its two sizes differ"));
+}
+
+TEST(ParquetHostile, RowsThatTakeNoBytesAreLimitedByTheSizeOfTheObject) {
+  // One run says a million times the same value.
+  const std::string run = std::string("\1\x80\x80\x80\1\0", 6);
+  EXPECT_THAT(
+      problem_of(
+          {.rows = 1 << 20, .encoding = 8, .values = run, .dictionary = std::string(8, '\2')}),
+      HasSubstr("claims 1048576 rows"));
+  const Read result = read(
+      build({.rows = 1 << 18, .encoding = 8, .values = run, .dictionary = std::string(8, '\2')}));
+  EXPECT_EQ(result.flows.size(), 1u << 18);
+}
+
+TEST(ParquetHostile, IndexesOutsideOfTheirDictionaryAreDamage) {
+  EXPECT_THAT(problem_of({.encoding = 8,
+                          .values = std::string("\x20\2\xff\xff\xff\xff", 6),
+                          .dictionary = std::string(8, '\2')}),
+              HasSubstr("an index outside of its dictionary"));
+  EXPECT_THAT(problem_of({.encoding = 8, .values = "\x21\2"}),
+              HasSubstr("indexes without a dictionary"));
+  EXPECT_THAT(problem_of({.encoding = 8, .values = "\x21\2", .dictionary = std::string(8, '\2')}),
+              HasSubstr("indexes of over 32 bits"));
+  EXPECT_THAT(
+      problem_of(
+          {.encoding = 8, .values = std::string("\1\0", 2), .dictionary = std::string(8, '\2')}),
+      HasSubstr("too few indexes"));
+  EXPECT_THAT(problem_of({.dictionary = "x", .dictionary_count = 0x7fffffff}),
+              HasSubstr("a dictionary shorter than its values"));
+}
+
+TEST(ParquetHostile, PagesWithoutValuesEndWithTheirColumn) {
+  EXPECT_THAT(problem_of({.value_count = 0}), HasSubstr("ends before its values"));
+  EXPECT_THAT(problem_of({.page_type = 1}), HasSubstr("ends before its values"));
+  EXPECT_THAT(problem_of({.chunk_bytes = 0}), HasSubstr("ends before its values"));
+}
+
+TEST(ParquetHostile, RowGroupsMayNotShareTheirPages) {
+  EXPECT_THAT(problem_of({.groups = 1000}), HasSubstr("columns overlap each other"));
+}
+
+TEST(ParquetHostile, TextsEndInsideOfTheirPage) {
+  const auto text_page = [](const std::string& values, std::int64_t encoding = 0) {
+    return Facts{.type = 6, .name = "interface_id", .encoding = encoding, .values = values};
+  };
+  EXPECT_THAT(problem_of(text_page("\xff\xff\xff\xff"
+                                   "x")),
+              HasSubstr("a text behind the end of its page"));
+  EXPECT_THAT(problem_of(text_page("abc")), HasSubstr("a text behind the end of its page"));
+  // 128 values a block, 4 miniblocks, 1 value, of length 5 (zigzag 10), with one byte behind.
+  EXPECT_THAT(problem_of(text_page("\x80\1\4\1\x0a"
+                                   "x",
+                                   6)),
+              HasSubstr("a text behind the end of its page"));
+  EXPECT_THAT(problem_of(text_page(std::string("\x80\1\4\1\x0a\x80\1\4\1\0", 10), 7)),
+              HasSubstr("an impossible text length"));
+  EXPECT_THAT(problem_of(text_page("\x80\1\4", 6)), HasSubstr("an impossible delta header"));
+  EXPECT_THAT(problem_of(text_page("\x80\1\4\1\x0a", 5)), HasSubstr("an encoding of another type"));
+}
+
+TEST(ParquetHostile, AValueThatNoLineCouldHoldDropsItsRecordAlone) {
+  const auto dropped = [](const std::string& text, FlowDrop reason) {
+    std::string values(4, '\0');
+    const auto length = static_cast<std::uint32_t>(text.size());
+    std::memcpy(values.data(), &length, 4);
+    const Read result = read(build({.type = 6, .name = "interface_id", .values = values + text}));
+    return result.flows.empty() && result.problem.empty() &&
+           result.counts.flows.dropped[static_cast<std::size_t>(reason)] == 1;
+  };
+  EXPECT_TRUE(dropped("eni-1\n2", FlowDrop::kNotText));
+  EXPECT_TRUE(dropped(std::string(100'000, 'x'), FlowDrop::kLineTooLong));
+}
+
+TEST(ParquetHostile, CompressedPagesInflateToTheirSizeAndNoFurther) {
+  for (const std::int64_t codec : {1, 2, 6}) {
+    SCOPED_TRACE(codec);
+    EXPECT_THAT(problem_of({.codec = codec, .plain_bytes = 8, .values = "no such thing"}),
+                HasSubstr("does not inflate to its size"));
+  }
+  const std::string bomb = gzip(std::string(1 << 20, '\0'));
+  EXPECT_THAT(problem_of({.codec = 2, .plain_bytes = 8, .values = bomb}),
+              HasSubstr("does not inflate to its size"));
+  EXPECT_THAT(problem_of({.codec = 2, .plain_bytes = 2 << 20, .values = bomb}),
+              HasSubstr("does not inflate to its size"));
+  EXPECT_EQ(read(build({.codec = 2, .plain_bytes = 8, .values = gzip(std::string(8, '\1'))}))
+                .flows.size(),
+            1u);
+}
+
+TEST(HybridReader, MixesRunsAndPackedGroups) {
+  HybridReader reader;
+  // Four times 5, then the eight packed values 0 to 7, three bits each.
+  const std::string bytes("\x08\x05\x03\x88\xc6\xfa", 6);
+  reader.start(bytes, 3);
+  std::uint32_t values[12];
+  ASSERT_TRUE(reader.read(values, 12));
+  EXPECT_THAT(values, ::testing::ElementsAre(5, 5, 5, 5, 0, 1, 2, 3, 4, 5, 6, 7));
+  EXPECT_FALSE(reader.read(values, 1));
+  reader.start(bytes, 3);
+  EXPECT_EQ(reader.take_constant(5), std::nullopt);
+  EXPECT_EQ(reader.take_constant(4), 5u);
+  reader.start(std::string_view("\x01\0", 2), 3);
+  EXPECT_FALSE(reader.read(values, 1));  // A run of nothing is no progress.
+}
+
+TEST(DeltaReader, ReadsWidthsUpTo64Bits) {
+  // 8 values, one miniblock of 8 (block of 8): the first is 7, the steps are one large number.
+  std::string bytes("\x08\1\x08\x0e\0\x40", 6);
+  const std::uint64_t step = 0x8000000000000001;
+  for (int i = 0; i < 8; ++i) bytes.append(reinterpret_cast<const char*>(&step), 8);
+  DeltaReader reader;
+  ASSERT_TRUE(reader.start(bytes));
+  std::int64_t values[8];
+  ASSERT_TRUE(reader.read(values, 8));
+  std::uint64_t value = 7;
+  for (const std::int64_t each : values) {
+    EXPECT_EQ(static_cast<std::uint64_t>(each), value);
+    value += step;
+  }
+  EXPECT_FALSE(reader.read(values, 1));
+  bytes.resize(bytes.size() - 16);
+  ASSERT_TRUE(reader.start(bytes));
+  EXPECT_FALSE(reader.read(values, 8));
+}
+
+}  // namespace
+}  // namespace fleetmeter::parsers::testing

@@ -108,52 +108,6 @@ Result<std::map<DeliveryState, std::uint64_t>> KafkaLog::outbox_counts() {
   return sum;
 }
 
-namespace {
-
-class EveryPartition final : public KafkaLogReader {
- public:
-  explicit EveryPartition(std::vector<std::unique_ptr<TopicReader>> readers)
-      : readers_(std::move(readers)) {}
-  [[nodiscard]] std::int32_t partitions() const override {
-    return static_cast<std::int32_t>(readers_.size());
-  }
-  Result<std::vector<aggregator::LogEntry>> read(LogPartition partition,
-                                                 aggregator::LogPosition after,
-                                                 std::size_t records_max) override {
-    auto messages = readers_.at(static_cast<std::size_t>(partition))->read(after, records_max);
-    if (!messages) return std::move(messages).error();
-    std::vector<aggregator::LogEntry> entries;
-    for (const TopicMessage& message : *messages) {
-      aggregator::LogEntry& entry = entries.emplace_back();
-      entry.partition = partition;
-      entry.position = message.offset + 1;
-      if (!entry.record.ParseFromString(message.value))
-        return Error{ErrorCode::kDataLoss, "a record of the aggregate topic is not ours"};
-    }
-    return entries;
-  }
-
- private:
-  std::vector<std::unique_ptr<TopicReader>> readers_;
-};
-
-}  // namespace
-
-Result<std::unique_ptr<KafkaLogReader>> open_kafka_log_reader(const KafkaLogOptions& options) {
-  auto client = make_kafka_client(RD_KAFKA_PRODUCER, options.connection, {});
-  if (!client) return std::move(client).error();
-  const std::string topic = options.prefix + ".aggregates";
-  auto partitions = partition_count(client->get(), topic);
-  if (!partitions) return std::move(partitions).error();
-  std::vector<std::unique_ptr<TopicReader>> readers;
-  for (std::int32_t i = 0; i < *partitions; ++i) {
-    auto reader = TopicReader::open(options.connection, {topic, i}, false);
-    if (!reader) return std::move(reader).error();
-    readers.push_back(*std::move(reader));
-  }
-  return std::unique_ptr<KafkaLogReader>(std::make_unique<EveryPartition>(std::move(readers)));
-}
-
 Result<std::unique_ptr<aggregator::AggregateLog>> open_kafka_log(const Clock& clock,
                                                                  KafkaLogOptions options,
                                                                  KafkaLogCallbacks callbacks) {

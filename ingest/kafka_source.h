@@ -83,18 +83,4 @@ struct KafkaLogCallbacks {
 [[nodiscard]] Result<std::unique_ptr<aggregator::AggregateLog>> open_kafka_log(
     const Clock& clock, KafkaLogOptions options, KafkaLogCallbacks callbacks);
 
-/// Reads any partition of the aggregate topic, owned or not: for views over all shards, such as the
-/// bill. One thread.
-class KafkaLogReader {
- public:
-  virtual ~KafkaLogReader() = default;
-  [[nodiscard]] virtual std::int32_t partitions() const = 0;
-  /// As AggregateLog::read.
-  virtual Result<std::vector<aggregator::LogEntry>> read(aggregator::LogPartition partition,
-                                                         aggregator::LogPosition after,
-                                                         std::size_t records_max) = 0;
-};
-[[nodiscard]] Result<std::unique_ptr<KafkaLogReader>> open_kafka_log_reader(
-    const KafkaLogOptions& options);
-
 }  // namespace fleetmeter::ingest

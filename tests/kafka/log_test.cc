@@ -147,18 +147,5 @@ TEST_F(KafkaLogTest, AnOwnerWhosePartitionMovedCanWriteNothing) {
   EXPECT_EQ(*second->evaluated_position(0), 0);
 }
 
-TEST_F(KafkaLogTest, EveryPartitionCanBeReadByWhoOwnsNone) {
-  auto owner = open("a", first_disk.path());
-  ASSERT_TRUE(eventually([&] { return owner->owned_partitions().size() == 1; }));
-  ASSERT_TRUE(owner->append(one_tick()));
-  auto reader = ingest::open_kafka_log_reader(options_for(prefix, "r", second_disk.path()));
-  ASSERT_TRUE(reader);
-  EXPECT_EQ((*reader)->partitions(), 1);
-  const auto entries = (*reader)->read(0, 0, 10);
-  ASSERT_TRUE(entries);
-  ASSERT_EQ(entries->size(), 1U);
-  EXPECT_TRUE((*reader)->read(0, entries->back().position, 10)->empty());
-}
-
 }  // namespace
 }  // namespace fleetmeter::aggregator

@@ -51,7 +51,7 @@ class Evaluator {
   };
   [[nodiscard]] std::vector<ShardView> shards() const;
 
-  static constexpr std::uint32_t kSnapshotSchema = 1;
+  static constexpr std::uint32_t kSnapshotSchema = 2;
   [[nodiscard]] std::string save() const;
   Result<void> load(const aggregator::Snapshot& snapshot);
 

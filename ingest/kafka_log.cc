@@ -231,6 +231,10 @@ Result<KafkaOffsets> KafkaLog::transact(const std::vector<KafkaRecord>& records,
     return Error{ErrorCode::kFenced, "kafka: the session of the aggregate log has ended"};
   auto committed = session_->transactions->commit(records, with, session_->member.get());
   if (committed) {
+    // Before the next transaction may begin: it would commit the older positions again.
+    for (const auto& [partition, offset] : with) {
+      if (const auto state = owned(partition.second)) state->evaluated = offset;
+    }
     for (const auto& [partition, offset] : *committed) note_written(partition, offset + 1);
     return committed;
   }
@@ -304,7 +308,6 @@ Result<void> KafkaLog::commit_outputs(Outputs outputs) {
   offsets[{topic(".aggregates"), outputs.partition}] = outputs.evaluated;
   auto committed = transact(records, {outputs.partition}, offsets);
   if (!committed) return std::move(committed).error();
-  state->evaluated = outputs.evaluated;
   state->view->apply(outputs.events, outputs.outbox);
   if (!outputs.usage.empty() && callbacks_.on_usage)
     callbacks_.on_usage(outputs.partition, outputs.usage, committed->at(usage) + 1);

@@ -25,6 +25,11 @@ constexpr int kStandardInput = 0;
 constexpr int kWaitMs = 200;  // For pipes; between two looks at the stop token.
 constexpr const char* kCutShort = "is damaged or cut short; what could be read was kept";
 
+/// What is wrong with what the decoder could not read.
+std::string why_bad(const parsers::Decoder& decoder) {
+  return decoder.problem().empty() ? kCutShort : decoder.problem();
+}
+
 std::string errno_text() { return std::strerror(errno); }
 
 /// Does `fd` still begin with the bytes that `position` was made on, and is it no shorter than what
@@ -107,6 +112,10 @@ void FileReader::resume(InputFile& file, const FilePosition& position) {
   const int fd = file.descriptor.get();
   file.identity.head_bytes = position.head_bytes;
   file.identity.head_hash = position.head_hash;
+  if (file.object) {
+    file.offset = position.size;
+    return file.decoder.begin_object(*file.object, position.stream);
+  }
   const bool plain = position.stream.member_start == 0 && is_plain(fd);
   file.offset = plain ? position.stream.plain_bytes : position.stream.member_start;
   (void)lseek(fd, static_cast<off_t>(file.offset), SEEK_SET);
@@ -150,6 +159,10 @@ FileReader::Open FileReader::open(const std::string& path, std::unique_ptr<Input
     halted_ = true;
     return Open::kFailed;
   }
+  if (is_parquet_file(fd)) {
+    opened->object.emplace(fd);
+    opened->decoder.begin_object(*opened->object);
+  }
   if (*position) {
     if ((*position)->done && identity->size <= (*position)->size) return Open::kNothingNew;
     resume(*opened, **position);
@@ -179,6 +192,7 @@ void FileReader::note(InputFile& file, bool done) {
 FileReader::Turn FileReader::read_on(InputFile& file, std::uint64_t bytes_max,
                                      const std::stop_token& stop,
                                      const std::function<void(std::uint64_t)>& on_bytes) {
+  if (file.object) return read_object(file, bytes_max, stop, on_bytes);
   std::uint64_t bytes_read = 0;
   Turn turn = Turn::kMore;
   while (turn == Turn::kMore && bytes_read < bytes_max) {
@@ -202,7 +216,7 @@ FileReader::Turn FileReader::read_on(InputFile& file, std::uint64_t bytes_max,
     batcher_.count(file.decoder, bytes);
     if (on_bytes) on_bytes(bytes);
     if (file.decoder.damaged()) {
-      report_bad(file.path, kCutShort);
+      report_bad(file.path, why_bad(file.decoder));
       turn = Turn::kBad;
     } else if (batcher_.full()) {
       note(file, false);
@@ -217,11 +231,48 @@ FileReader::Turn FileReader::read_on(InputFile& file, std::uint64_t bytes_max,
   return turn;
 }
 
+/// The same of an object, whose rows stand for its bytes.
+FileReader::Turn FileReader::read_object(InputFile& file, std::uint64_t bytes_max,
+                                         const std::stop_token& stop,
+                                         const std::function<void(std::uint64_t)>& on_bytes) {
+  const std::uint64_t begin = file.offset;
+  bool anything = false;
+  Turn turn = Turn::kMore;
+  while (turn == Turn::kMore && file.offset - begin < bytes_max) {
+    if (stop.stop_requested()) {
+      turn = Turn::kStopped;
+      break;
+    }
+    const bool taken = file.decoder.read_object();
+    anything = anything || taken;
+    const std::uint64_t bytes =
+        std::max(file.offset, file.decoder.object_bytes_done()) - file.offset;
+    file.offset += bytes;
+    batcher_.count(file.decoder, bytes);
+    if (on_bytes && bytes > 0) on_bytes(bytes);
+    if (file.decoder.damaged()) {
+      report_bad(file.path, why_bad(file.decoder));
+      turn = Turn::kBad;
+    } else if (!taken) {
+      turn = Turn::kEnd;
+    } else if (batcher_.full()) {
+      note(file, false);
+      batcher_.behind();
+      if (!commit(stop)) return Turn::kStopped;
+    }
+  }
+  if (anything) {
+    note(file, false);
+    batcher_.behind();
+  }
+  return turn;
+}
+
 void FileReader::finish(InputFile& file) {
   const bool whole = file.decoder.finish();
   batcher_.count(file.decoder, 0);
   if (whole) ++context_.counters.files_done;
-  if (!whole) report_bad(file.path, kCutShort);
+  if (!whole) report_bad(file.path, why_bad(file.decoder));
   note(file, whole);  // One that was not whole is looked at, and reported, by the next run too.
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "ingest/batcher.h"
+#include "ingest/file_bytes.h"
 #include "ingest/file_position.h"
 #include "ingest/source.h"
 
@@ -45,9 +46,10 @@ struct InputFile {
         decoder(std::move(options), sink) {}
   Descriptor descriptor;
   std::string path;
-  FileIdentity identity;  ///< Empty key: piped, without a position.
+  std::optional<FileBytes> object;  ///< Parquet, which is read by random access.
+  FileIdentity identity;            ///< Empty key: piped, without a position.
   parsers::Decoder decoder;
-  std::uint64_t offset = 0;  ///< Next byte to read.
+  std::uint64_t offset = 0;  ///< Next byte to read; of an object, bytes that were taken.
 };
 
 /// What bounded and followed files share: opens files at their committed positions, reads them into
@@ -93,6 +95,8 @@ class FileReader {
   void forget_bad(const std::string& path);
 
  private:
+  Turn read_object(InputFile& file, std::uint64_t bytes_max, const std::stop_token& stop,
+                   const std::function<void(std::uint64_t)>& on_bytes);
   void note(InputFile& file, bool done);
   Result<std::optional<FilePosition>> stored_position(const std::string& key);
   void resume(InputFile& file, const FilePosition& position);

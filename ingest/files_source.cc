@@ -203,6 +203,25 @@ bool FilesSource::follow_standard_input(const std::stop_token& stop) {
   return found;
 }
 
+bool finish_file(parsers::Decoder& decoder, std::string& error) {
+  if (decoder.finish()) return true;
+  error = decoder.problem().empty() ? "is damaged or cut short; what could be read was kept"
+                                    : decoder.problem();
+  return false;
+}
+
+bool decode_object(int fd, parsers::Decoder& decoder, std::string& error,
+                   const std::function<void(std::uint64_t)>& on_bytes) {
+  const FileBytes bytes(fd);
+  decoder.begin_object(bytes);
+  for (std::uint64_t done = 0; decoder.read_object();) {
+    const std::uint64_t now = decoder.object_bytes_done();
+    if (on_bytes && now > done) on_bytes(now - done);
+    done = now;
+  }
+  return finish_file(decoder, error);
+}
+
 }  // namespace
 
 std::unique_ptr<Source> make_files_source(SourceContext context, FilesOptions options) {
@@ -214,6 +233,8 @@ bool decode_file(const std::string& path, parsers::Decoder& decoder, std::string
   constexpr std::size_t kReadBytes = 1u << 20;
   const int fd = open_input(path);
   const Descriptor holder(fd);
+  if (fd >= 0 && path != "-" && is_parquet_file(fd))
+    return decode_object(fd, decoder, error, on_bytes);
   std::string buffer(kReadBytes, '\0');
   for (std::int64_t got = 1; got != 0;) {
     got = fd < 0 ? -1 : read_some(fd, buffer.data(), buffer.size());
@@ -224,9 +245,7 @@ bool decode_file(const std::string& path, parsers::Decoder& decoder, std::string
     decoder.feed(std::string_view(buffer).substr(0, static_cast<std::size_t>(got)));
     if (on_bytes && got > 0) on_bytes(static_cast<std::uint64_t>(got));
   }
-  if (decoder.finish()) return true;
-  error = "is damaged or cut short; what could be read was kept";
-  return false;
+  return finish_file(decoder, error);
 }
 
 }  // namespace fleetmeter::ingest

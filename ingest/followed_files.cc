@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t kOpenFilesMax = 512;  // The one that has been quiet for longest closes first.
 constexpr std::uint64_t kTurnBytesMax =
     16u << 20;  // Of one file a poll, so that one backlog does not starve the rest.
+constexpr std::uint64_t kMagicBytes = 4;  // Fewer do not show what a file is.
 constexpr auto kIdleCloses = std::chrono::seconds(60);
 constexpr const char* kIncomplete =
     "is incomplete and has not grown for a minute; what is there was read, the rest is when it "
@@ -108,8 +109,8 @@ bool FollowedFiles::read(Followed& followed, const std::stop_token& stop) {
   if (followed.bad) followed.file.reset();
   // An object is uploaded whole. While a member is unfinished it is still being copied here; once
   // all of them are whole nothing will be appended, and its last line needs no line end.
-  if (turn == FileReader::Turn::kEnd && followed.named && file.offset > 0 &&
-      !file.decoder.inside_member()) {
+  if (turn == FileReader::Turn::kEnd && (followed.named || file.decoder.is_object()) &&
+      file.offset >= kMagicBytes && !file.decoder.inside_member()) {
     reader_.finish(file);
     followed.file.reset();
   }

@@ -103,8 +103,8 @@ FLEETMETER_AVX2 void fill(const std::uint32_t* blanks, const std::uint32_t* firs
 }
 
 FLEETMETER_AVX2 inline __m128i load_pair(const char* a, const char* b) noexcept {
-  const __m128d low = _mm_load_sd(reinterpret_cast<const double*>(a));
-  return _mm_castpd_si128(_mm_loadh_pd(low, reinterpret_cast<const double*>(b)));
+  return _mm_unpacklo_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(a)),
+                            _mm_loadl_epi64(reinterpret_cast<const __m128i*>(b)));
 }
 
 FLEETMETER_AVX2 inline __m256i join(__m128i low, __m128i high) noexcept {

@@ -100,8 +100,8 @@ FLEETMETER_AVX512 void fill(const std::uint32_t* blanks, const std::uint32_t* fi
 }
 
 FLEETMETER_AVX512 inline __m128i load_pair(const char* a, const char* b) noexcept {
-  const __m128d low = _mm_load_sd(reinterpret_cast<const double*>(a));
-  return _mm_castpd_si128(_mm_loadh_pd(low, reinterpret_cast<const double*>(b)));
+  return _mm_unpacklo_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(a)),
+                            _mm_loadl_epi64(reinterpret_cast<const __m128i*>(b)));
 }
 
 /// Eight bytes from each of eight positions.

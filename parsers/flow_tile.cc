@@ -59,10 +59,12 @@ void FlowTile::make_room() noexcept {
 
 void FlowTile::fill(const std::uint32_t* blanks) noexcept {
   if (filled_ == rows_) return;
-  // The kernels work in whole steps: rows past the last repeat it, so that they stay in the buffer.
-  std::fill_n(first_.begin() + rows_, 16, first_[rows_ - 1]);
-  std::fill_n(bounds_.ends[0].begin() + rows_, 16, bounds_.ends[0][rows_ - 1]);
-  for (; filled_ < rows_; filled_ += 16)
+  // The kernels work in whole steps of up to 16 rows from row 0: rows past the last repeat it, so
+  // that they stay in the buffer, up to the end of that step.
+  const std::uint32_t padded = (rows_ + 15) / 16 * 16;
+  std::fill(first_.begin() + rows_, first_.end(), first_[rows_ - 1]);
+  std::fill(bounds_.ends[0].begin() + rows_, bounds_.ends[0].end(), bounds_.ends[0][rows_ - 1]);
+  for (; filled_ < padded; filled_ += 16)
     ops_.fill(blanks, first_.data() + filled_, filled_, binding_.columns.size(), bounds_);
   filled_ = rows_;
 }

@@ -54,8 +54,8 @@ struct Strided {
 };
 
 FLEETMETER_PROBE inline __m128i load_pair(const char* a, const char* b) noexcept {
-  const __m128d low = _mm_load_sd(reinterpret_cast<const double*>(a));
-  return _mm_castpd_si128(_mm_loadh_pd(low, reinterpret_cast<const double*>(b)));
+  return _mm_unpacklo_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(a)),
+                            _mm_loadl_epi64(reinterpret_cast<const __m128i*>(b)));
 }
 
 FLEETMETER_PROBE inline __m512i join_digits(__m512i digits) noexcept {

@@ -4,9 +4,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "cost/flow_key.h"
 #include "cost/month_usage.h"
 #include "cost/network_hours.h"
-#include "cost/usage_fold.h"
 #include "cost/usage_tables.h"
 
 namespace fleetmeter::cost {
@@ -16,38 +16,12 @@ using aggregator::SqliteDatabase;
 using aggregator::SqliteQuery;
 using Texts = std::unordered_map<std::int64_t, std::string>;
 
-// The columns of flow_key in the order of FlowFact.
-constexpr const char* kKeysOfRole =
-    "SELECT environment, status, action, direction, path_class, nat_leg, role, peer_role, "
-    "interface, interface_az, owner, owner_az, peer_owner, peer_az, peer_service, peer_region, "
-    "peer_interface, traffic_path FROM flow_key WHERE role = ?1";
-constexpr const char* kKeyOfId =
-    "SELECT environment, status, action, direction, path_class, nat_leg, role, peer_role, "
-    "interface, interface_az, owner, owner_az, peer_owner, peer_az, peer_service, peer_region, "
-    "peer_interface, traffic_path FROM flow_key WHERE id = ?1";
+const std::string kKeysOfRole = "SELECT " + kFlowKeyColumns + " FROM flow_key WHERE role = ?1";
+const std::string kKeyOfId = "SELECT " + kFlowKeyColumns + " FROM flow_key WHERE id = ?1";
 
 FlowView view_of(const SqliteQuery& query, const Texts& texts) {
-  const auto number = [&](FlowFact fact) { return query.integer(static_cast<int>(fact)); };
-  const auto text = [&](FlowFact fact) -> std::string_view { return texts.at(number(fact)); };
   FlowView view;
-  view.environment = text(kEnvironment);
-  view.status = static_cast<proto::FlowStatus>(number(kStatus));
-  view.action = static_cast<proto::FlowAction>(number(kAction));
-  view.direction = static_cast<proto::FlowDirection>(number(kDirection));
-  view.path_class = static_cast<proto::PathClass>(number(kPathClass));
-  view.nat_leg = static_cast<proto::NatLeg>(number(kNatLeg));
-  view.role = static_cast<proto::InterfaceRole>(number(kRole));
-  view.peer_role = static_cast<proto::InterfaceRole>(number(kPeerRole));
-  view.interface = text(kInterface);
-  view.interface_az = text(kInterfaceAz);
-  view.owner = text(kOwner);
-  view.owner_az = text(kOwnerAz);
-  view.peer_owner = text(kPeerOwner);
-  view.peer_az = text(kPeerAz);
-  view.peer_service = text(kPeerService);
-  view.peer_region = text(kPeerRegion);
-  view.peer_interface = text(kPeerInterface);
-  view.traffic_path = static_cast<std::uint32_t>(number(kTrafficPath));
+  read_flow_key(query, texts, view);
   return view;
 }
 
@@ -60,7 +34,7 @@ class Keys {
   /// Whether a gateway's own address is told by an outside leg of any month does not matter: it is
   /// the same gateway.
   Result<void> learn_gateways() {
-    SqliteQuery query(database_, kKeysOfRole);
+    SqliteQuery query(database_, kKeysOfRole.c_str());
     query.bind(1, static_cast<std::int64_t>(proto::ROLE_NAT));
     while (query.next()) charger_.learn(view_of(query, texts_));
     return query.finish();
@@ -74,7 +48,7 @@ class Keys {
   Result<Key> find(std::int64_t id) {
     const auto place = static_cast<std::size_t>(id);
     if (place < keys_.size() && keys_[place].met) return keys_[place];
-    SqliteQuery query(database_, kKeyOfId);
+    SqliteQuery query(database_, kKeyOfId.c_str());
     query.bind(1, id);
     if (!query.next()) {
       if (auto done = query.finish(); !done) return std::move(done).error();

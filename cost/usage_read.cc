@@ -4,6 +4,7 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "cost/flow_key.h"
 #include "cost/usage_tables.h"
 
 namespace fleetmeter::cost {
@@ -106,41 +107,18 @@ Result<std::vector<FlowUsage>> read_flows(SqliteDatabase& database, std::uint32_
   Result<Texts> texts = read_texts(database);
   if (!texts) return std::move(texts).error();
   std::vector<FlowUsage> flows;
-  SqliteQuery query(database,
-                    "SELECT environment, status, action, direction, path_class, nat_leg, role, "
-                    "peer_role, interface, "
-                    "interface_az, owner, owner_az, peer_owner, peer_az, peer_service, "
-                    "peer_region, peer_interface, "
-                    "traffic_path, hour, sum(bytes), sum(packets), sum(records) FROM flow_hour "
-                    "JOIN flow_key ON flow_key.id = key "
-                    "WHERE hour >= ?1 AND hour < ?2 GROUP BY hour, key");
+  const std::string sql = "SELECT " + kFlowKeyColumns +
+                          ", hour, sum(bytes), sum(packets), sum(records) FROM flow_hour "
+                          "JOIN flow_key ON flow_key.id = key "
+                          "WHERE hour >= ?1 AND hour < ?2 GROUP BY hour, key";
+  SqliteQuery query(database, sql.c_str());
   query.bind(1, from_hour).bind(2, to_hour);
-  const auto text = [&](FlowFact fact) -> const std::string& {
-    return texts->at(query.integer(static_cast<int>(fact)));
-  };
   const auto number = [&](std::size_t column) { return query.integer(static_cast<int>(column)); };
   while (query.next()) {
-    if (!environment.empty() && text(kEnvironment) != environment) continue;
+    if (!environment.empty() && texts->at(number(kEnvironment)) != environment) continue;
     FlowUsage flow;
-    flow.environment = text(kEnvironment);
+    read_flow_key(query, *texts, flow);
     flow.hour = static_cast<std::uint32_t>(number(kFlowFacts));
-    flow.status = static_cast<proto::FlowStatus>(number(kStatus));
-    flow.action = static_cast<proto::FlowAction>(number(kAction));
-    flow.direction = static_cast<proto::FlowDirection>(number(kDirection));
-    flow.path_class = static_cast<proto::PathClass>(number(kPathClass));
-    flow.nat_leg = static_cast<proto::NatLeg>(number(kNatLeg));
-    flow.role = static_cast<proto::InterfaceRole>(number(kRole));
-    flow.peer_role = static_cast<proto::InterfaceRole>(number(kPeerRole));
-    flow.interface = text(kInterface);
-    flow.interface_az = text(kInterfaceAz);
-    flow.owner = text(kOwner);
-    flow.owner_az = text(kOwnerAz);
-    flow.peer_owner = text(kPeerOwner);
-    flow.peer_az = text(kPeerAz);
-    flow.peer_service = text(kPeerService);
-    flow.peer_region = text(kPeerRegion);
-    flow.peer_interface = text(kPeerInterface);
-    flow.traffic_path = static_cast<std::uint32_t>(number(kTrafficPath));
     flow.bytes = static_cast<std::uint64_t>(number(kFlowFacts + 1));
     flow.packets = static_cast<std::uint64_t>(number(kFlowFacts + 2));
     flow.records = static_cast<std::uint64_t>(number(kFlowFacts + 3));

@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 
 #include "app/test_clock.h"
 #include "app/test_fault.h"
@@ -30,6 +32,29 @@ TEST(TestClock, RunsFromItsStartAtItsRateAcrossRestarts) {
     ASSERT_EQ(setenv("FLEETMETER_TEST_CLOCK", bad, 1), 0);
     EXPECT_FALSE(make_clock()) << bad;
   }
+  ASSERT_EQ(unsetenv("FLEETMETER_TEST_CLOCK"), 0);
+}
+
+TEST(TestClock, ReadsTheFileThatATestMoves) {
+  const std::string path = testing::TempDir() + "/test_clock";
+  const auto write = [&](std::int64_t now_ms, std::size_t bytes) {
+    // In place, as a test does it: the file stays the one that is mapped.
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.write(reinterpret_cast<const char*>(&now_ms), static_cast<std::streamsize>(bytes));
+  };
+  std::ofstream{path};
+  write(1'000'000, 8);
+  ASSERT_EQ(setenv("FLEETMETER_TEST_CLOCK", ("file:" + path).c_str(), 1), 0);
+  const auto clock = make_clock();
+  ASSERT_TRUE(clock) << clock.error().message;
+  EXPECT_EQ((*clock)->wall(), WallTime(std::chrono::seconds(1000)));
+  write(1'060'000, 8);
+  EXPECT_EQ((*clock)->wall(), WallTime(std::chrono::seconds(1060)));
+  std::ofstream{path};
+  write(1, 7);
+  EXPECT_FALSE(make_clock());
+  std::filesystem::remove(path);
+  EXPECT_FALSE(make_clock());
   ASSERT_EQ(unsetenv("FLEETMETER_TEST_CLOCK"), 0);
 }
 

@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "aggregator/sqlite_log.h"
-#include "proto/clock.h"
 #include "proto/kafka.pb.h"
 #include "tests/kafka/child_process.h"
 #include "tests/kafka/kafka_fixture.h"
+#include "tests/kafka/stepped_clock.h"
 #include "tests/kafka/takeover_telemetry.h"
 #include "tests/kafka/webhook_receiver.h"
 
@@ -23,15 +23,11 @@ namespace fleetmeter::ingest {
 ///   are.
 class TakeoverScenario {
  public:
-  /// `rate`: seconds of the test clock in a real one.
-  explicit TakeoverScenario(double rate);
+  TakeoverScenario();
   ~TakeoverScenario();
 
   /// Everything, to the end of all processes.
   void play();
-  /// Why the comparison would say nothing: what came later than the configuration allows for, on a
-  /// machine too slow for the clock; empty = nothing did.
-  [[nodiscard]] std::string too_slow() const { return too_slow_; }
 
   // What is left behind, after play().
   struct Sent {
@@ -43,8 +39,7 @@ class TakeoverScenario {
   [[nodiscard]] std::vector<proto::LogRecord> log_records(int partition);
   [[nodiscard]] static std::string source_name(const Sent& sent, const std::string& prefix);
   [[nodiscard]] std::string prefix() const { return prefix_; }
-  /// Real time of a reading of the test clock.
-  [[nodiscard]] std::int64_t real_ms(std::int64_t test_ms) const;
+  [[nodiscard]] const SteppedClock& clock() const { return *clock_; }
   [[nodiscard]] std::int64_t start_s() const { return start_s_; }
   [[nodiscard]] std::int64_t end_s() const { return start_s_ + TakeoverTelemetry::kMinutes * 60; }
   /// Grid time and real time of the first deaths.
@@ -71,8 +66,6 @@ class TakeoverScenario {
   [[nodiscard]] std::string configuration(const std::string& side) const;
   std::unique_ptr<ChildProcess> worker(const std::string& command, const std::string& name,
                                        bool dies = false);
-  [[nodiscard]] std::int64_t clock_s() const;
-  void sleep_to(std::int64_t time_s) const;
   [[nodiscard]] std::int64_t committed();
   [[nodiscard]] bool everybody_listens();
   [[nodiscard]] bool everything_is_delivered();
@@ -82,19 +75,17 @@ class TakeoverScenario {
   void end();
   void note_arrivals();
 
-  double rate_;
   TestFolder folder_;
   std::string prefix_;
   TestCluster cluster_;
   WebhookReceiver receiver_;
-  std::unique_ptr<RateClock> clock_;
-  std::int64_t anchor_ms_ = 0, clock_start_ms_ = 0, start_s_ = 0;
+  std::unique_ptr<SteppedClock> clock_;
+  std::int64_t start_s_ = 0;
   std::unique_ptr<TakeoverTelemetry> telemetry_;
   std::unique_ptr<ChildProcess> run_, ingest_a_, ingest_b_, ingest_c_, evaluate_a_, evaluate_b_,
       evaluate_c_;
   std::vector<Sent> sent_;
   std::int64_t killed_s_ = 0, killed_ms_ = 0;
-  std::string too_slow_;
 };
 
 }  // namespace fleetmeter::ingest

@@ -1,7 +1,7 @@
 #include <charconv>
-#include <initializer_list>
 
 #include "aggregator/inventory_document.h"
+#include "aggregator/inventory_fields.h"
 #include "aggregator/inventory_readers.h"
 
 namespace fleetmeter::aggregator {
@@ -52,14 +52,14 @@ class MapReader {
       out[name] = value.text;
     }
   }
-  void boolean(std::string_view key, bool& out) {
+  void flag(std::string_view key, bool& out) {
     const DocumentNode* node = take(key);
     if (node == nullptr) return;
     if (node->kind != Kind::kScalar || (node->text != "true" && node->text != "false"))
       return fail(*node, key, "true or false");
     out = node->text == "true";
   }
-  void integer(std::string_view key, std::optional<std::int64_t>& out) {
+  void number(std::string_view key, std::optional<std::int64_t>& out) {
     const DocumentNode* node = take(key);
     if (node == nullptr) return;
     std::int64_t value = 0;
@@ -74,6 +74,18 @@ class MapReader {
     if (node == nullptr) return;
     if (node->kind != Kind::kScalar || !parse_rfc3339(node->text, out)) {
       fail(*node, key, "a time like 2024-05-01T00:00:00Z");
+    }
+  }
+  void role(std::string_view key, proto::InterfaceRole& out) {
+    std::string name;
+    text(key, name);
+    if (const auto known = role_by_name(name)) {
+      out = *known;
+    } else if (!name.empty()) {
+      fail(*take(key), key,
+           "instance, nat, alb, nlb, endpoint, rds, transit_gateway, lambda, other or unknown, "
+           "not '" +
+               name + "'");
     }
   }
   void validity(Validity& out) {
@@ -109,10 +121,7 @@ void or_default(std::string& value, const std::string& fallback) {
 }
 
 template <typename Entry>
-void read_owner(MapReader& map, const FileDefaults& defaults, Entry& entry) {
-  map.text("region", entry.region);
-  map.text("account", entry.account);
-  map.pairs("tags", entry.tags);
+void fill_owner(const FileDefaults& defaults, Entry& entry) {
   or_default(entry.region, defaults.region);
   or_default(entry.account, defaults.account);
   if (!defaults.environment.empty()) entry.tags.try_emplace("Environment", defaults.environment);
@@ -136,126 +145,66 @@ void require(MapReader& map, const DocumentNode& node, std::string_view key,
   if (value.empty()) map.fail(node, key, "given");
 }
 
-void read_entry(MapReader& map, const DocumentNode&, const FileDefaults& defaults, Vpc& out) {
-  map.text("id", out.id);
-  map.text("name", out.name);
+/// What an entry says besides the fields that are written (visit_fields): other spellings of keys,
+/// what follows from the file, and what must be given.
+void complete(MapReader& map, const DocumentNode&, const FileDefaults& defaults, Vpc& out) {
   map.texts("cidr", out.cidrs);
-  map.texts("cidrs", out.cidrs);
   for (const std::string& cidr : out.cidrs)
     check_cidr(map, "cidr", cidr), check_cidr(map, "cidrs", cidr);
-  read_owner(map, defaults, out);
+  fill_owner(defaults, out);
 }
 
-void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& defaults,
-                Subnet& out) {
-  map.text("id", out.id);
-  map.text("name", out.name);
-  map.text("cidr", out.cidr);
-  map.text("az", out.az);
-  map.text("vpc_id", out.vpc_id);
+void complete(MapReader& map, const DocumentNode& node, const FileDefaults& defaults, Subnet& out) {
   or_default(out.vpc_id, defaults.vpc_id);
   or_default(out.id, out.name);
   or_default(out.id, out.cidr);
   require(map, node, "id", out.id);
   check_cidr(map, "cidr", out.cidr);
-  read_owner(map, defaults, out);
+  fill_owner(defaults, out);
 }
 
-void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& defaults,
-                Interface& out) {
-  map.text("id", out.id);
-  map.text("subnet", out.subnet_id);
+void complete(MapReader& map, const DocumentNode& node, const FileDefaults& defaults,
+              Interface& out) {
   map.text("subnet_id", out.subnet_id);
-  map.text("vpc_id", out.vpc_id);
-  map.text("az", out.az);
-  map.text("instance", out.instance_id);
   map.text("instance_id", out.instance_id);
-  map.text("resource", out.resource_id);
   map.text("resource_id", out.resource_id);
-  map.text("description", out.description);
-  for (const char* key : {"address", "addresses"}) map.texts(key, out.private_addresses);
+  map.texts("address", out.private_addresses);
   check_addresses(map, map.take("address") != nullptr ? "address" : "addresses",
                   out.private_addresses);
-  for (const char* key : {"public_address", "public_addresses"})
-    map.texts(key, out.public_addresses);
+  map.texts("public_address", out.public_addresses);
   check_addresses(map,
                   map.take("public_address") != nullptr ? "public_address" : "public_addresses",
                   out.public_addresses);
-  std::string role;
-  map.text("role", role);
-  if (const auto known = role_by_name(role)) {
-    out.role = *known;
-  } else if (!role.empty()) {
-    map.fail(
-        *map.take("role"), "role",
-        "instance, nat, alb, nlb, endpoint, rds, transit_gateway, lambda, other or unknown, not '" +
-            role + "'");
-  }
   or_default(out.vpc_id, defaults.vpc_id);
   require(map, node, "id", out.id);
-  map.validity(out.valid);
-  read_owner(map, defaults, out);
+  fill_owner(defaults, out);
 }
 
-void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& defaults,
-                Instance& out) {
-  map.text("id", out.id);
-  map.text("type", out.type);
-  map.text("az", out.az);
-  map.text("group", out.group);
-  map.text("subnet", out.subnet_id);
+void complete(MapReader& map, const DocumentNode& node, const FileDefaults& defaults,
+              Instance& out) {
   map.text("subnet_id", out.subnet_id);
-  map.text("vpc_id", out.vpc_id);
-  map.text("state", out.state);
-  map.text("name", out.name);
-  map.boolean("windows", out.windows);
   or_default(out.vpc_id, defaults.vpc_id);
   require(map, node, "id", out.id);
-  map.validity(out.valid);
-  read_owner(map, defaults, out);
+  fill_owner(defaults, out);
 }
 
-void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& defaults,
-                Group& out) {
-  map.text("name", out.name);
-  map.text("kind", out.kind);
-  for (const char* key : {"minimum", "min"}) map.integer(key, out.minimum);
-  for (const char* key : {"maximum", "max"}) map.integer(key, out.maximum);
-  map.integer("desired", out.desired);
-  map.texts("instances", out.instance_ids);
-  map.text("instance_type", out.instance_type);
-  map.boolean("windows", out.windows);
-  map.boolean("planned", out.planned);
+void complete(MapReader& map, const DocumentNode& node, const FileDefaults& defaults, Group& out) {
+  map.number("min", out.minimum);
+  map.number("max", out.maximum);
   require(map, node, "name", out.name);
-  map.validity(out.valid);
-  read_owner(map, defaults, out);
+  fill_owner(defaults, out);
 }
 
-void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults& defaults,
-                Resource& out) {
-  map.text("address", out.address);
-  map.text("type", out.type);
-  map.text("id", out.id);
-  map.text("environment", out.environment);
-  map.pairs("attributes", out.attributes);
-  map.boolean("planned", out.planned);
+void complete(MapReader& map, const DocumentNode& node, const FileDefaults& defaults,
+              Resource& out) {
   or_default(out.environment, defaults.environment);
   require(map, node, "type", out.type);
   if (out.address.empty()) out.address = out.type + "/" + out.id;
-  map.validity(out.valid);
-  read_owner(map, defaults, out);
+  fill_owner(defaults, out);
 }
 
-void read_entry(MapReader& map, const DocumentNode& node, const FileDefaults&,
-                EnvironmentMatch& out) {
-  map.text("name", out.name);
-  map.texts("accounts", out.accounts);
-  map.text("region", out.region);
-  map.texts("vpcs", out.vpcs);
-  map.texts("subnets", out.subnets);
-  map.texts("groups", out.groups);
-  map.texts("instances", out.instances);
-  map.pairs("tags", out.tags);
+void complete(MapReader& map, const DocumentNode& node, const FileDefaults&,
+              EnvironmentMatch& out) {
   require(map, node, "name", out.name);
 }
 
@@ -275,7 +224,8 @@ Result<void> read_list(MapReader& file, std::string_view key, const FileDefaults
       return map.finish();
     }
     Entry entry;
-    read_entry(map, node, defaults, entry);
+    visit_fields(map, entry);
+    complete(map, node, defaults, entry);
     if (auto done = map.finish(); !done) return done;
     out.push_back(std::move(entry));
   }

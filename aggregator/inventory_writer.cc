@@ -2,6 +2,7 @@
 
 #include "aggregator/inventory_data.h"
 #include "aggregator/inventory_document.h"
+#include "aggregator/inventory_fields.h"
 #include "aggregator/inventory_readers.h"
 
 namespace fleetmeter::aggregator {
@@ -63,6 +64,9 @@ class Writer {
     }
     close('}');
   }
+  void role(std::string_view name, proto::InterfaceRole value) {
+    if (value != proto::ROLE_UNKNOWN) text(name, name_of_role(value));
+  }
   void validity(const Validity& valid) {
     const Validity any;
     if (valid.from_s != any.from_s) text("valid_from", format_rfc3339(valid.from_s));
@@ -91,87 +95,6 @@ class Writer {
   bool first_ = true;
 };
 
-void owner(Writer& out, const std::string& region, const std::string& account, const Tags& tags) {
-  out.text("region", region);
-  out.text("account", account);
-  out.pairs("tags", tags);
-}
-
-void write(Writer& out, const Vpc& one) {
-  out.text("id", one.id);
-  out.text("name", one.name);
-  out.texts("cidrs", one.cidrs);
-  owner(out, one.region, one.account, one.tags);
-}
-void write(Writer& out, const Subnet& one) {
-  out.text("id", one.id);
-  out.text("name", one.name);
-  out.text("cidr", one.cidr);
-  out.text("az", one.az);
-  out.text("vpc_id", one.vpc_id);
-  owner(out, one.region, one.account, one.tags);
-}
-void write(Writer& out, const Interface& one) {
-  out.text("id", one.id);
-  out.text("subnet", one.subnet_id);
-  out.text("vpc_id", one.vpc_id);
-  out.text("az", one.az);
-  out.text("instance", one.instance_id);
-  out.text("resource", one.resource_id);
-  out.text("description", one.description);
-  out.texts("addresses", one.private_addresses);
-  out.texts("public_addresses", one.public_addresses);
-  if (one.role != proto::ROLE_UNKNOWN) out.text("role", name_of_role(one.role));
-  out.validity(one.valid);
-  owner(out, one.region, one.account, one.tags);
-}
-void write(Writer& out, const Instance& one) {
-  out.text("id", one.id);
-  out.text("type", one.type);
-  out.text("az", one.az);
-  out.text("group", one.group);
-  out.text("subnet", one.subnet_id);
-  out.text("vpc_id", one.vpc_id);
-  out.text("state", one.state);
-  out.text("name", one.name);
-  out.flag("windows", one.windows);
-  out.validity(one.valid);
-  owner(out, one.region, one.account, one.tags);
-}
-void write(Writer& out, const Group& one) {
-  out.text("name", one.name);
-  out.text("kind", one.kind);
-  out.number("minimum", one.minimum);
-  out.number("maximum", one.maximum);
-  out.number("desired", one.desired);
-  out.texts("instances", one.instance_ids);
-  out.text("instance_type", one.instance_type);
-  out.flag("windows", one.windows);
-  out.flag("planned", one.planned);
-  out.validity(one.valid);
-  owner(out, one.region, one.account, one.tags);
-}
-void write(Writer& out, const Resource& one) {
-  out.text("address", one.address);
-  out.text("type", one.type);
-  out.text("id", one.id);
-  out.text("environment", one.environment);
-  out.pairs("attributes", one.attributes);
-  out.flag("planned", one.planned);
-  out.validity(one.valid);
-  owner(out, one.region, one.account, one.tags);
-}
-void write(Writer& out, const EnvironmentMatch& one) {
-  out.text("name", one.name);
-  out.texts("accounts", one.accounts);
-  out.text("region", one.region);
-  out.texts("vpcs", one.vpcs);
-  out.texts("subnets", one.subnets);
-  out.texts("groups", one.groups);
-  out.texts("instances", one.instances);
-  out.pairs("tags", one.tags);
-}
-
 template <typename Entry>
 void write_list(Writer& out, std::string_view name, const std::vector<Entry>& entries) {
   if (entries.empty()) return;
@@ -179,7 +102,7 @@ void write_list(Writer& out, std::string_view name, const std::vector<Entry>& en
   out.open('[');
   for (const Entry& entry : entries) {
     out.open('{');
-    write(out, entry);
+    visit_fields(out, entry);
     out.close('}');
   }
   out.close(']');

@@ -253,4 +253,27 @@ inline RuleSet only(ScalingRule rule) {
   return rules;
 }
 
+inline SimplePolicy simple_policy(Comparison comparison, double threshold, std::uint32_t for_s,
+                                  std::int64_t amount) {
+  SimplePolicy policy;
+  policy.metric = "cpu";
+  policy.comparison = comparison;
+  policy.threshold = threshold;
+  policy.for_s = for_s;
+  policy.amount = amount;
+  return policy;
+}
+
+/// The group "web": one more over 70 % CPU for 5 minutes, one less under 30 % for `in_for_s`.
+inline ScalingRule web_rule(std::uint32_t in_for_s = 600) {
+  ScalingRule rule;
+  rule.group.name = "web";
+  rule.metrics["cpu"].metric_namespace = "AWS/EC2";
+  rule.metrics["cpu"].name = "CPUUtilization";
+  rule.simple = {simple_policy(Comparison::kGreater, 70, 300, 1),
+                 simple_policy(Comparison::kLess, 30, in_for_s, -1)};
+  rule.act = {"provisioning"};
+  return rule;
+}
+
 }  // namespace fleetmeter::alarms

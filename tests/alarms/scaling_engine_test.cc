@@ -11,27 +11,6 @@ constexpr const char* kInventory =
     "{instances: [{id: i-a, group: web}, {id: i-b, group: web}, {id: i-c, group: other}],"
     " groups: [{name: web, min: 2, max: 10, desired: 4}]}";
 
-SimplePolicy simple(Comparison comparison, double threshold, std::uint32_t for_s,
-                    std::int64_t amount) {
-  SimplePolicy policy;
-  policy.metric = "cpu";
-  policy.comparison = comparison;
-  policy.threshold = threshold;
-  policy.for_s = for_s;
-  policy.amount = amount;
-  return policy;
-}
-
-ScalingRule web_rule() {
-  ScalingRule rule;
-  rule.group.name = "web";
-  rule.metrics["cpu"].metric_namespace = "AWS/EC2";
-  rule.metrics["cpu"].name = "CPUUtilization";
-  rule.simple = {simple(Comparison::kGreater, 70, 300, 1), simple(Comparison::kLess, 30, 600, -1)};
-  rule.act = {"provisioning"};
-  return rule;
-}
-
 Fleet web_fleet(ScalingRule rule = web_rule()) {
   Fleet fleet(only(std::move(rule)));
   fleet.inventory(kInventory);
@@ -216,7 +195,7 @@ TEST(Scaling, AnyInvalidMetricForbidsScaleInButNotScaleOut) {
   ScalingRule rule = web_rule();
   rule.metrics["memory"].metric_namespace = "CWAgent";
   rule.metrics["memory"].name = "mem_used_percent";
-  rule.simple.push_back(simple(Comparison::kGreater, 80, 300, 1));
+  rule.simple.push_back(simple_policy(Comparison::kGreater, 80, 300, 1));
   rule.simple.back().metric = "memory";
   Fleet quiet = web_fleet(rule);
   quiet.run(kWeb, 0, 30, 10);
@@ -295,7 +274,7 @@ TEST(StepScaling, WarmingCapacityCountsAndBlocksScaleIn) {
 
 TEST(Scaling, TheLargestCapacityWinsOncePerMinute) {
   ScalingRule rule = web_rule();
-  rule.simple.push_back(simple(Comparison::kGreater, 80, 300, 3));
+  rule.simple.push_back(simple_policy(Comparison::kGreater, 80, 300, 3));
   Fleet fleet = web_fleet(rule);
   fleet.run(kWeb, 0, 6, 90);
   EXPECT_EQ(fleet.decisions(), (Lines{"5 web 4>7"}));

@@ -9,30 +9,11 @@ namespace {
 using Lines = std::vector<std::string>;
 const std::vector<std::string> kWeb{"i-a", "i-b"};
 
-SimplePolicy policy(Comparison comparison, double threshold, std::uint32_t for_s,
-                    std::int64_t amount) {
-  SimplePolicy made;
-  made.metric = "cpu";
-  made.comparison = comparison;
-  made.threshold = threshold;
-  made.for_s = for_s;
-  made.amount = amount;
-  return made;
-}
-
-ScalingRule web_rule() {
-  ScalingRule rule;
-  rule.group.name = "web";
-  rule.metrics["cpu"].metric_namespace = "AWS/EC2";
-  rule.metrics["cpu"].name = "CPUUtilization";
-  rule.simple = {policy(Comparison::kGreater, 70, 300, 1), policy(Comparison::kLess, 30, 60, -1)};
-  rule.act = {"provisioning"};
-  return rule;
-}
+constexpr std::uint32_t kInAfterS = 60;
 
 /// Adds one machine a minute while the load is high.
 ScalingRule step_rule(std::uint32_t warm_up_s) {
-  ScalingRule rule = web_rule();
+  ScalingRule rule = web_rule(kInAfterS);
   rule.simple.clear();
   StepPolicy out;
   out.metric = "cpu";
@@ -66,7 +47,7 @@ class Outcome : public testing::Test {
 };
 
 TEST_F(Outcome, AnActionThatFailedIsTakenBackOnceHoweverOftenItIsTold) {
-  Fleet& fleet = start(web_rule());
+  Fleet& fleet = start(web_rule(kInAfterS));
   fleet.run(kWeb, 0, 6, 90);
   const std::string id = last_id();
   tell(6, id, "failed");
@@ -79,7 +60,7 @@ TEST_F(Outcome, AnActionThatFailedIsTakenBackOnceHoweverOftenItIsTold) {
 }
 
 TEST_F(Outcome, ADeliveredActionChangesNothing) {
-  Fleet& fleet = start(web_rule());
+  Fleet& fleet = start(web_rule(kInAfterS));
   fleet.run(kWeb, 0, 6, 90);
   tell(6, last_id(), "delivered");
   fleet.run(kWeb, 6, 8, 90);
@@ -87,7 +68,7 @@ TEST_F(Outcome, ADeliveredActionChangesNothing) {
 }
 
 TEST_F(Outcome, OfSeveralReceiversEachMustHaveFailed) {
-  ScalingRule rule = web_rule();
+  ScalingRule rule = web_rule(kInAfterS);
   rule.act = {"provisioning", "second"};
   Fleet& fleet = start(rule);
   fleet.run(kWeb, 0, 6, 90);
@@ -136,7 +117,7 @@ TEST_F(Outcome, OnlyWhatTheFailedDecisionAddedNoLongerWarms) {
 }
 
 TEST_F(Outcome, TheCooldownOfAFailedActionStays) {
-  Fleet& fleet = start(web_rule());
+  Fleet& fleet = start(web_rule(kInAfterS));
   fleet.run(kWeb, 0, 6, 90);
   tell(6, last_id(), "expired");
   fleet.run(kWeb, 6, 9, 90);
@@ -161,7 +142,7 @@ TEST_F(Outcome, AFactAboutTheGroupEndsEveryDecisionThatWaited) {
 
 TEST_F(Outcome, NothingIsRemovedByAnyPolicyWhileSomethingWarms) {
   ScalingRule rule = step_rule(600);
-  rule.simple = {policy(Comparison::kLess, 30, 60, -1)};
+  rule.simple = {simple_policy(Comparison::kLess, 30, 60, -1)};
   Fleet& fleet = start(rule);
   fleet.run(kWeb, 0, 4, 50);
   fleet.run(kWeb, 4, 5, 90);
@@ -174,7 +155,7 @@ TEST_F(Outcome, NothingIsRemovedByAnyPolicyWhileSomethingWarms) {
 
 TEST_F(Outcome, ACooldownHoldsSimplePoliciesOnly) {
   ScalingRule rule = step_rule(0);
-  rule.simple = {policy(Comparison::kGreater, 70, 60, 1)};
+  rule.simple = {simple_policy(Comparison::kGreater, 70, 60, 1)};
   rule.step[0].threshold = 90;
   Fleet& fleet = start(rule);
   fleet.run(kWeb, 0, 4, 50);
@@ -185,8 +166,8 @@ TEST_F(Outcome, ACooldownHoldsSimplePoliciesOnly) {
 }
 
 TEST_F(Outcome, ForAnyTimeMeansThatManyPeriodsOfTheMetricsOwn) {
-  ScalingRule rule = web_rule();
-  rule.simple = {policy(Comparison::kGreater, 70, 301, 1)};  // Two periods of five minutes.
+  ScalingRule rule = web_rule(kInAfterS);
+  rule.simple = {simple_policy(Comparison::kGreater, 70, 301, 1)};  // Two periods of five minutes.
   Fleet& fleet = start(rule);
   for (std::int64_t m = 0; m < 40; m += 5) {
     proto::LogRecord record = Fleet::batch({Fleet::cpu("i-a", m, m < 20 ? 50 : 90)});
@@ -199,10 +180,10 @@ TEST_F(Outcome, ForAnyTimeMeansThatManyPeriodsOfTheMetricsOwn) {
 }
 
 TEST_F(Outcome, NewPoliciesKeepTheGroupsCapacityAndItsCooldown) {
-  Fleet& fleet = start(web_rule());
+  Fleet& fleet = start(web_rule(kInAfterS));
   fleet.run(kWeb, 0, 6, 90);
   ASSERT_EQ(desired(), 5);
-  ScalingRule changed = web_rule();
+  ScalingRule changed = web_rule(kInAfterS);
   changed.simple[0].threshold = 60;
   changed.simple[0].for_s = 60;
   fleet.set_rules(only(changed));
@@ -212,7 +193,7 @@ TEST_F(Outcome, NewPoliciesKeepTheGroupsCapacityAndItsCooldown) {
 }
 
 TEST_F(Outcome, AnotherGroupUnderTheSameNameStartsAnew) {
-  ScalingRule rule = web_rule();
+  ScalingRule rule = web_rule(kInAfterS);
   rule.name = "scale";
   Fleet& fleet = start(rule);
   fleet.run(kWeb, 0, 6, 90);

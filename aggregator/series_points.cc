@@ -148,7 +148,7 @@ void SeriesPoints::load(StateReader& in) {
   }
 }
 
-void PeriodLearner::add(GridTime start_s) {
+void PeriodLearner::add(GridTime start_s, GridTime heard_s) {
   if (newest_s_ == kBeforeAll) {
     newest_s_ = start_s;
     return;
@@ -174,12 +174,15 @@ void PeriodLearner::add(GridTime start_s) {
     spacing_s_[i] = static_cast<std::uint32_t>(starts[i] - starts[i + 1]);
     ++spacings_;
   }
-  learn();
+  learn(heard_s);
 }
 
-void PeriodLearner::learn() {
+void PeriodLearner::learn(GridTime heard_s) {
+  std::size_t first = 0;
+  for (GridTime start_s = newest_s_; first < spacings_ && start_s > heard_s; ++first)
+    start_s -= spacing_s_[first];
   std::uint32_t least = std::numeric_limits<std::uint32_t>::max();
-  for (std::size_t i = 0; i < spacings_; ++i) {
+  for (std::size_t i = first; i < spacings_; ++i) {
     least = std::min(least, spacing_s_[i]);
     const bool run = i + 2 < spacings_ && spacing_s_[i] == spacing_s_[i + 1] &&
                      spacing_s_[i] == spacing_s_[i + 2];

@@ -53,10 +53,11 @@ void combine_into(Datapoint& sum, const Datapoint& other);
 
 /// Learns the period of a series whose datapoints do not carry one, from the spacings of its newest
 /// starts: three equal spacings are the period, until a smaller spacing contradicts them. Looks at
-/// the sorted starts, not at their arrival.
+/// the sorted starts, not at their arrival, and not at those after `heard_s`: between them others
+/// may still come. Of a backlog one partition of four brings every fourth start first.
 class PeriodLearner {
  public:
-  void add(GridTime start_s);
+  void add(GridTime start_s, GridTime heard_s);
   /// 0 = nothing learned.
   [[nodiscard]] std::uint32_t period_s() const noexcept { return learned_s_; }
 
@@ -65,7 +66,7 @@ class PeriodLearner {
 
  private:
   static constexpr std::size_t kStarts = 8;
-  void learn();
+  void learn(GridTime heard_s);
 
   GridTime newest_s_ = kBeforeAll;
   std::uint32_t spacing_s_[kStarts - 1] = {};  ///< Newest first.

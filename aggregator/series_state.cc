@@ -75,7 +75,7 @@ std::uint64_t hash_of(const SeriesKey& key) noexcept {
   return hash;
 }
 
-void SeriesState::learn_period(GridTime start_s, std::uint32_t carried_s) {
+void SeriesState::learn_period(GridTime start_s, std::uint32_t carried_s, GridTime heard_s) {
   if (carried_s > 0) {
     const auto newer =
         std::tuple(start_s, carried_s) >= std::tuple(carried_start_s, carried_period_s);
@@ -84,7 +84,7 @@ void SeriesState::learn_period(GridTime start_s, std::uint32_t carried_s) {
       carried_period_s = carried_s;
     }
   } else if (!flow) {
-    learner.add(start_s);
+    learner.add(start_s, heard_s);
   }
   if (period_configured) return;
   info.own_period_s = carried_period_s > 0     ? carried_period_s

@@ -35,7 +35,8 @@ struct SeriesState {
 
   /// Own period after a datapoint: configured, else carried by the newest datapoint, else learned,
   /// else the family's.
-  void learn_period(GridTime start_s, std::uint32_t carried_s);
+  /// Everything that starts up to `heard_s` has been read.
+  void learn_period(GridTime start_s, std::uint32_t carried_s, GridTime heard_s);
 };
 
 /// Slots that ended in (from_s, to_s] were not heard.
@@ -77,6 +78,11 @@ struct SeriesTable::State {
     if (index >= sources.size()) sources.resize(index + 1);
     return sources[index];
   }
+  /// How far the source that carried the series last has been read; kNever = nothing says it.
+  [[nodiscard]] GridTime read_to(const SeriesState& of) const;
+  /// Datapoints of the series that start up to here have been read, whichever partition of the
+  /// source they came by; kNever = nothing says how far it has been read.
+  [[nodiscard]] GridTime heard_until(const SeriesState& of) const;
   /// Slots that end at or before this are due without data.
   [[nodiscard]] GridTime expired_until(const SeriesState& of, const Frontier& frontier) const;
   /// End of the first own slot that is neither present nor expired.

@@ -107,7 +107,7 @@ bool SeriesTable::upsert(SeriesId id, const Datapoint& datapoint, std::uint32_t 
   series.info.source = source;
   series.info.first_start_s = std::min(series.info.first_start_s, datapoint.start_s);
   series.info.last_start_s = std::max(series.info.last_start_s, datapoint.start_s);
-  series.learn_period(datapoint.start_s, period_s);
+  series.learn_period(datapoint.start_s, period_s, state_->heard_until(series));
   // The run of present slots is known by its slot ends: another period or phase makes other slots.
   const bool same_slots = old_last_s != kBeforeAll && old_period_s == series.info.own_period_s &&
                           floor_mod(series.info.last_start_s - old_last_s, old_period_s) == 0;
@@ -118,12 +118,23 @@ bool SeriesTable::upsert(SeriesId id, const Datapoint& datapoint, std::uint32_t 
   return changed;
 }
 
+GridTime SeriesTable::State::read_to(const SeriesState& of) const {
+  return of.info.source < sources.size() ? sources[of.info.source].read_to_s : kNever;
+}
+
+GridTime SeriesTable::State::heard_until(const SeriesState& of) const {
+  const GridTime read_to_s = read_to(of);
+  return read_to_s == kNever ? kNever : minus(read_to_s, of.info.publication_delay_s);
+}
+
 GridTime SeriesTable::State::expired_until(const SeriesState& of, const Frontier& frontier) const {
   if (of.flow) return frontier.watermark_s;
-  const GridTime by_tick = minus(frontier.tick_s, of.info.publication_delay_s);
+  // Ticks went on while the source was stalled: once it is heard again, only what it has been read
+  // past can be missing.
+  const GridTime told_s = std::min(frontier.tick_s, read_to(of));
   const GridTime by_source =
       of.info.source < sources.size() ? sources[of.info.source].stalled_at_s : kNever;
-  return std::min(by_tick, by_source);
+  return std::min(minus(told_s, of.info.publication_delay_s), by_source);
 }
 
 GridTime SeriesTable::State::first_undue_end(const SeriesState& of,
@@ -178,7 +189,9 @@ GridTime SeriesTable::next_expiry(SeriesId id, const Frontier& frontier) const {
   if (!series.flow) {
     const bool stalled = series.info.source < state_->sources.size() &&
                          undue > state_->sources[series.info.source].stalled_at_s;
-    return stalled ? kNever : undue + series.info.publication_delay_s;
+    if (stalled) return kNever;
+    // Where the source and not the tick holds it back, the next tick asks again.
+    return std::max(undue + series.info.publication_delay_s, frontier.tick_s + 1);
   }
   if (frontier.watermark_s == kBeforeAll) return kNever;
   // The watermark runs behind the tick by what it runs behind now; asked again then, if it did not
@@ -261,10 +274,7 @@ void SeriesTable::set_read_to(std::uint32_t source, GridTime read_to_s) {
   state_->source(source).read_to_s = read_to_s;
 }
 
-GridTime SeriesTable::read_to(SeriesId id) const {
-  const std::uint32_t source = state_->at(id).info.source;
-  return source < state_->sources.size() ? state_->sources[source].read_to_s : kNever;
-}
+GridTime SeriesTable::read_to(SeriesId id) const { return state_->read_to(state_->at(id)); }
 
 void SeriesTable::drop_unretained() {
   for (const SeriesId id : state_->unretained) {

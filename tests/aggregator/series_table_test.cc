@@ -176,6 +176,20 @@ TEST_F(SeriesTableTest, AStalledSourceKeepsItsSlotsPendingWhateverTheTick) {
   EXPECT_EQ(state(id, kNoon + 180, tick(kNoon + 3600)), SlotState::kMissing);
 }
 
+TEST_F(SeriesTableTest, ASourceHeardAgainMissesNothingThatItHasNotBeenReadPast) {
+  const SeriesId id = series();
+  minutes(id, {0, 1});
+  // Ticks went on to 60 minutes while it was stalled; it has come within five minutes of them.
+  table.set_stalled(0, false, 0);
+  table.set_read_to(0, kNoon + 55 * 60);
+  const Frontier ahead = tick(kNoon + 3600);
+  EXPECT_EQ(state(id, kNoon + 52 * 60, ahead), SlotState::kMissing);
+  EXPECT_EQ(state(id, kNoon + 53 * 60, ahead), SlotState::kPending);
+  EXPECT_EQ(table.next_expiry(id, ahead), kNoon + 3601);
+  table.set_read_to(0, kNoon + 3600);
+  EXPECT_EQ(state(id, kNoon + 57 * 60, ahead), SlotState::kMissing);
+}
+
 TEST_F(SeriesTableTest, ThreeEqualSpacingsMakeTheOwnPeriodWhateverTheArrival) {
   std::vector<int> starts = {0, 1, 2, 3};
   do {
@@ -184,6 +198,29 @@ TEST_F(SeriesTableTest, ThreeEqualSpacingsMakeTheOwnPeriodWhateverTheArrival) {
     for (const int i : starts) fresh.upsert(id, at(kNoon + i * 300), 0);
     EXPECT_EQ(fresh.info(id).own_period_s, 300u);
   } while (std::ranges::next_permutation(starts).found);
+}
+
+TEST_F(SeriesTableTest, TheBacklogOfOnePartitionTeachesNoPeriod) {
+  const SeriesId id = series();
+  minutes(id, {0, 1, 2, 3});
+  table.set_read_to(0, kNoon + 4 * 60);  // By the partition that is furthest behind.
+  minutes(id, {7, 11, 15, 19});
+  EXPECT_EQ(table.info(id).own_period_s, 60u);
+  table.set_read_to(0, kNoon + 12 * 60);
+  minutes(id, {5, 9, 13, 6, 10, 14, 8, 12, 16});
+  EXPECT_EQ(table.info(id).own_period_s, 60u);
+}
+
+TEST_F(SeriesTableTest, SpacingsTeachThePeriodOnceTheirSourceHasBeenReadPastThem) {
+  const SeriesId id = table.intern(agent_metric(), "");
+  for (const int i : {0, 1, 2, 3}) {
+    table.set_read_to(0, kNoon + i * 300 + 179);  // The publication delay is 180 s.
+    table.upsert(id, at(kNoon + i * 300), 0);
+  }
+  EXPECT_EQ(table.info(id).own_period_s, 60u);
+  table.set_read_to(0, kNoon + 3 * 300 + 180);
+  table.upsert(id, at(kNoon + 4 * 300), 0);
+  EXPECT_EQ(table.info(id).own_period_s, 300u);
 }
 
 TEST_F(SeriesTableTest, ASmallerSpacingContradictsALearnedPeriod) {

@@ -28,9 +28,20 @@ class HighResolution : public testing::Test {
     record.set_append_time_ms((kMidnightS + second) * 1000);
     fleet_->apply(std::move(record));
   }
+  /// A tick of a live fleet never passes what its source has said.
   void tick(std::int64_t second) {
+    if (live_) say_read_to(second);
     proto::LogRecord record;
     record.mutable_tick()->set_time_s(kMidnightS + second);
+    record.set_append_time_ms((kMidnightS + second) * 1000);
+    fleet_->apply(std::move(record));
+  }
+  void say_read_to(std::int64_t second) {
+    proto::LogRecord record;
+    proto::SourceProgress& source = *record.mutable_progress()->add_sources();
+    source.set_source("stream");
+    source.set_read_to_ms((kMidnightS + second) * 1000);
+    source.set_caught_up(true);
     record.set_append_time_ms((kMidnightS + second) * 1000);
     fleet_->apply(std::move(record));
   }
@@ -55,6 +66,7 @@ class HighResolution : public testing::Test {
     return all.empty() ? "" : all.back();
   }
   std::optional<Fleet> fleet_;
+  bool live_ = true;
 };
 
 TEST_F(HighResolution, AlarmsTenSecondsAfterTheBreachBegan) {
@@ -129,6 +141,7 @@ TEST_F(HighResolution, WhatStaysAwayFallsDueWithTheTickAfterItsDelay) {
 
 TEST_F(HighResolution, BoundedInputWhosePeriodIsLearnedBeginsWithItsFirstSlot) {
   fleet_.emplace(only(fast_rule(10, 1, 1)), Fleet::Input::kBounded);
+  live_ = false;
   for (std::int64_t second = 0; second < 600; second += 10) say(second, 10, 0);
   proto::LogRecord end;
   end.mutable_input_end()->set_event_time_min_s(kMidnightS);

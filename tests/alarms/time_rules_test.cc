@@ -70,6 +70,7 @@ TEST(TimeRules, SlotsOfOurOwnDowntimeAreUnknownForPushSourcesAndDecideNothing) {
   fleet.listen("stream", 5, true, -10);
   fleet.clock(186);
   fleet.listen("stream", 186, true, 186);  // Three hours down.
+  fleet.progress("stream", 189, true);
   fleet.ticks(7, 189);
   EXPECT_EQ(fleet.changes(), (Lines{"1 InstanceId=i-a INSUFFICIENT_DATA>OK initial"}));
   EXPECT_TRUE(fleet.told("alarm.retired").empty());

@@ -52,7 +52,8 @@ class Takeover : public testing::Test {
     play_->play();
   }
   static void TearDownTestSuite() {
-    if (HasFailure()) std::cerr << play_->logs();
+    if (testing::UnitTest::GetInstance()->failed_test_count() > 0 || HasFailure())
+      std::cerr << play_->logs();
     play_.reset();
   }
   static std::unique_ptr<TakeoverScenario> play_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "aggregator/shard.h"
 #include "proto/check.h"
 
 namespace fleetmeter::alarms {
@@ -85,12 +86,15 @@ GridTime AlarmInstance::advance(const EvaluationContext& context, EventSink& sin
 }
 
 /// A new series starts once its first datapoint's publication delay is over: until then an older
-/// one may still come, and which of them came first must not matter.
+/// one may still come, and which of them came first must not matter. Behind a flow window that has
+/// closed none can come, so its tick is not waited for: the windows that close before it would be
+/// passed over (docs/time.md 6).
 bool AlarmInstance::settle(const EvaluationContext& context, GridTime& wake_s) {
   const GridTime first_end = fold_.first_end_s(context);
   if (first_end == kNever) return false;
   const GridTime settled_s = first_end + fold_.delay_s(context);
-  if (context.frontier.tick_s < settled_s) {
+  const bool of_flows = plan_->rule.metric.metric_namespace == aggregator::kFlowNamespace;
+  if (!of_flows && context.frontier.tick_s < settled_s) {
     wake_s = settled_s;
     return false;
   }

@@ -210,6 +210,23 @@ proto::LogRecord flows(std::int64_t m, std::uint64_t rejected, bool long_records
   return record;
 }
 
+TEST(TimeRules, AFirstStartOwesItsAlarmsTheFlowWindowsThatCloseBeforeTheFirstTick) {
+  AlarmRule rule = cpu_alarm(5);
+  rule.metric.metric_namespace = std::string(aggregator::kFlowNamespace);
+  rule.metric.name = "RejectedRecords";
+  rule.metric.statistic = "Sum";
+  rule.for_each = "InterfaceId";
+  Fleet fleet(only(rule));
+  for (std::int64_t m = 0; m < 30; ++m) fleet.apply(flows(m, m == 15 ? 9 : 1, false));
+  const Lines decided{"1 InterfaceId=eni-1 INSUFFICIENT_DATA>OK initial",
+                      "16 InterfaceId=eni-1 OK>ALARM", "17 InterfaceId=eni-1 ALARM>OK"};
+  fleet.clock(41);
+  fleet.progress("stream", 40, false);  // Ten minutes of lateness: the windows to 30 close.
+  EXPECT_EQ(fleet.changes(), decided) << "at once, without a tick";
+  fleet.ticks(41, 42);
+  EXPECT_EQ(fleet.changes(), decided) << "each minute once";
+}
+
 TEST(TimeRules, APeriodShorterThanTheCaptureIntervalYieldsNoDatapointAndOneWarning) {
   AlarmRule rule = cpu_alarm(5);
   rule.metric.metric_namespace = std::string(aggregator::kFlowNamespace);

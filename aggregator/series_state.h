@@ -58,6 +58,7 @@ struct SeriesTable::State {
   std::deque<SeriesState> series;
   IndexTable ids;  ///< By key, which stands in `series` alone.
   std::vector<SourceState> sources;
+  std::uint32_t deaf_kept_s = 0;  ///< For series that were never seen.
   /// Series without retention that hold values until the next record.
   std::vector<SeriesId> unretained;
 

@@ -178,6 +178,27 @@ GridTime SeriesTable::due_until(SeriesId id, const Frontier& frontier) const {
   return std::min(undue - 1, std::max(data_end, frontier.tick_s));
 }
 
+GridTime SeriesTable::unseen_due_until(std::uint32_t delay_s, const Frontier& frontier) const {
+  GridTime due_s = minus(frontier.tick_s, delay_s);
+  for (const SourceState& source : state_->sources) due_s = std::min(due_s, source.stalled_at_s);
+  return frontier.bounded ? std::min(due_s, frontier.input_end_s) : due_s;
+}
+
+SlotState SeriesTable::unseen_slot(GridTime end_s, std::uint32_t period_s, std::uint32_t delay_s,
+                                   const Frontier& frontier) const {
+  if (unseen_due_until(delay_s, frontier) < end_s) return SlotState::kPending;
+  const bool heard = std::ranges::all_of(state_->sources, [&](const SourceState& source) {
+    return std::ranges::none_of(source.deaf, [&](const DeafSpan& span) {
+      return span.from_s < end_s && span.to_s > end_s - GridTime{period_s};
+    });
+  });
+  return heard ? SlotState::kMissing : SlotState::kUnknown;
+}
+
+void SeriesTable::keep_deaf_spans(std::uint32_t seconds) {
+  state_->deaf_kept_s = std::max(state_->deaf_kept_s, seconds);
+}
+
 GridTime SeriesTable::next_expiry(SeriesId id, const Frontier& frontier) const {
   const SeriesState& series = state_->at(id);
   if (series.info.first_start_s == kNever) return kNever;
@@ -324,7 +345,7 @@ void SeriesTable::trim(const Frontier& frontier) {
   if (frontier.bounded) floor_s = std::min(floor_s, frontier.input_end_s);
   for (const SourceState& source : state_->sources)
     floor_s = std::min(floor_s, source.stalled_at_s);
-  std::uint32_t longest_s = 0;
+  std::uint32_t longest_s = state_->deaf_kept_s;
   for (SeriesState& series : state_->series) {
     const std::uint32_t kept =
         series.retention_s + series.info.publication_delay_s + 2 * series.info.own_period_s;

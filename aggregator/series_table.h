@@ -113,6 +113,12 @@ class SeriesTable {
   /// `bounded` never beyond the tick, nor beyond the end of the input and the last slot with data:
   /// that the data ended says nothing of the time after it.
   [[nodiscard]] GridTime due_until(SeriesId id, const Frontier& frontier) const;
+  /// The same two for a series that was never seen. Nobody knows which source it would come by, so
+  /// all of the shard speak: a span is missing when every one was heard in it, else unknown, and it
+  /// is pending behind one that is stalled.
+  [[nodiscard]] SlotState unseen_slot(GridTime end_s, std::uint32_t period_s, std::uint32_t delay_s,
+                                      const Frontier& frontier) const;
+  [[nodiscard]] GridTime unseen_due_until(std::uint32_t delay_s, const Frontier& frontier) const;
   /// Tick at which due_until moves on without new data.
   [[nodiscard]] GridTime next_expiry(SeriesId id, const Frontier& frontier) const;
 
@@ -126,6 +132,9 @@ class SeriesTable {
   void set_read_to(std::uint32_t source, GridTime read_to_s);
   [[nodiscard]] GridTime read_to(SeriesId id) const;
 
+  /// For slots of series that were never seen: how long it stays known what was not heard. Raises,
+  /// never lowers; not saved.
+  void keep_deaf_spans(std::uint32_t seconds);
   /// Drops slots that no rule can look at any more.
   void trim(const Frontier& frontier);
   /// Drops the values of series whose retention is still 0: one record after they came, so that

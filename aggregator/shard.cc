@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "aggregator/flow_windows.h"
+#include "aggregator/metric_family.h"
 #include "aggregator/shard_time.h"
 #include "aggregator/state_codec.h"
 
@@ -45,6 +46,11 @@ SeriesKey key_of(const proto::Series& series) {
     key.dimensions.emplace_back(series.dimension_names(i), series.dimension_values(i));
   std::ranges::sort(key.dimensions);
   return key;
+}
+
+bool matches(const SeriesSetting& setting, const SeriesKey& key) {
+  return (setting.metric_namespace.empty() || setting.metric_namespace == key.metric_namespace) &&
+         (setting.name.empty() || setting.name == key.name);
 }
 
 Datapoint datapoint_of(const proto::Datapoints& points, int row) {
@@ -104,6 +110,15 @@ const Inventory* Shard::inventory() const noexcept { return state_->inventory.ge
 const std::string& Shard::environment() const noexcept { return state_->options.environment; }
 std::uint64_t Shard::late_records() const noexcept { return state_->late_records; }
 std::uint64_t Shard::series_over_limit() const noexcept { return state_->series_over_limit; }
+
+std::uint32_t Shard::publication_delay_s(const SeriesKey& key) const {
+  std::uint32_t delay_s = family_of(key).publication_delay_s;
+  for (const SeriesSetting& setting : state_->options.settings) {
+    if (matches(setting, key) && setting.publication_delay_s >= 0)
+      delay_s = static_cast<std::uint32_t>(setting.publication_delay_s);
+  }
+  return delay_s;
+}
 
 void Shard::apply(const proto::LogRecord& record, std::vector<Change>& changes) {
   State& state = *state_;
@@ -175,9 +190,7 @@ std::optional<SeriesId> Shard::State::intern(const SeriesKey& key, std::string_v
 void Shard::State::apply_settings(SeriesId id) {
   const SeriesKey& key = table.info(id).key;
   for (const SeriesSetting& setting : options.settings) {
-    if (!setting.metric_namespace.empty() && setting.metric_namespace != key.metric_namespace)
-      continue;
-    if (!setting.name.empty() && setting.name != key.name) continue;
+    if (!matches(setting, key)) continue;
     if (setting.own_period_s > 0 && key.metric_namespace != kFlowNamespace)
       table.set_own_period(id, setting.own_period_s);
     if (setting.publication_delay_s >= 0) {

@@ -62,6 +62,8 @@ class Shard {
   [[nodiscard]] const Frontier& frontier() const noexcept;
   [[nodiscard]] SeriesTable& table() noexcept;
   [[nodiscard]] const SeriesTable& table() const noexcept;
+  /// Publication delay of a metric, by configuration, else by family: for one that was never seen.
+  [[nodiscard]] std::uint32_t publication_delay_s(const SeriesKey& key) const;
   /// Of the last InventoryVersion record; may be null.
   [[nodiscard]] const Inventory* inventory() const noexcept;
   [[nodiscard]] const std::string& environment() const noexcept;

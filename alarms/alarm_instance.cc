@@ -58,13 +58,14 @@ GridTime AlarmInstance::advance(const EvaluationContext& context, EventSink& sin
   if (evaluated_s_ == kBeforeAll && !settle(context, wake_s)) return wake_s;
   if (held_) sink.events.push_back(held_->event);
   wake_up(context);
+  if (waiting() && plan_->fold.unseen_delay_s && fold_.members().empty()) {
+    begin_s_ = kBeforeAll;
+    quiet_since_s_ = since_s_ = evaluated_s_;
+  }
   for (;;) {
     if (waiting() && fold_.last_end_s(context) <= evaluated_s_) break;
     const GridTime at_s = evaluated_s_ + GridTime{plan_->step_s};
-    if (!fold_.due(at_s, plan_->fold, context)) {
-      wake_s = std::max(fold_.next_wake(context), at_s);
-      break;
-    }
+    if (!due(at_s, context, wake_s)) break;
     evaluated_s_ = at_s;
     const bool ended = fold_.ended(at_s, context);
     if (waiting()) {
@@ -91,7 +92,7 @@ GridTime AlarmInstance::advance(const EvaluationContext& context, EventSink& sin
 /// passed over (docs/time.md 6).
 bool AlarmInstance::settle(const EvaluationContext& context, GridTime& wake_s) {
   const GridTime first_end = fold_.first_end_s(context);
-  if (first_end == kNever) return false;
+  if (first_end == kNever) return settle_unseen(context, wake_s);
   const GridTime settled_s = first_end + fold_.delay_s(context);
   const bool of_flows = plan_->rule.metric.metric_namespace == aggregator::kFlowNamespace;
   if (!of_flows && context.frontier.tick_s < settled_s) {
@@ -102,10 +103,34 @@ bool AlarmInstance::settle(const EvaluationContext& context, GridTime& wake_s) {
   return true;
 }
 
+/// An alarm whose metric was never seen starts with the first tick, with the minutes that fall due
+/// from there on; with bounded input at its beginning.
+bool AlarmInstance::settle_unseen(const EvaluationContext& context, GridTime& wake_s) {
+  const aggregator::Frontier& frontier = context.frontier;
+  if (!plan_->fold.unseen_delay_s) return false;
+  wake_s = kBeforeAll + 1;  // The first tick, whichever it is.
+  if (frontier.tick_s == kBeforeAll) return false;
+  const GridTime delay_s = frontier.bounded ? 0 : GridTime{*plan_->fold.unseen_delay_s};
+  evaluated_s_ = floor_to(frontier.tick_s - delay_s, plan_->step_s);
+  return true;
+}
+
+bool AlarmInstance::due(GridTime at_s, const EvaluationContext& context, GridTime& wake_s) {
+  if (begin_s_ == kBeforeAll && at_s < fold_.first_end_s(context)) {
+    wake_s = at_s + GridTime{*plan_->fold.unseen_delay_s};
+    return context.table.unseen_due_until(*plan_->fold.unseen_delay_s, context.frontier) >= at_s;
+  }
+  // From here on the fold says what is due; what it looks back on exists.
+  if (begin_s_ == kBeforeAll) begin_s_ = at_s - GridTime{plan_->range_slots} * plan_->rule.period_s;
+  if (fold_.due(at_s, plan_->fold, context)) return true;
+  wake_s = std::max(fold_.next_wake(context), at_s);
+  return false;
+}
+
 /// Passes over the minutes in which nothing could change.
 void AlarmInstance::wake_up(const EvaluationContext& context) {
   if (!dormant_ && !waiting()) return;
-  GridTime to_s = fold_.expired_before(context);
+  GridTime to_s = fold_.expired_before(plan_->fold, context);
   if (to_s == kBeforeAll) return;
   to_s = floor_to(to_s, plan_->step_s);
   if (dormant_) to_s = std::min(to_s, resume_by_s_ - GridTime{plan_->step_s});
@@ -149,7 +174,8 @@ void AlarmInstance::look(GridTime at_s, const EvaluationContext& context, EventS
 AlarmInstance::Outcome AlarmInstance::evaluate_at(GridTime at_s, const EvaluationContext& context,
                                                   EventSink& sink) {
   ++sink.evaluations;
-  if (std::exchange(renewed_, false)) begin_s_ = std::max(begin_s_, oldest_present(at_s, context));
+  if (std::exchange(renewed_, false) && begin_s_ != kBeforeAll)
+    begin_s_ = std::max(begin_s_, oldest_present(at_s, context));
   look(at_s, context, sink);
   if (!commands_.empty()) run_commands(at_s, context, sink);
   const Kind newest = sink.kinds.back().kind;

@@ -49,7 +49,8 @@ struct EventSink {
 
 /// One alarm: a rule over one series, or over the series folded for one value of its `for_each`. It
 /// waits until its first datapoint, evaluates every grid minute once and in order, and waits again
-/// after it has retired.
+/// after it has retired. A single alarm that says what missing data is worth waits for none
+/// (FoldSpec::unseen_delay_s).
 class AlarmInstance {
  public:
   AlarmInstance(const AlarmPlan& plan, std::string key);
@@ -98,6 +99,9 @@ class AlarmInstance {
   enum class Outcome : std::uint8_t { kGoOn, kDormant };
 
   [[nodiscard]] bool settle(const EvaluationContext& context, aggregator::GridTime& wake_s);
+  [[nodiscard]] bool settle_unseen(const EvaluationContext& context, aggregator::GridTime& wake_s);
+  [[nodiscard]] bool due(aggregator::GridTime at_s, const EvaluationContext& context,
+                         aggregator::GridTime& wake_s);
   void wake_up(const EvaluationContext& context);
   void begin(aggregator::GridTime at_s, const EvaluationContext& context);
   [[nodiscard]] aggregator::GridTime oldest_present(aggregator::GridTime at_s,
@@ -134,8 +138,8 @@ class AlarmInstance {
   bool unknown_ = false;
   bool renewed_ = false;  ///< Its rule is new: what of its range exists is yet to be seen.
   bool dormant_ = false;  ///< Nothing but data, a command or retirement can change anything.
-  aggregator::GridTime begin_s_ =
-      aggregator::kNever;  ///< End of the first slot that exists; kNever = waiting.
+  /// End of the first slot that exists; kNever = waiting, kBeforeAll = no datapoint has ever come.
+  aggregator::GridTime begin_s_ = aggregator::kNever;
   aggregator::GridTime evaluated_s_ = aggregator::kBeforeAll;
   aggregator::GridTime since_s_ = 0;
   aggregator::GridTime quiet_since_s_ =

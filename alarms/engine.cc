@@ -81,6 +81,7 @@ std::optional<AlarmCommand> command_of(const proto::Command& command) {
 
 void Engine::State::take_rules(std::shared_ptr<const RuleSet> new_rules) {
   rules = std::move(new_rules);
+  singles_made = false;
   plans.clear();
   alarms.clear();
   groups.clear();
@@ -220,6 +221,32 @@ void Engine::State::bind_groups(aggregator::Shard& shard) {
 void Engine::State::bind_all(aggregator::Shard& shard) {
   const std::size_t count = shard.table().size();
   for (std::size_t id = 0; id < count; ++id) bind(static_cast<SeriesId>(id), shard);
+}
+
+/// A single alarm is there from its rule on. Where missing data is breaching or good its metric need
+/// not be seen for it to have a state (docs/time.md 6); with the other treatments it is as if it
+/// waited. Flow metrics are due by the windows that close, and none does before there are records.
+void Engine::State::make_singles(aggregator::Shard& shard) {
+  if (std::exchange(singles_made, true)) return;
+  const EvaluationContext now = context(shard);
+  for (std::uint32_t i = 0; i < plans.size(); ++i) {
+    AlarmPlan& plan = plans[i];
+    const MetricSelector& metric = plan.rule.metric;
+    const bool decides = plan.rule.missing == MissingData::kBreaching ||
+                         plan.rule.missing == MissingData::kNotBreaching;
+    if (!decides || !plan.rule.for_each.empty() ||
+        metric.metric_namespace == aggregator::kFlowNamespace)
+      continue;
+    const std::uint32_t delay_s =
+        shard.publication_delay_s({{},
+                                   {},
+                                   metric.metric_namespace,
+                                   metric.name,
+                                   {metric.dimensions.begin(), metric.dimensions.end()}});
+    plan.fold.unseen_delay_s = delay_s;
+    shard.table().keep_deaf_spans(plan.range_slots * plan.rule.period_s + delay_s);
+    mark(alarm_of(i, {}, now));
+  }
 }
 
 void Engine::State::mark(UnitId unit) {
@@ -365,6 +392,7 @@ void Engine::apply(const proto::LogRecord& record, const std::vector<Change>& ch
                    aggregator::Shard& shard, std::vector<proto::Event>& events) {
   State& state = *state_;
   const std::size_t first_event = events.size();
+  state.make_singles(shard);
   for (const Change& change : changes) {
     const bool gone = change.series < state.has_gone.size() && state.has_gone[change.series];
     if (gone) state.has_gone[change.series] = false;

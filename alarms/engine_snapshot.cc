@@ -72,6 +72,7 @@ bool Engine::State::load(std::string_view& in, aggregator::Shard& shard) {
     standing.push_back(std::move(silence));
   }
   bind_all(shard);
+  make_singles(shard);
   const aggregator::GridTime tick_s = shard.frontier().tick_s;
   if (tick_s != aggregator::kBeforeAll) {
     for (AlarmInstance& alarm : alarms) alarm.start_after(tick_s);

@@ -40,6 +40,7 @@ struct Engine::State {
   std::string environment;
   std::shared_ptr<const RuleSet> rules;
   std::deque<AlarmPlan> plans;  ///< Stable addresses.
+  bool singles_made = false;    ///< Those of `plans` that wait for no datapoint.
   std::deque<AlarmInstance> alarms;
   std::deque<ScalingGroup> groups;
   std::unordered_map<std::string, std::vector<Reader>> readers;  ///< By namespace and name.
@@ -95,6 +96,7 @@ struct Engine::State {
   void take_rules(std::shared_ptr<const RuleSet> new_rules);
   void bind(aggregator::SeriesId id, aggregator::Shard& shard);
   void bind_all(aggregator::Shard& shard);
+  void make_singles(aggregator::Shard& shard);
   void bind_groups(aggregator::Shard& shard);
   void link(aggregator::SeriesId id, UnitId unit);
   UnitId alarm_of(std::uint32_t plan, const std::string& key, const EvaluationContext& now);

@@ -185,6 +185,9 @@ FoldedSlot MetricFold::fold(GridTime end_s, const FoldSpec& spec,
     folded.state = SlotState::kUnknown;
   } else if (missing) {
     folded.state = SlotState::kMissing;
+  } else if (spec.unseen_delay_s) {
+    folded.state =
+        context.table.unseen_slot(end_s, spec.period_s, *spec.unseen_delay_s, context.frontier);
   }
   return folded;
 }
@@ -251,12 +254,13 @@ GridTime MetricFold::ends_s(GridTime at_s, const EvaluationContext& context) con
   return members_.empty() ? kNever : ends;
 }
 
-GridTime MetricFold::expired_before(const EvaluationContext& context) const {
-  if (members_.empty()) return kBeforeAll;
-  const bool flow =
-      context.table.info(members_[0]).key.metric_namespace == aggregator::kFlowNamespace;
+GridTime MetricFold::expired_before(const FoldSpec& spec, const EvaluationContext& context) const {
+  if (members_.empty() && !spec.unseen_delay_s) return kBeforeAll;
+  const bool flow = !members_.empty() && context.table.info(members_[0]).key.metric_namespace ==
+                                             aggregator::kFlowNamespace;
+  const GridTime delay = members_.empty() ? *spec.unseen_delay_s : delay_s(context);
   const GridTime expired =
-      flow ? context.previous_watermark_s : minus(context.previous_tick_s, delay_s(context));
+      flow ? context.previous_watermark_s : minus(context.previous_tick_s, delay);
   // What lies after the end of bounded input is not passed over: a later run may bring it.
   return context.frontier.bounded ? std::min(expired, context.frontier.input_end_s) : expired;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +41,9 @@ struct FoldSpec {
   std::uint32_t range_slots = 3;
   std::uint32_t young_s =
       0;  ///< Members whose resource began less than this before a slot's end are left out.
+  /// Before its first member there are slots too, missing or unknown: of a single alarm that says
+  /// what missing data is worth. They fall due this long after their end; nullopt = there are none.
+  std::optional<std::uint32_t> unseen_delay_s = {};
   std::string group;  ///< Machines count while the inventory has them in this group; empty = all.
 };
 
@@ -96,7 +100,8 @@ class MetricFold {
   [[nodiscard]] aggregator::GridTime ends_s(aggregator::GridTime at_s,
                                             const EvaluationContext& context) const;
   /// Up to where slots had fallen due without data before this record.
-  [[nodiscard]] aggregator::GridTime expired_before(const EvaluationContext& context) const;
+  [[nodiscard]] aggregator::GridTime expired_before(const FoldSpec& spec,
+                                                    const EvaluationContext& context) const;
 
   void save(std::string& out) const;
   [[nodiscard]] bool load(std::string_view& in);

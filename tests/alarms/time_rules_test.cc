@@ -210,6 +210,67 @@ proto::LogRecord flows(std::int64_t m, std::uint64_t rejected, bool long_records
   return record;
 }
 
+/// A single alarm, which has no datapoint to begin with.
+AlarmRule single_alarm(MissingData missing, std::uint32_t m = 2) {
+  AlarmRule rule = cpu_alarm(80, m, 2, missing);
+  rule.for_each.clear();
+  rule.metric.dimensions = {{"InstanceId", kA}};
+  return rule;
+}
+
+TEST(TimeRules, ASingleAlarmOnAMetricNeverSeenIsInTheStateOfItsMissingData) {
+  const auto changes = [](MissingData missing) {
+    Fleet fleet(only(single_alarm(missing)));
+    fleet.ticks(0, 30);
+    return fleet.changes();
+  };
+  const std::string from = " AWS/EC2 CPUUtilization InstanceId=i-a INSUFFICIENT_DATA>";
+  EXPECT_EQ(changes(MissingData::kBreaching).size(), 1U);
+  EXPECT_TRUE(changes(MissingData::kBreaching)[0].ends_with(from + "ALARM"));
+  EXPECT_EQ(changes(MissingData::kNotBreaching).size(), 1U);
+  EXPECT_TRUE(changes(MissingData::kNotBreaching)[0].ends_with(from + "OK initial"));
+  EXPECT_TRUE(changes(MissingData::kMissing).empty());
+  EXPECT_TRUE(changes(MissingData::kIgnore).empty());
+}
+
+TEST(TimeRules, WhatNoSourceWasListeningToIsUnknownOfAMetricNeverSeenToo) {
+  Fleet fleet(only(single_alarm(MissingData::kBreaching)));
+  fleet.listen("late", 10, true, 10);  // Its first progress: it may be the one that carries it.
+  fleet.ticks(10, 16);
+  EXPECT_TRUE(fleet.changes().empty())
+      << "minutes up to 10 were not heard, and one of them decides";
+  fleet.ticks(17, 30);
+  // A range of four slots: the first without a slot that was not heard ends at 14.
+  const std::string series = " AWS/EC2 CPUUtilization InstanceId=i-a INSUFFICIENT_DATA>ALARM";
+  EXPECT_EQ(fleet.changes(), (Lines{"14" + series}));
+}
+
+TEST(TimeRules, ASingleAlarmGoesOnWithItsFirstDatapointAndTheSlotsBeforeItWereMissing) {
+  Fleet fleet(only(single_alarm(MissingData::kBreaching, 1)));
+  fleet.ticks(0, 20);
+  fleet.run({kA}, 20, 23, 10);
+  fleet.ticks(24, 30);
+  const std::string series = " AWS/EC2 CPUUtilization InstanceId=i-a ";
+  const Lines told = fleet.changes();
+  ASSERT_EQ(told.size(), 3U);
+  EXPECT_EQ(told[1], "22" + series + "ALARM>OK") << "at 21 one of two is filled as breaching";
+  EXPECT_EQ(told[2], "26" + series + "OK>ALARM");
+}
+
+TEST(TimeRules, ASingleAlarmOnAMetricNeverSeenIsTheSameAfterARestart) {
+  const auto changes = [](bool restart) {
+    Fleet fleet(only(single_alarm(MissingData::kBreaching)));
+    fleet.listen("late", 10, true, 10);
+    for (std::int64_t m = 10; m < 30; ++m) {
+      fleet.tick(m);
+      if (restart) fleet.restart();
+    }
+    fleet.run({kA}, 30, 33, 10);
+    return fleet.changes();
+  };
+  EXPECT_EQ(changes(true), changes(false));
+}
+
 TEST(TimeRules, AFirstStartOwesItsAlarmsTheFlowWindowsThatCloseBeforeTheFirstTick) {
   AlarmRule rule = cpu_alarm(5);
   rule.metric.metric_namespace = std::string(aggregator::kFlowNamespace);

@@ -267,6 +267,8 @@ void PartialAggregator::State::add_flow(const FlowColumns& flows, const Columns&
   proto::Volume& volume = volumes.at(capture.environment, hour_of(start_s));
   volume.set_flow_log_bytes(volume.flow_log_bytes() + flows.line_bytes[record]);
   volume.set_flow_log_records(volume.flow_log_records() + 1);
+  if (flows.line_bytes[record] == 0)
+    volume.set_flow_log_unsized_records(volume.flow_log_unsized_records() + 1);
 
   const auto end_s =
       static_cast<std::int64_t>(std::min<std::uint64_t>(end, std::uint64_t{1} << 62));

@@ -49,6 +49,7 @@ class ToDate {
         "flow_log_bytes", "flow log ingestion",
         [this](std::uint64_t q) { return gigabytes(q, options_.bytes_per_gb); },
         [this](const std::string&) { return flow_log_key(); });
+    add_unsized_flow_logs();
     add_standing();
     add_metered(
         "metric_updates", "metric updates", [](std::uint64_t q) { return ratio(q, 1000); },
@@ -58,7 +59,8 @@ class ToDate {
 
  private:
   Draft& add(const std::string& environment, const std::string& region, const std::string& resource,
-             const std::string& component, const std::string& key, Quantity quantity) {
+             const std::string& component, const std::string& key,
+             std::optional<Quantity> quantity) {
     Draft& draft = drafts_.emplace_back();
     draft.environment = environment;
     draft.region = placement_.region_or(region, environment);
@@ -94,6 +96,19 @@ class ToDate {
                                   : "cloudwatch.vended_logs.kinesis_data_firehose";
     }
     return "cloudwatch.vended_logs.cloud_watch_logs";
+  }
+
+  /// Ingestion is billed by the text that AWS wrote the records from; of Parquet nobody tells it.
+  void add_unsized_flow_logs() {
+    const auto found = usage_.totals.find("flow_log_unsized_records");
+    if (found == usage_.totals.end()) return;
+    for (const auto& [owner, records] : found->second) {
+      Draft& draft = add(owner.first, {}, "flow logs", "flow log ingestion of Parquet",
+                         flow_log_key(), std::nullopt);
+      draft.reason = fmt::format(
+          "{} records came as Parquet, which does not tell how much was ingested for them",
+          records);
+    }
   }
 
   /// Seconds by instance, in the environment that the inventory names today.

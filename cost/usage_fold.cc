@@ -174,6 +174,7 @@ Result<void> UsageFold::add_volumes(const proto::AggregateBatch& batch, TextId e
     const std::pair<std::string_view, std::uint64_t> parts[] = {
         {"flow_log_bytes", volume.flow_log_bytes()},
         {"flow_log_records", volume.flow_log_records()},
+        {"flow_log_unsized_records", volume.flow_log_unsized_records()},
         {"metric_updates", volume.metric_updates()}};
     for (const auto& [kind, quantity] : parts) {
       if (quantity == 0) continue;

@@ -289,6 +289,31 @@ TEST_F(PartialAggregatorTest, LawAnyOrderAndAnyCommitsCombineToTheSameAggregates
   }
 }
 
+TEST_F(PartialAggregatorTest, RecordsWithoutALineAreCountedAsUnsized) {
+  PartialAggregator aggregator(inventory, options);
+  struct WithoutLines final : parsers::PayloadSink {
+    explicit WithoutLines(PartialAggregator& to) : aggregator(to) {}
+    void on_flows(const parsers::FlowColumns& flows) override {
+      parsers::FlowColumns parquet = flows;
+      parquet.line_bytes.assign(parquet.size, 0);
+      aggregator.on_flows(parquet);
+    }
+    void on_metrics(const parsers::MetricBatch& /*metrics*/) override {}
+    PartialAggregator& aggregator;
+  } sink(aggregator);
+  parsers::DecoderOptions decoding;
+  decoding.fields = PartialAggregator::fields_needed();
+  parsers::Decoder decoder(decoding, sink);
+  decoder.message(v2("eni-a", "10.0.1.5", "10.0.2.6") + "\n");
+  const auto taken = aggregator.take();
+  ASSERT_EQ(taken.size(), 1u);
+  const proto::Volume& parquet = taken[0].volumes(0);
+  EXPECT_EQ(parquet.flow_log_records(), 1u);
+  EXPECT_EQ(parquet.flow_log_unsized_records(), 1u);
+  combined({v2("eni-a", "10.0.1.5", "10.0.2.6")});
+  EXPECT_EQ(batches[0].volumes(0).flow_log_unsized_records(), 0u) << "a line tells its size";
+}
+
 TEST_F(PartialAggregatorTest, MetricsKeepTheirDatapointsAndCountTheirUpdates) {
   PartialAggregator aggregator(inventory, options);
   parsers::MetricBatch batch;

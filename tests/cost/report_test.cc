@@ -501,6 +501,24 @@ TEST(ToDate, PricesWhatTelemetrySaw) {
   EXPECT_EQ(line(*report, "app/web/1", "LCU")->amount, parse_money("0.004"));
 }
 
+TEST(ToDate, FlowLogIngestionOfParquetIsUnknownAndNotZero) {
+  const auto inventory = inventory_of("region: us-east-1\nenvironment: prod\n");
+  ReportOptions options;
+  options.basis = ReportOptions::Basis::kToDate;
+  options.region = "us-east-1";
+  Result<Report> report = make_report(
+      options, prices(), *inventory, nullptr,
+      {used("flow_log_bytes", "", 2ull << 30), used("flow_log_unsized_records", "", 7)}, {});
+  ASSERT_TRUE(report);
+  EXPECT_EQ(amount(*report, "flow logs", "flow log ingestion"), "1.00") << "what came as text";
+  const Line* parquet = line(*report, "flow logs", "flow log ingestion of Parquet");
+  ASSERT_NE(parquet, nullptr);
+  EXPECT_EQ(parquet->quantity, std::nullopt);
+  EXPECT_EQ(parquet->amount, std::nullopt);
+  EXPECT_THAT(parquet->reason, HasSubstr("7 records came as Parquet"));
+  EXPECT_EQ(report->unknown_lines, 1u);
+}
+
 TEST(ToDate, WhatStandsCountsForTheHoursSeen) {
   const auto inventory = inventory_of(
       "region: us-east-1\nenvironment: prod\nresources:\n"

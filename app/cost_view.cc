@@ -60,7 +60,11 @@ Result<std::string> flows_json(const std::string& cost_db, std::int64_t now_s,
   const std::uint32_t first_hour = end_hour > hours ? end_hour - hours : 0;
   auto flows = (*store)->flows(first_hour, end_hour);
   if (!flows) return std::move(flows).error();
-  const FlowTotals totals = total_flows(*flows);
+  FlowTotals totals = total_flows(*flows);
+  // Hourly usage holds no record without bytes, and of packets only their sum.
+  const auto told = [](const Traffic& sums) { return sums.bytes == 0 || sums.packets > 0; };
+  if (!told(totals.accept)) totals.forget_packets();
+  totals.reject.packets_unknown = !told(totals.reject);
   const std::vector<TopList> top{
       make_top("interface", totals.interfaces, totals.accept, kTopEntries),
       make_top("owner", totals.owners, totals.accept, kTopEntries),

@@ -97,6 +97,7 @@ FlowSummary FlowReader::summarize(const parsers::DecodeCounts& counts,
   std::vector<cost::FlowUsage> flows = state.usage.rows();
   FlowTotals totals = total_flows(flows);
   const TopTalkers& talkers = state.talkers;
+  if (talkers.accept().packets_unknown) totals.forget_packets();
 
   FlowSummary summary;
   summary.counts = counts;
@@ -105,9 +106,9 @@ FlowSummary FlowReader::summarize(const parsers::DecodeCounts& counts,
   summary.accept = talkers.accept();
   summary.reject = talkers.reject();
   summary.path_classes = totals.path_classes;
-  Traffic unplaced = summary.accept;
+  Traffic unplaced = summary.accept;  // Every record without bytes is among these.
   unplaced -= totals.accept;
-  summary.path_classes.back() += unplaced;
+  if (unplaced.records > 0) summary.path_classes.back() += unplaced;
   summary.charges = std::move(totals.charges);
   summary.first_s = talkers.first_s();
   summary.last_s = talkers.last_s();

@@ -1,4 +1,5 @@
 #include <functional>
+#include <optional>
 
 #include "alarms/json_text.h"
 #include "app/command.h"
@@ -87,20 +88,26 @@ struct Section {
 };
 
 std::string number(std::uint64_t value) { return group_digits(value); }
+std::string number(const std::optional<std::uint64_t>& value) {
+  return value ? group_digits(*value) : "unknown";
+}
+
+/// The columns records, packets, bytes and size behind their key.
+std::vector<std::string> traffic_row(std::string key, const Traffic& sums) {
+  const auto bytes = sums.known_bytes();
+  return {std::move(key), number(sums.records), number(sums.known_packets()), number(bytes),
+          bytes ? human_bytes(*bytes) : ""};
+}
 
 Section records_section(const FlowSummary& summary) {
   const parsers::FlowCounts& flows = summary.counts.flows;
   Section section{"Records", TablePrinter({"what", "records", "packets", "bytes", "size"})};
-  const auto traffic = [&](const char* what, const Traffic& sums) {
-    section.table.row({what, number(sums.records), number(sums.packets), number(sums.bytes),
-                       human_bytes(sums.bytes)});
-  };
   const auto count = [&](const char* what, std::uint64_t records, bool always) {
     if (always || records > 0) section.table.row({what, number(records), "", "", ""});
   };
   count("total", summary.records(), true);
-  traffic("ACCEPT", summary.accept);
-  traffic("REJECT", summary.reject);
+  section.table.row(traffic_row("ACCEPT", summary.accept));
+  section.table.row(traffic_row("REJECT", summary.reject));
   count("NODATA", flows.nodata, false);
   count("SKIPDATA", flows.skipdata, false);
   count("malformed", flows.malformed(), false);
@@ -114,9 +121,7 @@ Section path_section(const FlowSummary& summary) {
                   TablePrinter({"class", "records", "packets", "bytes", "size"})};
   for (std::size_t i = 0; i < kPathClasses.size(); ++i) {
     const Traffic& sums = summary.path_classes[i];
-    if (sums.records == 0) continue;
-    section.table.row({path_class_name(kPathClasses[i]), number(sums.records), number(sums.packets),
-                       number(sums.bytes), human_bytes(sums.bytes)});
+    if (sums.records > 0) section.table.row(traffic_row(path_class_name(kPathClasses[i]), sums));
   }
   return section;
 }
@@ -151,10 +156,8 @@ Section top_section(const TopList& list) {
   Section section{title_of(list.by),
                   TablePrinter({list.by, "records", "packets", "bytes", "size"})};
   for (const TopEntry& entry : list.entries) {
-    const Traffic& sums = entry.traffic;
-    if (entry.remainder && sums.records == 0) continue;
-    section.table.row({shown_key(entry), number(sums.records), number(sums.packets),
-                       number(sums.bytes), human_bytes(sums.bytes)});
+    if (!entry.remainder || entry.traffic.records > 0)
+      section.table.row(traffic_row(shown_key(entry), entry.traffic));
   }
   return section;
 }
@@ -215,8 +218,11 @@ std::string flow_summary_csv(const FlowSummary& summary) {
   };
   const auto traffic = [&](const std::string& section, const std::string& key,
                            const Traffic& sums) {
-    table.row({section, key, std::to_string(sums.records), std::to_string(sums.packets),
-               std::to_string(sums.bytes)});
+    const auto or_empty = [](const std::optional<std::uint64_t>& sum) {
+      return sum ? std::to_string(*sum) : std::string();
+    };
+    table.row({section, key, std::to_string(sums.records), or_empty(sums.known_packets()),
+               or_empty(sums.known_bytes())});
   };
   const parsers::FlowCounts& flows = summary.counts.flows;
   count("total", summary.records());

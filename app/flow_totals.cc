@@ -49,10 +49,17 @@ std::size_t index_of(proto::PathClass path_class) {
                                      : static_cast<std::size_t>(found - kPathClasses.begin());
 }
 
+std::string or_null(const std::optional<std::uint64_t>& sum) {
+  return sum ? std::to_string(*sum) : "null";
+}
+
 std::string traffic_fields(const Traffic& traffic) {
-  return "\"records\":" + std::to_string(traffic.records) +
-         ",\"packets\":" + std::to_string(traffic.packets) +
-         ",\"bytes\":" + std::to_string(traffic.bytes);
+  const auto packets = traffic.known_packets(), bytes = traffic.known_bytes();
+  std::string missing = packets ? "" : "packets";
+  if (!bytes) missing += missing.empty() ? "bytes" : " and bytes";
+  return "\"records\":" + std::to_string(traffic.records) + ",\"packets\":" + or_null(packets) +
+         ",\"bytes\":" + or_null(bytes) +
+         (missing.empty() ? "" : ",\"reason\":\"records without " + missing + "\"");
 }
 
 }  // namespace
@@ -104,6 +111,14 @@ Traffic FlowTotals::nat() const noexcept {
   Traffic sum;
   for (const auto& [gateway, traffic] : nat_gateways) sum += traffic;
   return sum;
+}
+
+void FlowTotals::forget_packets() noexcept {
+  accept.packets_unknown = true;
+  for (Traffic& traffic : path_classes) traffic.packets_unknown = true;
+  for (auto* sums : {&interfaces, &owners, &nat_gateways, &nat_owners}) {
+    for (auto& [key, traffic] : *sums) traffic.packets_unknown = true;
+  }
 }
 
 FlowTotals total_flows(std::vector<cost::FlowUsage>& flows) {

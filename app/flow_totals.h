@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,10 +16,15 @@ namespace fleetmeter::app {
 /// Integer sums of flow records.
 struct Traffic {
   std::uint64_t records = 0, packets = 0, bytes = 0;
+  /// A record among them does not tell its packets (bytes): the sum is not known. What is left of
+  /// such a sum is not known either.
+  bool packets_unknown = false, bytes_unknown = false;
   Traffic& operator+=(const Traffic& other) noexcept {
     records += other.records;
     packets += other.packets;
     bytes += other.bytes;
+    packets_unknown = packets_unknown || other.packets_unknown;
+    bytes_unknown = bytes_unknown || other.bytes_unknown;
     return *this;
   }
   Traffic& operator-=(const Traffic& other) noexcept {
@@ -26,6 +32,13 @@ struct Traffic {
     packets -= other.packets;
     bytes -= other.bytes;
     return *this;
+  }
+  /// The sum where it is known; that of no record is 0.
+  [[nodiscard]] std::optional<std::uint64_t> known_packets() const noexcept {
+    return packets_unknown && records > 0 ? std::nullopt : std::optional(packets);
+  }
+  [[nodiscard]] std::optional<std::uint64_t> known_bytes() const noexcept {
+    return bytes_unknown && records > 0 ? std::nullopt : std::optional(bytes);
   }
   friend bool operator==(const Traffic&, const Traffic&) = default;
 };
@@ -65,6 +78,8 @@ struct FlowTotals {
   std::map<std::string, Traffic> nat_gateways;    ///< Processed, by gateway.
   std::map<std::string, Traffic> nat_owners;      ///< Processed, by the private address behind.
   [[nodiscard]] Traffic nat() const noexcept;     ///< Processed by all gateways.
+  /// Some accepted records had no packets, and hourly usage does not tell which.
+  void forget_packets() noexcept;
 };
 /// `flows` comes back as it was; it is not const because packets and records are charged in place
 /// of bytes.
@@ -74,7 +89,8 @@ struct FlowTotals {
                                const Traffic& whole, std::size_t entries_max);
 
 // Parts of the JSON documents (docs/json.md).
-[[nodiscard]] std::string traffic_json(const Traffic& traffic);  ///< {"records","packets","bytes"}
+/// {"records","packets","bytes"}; unknown is null, then with "reason".
+[[nodiscard]] std::string traffic_json(const Traffic& traffic);
 [[nodiscard]] std::string path_classes_json(const PathClassTotals& totals);
 [[nodiscard]] std::string charges_json(const std::map<cost::Charge, std::uint64_t>& charges);
 [[nodiscard]] std::string top_json(const std::vector<TopList>& lists);

@@ -87,7 +87,11 @@ void TopTalkers::add(const parsers::FlowColumns& flows) {
     if (flows.status[i] != parsers::LogStatus::kOk) continue;
     const bool accepted = flows.action[i] == parsers::Action::kAccept;
     if (!accepted && flows.action[i] != parsers::Action::kReject) continue;
-    const Traffic traffic{1, packets.value_or_0(i), bytes.value_or_0(i)};
+    const Traffic traffic{.records = 1,
+                          .packets = packets.value_or_0(i),
+                          .bytes = bytes.value_or_0(i),
+                          .packets_unknown = !packets.has(i),
+                          .bytes_unknown = !bytes.has(i)};
     (accepted ? accept_ : reject_) += traffic;
     if (!sources.empty() && flows.present(FlowField::kSrcaddr, i))
       (accepted ? sources_ : rejected_sources_).add(sources[i], traffic);

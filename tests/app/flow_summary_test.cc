@@ -83,19 +83,54 @@ TEST(FlowSummary, PathClassesAddUpToWhatWasAccepted) {
   EXPECT_EQ(std::accumulate(bytes.begin(), bytes.end(), std::uint64_t{0}), summary.accept.bytes);
 }
 
-TEST(FlowSummary, RecordsWithoutStartAreUnclassifiedNotLost) {
-  std::vector<aggregator::Inventory::Problem> warnings;
+/// The summary of lines in a format of their own.
+FlowSummary summarize_as(const std::string& format, const std::string& text) {
   FlowReader reader(aggregator::Inventory::empty({}), "");
   parsers::DecoderOptions options;
-  options.flow_format = "srcaddr dstaddr bytes packets action log-status";
+  options.flow_format = format;
   parsers::Decoder decoder(options, reader);
-  decoder.feed("10.0.1.1 10.0.2.1 500 5 ACCEPT OK\n");
-  ASSERT_TRUE(decoder.finish());
-  const FlowSummary summary = reader.summarize(decoder.counts(), top_keys(), 10);
+  decoder.feed(text);
+  EXPECT_TRUE(decoder.finish());
+  return reader.summarize(decoder.counts(), top_keys(), 10);
+}
+
+TEST(FlowSummary, RecordsWithoutStartAreUnclassifiedNotLost) {
+  const FlowSummary summary = summarize_as("srcaddr dstaddr bytes packets action log-status",
+                                           "10.0.1.1 10.0.2.1 500 5 ACCEPT OK\n");
   EXPECT_EQ(summary.counts.flows.unwindowed, 1u);
   EXPECT_EQ(summary.path_classes.back(), (Traffic{1, 5, 500}));
   EXPECT_FALSE(summary.anything_dropped());
   EXPECT_EQ(summary.first_s, 0u);
+}
+
+TEST(FlowSummary, WhatTheFormatDoesNotTellIsUnknownAndNeverZero) {
+  const std::string reason_packets =
+      R"("packets":null,"bytes":500,"reason":"records without packets"})";
+  const FlowSummary no_packets =
+      summarize_as("interface-id srcaddr dstaddr bytes start end action log-status",
+                   "eni-1 10.0.1.1 203.0.113.9 500 1734718982 1734719013 ACCEPT OK\n");
+  const std::string json = flow_summary_json(no_packets);
+  EXPECT_THAT(json, testing::HasSubstr(R"("accept":{"records":1,)" + reason_packets));
+  EXPECT_THAT(json, testing::HasSubstr(R"({"class":"external","records":1,)" + reason_packets));
+  EXPECT_THAT(json, testing::HasSubstr(R"("remainder":false,"records":1,)" + reason_packets));
+  EXPECT_THAT(json, testing::HasSubstr(R"("reject":{"records":0,"packets":0,"bytes":0})"))
+      << "that of no record is known";
+  EXPECT_THAT(flow_summary_tables(no_packets), testing::ContainsRegex("ACCEPT +1 +unknown +500"));
+  EXPECT_THAT(flow_summary_csv(no_packets), testing::HasSubstr("action,accept,1,,500"));
+
+  const FlowSummary no_bytes = summarize_as("srcaddr dstaddr packets action log-status",
+                                            "10.0.1.1 10.0.2.1 5 REJECT OK\n"
+                                            "10.0.1.1 10.0.2.1 5 ACCEPT OK\n");
+  const std::string reason_bytes = R"("packets":5,"bytes":null,"reason":"records without bytes"})";
+  EXPECT_THAT(
+      flow_summary_json(no_bytes),
+      testing::AllOf(testing::HasSubstr(R"("reject":{"records":1,)" + reason_bytes),
+                     testing::HasSubstr(R"({"class":"unclassified","records":1,)" + reason_bytes)));
+
+  const FlowSummary neither = summarize_as("srcaddr dstaddr action", "10.0.1.1 10.0.2.1 ACCEPT\n");
+  EXPECT_THAT(flow_summary_json(neither),
+              testing::HasSubstr(R"("accept":{"records":1,"packets":null,"bytes":null,)"
+                                 R"("reason":"records without packets and bytes"})"));
 }
 
 TEST(FlowSummary, NatTrafficBelongsToThePrivateAddressBehindTheGateway) {

@@ -61,9 +61,11 @@ Result<std::vector<year_month>> months_of(const std::string& cost_db) {
   return std::vector<year_month>(months.begin(), months.end());
 }
 
-Result<cost::Report> report_of(const cost::ReportOptions& options, const cost::PriceBook& prices,
-                               const aggregator::Inventory& inventory,
-                               const cost::UsageFile* usage_file, const std::string& cost_db) {
+namespace {
+
+Result<cost::Report> priced(const cost::ReportOptions& options, const cost::PriceBook& prices,
+                            const aggregator::Inventory& inventory,
+                            const cost::UsageFile* usage_file, const std::string& cost_db) {
   if (options.basis == cost::ReportOptions::Basis::kEstimate)
     return cost::make_report(options, prices, inventory, usage_file, {}, {});
   const auto month = parse_month(options.month);
@@ -76,6 +78,35 @@ Result<cost::Report> report_of(const cost::ReportOptions& options, const cost::P
   const auto usage = (*store)->month(hours.first, hours.last);
   if (!usage) return usage.error();
   return cost::make_report(options, prices, inventory, usage_file, *usage);
+}
+
+/// Names that a bill may be asked for by, in order.
+std::set<std::string> environments_of(const cost::Report& report,
+                                      const aggregator::Inventory& inventory) {
+  std::set<std::string> names{"unassigned"};
+  for (const aggregator::EnvironmentMatch& declared : inventory.environments())
+    names.insert(declared.name);
+  for (const cost::EnvironmentReport& one : report.environments) names.insert(one.environment);
+  return names;
+}
+
+}  // namespace
+
+Result<cost::Report> report_of(const cost::ReportOptions& options, const cost::PriceBook& prices,
+                               const aggregator::Inventory& inventory,
+                               const cost::UsageFile* usage_file, const std::string& cost_db) {
+  auto report = priced(options, prices, inventory, usage_file, cost_db);
+  const std::string& asked = options.environment;
+  if (!report || asked.empty() || environments_of(*report, inventory).contains(asked))
+    return report;
+  cost::ReportOptions all = options;
+  all.environment.clear();
+  const auto whole = priced(all, prices, inventory, usage_file, cost_db);
+  if (!whole) return whole.error();
+  std::string names;
+  for (const std::string& name : environments_of(*whole, inventory))
+    names += (names.empty() ? "" : ", ") + name;
+  return Error{ErrorCode::kInvalidArgument, "environment: `" + asked + "` is none of " + names};
 }
 
 }  // namespace fleetmeter::app

@@ -30,7 +30,8 @@ struct MonthHours {
 [[nodiscard]] Result<std::vector<std::chrono::year_month>> months_of(const std::string& cost_db);
 
 /// The report of `options.month` with the usage that cost.db holds of it; an estimate reads no
-/// cost.db.
+/// cost.db. An environment that neither the configuration declares nor the bill has is
+/// kInvalidArgument, naming those there are.
 [[nodiscard]] Result<cost::Report> report_of(const cost::ReportOptions& options,
                                              const cost::PriceBook& prices,
                                              const aggregator::Inventory& inventory,

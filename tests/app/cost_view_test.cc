@@ -96,6 +96,19 @@ TEST_F(CostViewTest, BadQueriesAreTheCallersFault) {
   EXPECT_TRUE(refused({"", "guess", "", kNoon_s}));
 }
 
+TEST_F(CostViewTest, AnEnvironmentThatThereIsNotIsRefusedAndThoseThereAreAreNamed) {
+  aggregator::EnvironmentMatch idle;
+  idle.name = "staging";  // Declared, without usage.
+  idle.accounts = {"123456789012"};
+  const auto inventory = aggregator::Inventory::empty({idle});
+  const auto refused = cost_report_json(path_.string(), *inventory, {"", "", "nope", kNoon_s});
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(refused.error().message, "environment: `nope` is none of prod, staging, unassigned");
+  for (const char* there : {"prod", "staging", "unassigned"})
+    EXPECT_TRUE(cost_report_json(path_.string(), *inventory, {"", "", there, kNoon_s})) << there;
+}
+
 TEST_F(CostViewTest, MonthsAreThoseOfTheHours) {
   const auto months = months_of(path_.string());
   ASSERT_TRUE(months.has_value());

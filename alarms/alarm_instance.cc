@@ -179,7 +179,7 @@ AlarmInstance::Outcome AlarmInstance::evaluate_at(GridTime at_s, const Evaluatio
   look(at_s, context, sink);
   if (!commands_.empty()) run_commands(at_s, context, sink);
   const Kind newest = sink.kinds.back().kind;
-  unknown_ = newest == Kind::kUnknown;
+  unknown_ = newest == Kind::kUnknown && !sink.range.back().slot.few_samples;
   if (newest != Kind::kMissing) quiet_since_s_ = at_s;
 
   const AlarmState next = evaluate(plan_->evaluation, sink.kinds, state_);

@@ -46,6 +46,8 @@ std::uint64_t fingerprint_of(const AlarmRule& rule) {
   print.add(rule.datapoints_to_alarm);
   print.add(rule.range_slots);
   print.add(static_cast<std::uint64_t>(rule.missing));
+  // Only where it is asked for, so that rules from before it was there are the same rules.
+  if (rule.ignore_low_samples) print.add("low_samples");
   return print.value();
 }
 
@@ -66,6 +68,7 @@ AlarmPlan plan_of(const AlarmRule& rule) {
   plan.fold.choice =
       names_a_set ? FoldSpec::Choice::kExactElseDetailed : FoldSpec::Choice::kDetailed;
   plan.fold.statistic = rule.metric.statistic;
+  if (rule.ignore_low_samples) plan.fold.samples_min = samples_needed(rule.metric.statistic);
   plan.fold.dimensions_asked = static_cast<std::uint32_t>(rule.metric.dimensions.size());
   if (!rule.for_each.empty() && !rule.metric.dimensions.contains(rule.for_each))
     ++plan.fold.dimensions_asked;

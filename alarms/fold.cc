@@ -179,6 +179,7 @@ FoldedSlot MetricFold::fold(GridTime end_s, const FoldSpec& spec,
     folded.state = value ? SlotState::kPresent : SlotState::kMissing;
     folded.value = value.value_or(0);
     folded.lower_bound = sum.lower_bound;
+    folded.few_samples = sum.sample_count < static_cast<double>(spec.samples_min);
   } else if (pending) {
     folded.state = SlotState::kPending;
   } else if (unknown) {

@@ -20,6 +20,7 @@ struct FoldedSlot {
   aggregator::SlotState state =
       aggregator::SlotState::kMissing;  ///< kPending decides nothing, like kUnknown.
   bool lower_bound = false;
+  bool few_samples = false;  ///< Fewer than the rule asks for: its value decides nothing.
 };
 
 /// What a fold reads; one for all the alarms of a rule.
@@ -36,6 +37,7 @@ struct FoldSpec {
   Choice choice = Choice::kDetailed;
   std::string statistic = "Average";
   std::uint32_t dimensions_asked = 0;
+  std::uint64_t samples_min = 0;  ///< A value of fewer is one of few samples; 0 = none is.
   std::uint32_t period_s = 60;
   std::uint32_t unit_s = 60;  ///< Slot ends that are asked for are multiples of it.
   std::uint32_t range_slots = 3;

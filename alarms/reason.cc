@@ -73,6 +73,7 @@ std::string_view treated_as(MissingData missing) {
 RangeSlot range_slot(const FoldedSlot& slot, Comparison comparison, double threshold) noexcept {
   switch (slot.state) {
     case SlotState::kPresent: {
+      if (slot.few_samples) return {Kind::kUnknown};
       const bool breaching = breaches(comparison, slot.value, threshold);
       if (slot.lower_bound && !(breaching && breaches_above(comparison))) return {Kind::kUnknown};
       return {breaching ? Kind::kBreaching : Kind::kGood};

@@ -168,6 +168,16 @@ MissingData default_missing(std::string_view metric_namespace) noexcept {
   return metric_namespace == "AWS/DynamoDB" ? MissingData::kIgnore : MissingData::kMissing;
 }
 
+std::uint64_t samples_needed(std::string_view statistic) noexcept {
+  const auto name = aggregator::parse_statistic(statistic);
+  if (!name || name->kind != aggregator::StatisticKind::kPercentile || !name->high) return 0;
+  const double percent = *name->high;
+  if (percent >= 100) return 0;
+  const double needed = 1000 / (percent >= 50 ? 100 - percent : percent);
+  // 100 - 99.9 is not quite 0.1: what is meant to be whole is not rounded up.
+  return static_cast<std::uint64_t>(std::ceil(needed - 1e-6 * needed));
+}
+
 Result<void> check_statistic(std::string_view name) {
   if (aggregator::parse_statistic(name)) return {};
   return invalid("`" + std::string(name) +
@@ -188,6 +198,8 @@ Result<void> validate(const AlarmRule& rule) {
   if (rule.metric.metric_namespace.empty()) return invalid("the metric's namespace is missing");
   if (rule.metric.name.empty()) return invalid("the metric's name is missing");
   if (auto statistic = check_statistic(rule.metric.statistic); !statistic) return statistic;
+  if (rule.ignore_low_samples && samples_needed(rule.metric.statistic) == 0)
+    return invalid("low_samples is for percentiles below p100 alone");
   if (!std::isfinite(rule.threshold)) return invalid("the threshold is not a finite number");
   if (!valid_period(rule.period_s))
     return invalid("period must be 10, 20, 30 or a multiple of 60 seconds");

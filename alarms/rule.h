@@ -58,8 +58,16 @@ struct AlarmRule {
   std::uint32_t datapoints_to_alarm = 1;  ///< M
   std::uint32_t range_slots = 0;          ///< Evaluation range; 0 = N + 2 (docs/alarms.md).
   MissingData missing = MissingData::kMissing;
+  /// Of a percentile: a period with too few samples for it keeps the state
+  /// (EvaluateLowSampleCountPercentile `ignore`); else its value counts like any other.
+  bool ignore_low_samples = false;
   std::vector<std::string> notify;
 };
+
+/// Samples that a period must have for its percentile to tell something; 0 = the statistic is no
+/// percentile, or the 100th. Rule: Amazon CloudWatch User Guide, "Percentile-based CloudWatch
+/// alarms and low data samples": 10 / (1 - p) from the median on, 10 / p below it.
+[[nodiscard]] std::uint64_t samples_needed(std::string_view statistic) noexcept;
 
 /// Where capacity lives.
 struct GroupRef {

@@ -67,6 +67,7 @@ alarms:
     datapoints: 5 of 5               # M of N periods
     #- range: 8                      # periods looked at to find N datapoints
     missing: missing                 # missing, ignore, breaching, notBreaching
+    #- low_samples: evaluate         # or ignore: too few samples for a percentile keep the state
     notify: [ops]
 
 scaling:

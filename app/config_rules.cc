@@ -99,6 +99,14 @@ alarms::MissingData read_missing(YamlObject& object, const alarms::MetricSelecto
   return alarms::MissingData::kMissing;
 }
 
+/// EvaluateLowSampleCountPercentile: whether a period with too few samples keeps the state.
+bool read_low_samples(YamlObject& object) {
+  const std::string text = object.text("low_samples", "evaluate");
+  if (text != "evaluate" && text != "ignore")
+    object.fail("low_samples", "`" + text + "` is none of evaluate, ignore");
+  return text == "ignore";
+}
+
 /// Amazon CloudWatch API Reference, PutMetricAlarm: valid periods, and the longest window.
 void check_period(YamlObject& object, const alarms::AlarmRule& rule) {
   const std::uint32_t period = rule.period_s;
@@ -135,6 +143,7 @@ void read_alarm(YamlContext& context, const YAML::Node& node, const std::string&
   if (rule.range_slots != 0 && rule.range_slots < rule.evaluation_periods)
     object.fail("range", "must hold at least the N of `datapoints: M of N`");
   rule.missing = read_missing(object, rule.metric);
+  rule.ignore_low_samples = read_low_samples(object);
   rule.notify = object.texts("notify");
   object.done();
   // The engine takes only rules that pass; what the checks above say better is said already.

@@ -392,6 +392,30 @@ TEST(Engine, BoundedInputWithAGapLongerThanAnAlarmIsKeptRetiresAndBeginsAgain) {
   EXPECT_EQ(fleet.changes().back(), "401 InstanceId=i-a INSUFFICIENT_DATA>ALARM");
 }
 
+TEST(Engine, APeriodWithTooFewSamplesForItsPercentileKeepsTheStateIfTheRuleSaysSo) {
+  const auto changes = [](bool ignore_low_samples) {
+    AlarmRule rule = cpu_alarm();
+    rule.metric.statistic = "p50";  // It takes 20 samples.
+    rule.ignore_low_samples = ignore_low_samples;
+    Fleet fleet(only(rule));
+    const std::pair<double, double> minutes[] = {{20, 10}, {19, 95}, {20, 95}, {19, 10}, {20, 10}};
+    std::int64_t m = 0;
+    for (const auto& [samples, value] : minutes) {
+      proto::LogRecord record = Fleet::batch({Fleet::cpu(kA, m, value)});
+      record.mutable_batch()->mutable_datapoints()->set_sample_count(0, samples);
+      fleet.apply(record);
+      fleet.tick(++m);
+      EXPECT_FALSE(fleet.engine().alarms(fleet.shard())[0].unknown) << "it was heard";
+    }
+    fleet.ticks(m + 1, m + 3);
+    return fleet.changes();
+  };
+  EXPECT_EQ(changes(true), (Lines{"1 InstanceId=i-a INSUFFICIENT_DATA>OK initial",
+                                  "3 InstanceId=i-a OK>ALARM", "5 InstanceId=i-a ALARM>OK"}));
+  EXPECT_EQ(changes(false), (Lines{"1 InstanceId=i-a INSUFFICIENT_DATA>OK initial",
+                                   "2 InstanceId=i-a OK>ALARM", "4 InstanceId=i-a ALARM>OK"}));
+}
+
 TEST(EventJson, HasItsKeysInOrderAndEscapesText) {
   proto::Event event;
   event.set_id("ab");

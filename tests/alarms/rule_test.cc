@@ -102,6 +102,26 @@ TEST(ValidateAlarm, RefusesControlCharactersInANameAndStatisticsThatCloudWatchDo
   EXPECT_NE(validate(rule).error().message.find("tmfoo"), std::string::npos);
 }
 
+TEST(ValidateAlarm, LowSamplesAreForPercentilesAlone) {
+  AlarmRule rule = cpu_rule();
+  rule.ignore_low_samples = true;
+  EXPECT_FALSE(validate(rule));
+  for (const char* other : {"p100", "tm99", "IQM"}) {
+    rule.metric.statistic = other;
+    EXPECT_FALSE(validate(rule)) << other;
+  }
+  rule.metric.statistic = "p99";
+  EXPECT_TRUE(validate(rule));
+}
+
+TEST(SamplesNeeded, AreThoseThatCloudWatchStates) {
+  const std::pair<const char*, std::uint64_t> stated[] = {
+      {"p50", 20}, {"p90", 100}, {"p95", 200}, {"p99", 1000}, {"p99.9", 10000},
+      {"p25", 40}, {"p10", 100}, {"p1", 1000}, {"p100", 0},   {"Average", 0}};
+  for (const auto& [statistic, samples] : stated)
+    EXPECT_EQ(samples_needed(statistic), samples) << statistic;
+}
+
 TEST(ValidateAlarm, TakesTheLongestWindowsAndNoMore) {
   const auto valid = [](std::uint32_t period_s, std::uint32_t n) {
     AlarmRule rule = cpu_rule();

@@ -342,6 +342,8 @@ TEST(Config, AlarmErrorsNameFileLineKeyAndFix) {
       {alarm_with("datapoints: 3 of 5, range: 4"), {"alarms[1].range"}},
       {alarm_with("datapoints: 3 of 5, range: 106"), {"alarms[1]", "range"}},
       {alarm_with("missing: zero"), {"alarms[1].missing", "notBreaching"}},
+      {alarm_with("low_samples: skip"), {"alarms[1].low_samples", "evaluate, ignore"}},
+      {alarm_with("low_samples: ignore"), {"alarms[1]", "low_samples is for percentiles"}},
       {alarm_with("notify: [opps]"), {"alarms[1].notify", "`opps`", "`notify`"}},
       {alarm_with("environments: [prd]"), {"alarms[1].environments", "`prd`", "environments"}},
       {alarm_with("treshold: 5"), {"alarms[1].treshold", "not a known key"}},

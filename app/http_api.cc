@@ -42,6 +42,12 @@ HttpResponse error(unsigned status, const std::string& message) {
   return {status, "application/json", "{\"schema\":1,\"error\":" + json_string(message) + "}", {}};
 }
 
+std::string json_strings(const std::vector<std::string>& texts) {
+  std::string list;
+  for (const std::string& text : texts) list += (list.empty() ? "" : ",") + json_string(text);
+  return "[" + list + "]";
+}
+
 std::string query(const HttpRequest& request, const char* key) {
   const auto found = request.query.find(key);
   return found == request.query.end() ? std::string() : found->second;
@@ -96,14 +102,12 @@ HttpResponse HttpApi::State::health() const {
 }
 
 HttpResponse HttpApi::State::ready() const {
-  std::string reasons;
-  for (const std::string& why : service.not_ready())
-    reasons += (reasons.empty() ? "" : ",") + json_string(why);
-  const bool is_ready = reasons.empty();
-  return {is_ready ? 200u : 503u,
+  const std::vector<std::string> reasons = service.not_ready();
+  return {reasons.empty() ? 200u : 503u,
           "application/json",
-          std::string("{\"status\":") + (is_ready ? "\"ready\"" : "\"not_ready\"") +
-              ",\"reasons\":[" + reasons + "]}",
+          std::string("{\"status\":") + (reasons.empty() ? "\"ready\"" : "\"not_ready\"") +
+              ",\"reasons\":" + json_strings(reasons) +
+              ",\"notes\":" + json_strings(service.notes()) + "}",
           {}};
 }
 

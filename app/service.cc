@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "aggregator/sqlite_log.h"
+#include "proto/rfc3339.h"
 
 namespace fleetmeter::app {
 
@@ -307,6 +308,13 @@ std::vector<std::string> Service::not_ready() const {
     if (lag.stalled) reasons.push_back("source " + lag.source + " is stalled");
   }
   return reasons;
+}
+
+std::vector<std::string> Service::notes() const {
+  const aggregator::SqliteLogStatus log = state_->log->status();
+  if (!log.limited_by_bytes) return {};
+  return {"log.bytes_max is reached before log.days (" + std::to_string(state_->config.log_days) +
+          "): the log is kept from " + rfc3339(log.kept_from_ms / 1000) + " on"};
 }
 
 }  // namespace fleetmeter::app

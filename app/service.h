@@ -64,6 +64,9 @@ class Service {
   [[nodiscard]] std::optional<std::string> failure() const;
   /// Why it does not take or evaluate data right now (backlog, full disk); empty = ready. /ready.
   [[nodiscard]] std::vector<std::string> not_ready() const;
+  /// What /ready says besides, without being less ready for it: that the log is kept for fewer days
+  /// than asked for (docs/time.md 11).
+  [[nodiscard]] std::vector<std::string> notes() const;
 
  private:
   struct State;

@@ -15,6 +15,7 @@ namespace fleetmeter::app {
 namespace {
 
 using testing::HasSubstr;
+using testing::MatchesRegex;
 
 class HttpApiTest : public ServiceTest {
  protected:
@@ -66,7 +67,7 @@ TEST_F(HttpApiTest, HealthAndReadinessAreGoodWhileItWorks) {
   EXPECT_EQ(health.body, "{\"status\":\"healthy\",\"version\":\"" + std::string(kVersion) + "\"}");
   const auto ready = get("/ready");
   EXPECT_EQ(ready.status, 200u);
-  EXPECT_EQ(ready.body, R"({"status":"ready","reasons":[]})");
+  EXPECT_EQ(ready.body, R"({"status":"ready","reasons":[],"notes":[]})");
 }
 
 TEST_F(HttpApiTest, APipelineThatHasFailedIsUnhealthyAndSaysWhy) {
@@ -82,6 +83,17 @@ TEST_F(HttpApiTest, APipelineThatHasFailedIsUnhealthyAndSaysWhy) {
   const auto ready = get("/ready");
   EXPECT_EQ(ready.status, 503u);
   EXPECT_THAT(ready.body, HasSubstr("must be a list"));
+}
+
+TEST_F(HttpApiTest, ReadinessSaysThatTheLogIsLimitedByItsBytesBeforeItsDays) {
+  service->drain();  // Its last snapshot is what the log is pruned behind.
+  ASSERT_TRUE(service->log().prune(0, /*before_ms=*/0, /*bytes_max=*/1));
+  const auto ready = get("/ready");
+  EXPECT_EQ(ready.status, 200u) << "it takes and evaluates data all the same";
+  EXPECT_THAT(
+      text(parse(ready.body)["notes"]),
+      MatchesRegex(R"re(\["log\.bytes_max is reached before log\.days \(14\): the log is )re"
+                   R"re(kept from 20[-0-9]+T[0-9:]+Z on"\])re"));
 }
 
 TEST_F(HttpApiTest, AlarmsCanBeFiltered) {

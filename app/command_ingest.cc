@@ -72,6 +72,8 @@ int command_ingest(const CommandLine& line) {
   if (!command.parse(line, exit_code)) return exit_code;
   auto setup = set_up_kafka_command(options);
   if (!setup) return fail(setup.error());
+  if (auto known = check_environment(setup->config, environment); !known)
+    return fail(known.error());
   const ingest::InventoryHolder inventory(setup->inventory);
   ingest::IngestCounters counters;
   auto members = start_members(*setup, environment, inventory, counters);

@@ -123,6 +123,8 @@ int command_replay(const CommandLine& line) {
   std::vector<ConfigWarning> warnings;
   auto config = load_config(options.config, warnings);
   if (!config) return fail(config.error());
+  if (auto known = check_environment(*config, options.environment); !known)
+    return fail(known.error());
   ingest::FilesOptions files;
   files.settings.name = "files:0";
   files.settings.flow_format = options.flow_format;

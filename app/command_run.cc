@@ -165,6 +165,8 @@ int command_run(const CommandLine& line) {
   std::vector<ConfigWarning> warnings;
   auto config = load_config(options.config, warnings);
   if (!config) return fail(config.error());
+  if (auto known = check_environment(*config, options.environment); !known)
+    return fail(known.error());
   for (const ConfigWarning& warning : warnings)
     spdlog::warn("{}:{}: {}", options.config, warning.line, warning.message);
   if (config->files.empty() && config->firehose.empty() && config->kafka.empty())

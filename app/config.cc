@@ -302,4 +302,15 @@ Result<std::map<std::string, alarms::Receiver>> resolve_receivers(const Config& 
   return receivers;
 }
 
+Result<void> check_environment(const Config& config, const std::string& environment) {
+  if (environment.empty() || environment == "unassigned" || config.environments.empty()) return {};
+  std::string declared;
+  for (const aggregator::EnvironmentMatch& match : config.environments) {
+    if (match.name == environment) return {};
+    declared += match.name + ", ";
+  }
+  return Error{ErrorCode::kInvalidArgument,
+               "--environment: `" + environment + "` is none of " + declared + "unassigned"};
+}
+
 }  // namespace fleetmeter::app

@@ -83,6 +83,10 @@ struct ConfigWarning {
 [[nodiscard]] Result<Config> load_config(const std::string& file,
                                          std::vector<ConfigWarning>& warnings);
 
+/// kInvalidArgument, naming what there is, for an `--environment` that the configuration does not
+/// declare. One that declares none takes any name, and empty is fine.
+[[nodiscard]] Result<void> check_environment(const Config& config, const std::string& environment);
+
 /// Receivers with their secrets read from environment and files; the error names the variable or
 /// file that is missing.
 [[nodiscard]] Result<std::map<std::string, alarms::Receiver>> resolve_receivers(

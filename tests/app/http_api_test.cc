@@ -160,7 +160,8 @@ TEST_F(HttpApiTest, WhatIsWrongIsSaidInTheStatus) {
       {"/api/v1/flows", "hours", "99999999999999999999"},
       {"/api/v1/cost", "month", "2026-13"},
       {"/api/v1/cost", "month", "July"},
-      {"/api/v1/cost", "basis", "guess"}};
+      {"/api/v1/cost", "basis", "guess"},
+      {"/api/v1/cost", "environment", "nope"}};
   for (const auto& [path, key, value] : bad) {
     const auto response = get(path, {{key, value}});
     EXPECT_EQ(response.status, 400u) << path << "?" << key << "=" << value << ": " << response.body;

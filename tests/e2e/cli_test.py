@@ -67,6 +67,12 @@ CASES = [
     ("fleetmeter rules check threshold.yaml", 2, r"threshold.yaml:2: alarms\[0\].when: `> eighty` is not a condition"),
     ("fleetmeter rules check broken.yaml", 2, r"broken.yaml:2: not YAML"),
     ("fleetmeter rules check files.yaml", 0, r"^$"),
+    # Environments that there are not.
+    ("fleetmeter cost report -c envs.yaml --usage usage.yaml --environment nope", 2, r"environment: `nope` is none of prod, staging, unassigned"),
+    ("fleetmeter cost report -c envs.yaml --usage usage.yaml --environment staging", 0, r"^$"),
+    ("fleetmeter replay -c envs.yaml good.log --environment nope", 2, r"--environment: `nope` is none of prod, staging, unassigned"),
+    ("fleetmeter run -c envs.yaml --until-eof --environment nope", 2, r"--environment: `nope` is none of prod, staging, unassigned"),
+    ("fleetmeter replay -c envs.yaml good.log --environment staging", 0, r"^$"),
     # States that are not ours to touch.
     ("fleetmeter run -c foreign.yaml --until-eof", 2, r"foreign/log.db: is no SQLite file; left untouched"),
     ("fleetmeter run -c theirs.yaml --until-eof", 2, r"theirs/log.db: is a SQLite file of another program; left untouched"),
@@ -95,6 +101,9 @@ def prepare(fleetmeter, directory):
     write("typo.yaml", "fleet: x\nalarm: []\n")
     write("deep.yaml", "fleet: x\nsources:\n  - files: { path: [a] }\n")
     write("env.yaml", "environments: { prod: { mach: { tag: { a: b } } } }\n")
+    write("envs.yaml", FLEET.format(state="envs", paths="good.log", follow="false") +
+          "environments: { prod: { accounts: [\"123456789012\"] }, staging: { accounts: [\"123456789013\"] } }\n")
+    write("usage.yaml", "version: 0.1\nresource_usage: {}\n")
     write("threshold.yaml", "alarms:\n  - { name: a, metric: { namespace: N, name: m }, when: \"> eighty\" }\n")
     write("broken.yaml", "fleet: [x\n")
     for name in ("foreign", "theirs", "newer"):

@@ -243,6 +243,24 @@ TEST_F(TimeRulesSim, Rule6TheFirstMinuteAfterAFirstStartDoesNotPage) {
   EXPECT_THAT(live.told().front(), Not(HasSubstr("*")));
 }
 
+TEST_F(TimeRulesSim, Rule6AFirstStartOwesItsAlarmsTheFlowWindowsThatCloseBeforeItsFirstTick) {
+  LivePipeline live(kScan);
+  live.start();
+  live.advance(60);
+  // The push source settles: there was no tick yet when its sender's backlog comes.
+  std::string backlog;
+  for (std::int64_t m = -60; m <= 0; ++m)
+    backlog += flow_lines({.start_s = minute(m), .reject = true, .count = m == -30 ? 9 : 1});
+  ASSERT_TRUE(live.push(backlog));
+  const Lines decided{"-59 few InterfaceId=eni-0 INSUFFICIENT_DATA>ALARM *",
+                      "-59 scan InterfaceId=eni-0 INSUFFICIENT_DATA>OK",
+                      "-29 scan InterfaceId=eni-0 OK>ALARM", "-28 scan InterfaceId=eni-0 ALARM>OK"};
+  live.advance(120);
+  EXPECT_EQ(live.told(), decided) << "only what still holds is told";
+  live.advance(1200);
+  EXPECT_EQ(live.told(), decided) << "each minute once";
+}
+
 TEST_F(TimeRulesSim, Rule6ThreeHoursDownAreUnknownAndNotSilence) {
   auto live = established(kCpu);
   cpu(*live, 10, 30, 10);

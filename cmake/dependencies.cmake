@@ -16,7 +16,10 @@ find_package(prometheus-cpp REQUIRED COMPONENTS core)
 find_package(GTest REQUIRED)
 find_package(benchmark REQUIRED)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
-pkg_check_modules(ISAL REQUIRED IMPORTED_TARGET libisal)
+option(FLEETMETER_ISAL "Inflate gzip by ISA-L; off, or where it is not to be had, by zlib at a third of the speed" ON)
+if(FLEETMETER_ISAL)
+  pkg_check_modules(ISAL IMPORTED_TARGET libisal)
+endif()
 
 # yaml-cpp 0.7 exports `yaml-cpp`, 0.8 `yaml-cpp::yaml-cpp`.
 if(NOT TARGET yaml-cpp::yaml-cpp)

@@ -7,15 +7,17 @@
 
 #include "parsers/byte_buffer.h"
 #include "parsers/flow_layout.h"
-#include "parsers/inflate.h"
 #include "parsers/parquet_flows.h"
 #include "parsers/payload_parser.h"
+#include "parsers/unpacker.h"
 
 namespace fleetmeter::parsers {
 namespace {
 
-constexpr std::size_t kMagicBytes = 4;
 constexpr std::size_t kPieceBytes = 256 * 1024;
+/// Remembered at a time. Where an unfinished record spans more members, a restart begins at an
+/// earlier one of them and skips more.
+constexpr std::size_t kMembersMax = 4096;
 
 /// Where a member's plain bytes begin, in the plain bytes of the whole stream.
 struct MemberStart {
@@ -53,11 +55,11 @@ struct Decoder::State {
     payload.is_stream = true;
     payload.is_resumed = from.member_start > 0 || from.plain_bytes > 0;
     layout_is_bound = !from.layout.empty();
-    compression.reset();
-    inflater.reset();
-    magic.clear();
+    unpacker.reset();
+    unpack_from = from.member_start;
+    is_plain = false;
+    inside = false;
     pending.clear();
-    file_at = from.member_start;
     plain_seen = 0;
     skip_bytes = from.plain_bytes;
     plain_in = from.plain_bytes;
@@ -74,14 +76,12 @@ struct Decoder::State {
 
   void begin_plain(const StreamPosition& from) {
     begin_stream(from);
-    compression = Compression::kNone;
-    file_at = from.plain_bytes;
+    is_plain = true;
     skip_bytes = 0;
   }
 
   void begin_object(const RandomAccess& bytes, const StreamPosition& from) {
     begin_stream({});
-    compression = Compression::kNone;
     payload.content = Content::kParquet;
     object = &bytes;
     object_row = from.plain_bytes;
@@ -111,8 +111,8 @@ struct Decoder::State {
     if (!object_rows) return 0;
     const std::uint64_t rows = object_rows->rows();
     if (object_row >= rows) return payload.failed ? 0 : object_size;
-    return static_cast<std::uint64_t>(static_cast<double>(object_size) /
-                                      static_cast<double>(rows) * static_cast<double>(object_row));
+    return static_cast<std::uint64_t>(static_cast<double>(object_size) / static_cast<double>(rows) *
+                                      static_cast<double>(object_row));
   }
 
   bool finish_object() {
@@ -128,89 +128,67 @@ struct Decoder::State {
     if (object != nullptr) return !object_rows && !payload.failed && !has_parquet_end(*object);
     if (payload.content == Content::kParquet && running)
       return !payload.dead && !has_parquet_end(MemoryBytes(pending.view()));
-    return inflater && !inflater->between_members();
+    return inside;
   }
 
   void feed(std::string_view chunk) {
     if (!running) begin_stream({});
-    parser.counts.raw_bytes += chunk.size();
-    if (!compression) {
-      if (payload.is_resumed && file_at > 0 && magic.empty()) skip_padding(chunk);
-      const std::size_t wanted = std::min(kMagicBytes - magic.size(), chunk.size());
-      magic.append(chunk.substr(0, wanted));
-      chunk.remove_prefix(wanted);
-      if (magic.size() < kMagicBytes) return;
-      begin_content();
-    }
-    take(chunk);
-  }
-
-  void begin_content() {
-    compression = compression_of(magic);
-    if (*compression == Compression::kNone && payload.is_resumed && file_at > 0) {
-      // A position behind the first member lies in a compressed file: what follows there is padding
-      // or damage.
-      compression = Compression::kGzip;
-    }
-    if (*compression != Compression::kNone) inflater.emplace(*compression);
-    const std::string first = std::exchange(magic, {});
-    take(first);
-  }
-
-  void take(std::string_view bytes) {
-    if (*compression == Compression::kNone) {
-      file_at += bytes.size();
-      take_plain(bytes);
-    } else {
-      take_compressed(bytes);
+    if (!unpacker) unpacker.emplace(is_plain ? Unpacker::of_plain(border) : Unpacker{unpack_from});
+    if (!room) room.emplace();
+    for (bool more = true; more;) {
+      more = unpacker->unpack(chunk, *room, fed);
+      take(fed);
     }
   }
 
-  void skip_padding(std::string_view& bytes) noexcept {
-    const std::size_t padding = zero_padding_bytes(bytes);
-    file_at += padding;
-    bytes.remove_prefix(padding);
-  }
-
-  void take_compressed(std::string_view bytes) {
-    while (!bytes.empty() && !broken) {
-      if (inflater->between_members()) skip_padding(bytes);
-      if (bytes.empty()) return;
-      char* const room = pending.prepare(kPieceBytes);
-      const InflateResult result = inflater->inflate(bytes, room, kPieceBytes);
-      bytes.remove_prefix(result.taken_bytes);
-      file_at += result.taken_bytes;
-      take_inflated(result.put_bytes);
-      if (result.status == InflateStatus::kMemberEnd) note_member();
-      if (result.status == InflateStatus::kDamaged) {
-        parser.drop(PayloadDrop::kBadGzip);
-        broken = true;
-      }
-      parse_pending(false);
-    }
-  }
-
-  /// `count` plain bytes lie behind `pending`; those before a resumed position are dropped again.
-  void take_inflated(std::size_t count) {
-    const auto skipped = static_cast<std::size_t>(std::min<std::uint64_t>(skip_bytes, count));
-    pending.commit(count);
-    if (skipped > 0) pending.consume(skipped);  // Nothing is pending while bytes are skipped.
+  void take(const PlainPiece& from) {
+    if (!running) begin_stream({});
+    parser.counts.raw_bytes += from.raw_bytes;
+    for (const MemberEnd& end : from.member_ends) note_member(end);
+    inside = from.inside_member;
+    if (from.broken) note_broken(*from.broken);
+    // Those before a resumed position are dropped again; nothing is pending meanwhile.
+    const auto skipped =
+        static_cast<std::size_t>(std::min<std::uint64_t>(skip_bytes, from.plain.size()));
     skip_bytes -= skipped;
-    plain_seen += count;
+    plain_seen += from.plain.size();
+    const std::string_view bytes = from.plain.substr(skipped);
+    if (bytes.empty()) return;
+    if (from.room == nullptr) return take_plain(bytes);
+    if (pending.size() > PieceRoom::kFrontBytes) {
+      pending.append(bytes);
+      return parse_pending(false);
+    }
+    take_in_room(bytes, *from.room);
   }
 
-  void note_member() {
-    const std::uint64_t begins = plain_seen;
+  void note_broken(InflateStatus status) {
+    broken = true;
+    parser.drop(status == InflateStatus::kTooLarge ? PayloadDrop::kTooLarge
+                                                   : PayloadDrop::kBadGzip);
+    if (status == InflateStatus::kTooLarge)
+      parser.problem = "is zstd with a window of over 128 MiB, which is not read";
+  }
+
+  /// The unfinished record goes in front of the bytes that follow it.
+  void take_in_room(std::string_view bytes, PieceRoom& in) {
+    const std::string_view begun = pending.view();
+    char* const front = in.data() + (bytes.data() - in.data()) - begun.size();
+    std::copy(begun.begin(), begun.end(), front);
+    bytes = {front, begun.size() + bytes.size()};
+    pending.clear();
+    pending.append(bytes.substr(parse(bytes, PieceRoom::kPaddingBytes, false)));
+  }
+
+  void note_member(const MemberEnd& end) {
+    const std::uint64_t begins = plain_seen + end.plain_bytes;
     while (members.size() > 1 && members[1].plain_at <= border) members.pop_front();
     if (members.back().plain_at == begins) members.pop_back();
-    members.push_back({begins, file_at});
+    if (members.size() < kMembersMax) members.push_back({begins, end.next_at_offset});
   }
 
+  /// Bytes of others, in which nothing can be put in front.
   void take_plain(std::string_view bytes) {
-    const auto skipped =
-        static_cast<std::size_t>(std::min<std::uint64_t>(skip_bytes, bytes.size()));
-    bytes.remove_prefix(skipped);
-    skip_bytes -= skipped;
     while (!bytes.empty()) {
       if (pending.empty()) {
         const std::size_t taken = parse(bytes, 0, false);
@@ -244,8 +222,11 @@ struct Decoder::State {
   bool finish() {
     if (object != nullptr) return finish_object();
     if (!running) begin_stream({});
-    if (!compression) begin_content();
-    const bool cut = inflater && !broken && !inflater->between_members();
+    if (unpacker) {
+      unpacker->end(*room, fed);
+      take(fed);
+    }
+    const bool cut = inside && !broken;
     if (cut) parser.drop(PayloadDrop::kTruncated);
     // The last line of a cut or damaged member is no record; members inside are read as far as they
     // go.
@@ -279,13 +260,15 @@ struct Decoder::State {
   bool broken = false;           // The compressed bytes are damaged; the rest is not read.
   bool layout_is_bound = false;  // By a header line of this stream.
   PayloadState payload;
-  std::optional<Compression> compression;
-  std::optional<Inflater> inflater;
-  std::string magic;   // First bytes, until they are enough to tell the compression.
+  bool inside = false;    // A member, as far as it was taken.
+  bool is_plain = false;  // Said by who began it.
+  std::uint64_t unpack_from = 0;
+  std::optional<Unpacker> unpacker;  // Of what is fed.
+  std::optional<PieceRoom> room;
+  PlainPiece fed;
   ByteBuffer pending;  // Plain bytes of the unfinished record.
   std::deque<MemberStart> members;
-  std::uint64_t file_at = 0;     // Bytes of the file that were taken.
-  std::uint64_t plain_seen = 0;  // Plain bytes that were inflated.
+  std::uint64_t plain_seen = 0;  // Plain bytes that came.
   std::uint64_t plain_in = 0;    // Plain bytes that were parsed or skipped.
   std::uint64_t border = 0;      // Of them, those in whole records.
   std::uint64_t skip_bytes = 0;
@@ -315,6 +298,7 @@ void Decoder::message(std::string_view bytes) noexcept {
 }
 
 void Decoder::feed(std::string_view chunk) noexcept { state_->feed(chunk); }
+void Decoder::take(const PlainPiece& piece) noexcept { state_->take(piece); }
 bool Decoder::finish() noexcept { return state_->finish(); }
 StreamPosition Decoder::position() const { return state_->position(); }
 void Decoder::resume(const StreamPosition& position) { state_->begin_stream(position); }

@@ -12,6 +12,8 @@
 
 namespace fleetmeter::parsers {
 
+struct PlainPiece;
+
 /// Takes what a decoder yields, one batch a call; views die when the call returns.
 class PayloadSink {
  public:
@@ -38,7 +40,9 @@ enum class PayloadDrop : std::uint8_t {
   kBadGzip,  ///< "bad_gzip": damaged header, data or checksum; what came before is kept.
   /// "truncated": ends inside a gzip member, zstd frame or JSON value; what came before is kept.
   kTruncated,
-  kTooLarge,        ///< "too_large": inflates past the limit; refused with memory flat.
+  /// "too_large": inflates past the limit, or asks for more memory to inflate; refused with memory
+  /// flat.
+  kTooLarge,
   kBadEnvelope,     ///< "bad_envelope": JSON of no known kind.
   kBadBase64,       ///< "bad_base64"
   kNestedTooDeep,   ///< "nested_too_deep"
@@ -96,6 +100,9 @@ class Decoder {
   /// for the next feed. Where a stream is cut changes neither what it yields nor what is counted,
   /// save how near to the damage of a damaged gzip member it gets.
   void feed(std::string_view chunk) noexcept;
+  /// The same of a piece that an Unpacker made of the stream, instead of feed(); finish() follows
+  /// the one of Unpacker::end(). The Unpacker is the caller's, and begins where the stream does.
+  void take(const PlainPiece& piece) noexcept;
   /// End of the stream: a last line without a line end is a record; anything else unfinished is
   /// counted truncated. Returns false when the stream could not be read to its end (truncated,
   /// damaged): report the file, exit 1.
@@ -141,7 +148,8 @@ class Decoder {
 };
 
 [[nodiscard]] inline bool is_parquet(std::string_view first_bytes) noexcept {
-  return first_bytes.starts_with("PAR1") || first_bytes.starts_with("PARE");  // The latter encrypted.
+  return first_bytes.starts_with("PAR1") ||
+         first_bytes.starts_with("PARE");  // The latter encrypted.
 }
 
 /// Standard base64 with padding into `out` (replaced); false on any byte outside the alphabet or

@@ -1,8 +1,11 @@
 #include "parsers/inflate.h"
 
-#include <isa-l/igzip_lib.h>
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
+#if FLEETMETER_ISAL
+#include <isa-l/igzip_lib.h>
+#endif
 
 #include <algorithm>
 #include <limits>
@@ -11,41 +14,30 @@ namespace fleetmeter::parsers {
 namespace {
 
 constexpr std::size_t kPieceMax = std::numeric_limits<std::uint32_t>::max() / 2;
+constexpr int kZstdWindowLogMax = 27;
+static_assert(std::size_t{1} << kZstdWindowLogMax == kZstdWindowBytesMax);
+constexpr int kZlibFormat = 15;  // Both with the largest window there is.
+constexpr int kGzipFormat = 15 + 16;
 
-/// Reads a gzip header byte by byte, so that it may be cut anywhere (ISA-L's own reader forgets its
-/// flags between calls). RFC 1952, section 2.3.
+#if FLEETMETER_ISAL
+/// Reads a gzip header, which may be cut anywhere (ISA-L's own reader forgets its flags between
+/// calls). RFC 1952, section 2.3.
 class GzipHeader {
  public:
   enum class Status : std::uint8_t { kMore, kDone, kBad };
 
-  Status take(unsigned char byte) noexcept {
-    crc_ = static_cast<std::uint32_t>(crc32(crc_, &byte, 1));
-    switch (part_) {
-      case Part::kFixed:
-        return take_fixed(byte);
-      case Part::kExtraLength:
-        number_ |= static_cast<std::uint32_t>(byte) << (8 * count_++);
-        if (count_ == 2) start(number_ > 0 ? Part::kExtra : Part::kName, number_);
-        break;
-      case Part::kExtra:
-        if (++count_ == number_) start(Part::kName, 0);
-        break;
-      case Part::kName:
-        if (byte == 0) start(Part::kComment, 0);
-        break;
-      case Part::kComment:
-        if (byte == 0) start(Part::kChecksum, 0);
-        break;
-      case Part::kChecksum:
-        number_ |= static_cast<std::uint32_t>(byte) << (8 * count_++);
-        if (count_ < 2) break;
-        if (number_ != checked_) return Status::kBad;
-        part_ = Part::kDone;
-        break;
-      case Part::kDone:
-        break;
+  /// Takes from the front of `input` what belongs to the header; kMore: all of it does.
+  Status take(std::string_view& input) noexcept {
+    while (!input.empty() && part_ != Part::kDone) {
+      const std::size_t run = std::max<std::size_t>(passed_over(input), 1);
+      crc_ = static_cast<std::uint32_t>(
+          crc32(crc_, reinterpret_cast<const Bytef*>(input.data()), static_cast<uInt>(run)));
+      const auto last = static_cast<unsigned char>(input[run - 1]);
+      count_ += static_cast<std::uint32_t>(run - 1);
+      input.remove_prefix(run);
+      if (!take_byte(last)) return Status::kBad;
+      skip_left_out();
     }
-    skip_left_out();
     return part_ == Part::kDone ? Status::kDone : Status::kMore;
   }
 
@@ -67,15 +59,49 @@ class GzipHeader {
     kFlagsReserved = 0xe0
   };
 
-  Status take_fixed(unsigned char byte) noexcept {
+  /// Bytes at the front that mean nothing, and the one that ends them where it is there.
+  [[nodiscard]] std::size_t passed_over(std::string_view input) const noexcept {
+    const std::string_view piece = input.substr(0, kPieceMax);
+    if (part_ == Part::kExtra) return std::min<std::size_t>(piece.size(), number_ - count_);
+    if (part_ != Part::kName && part_ != Part::kComment) return 0;
+    return std::min(piece.find('\0'), piece.size() - 1) + 1;
+  }
+
+  bool take_byte(unsigned char byte) noexcept {
+    switch (part_) {
+      case Part::kFixed:
+        return take_fixed(byte);
+      case Part::kExtraLength:
+        number_ |= static_cast<std::uint32_t>(byte) << (8 * count_++);
+        if (count_ == 2) start(number_ > 0 ? Part::kExtra : Part::kName, number_);
+        break;
+      case Part::kExtra:
+        if (++count_ == number_) start(Part::kName, 0);
+        break;
+      case Part::kName:
+        if (byte == 0) start(Part::kComment, 0);
+        break;
+      case Part::kComment:
+        if (byte == 0) start(Part::kChecksum, 0);
+        break;
+      case Part::kChecksum:
+        number_ |= static_cast<std::uint32_t>(byte) << (8 * count_++);
+        if (count_ < 2) break;
+        part_ = Part::kDone;
+        return number_ == checked_;
+      case Part::kDone:
+        break;
+    }
+    return true;
+  }
+
+  bool take_fixed(unsigned char byte) noexcept {
     constexpr unsigned char kMagic[3] = {0x1f, 0x8b, 8};  // Deflate is the only method there is.
-    if (count_ < 3 && byte != kMagic[count_]) return Status::kBad;
+    if (count_ < 3 && byte != kMagic[count_]) return false;
     if (count_ == 3) flags_ = byte;
-    if (count_ == 3 && (flags_ & kFlagsReserved) != 0) return Status::kBad;
-    if (++count_ < 10) return Status::kMore;
-    start(Part::kExtraLength, 0);
-    skip_left_out();
-    return part_ == Part::kDone ? Status::kDone : Status::kMore;
+    if (count_ == 3 && (flags_ & kFlagsReserved) != 0) return false;
+    if (++count_ == 10) start(Part::kExtraLength, 0);
+    return true;
   }
 
   void start(Part part, std::uint32_t number) noexcept {
@@ -99,17 +125,27 @@ class GzipHeader {
   std::uint32_t crc_ = 0;
   std::uint32_t checked_ = 0;
 };
+#endif
 
 }  // namespace
 
 struct Inflater::State {
-  explicit State(Compression kind) : compression(kind) {
-    if (kind == Compression::kGzip) gzip = std::make_unique<inflate_state>();
-    if (kind == Compression::kZlib) {
-      zlib = std::make_unique<z_stream>();
-      if (inflateInit(zlib.get()) != Z_OK) zlib.reset();
+  State(Compression kind, [[maybe_unused]] Gzip gzip_by) : compression(kind) {
+#if FLEETMETER_ISAL
+    if (kind == Compression::kGzip && gzip_by == Gzip::kFastest) {
+      isal = std::make_unique_for_overwrite<inflate_state>();  // Each member initialises it.
+      return;
     }
-    if (kind == Compression::kZstd) zstd = ZSTD_createDStream();
+#endif
+    if (kind == Compression::kGzip || kind == Compression::kZlib) {
+      zlib = std::make_unique<z_stream>();
+      const int format = kind == Compression::kGzip ? kGzipFormat : kZlibFormat;
+      if (inflateInit2(zlib.get(), format) != Z_OK) zlib.reset();
+    }
+    if (kind == Compression::kZstd) {
+      zstd = ZSTD_createDStream();
+      if (zstd != nullptr) ZSTD_DCtx_setParameter(zstd, ZSTD_d_windowLogMax, kZstdWindowLogMax);
+    }
   }
   ~State() {
     if (zlib) inflateEnd(zlib.get());
@@ -129,38 +165,41 @@ struct Inflater::State {
     return result;
   }
 
-  InflateResult run_gzip(std::string_view input, char* output, std::size_t room) {
+#if FLEETMETER_ISAL
+  InflateResult run_isal(std::string_view input, char* output, std::size_t room) {
     InflateResult result{InflateStatus::kNeedInput, 0, 0};
     if (!started) {
       header = GzipHeader{};
       in_header = true;
       started = true;
     }
-    while (in_header) {
-      if (result.taken_bytes == input.size()) return result;
-      const auto status = header.take(static_cast<unsigned char>(input[result.taken_bytes++]));
+    if (in_header) {
+      std::string_view rest = input;
+      const auto status = header.take(rest);
+      result.taken_bytes = input.size() - rest.size();
       if (status == GzipHeader::Status::kBad) return fail(result);
-      if (status == GzipHeader::Status::kMore) continue;
+      if (status == GzipHeader::Status::kMore) return result;
       in_header = false;
-      isal_inflate_init(gzip.get());
-      gzip->crc_flag = ISAL_GZIP_NO_HDR_VER;  // The trailer's checksum and size are verified.
+      isal_inflate_init(isal.get());
+      isal->crc_flag = ISAL_GZIP_NO_HDR_VER;  // The trailer's checksum and size are verified.
     }
     const std::size_t given = std::min(input.size() - result.taken_bytes, kPieceMax);
     // ISA-L reads through a non-const pointer and does not write.
-    gzip->next_in =
+    isal->next_in =
         reinterpret_cast<std::uint8_t*>(const_cast<char*>(input.data() + result.taken_bytes));
-    gzip->avail_in = static_cast<std::uint32_t>(given);
-    gzip->next_out = reinterpret_cast<std::uint8_t*>(output);
-    gzip->avail_out = static_cast<std::uint32_t>(std::min(room, kPieceMax));
-    const std::uint32_t room_given = gzip->avail_out;
-    const int status = isal_inflate(gzip.get());
-    result.taken_bytes += given - gzip->avail_in;
-    result.put_bytes = room_given - gzip->avail_out;
+    isal->avail_in = static_cast<std::uint32_t>(given);
+    isal->next_out = reinterpret_cast<std::uint8_t*>(output);
+    isal->avail_out = static_cast<std::uint32_t>(std::min(room, kPieceMax));
+    const std::uint32_t room_given = isal->avail_out;
+    const int status = isal_inflate(isal.get());
+    result.taken_bytes += given - isal->avail_in;
+    result.put_bytes = room_given - isal->avail_out;
     if (status != ISAL_DECOMP_OK) return fail(result);
-    if (gzip->block_state == ISAL_BLOCK_FINISH) return end_member(result);
-    result.status = gzip->avail_out == 0 ? InflateStatus::kNeedRoom : InflateStatus::kNeedInput;
+    if (isal->block_state == ISAL_BLOCK_FINISH) return end_member(result);
+    result.status = isal->avail_out == 0 ? InflateStatus::kNeedRoom : InflateStatus::kNeedInput;
     return result;
   }
+#endif
 
   InflateResult run_zlib(std::string_view input, char* output, std::size_t room) {
     if (!zlib || (!started && inflateReset(zlib.get()) != Z_OK))
@@ -189,17 +228,24 @@ struct Inflater::State {
     ZSTD_outBuffer out{output, room, 0};
     const std::size_t left = ZSTD_decompressStream(zstd, &out, &in);
     InflateResult result{InflateStatus::kNeedInput, in.pos, out.pos};
-    if (ZSTD_isError(left) != 0) return fail(result);
+    if (ZSTD_isError(left) != 0) {
+      result.status = ZSTD_getErrorCode(left) == ZSTD_error_frameParameter_windowTooLarge
+                          ? InflateStatus::kTooLarge
+                          : InflateStatus::kDamaged;
+      return result;
+    }
     if (left == 0) return end_member(result);
     if (out.pos == out.size) result.status = InflateStatus::kNeedRoom;
     return result;
   }
 
   Compression compression;
-  bool started = false;    // Inside a member.
-  bool in_header = false;  // gzip only.
+  bool started = false;  // Inside a member.
+#if FLEETMETER_ISAL
+  bool in_header = false;
   GzipHeader header;
-  std::unique_ptr<inflate_state> gzip;
+  std::unique_ptr<inflate_state> isal;
+#endif
   std::unique_ptr<z_stream> zlib;
   ZSTD_DStream* zstd = nullptr;
 };
@@ -221,7 +267,8 @@ std::size_t zero_padding_bytes(std::string_view bytes) noexcept {
   return std::min(bytes.find_first_not_of('\0'), bytes.size());
 }
 
-Inflater::Inflater(Compression compression) : state_(std::make_unique<State>(compression)) {}
+Inflater::Inflater(Compression compression, Gzip gzip)
+    : state_(std::make_unique<State>(compression, gzip)) {}
 Inflater::~Inflater() = default;
 Inflater::Inflater(Inflater&&) noexcept = default;
 Inflater& Inflater::operator=(Inflater&&) noexcept = default;
@@ -232,7 +279,10 @@ InflateResult Inflater::inflate(std::string_view input, char* output, std::size_
   if (input.empty() && !state_->started) return {InflateStatus::kNeedInput, 0, 0};
   switch (state_->compression) {
     case Compression::kGzip:
-      return state_->run_gzip(input, output, output_bytes);
+#if FLEETMETER_ISAL
+      if (state_->isal) return state_->run_isal(input, output, output_bytes);
+#endif
+      return state_->run_zlib(input, output, output_bytes);
     case Compression::kZlib:
       return state_->run_zlib(input, output, output_bytes);
     case Compression::kZstd:

@@ -20,11 +20,15 @@ enum class Compression : std::uint8_t { kNone, kGzip, kZlib, kZstd };
   return zero_padding_bytes(bytes) == bytes.size();
 }
 
+/// What zstd(1) reads without being told to use more memory; `--ultra -22` stays within it.
+inline constexpr std::size_t kZstdWindowBytesMax = std::size_t{128} << 20;
+
 enum class InflateStatus : std::uint8_t {
   kNeedInput,  ///< All input was taken; the member goes on.
   kNeedRoom,   ///< The output is full.
   kMemberEnd,  ///< A member ended and its checksum holds. The next call begins a new one.
   kDamaged,    ///< Header, data or checksum is wrong. What was put out before is all there is.
+  kTooLarge,   ///< A zstd frame that wants over kZstdWindowBytesMax of its output kept.
 };
 
 struct InflateResult {
@@ -34,12 +38,15 @@ struct InflateResult {
 };
 
 /// Inflates one compressed member (gzip member, zlib stream, zstd frame) after another, in pieces
-/// of any size and with memory that does not depend on what the input says (gzip and zlib 32 KiB of
-/// window; zstd at most 128 MiB, its default limit). Rules: RFC 1952, RFC 1950, RFC 8878. gzip by
-/// ISA-L, zlib by zlib, zstd by libzstd.
+/// of any size and with memory that does not depend on what the input says: gzip and zlib have 32
+/// KiB of window, and parts of a gzip header are passed over however long they are; zstd has the
+/// window that its frame asks for, up to a limit. Rules: RFC 1952, RFC 1950, RFC 8878. zlib by
+/// zlib, zstd by libzstd, gzip by ISA-L, or by zlib where ISA-L is not built in or not wanted.
 class Inflater {
  public:
-  explicit Inflater(Compression compression);
+  /// Which library inflates gzip.
+  enum class Gzip : std::uint8_t { kFastest, kZlib };
+  explicit Inflater(Compression compression, Gzip gzip = Gzip::kFastest);
   ~Inflater();
   Inflater(Inflater&&) noexcept;
   Inflater& operator=(Inflater&&) noexcept;

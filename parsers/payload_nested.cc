@@ -110,12 +110,15 @@ bool PayloadParser::inflate_members(PayloadState& outer, std::string_view bytes)
   Inflater inflater{compression_of(bytes)};
   ByteBuffer plain;
   bool whole = true;
-  while (!bytes.empty()) {
+  for (bool more = true; more;) {
     char* const room = plain.prepare(kInflatePieceBytes);
-    if (inflater.between_members()) bytes.remove_prefix(zero_padding_bytes(bytes));
-    if (bytes.empty()) break;
+    if (inflater.between_members()) {
+      bytes.remove_prefix(zero_padding_bytes(bytes));
+      if (bytes.empty()) break;
+    }
     const InflateResult result = inflater.inflate(bytes, room, kInflatePieceBytes);
     bytes.remove_prefix(result.taken_bytes);
+    more = !bytes.empty() || result.status == InflateStatus::kNeedRoom;
     if (result.put_bytes > inflated_left_) {
       drop(PayloadDrop::kTooLarge);
       flush_all();
@@ -123,8 +126,9 @@ bool PayloadParser::inflate_members(PayloadState& outer, std::string_view bytes)
     }
     inflated_left_ -= result.put_bytes;
     plain.commit(result.put_bytes);
-    if (result.status == InflateStatus::kDamaged) {
-      drop(PayloadDrop::kBadGzip);
+    if (result.status == InflateStatus::kDamaged || result.status == InflateStatus::kTooLarge) {
+      drop(result.status == InflateStatus::kDamaged ? PayloadDrop::kBadGzip
+                                                    : PayloadDrop::kTooLarge);
       whole = false;
       break;
     }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <random>
 
+#include "parsers/unpacker.h"
 #include "tests/parsers/recorder.h"
 #include "tests/parsers/samples.h"
 
@@ -160,6 +161,74 @@ TEST(Stream, ARestartAtAnyPositionGoesOnExactly) {
       append(yield, after);
       ASSERT_EQ(yield.flows, whole.flows);
       ASSERT_EQ(yield.metrics, whole.metrics);
+    }
+  }
+}
+
+/// A piece that was made before those in front of it are parsed.
+struct Ahead {
+  PieceRoom room;
+  PlainPiece piece;
+};
+
+/// All pieces of a stream that is cut into random reads.
+std::vector<Ahead> unpack_all(Unpacker& unpacker, std::string_view bytes, std::mt19937& random) {
+  std::vector<Ahead> pieces;
+  while (!bytes.empty()) {
+    std::string_view read = bytes.substr(0, 1 + random() % 1000);
+    bytes.remove_prefix(read.size());
+    for (bool more = true; more;) {
+      Ahead& made = pieces.emplace_back();
+      more = unpacker.unpack(read, made.room, made.piece);
+    }
+  }
+  Ahead& last = pieces.emplace_back();
+  unpacker.end(last.room, last.piece);
+  return pieces;
+}
+
+/// What the halves of a decoder do on two threads, without the threads: the pieces are there before
+/// any is parsed, and a restart begins a new pair at the position behind some piece.
+TEST(Stream, PiecesMadeAheadYieldTheSameAndARestartBehindAnyOfThemGoesOnExactly) {
+  for (const Shape& shape : shapes()) {
+    const Decoded whole = decode_stream(shape.bytes, shape.bytes.size());
+    for (std::uint32_t seed = 0; seed < 6; ++seed) {
+      SCOPED_TRACE(shape.name + ", seed " + std::to_string(seed));
+      std::mt19937 random{seed};
+      Yield yield;
+      DecodeCounts counts;
+      StreamPosition position;
+      bool finished = false;
+      while (!finished) {
+        Unpacker unpacker{position.member_start};
+        Recorder recorder;
+        Decoder decoder{{}, recorder};
+        decoder.resume(position);
+        std::vector<Ahead> pieces = unpack_all(
+            unpacker, std::string_view{shape.bytes}.substr(position.member_start), random);
+        const std::size_t taken = seed == 0 ? pieces.size() : 1 + random() % pieces.size();
+        for (std::size_t i = 0; i < taken; ++i) {
+          decoder.take(pieces[i].piece);
+          // Whatever the parser left is its own: the room is inflated into anew.
+          std::fill_n(pieces[i].room.data() - PieceRoom::kFrontBytes,
+                      PieceRoom::kFrontBytes + pieces[i].piece.plain.size(), '#');
+        }
+        finished = taken == pieces.size();
+        if (finished) {
+          EXPECT_EQ(decoder.finish(), whole.whole);
+          counts = decoder.counts();
+        }
+        position = decoder.position();
+        append(yield, recorder);
+      }
+      ASSERT_EQ(yield.flows, whole.flows);
+      ASSERT_EQ(yield.metrics, whole.metrics);
+      if (seed == 0) {
+        EXPECT_THAT(counts.dropped, ElementsAreArray(whole.counts.dropped));
+        EXPECT_THAT(counts.flows.dropped, ElementsAreArray(whole.counts.flows.dropped));
+        EXPECT_EQ(counts.raw_bytes, whole.counts.raw_bytes);
+        EXPECT_EQ(counts.plain_bytes, whole.counts.plain_bytes);
+      }
     }
   }
 }

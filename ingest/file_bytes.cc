@@ -1,5 +1,6 @@
 #include "ingest/file_bytes.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +10,31 @@
 #include "parsers/decoder.h"
 
 namespace fleetmeter::ingest {
+
+namespace {
+constexpr int kStandardInput = 0;
+}  // namespace
+
+Descriptor::~Descriptor() {
+  if (fd_ > kStandardInput) close(fd_);
+}
+
+int open_input(const std::string& path, int flags) {
+  return path == "-" ? kStandardInput : open(path.c_str(), O_RDONLY | O_CLOEXEC | flags);
+}
+
+bool is_piped(int fd) {
+  struct stat status {};
+  return fstat(fd, &status) == 0 &&
+         (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || S_ISCHR(status.st_mode));
+}
+
+std::int64_t read_some(int fd, char* out, std::size_t bytes_max) {
+  for (;;) {
+    const ssize_t got = read(fd, out, bytes_max);
+    if (got >= 0 || errno != EINTR) return got;
+  }
+}
 
 std::uint64_t FileBytes::size_bytes() const noexcept {
   struct stat status {};

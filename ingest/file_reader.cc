@@ -1,7 +1,6 @@
 #include "ingest/file_reader.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,11 +17,6 @@ namespace fleetmeter::ingest {
 
 namespace {
 
-/// Fed to the decoder at a time: even where gzip shrinks a thousandfold, what comes out of one step
-/// stays small beside what a commit may hold.
-constexpr std::size_t kReadBytes = 128 * 1024;
-constexpr int kStandardInput = 0;
-constexpr int kWaitMs = 200;  // For pipes; between two looks at the stop token.
 constexpr const char* kCutShort = "is damaged or cut short; what could be read was kept";
 
 /// What is wrong with what the decoder could not read.
@@ -49,41 +43,14 @@ bool is_plain(int fd) {
          parsers::compression_of({magic.data(), magic.size()}) == parsers::Compression::kNone;
 }
 
-/// False when a pipe has nothing to say for a while, or no writer yet; files never wait.
-bool wait_for_input(const InputFile& file) {
-  if (!file.identity.key.empty()) return true;
-  pollfd asked{file.descriptor.get(), POLLIN, 0};
-  return poll(&asked, 1, kWaitMs) != 0;
-}
-
 }  // namespace
 
-Descriptor::~Descriptor() {
-  if (fd_ > kStandardInput) close(fd_);
-}
-
-int open_input(const std::string& path, int flags) {
-  return path == "-" ? kStandardInput : open(path.c_str(), O_RDONLY | O_CLOEXEC | flags);
-}
-
-bool is_piped(int fd) {
-  struct stat status {};
-  return fstat(fd, &status) == 0 &&
-         (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || S_ISCHR(status.st_mode));
-}
-
-std::int64_t read_some(int fd, char* out, std::size_t bytes_max) {
-  for (;;) {
-    const ssize_t got = read(fd, out, bytes_max);
-    if (got >= 0 || errno != EINTR) return got;
-  }
-}
-
-FileReader::FileReader(const SourceContext& context, const SourceSettings& settings)
+FileReader::FileReader(const SourceContext& context, const SourceSettings& settings,
+                       InflateAhead inflate_ahead)
     : context_(context),
       settings_(settings),
       batcher_(context, settings, settings.name),
-      buffer_(kReadBytes, '\0') {}
+      inflate_ahead_(inflate_ahead) {}
 
 void FileReader::report_bad(const std::string& path, const std::string& why) {
   {
@@ -120,8 +87,10 @@ void FileReader::resume(InputFile& file, const FilePosition& position) {
   file.offset = plain ? position.stream.plain_bytes : position.stream.member_start;
   (void)lseek(fd, static_cast<off_t>(file.offset), SEEK_SET);
   if (plain) {
+    file.unpacker = parsers::Unpacker::of_plain(file.offset);
     file.decoder.resume_plain(position.stream);
   } else {
+    file.unpacker = parsers::Unpacker(file.offset);
     file.decoder.resume(position.stream);
   }
 }
@@ -193,42 +162,49 @@ FileReader::Turn FileReader::read_on(InputFile& file, std::uint64_t bytes_max,
                                      const std::stop_token& stop,
                                      const std::function<void(std::uint64_t)>& on_bytes) {
   if (file.object) return read_object(file, bytes_max, stop, on_bytes);
-  std::uint64_t bytes_read = 0;
-  Turn turn = Turn::kMore;
-  while (turn == Turn::kMore && bytes_read < bytes_max) {
-    if (stop.stop_requested()) {
-      turn = Turn::kStopped;
-      break;
-    }
-    if (!wait_for_input(file)) break;
-    const std::int64_t got = read_some(file.descriptor.get(), buffer_.data(), buffer_.size());
-    if (got < 0 && errno == EAGAIN) break;  // Another reader of the pipe was faster.
-    if (got < 0) {
-      report_bad(file.path, errno_text());
-      turn = Turn::kBad;
-    }
-    if (got == 0) turn = Turn::kEnd;
-    if (got <= 0) break;
-    const auto bytes = static_cast<std::size_t>(got);
-    file.decoder.feed(std::string_view(buffer_).substr(0, bytes));
-    file.offset += bytes;
-    bytes_read += bytes;
-    batcher_.count(file.decoder, bytes);
-    if (on_bytes) on_bytes(bytes);
-    if (file.decoder.damaged()) {
-      report_bad(file.path, why_bad(file.decoder));
-      turn = Turn::kBad;
-    } else if (batcher_.full()) {
-      note(file, false);
-      batcher_.behind();
-      if (!commit(stop)) return Turn::kStopped;
-    }
-  }
-  if (bytes_read > 0) {
+  const std::uint64_t begin = file.offset;
+  FileTurn pieces(file.descriptor.get(), file.identity.key.empty(), file.unpacker, memory_,
+                  bytes_max, inflate_ahead_);
+  const Turn turn = read_pieces(file, pieces, stop, on_bytes);
+  if (file.offset > begin && !halted_) {
     note(file, false);
     batcher_.behind();
   }
   return turn;
+}
+
+FileReader::Turn FileReader::read_pieces(InputFile& file, FileTurn& pieces,
+                                         const std::stop_token& stop,
+                                         const std::function<void(std::uint64_t)>& on_bytes) {
+  while (!stop.stop_requested()) {
+    const FileTurn::Next next = pieces.next();
+    switch (next.step) {
+      case FileTurn::Step::kPiece:
+        break;
+      case FileTurn::Step::kEnoughRead:
+      case FileTurn::Step::kNothingYet:
+        return Turn::kMore;
+      case FileTurn::Step::kFileEnd:
+        return Turn::kEnd;
+      case FileTurn::Step::kFailed:
+        report_bad(file.path, std::strerror(pieces.error_number()));
+        return Turn::kBad;
+    }
+    const std::uint64_t bytes = next.piece->raw_bytes;
+    file.decoder.take(*next.piece);
+    file.offset += bytes;
+    batcher_.count(file.decoder, bytes);
+    if (on_bytes) on_bytes(bytes);
+    if (file.decoder.damaged()) {
+      report_bad(file.path, why_bad(file.decoder));
+      return Turn::kBad;
+    }
+    if (!batcher_.full()) continue;
+    note(file, false);
+    batcher_.behind();
+    if (!commit(stop)) break;
+  }
+  return Turn::kStopped;
 }
 
 /// The same of an object, whose rows stand for its bytes.
@@ -269,6 +245,10 @@ FileReader::Turn FileReader::read_object(InputFile& file, std::uint64_t bytes_ma
 }
 
 void FileReader::finish(InputFile& file) {
+  if (!file.object) {
+    file.unpacker.end(memory_.slot.room, memory_.slot.piece);
+    file.decoder.take(memory_.slot.piece);
+  }
   const bool whole = file.decoder.finish();
   batcher_.count(file.decoder, 0);
   if (whole) ++context_.counters.files_done;

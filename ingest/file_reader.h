@@ -11,30 +11,10 @@
 #include "ingest/batcher.h"
 #include "ingest/file_bytes.h"
 #include "ingest/file_position.h"
+#include "ingest/file_turn.h"
 #include "ingest/source.h"
 
 namespace fleetmeter::ingest {
-
-/// Closes what it holds; standard input stays open.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) noexcept : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor();
-  [[nodiscard]] int get() const noexcept { return fd_; }
-
- private:
-  int fd_;
-};
-
-/// Opens a file to read, "-" = standard input; -1 and errno when it cannot be. A named pipe whose
-/// writer is not there yet blocks, unless `flags` has O_NONBLOCK.
-[[nodiscard]] int open_input(const std::string& path, int flags = 0);
-/// A pipe, terminal or socket: it may keep its reader waiting, and has no position to come back to.
-[[nodiscard]] bool is_piped(int fd);
-/// read(2) that goes on after signals.
-[[nodiscard]] std::int64_t read_some(int fd, char* out, std::size_t bytes_max);
 
 /// One file being read: its decoder keeps the unfinished last line or member.
 struct InputFile {
@@ -48,6 +28,7 @@ struct InputFile {
   std::string path;
   std::optional<FileBytes> object;  ///< Parquet, which is read by random access.
   FileIdentity identity;            ///< Empty key: piped, without a position.
+  parsers::Unpacker unpacker;
   parsers::Decoder decoder;
   std::uint64_t offset = 0;  ///< Next byte to read; of an object, bytes that were taken.
 };
@@ -56,7 +37,8 @@ struct InputFile {
 /// one batcher, and commits what was read together with the positions. One thread's.
 class FileReader {
  public:
-  FileReader(const SourceContext& context, const SourceSettings& settings);
+  FileReader(const SourceContext& context, const SourceSettings& settings,
+             InflateAhead inflate_ahead = InflateAhead::kWhereItPays);
 
   [[nodiscard]] Batcher& batcher() noexcept { return batcher_; }
 
@@ -72,11 +54,13 @@ class FileReader {
     kEnd,   ///< Read to the file's present end.
     kMore,  ///< `bytes_max` were read, there may be more.
     kBad,  ///< What follows cannot be read; reported. Not to be finished: the last line may be cut.
-    /// `stop`, or the source must end (halted()). What was read is noted for the next commit.
+    /// `stop`, or the source must end (halted()). What was read is noted for the next commit. The
+    /// file cannot be read on, only opened anew.
     kStopped,
   };
-  /// Reads on, committing whenever enough has gathered. `on_bytes` takes the raw bytes of each
-  /// step.
+  /// Reads on, committing whenever enough has gathered: after any piece of PieceRoom::kBytes of
+  /// plain text, so that a commit holds little more than it may however much a file shrank.
+  /// `on_bytes` takes the raw bytes of each step.
   Turn read_on(InputFile& file, std::uint64_t bytes_max, const std::stop_token& stop,
                const std::function<void(std::uint64_t)>& on_bytes = {});
   /// The file has ended: its last line counts without a line end, anything else unfinished makes it
@@ -97,6 +81,8 @@ class FileReader {
  private:
   Turn read_object(InputFile& file, std::uint64_t bytes_max, const std::stop_token& stop,
                    const std::function<void(std::uint64_t)>& on_bytes);
+  Turn read_pieces(InputFile& file, FileTurn& pieces, const std::stop_token& stop,
+                   const std::function<void(std::uint64_t)>& on_bytes);
   void note(InputFile& file, bool done);
   Result<std::optional<FilePosition>> stored_position(const std::string& key);
   void resume(InputFile& file, const FilePosition& position);
@@ -105,7 +91,8 @@ class FileReader {
   const SourceSettings& settings_;
   Batcher batcher_;
   std::map<std::string, std::string> positions_;  // To go with the next commit.
-  std::string buffer_;
+  InflateAhead inflate_ahead_;
+  PieceMemory memory_;
   bool halted_ = false;
   std::optional<Error> failure_;
 };

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <mutex>
 #include <thread>
 
@@ -16,13 +17,14 @@ namespace fleetmeter::ingest {
 namespace {
 
 constexpr std::uint64_t kTurnBytes = 4u << 20;  // Between two looks at the clock.
+constexpr std::uint64_t kWholeFile = std::numeric_limits<std::uint64_t>::max();
 
 class FilesSource final : public Source {
  public:
   FilesSource(SourceContext context, FilesOptions options)
       : context_(std::move(context)),
         options_(std::move(options)),
-        reader_(context_, options_.settings) {}
+        reader_(context_, options_.settings, options_.inflate_ahead) {}
   ~FilesSource() override { stop(); }
 
   Result<void> start() override;
@@ -147,12 +149,13 @@ bool FilesSource::read_whole(const std::string& path, const std::stop_token& sto
   auto turn =
       opened == FileReader::Open::kOpened ? FileReader::Turn::kMore : FileReader::Turn::kBad;
   if (file) bytes_done_ += file->offset;  // Read by an earlier run.
+  // Where nothing else wakes the reader of the log, small commits are wasted.
+  const std::uint64_t turn_bytes = options_.beside_live ? kTurnBytes : kWholeFile;
   while (turn == FileReader::Turn::kMore) {
-    turn = reader_.read_on(*file, kTurnBytes, stop, [&](std::uint64_t bytes) {
+    turn = reader_.read_on(*file, turn_bytes, stop, [&](std::uint64_t bytes) {
       bytes_done_ += bytes;
       show();
     });
-    // Where nothing else wakes the reader of the log, small commits are wasted.
     if (options_.beside_live && !commit_if_due(stop)) return false;
   }
   if (turn == FileReader::Turn::kStopped) return false;
@@ -230,21 +233,29 @@ std::unique_ptr<Source> make_files_source(SourceContext context, FilesOptions op
 
 bool decode_file(const std::string& path, parsers::Decoder& decoder, std::string& error,
                  const std::function<void(std::uint64_t)>& on_bytes) {
-  constexpr std::size_t kReadBytes = 1u << 20;
   const int fd = open_input(path);
   const Descriptor holder(fd);
   if (fd >= 0 && path != "-" && is_parquet_file(fd))
     return decode_object(fd, decoder, error, on_bytes);
-  std::string buffer(kReadBytes, '\0');
-  for (std::int64_t got = 1; got != 0;) {
-    got = fd < 0 ? -1 : read_some(fd, buffer.data(), buffer.size());
-    if (got < 0) {
-      error = std::strerror(errno);
+  if (fd < 0) {
+    error = std::strerror(errno);
+    return false;
+  }
+  parsers::Unpacker unpacker;
+  PieceMemory memory;
+  decoder.resume({});
+  FileTurn pieces(fd, false, unpacker, memory, kWholeFile, InflateAhead::kWhereItPays);
+  for (auto next = pieces.next(); next.step != FileTurn::Step::kFileEnd; next = pieces.next()) {
+    if (next.step == FileTurn::Step::kFailed) {
+      error = std::strerror(pieces.error_number());
       return false;
     }
-    decoder.feed(std::string_view(buffer).substr(0, static_cast<std::size_t>(got)));
-    if (on_bytes && got > 0) on_bytes(static_cast<std::uint64_t>(got));
+    if (next.piece == nullptr) continue;
+    decoder.take(*next.piece);
+    if (on_bytes) on_bytes(next.piece->raw_bytes);
   }
+  unpacker.end(memory.slot.room, memory.slot.piece);
+  decoder.take(memory.slot.piece);
   return finish_file(decoder, error);
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "ingest/file_turn.h"
 #include "ingest/source.h"
 
 namespace fleetmeter::ingest {
@@ -17,6 +18,7 @@ struct FilesOptions {
   bool beside_live = false;
   bool follow = false;  ///< Keep reading what is appended and what appears; never ends.
   std::uint32_t poll_interval_ms = 200;
+  InflateAhead inflate_ahead = InflateAhead::kWhereItPays;
 };
 
 /// Files and directories of flow logs and metric streams, plain, gzip or zstd; one source partition

@@ -10,17 +10,18 @@
 namespace fleetmeter::parsers::bench {
 
 /// What decoding flow log text costs on this machine when nothing is checked: the ceiling of the
-/// kernels, written for itself with AVX-512. Finds the blanks, takes every so many of them for a
+/// kernels, written for itself with AVX-512 or AVX2. Finds the blanks, takes every so many of them for a
 /// line, converts numbers and dotted addresses, stores views of texts and the first letter of
 /// words. No digits, ranges, syntax, widths, line feeds, "-", presence, headers, export times or
 /// drops are looked at, and nothing is counted; so the text has to be plain.
 class FlowProbe {
  public:
   /// What each column is: 'n' a number of 8 digits at most, 'N' of 16, 'a' an IPv4 address, 't'
-  /// text, 'w' a word.
+  /// text, 'w' a word, '-' nothing that is asked for.
   explicit FlowProbe(std::string kinds);
 
   [[nodiscard]] static bool is_supported() noexcept;
+  [[nodiscard]] static std::string_view kernel() noexcept;  ///< "avx512" or "avx2".
 
   /// Decodes whole lines into the columns, which hold the last `batch_lines` of them or fewer;
   /// calls `use(lines)` for each batch. 64 bytes behind the text are readable.

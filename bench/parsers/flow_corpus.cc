@@ -29,9 +29,13 @@ class Flows {
     is_nodata_ = random_() % 100 == 0;
     is_egress_ = random_() % 2 == 0;
     bytes_ = 40 + random_() % 2000000;
-    source_ = address();
-    destination_ = address();
     instance_ = random_() % 2000;
+    // An interface has one address, and many others talk to it.
+    const std::string own =
+        "10.0." + std::to_string(instance_ / 256) + '.' + std::to_string(instance_ % 256);
+    const std::string peer = address();
+    source_ = is_egress_ ? own : peer;
+    destination_ = is_egress_ ? peer : own;
   }
   [[nodiscard]] bool is_nodata() const { return is_nodata_; }
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }

@@ -1,51 +1,46 @@
-// The other side of bench/peers: telemetry to durable aggregates through the public interface, and
-// what they sum up to.
-//   figures generate DIR MINUTES json|otlp   a seeded fleet's telemetry, not compressed
-//   figures ingest LOG_DB PATH...            files to committed batches; the part that is timed
-//   figures flows LOG_DB                     CSV:
-//   interface,direction,action,start_min,packets,bytes,records
-//   figures metrics LOG_DB                   CSV: namespace,metric,datapoints,count,sum,min,max
+// Our side of bench/peers, and the ceilings: see figures.h for what each command does.
+#include "bench/figures/figures.h"
+
+#include <isa-l.h>
+#include <simdjson.h>
 #include <sys/resource.h>
 
-#include <algorithm>
-#include <array>
 #include <chrono>
-#include <cstdio>
-#include <cstdlib>
-#include <map>
-#include <string>
-#include <string_view>
-#include <thread>
-#include <tuple>
-#include <vector>
+#include <fstream>
+#include <span>
 
-#include "aggregator/inventory.h"
-#include "aggregator/sqlite_log.h"
+#include "bench/parsers/flow_corpus.h"
+#include "bench/parsers/flow_probe.h"
 #include "generate/fleet.h"
-#include "ingest/files_source.h"
-#include "proto/clock.h"
+#include "parsers/flow_kernel.h"
 
 namespace {
 
 using namespace fleetmeter;
+using namespace fleetmeter::figures;
 
-[[noreturn]] void fail(const std::string& why) {
-  std::fprintf(stderr, "figures: %s\n", why.c_str());
-  std::exit(1);
-}
+constexpr const char* kUsage = R"(usage: figures COMMAND
+  generate DIR MINUTES json|otlp FORMAT   a seeded fleet's telemetry, not compressed
+  corpus v2|v2-malformed|29 LINES FILE    seeded flow text, many peers an interface; LINES lines
+  decode FORMAT PATH...                   files to validated columns
+  ingest LOG_DB FORMAT PATH...            files to committed batches
+  windows LOG_DB FORMAT PATH...           files to committed batches to closed windows
+  flows LOG_DB | metrics LOG_DB           what the log holds, as CSV
+  probe-columns FORMAT FILE | probe-flows FORMAT FILE [--print] | probe-inflate FILE
+  probe-pages FILE | probe-otlp FILE | probe-json FILE     ceilings
+  version                                 kernels, compiler and libraries, as JSON
+FORMAT: names of the columns; "" is the default format. Those that decode, ingest, or probe end with
+a line of JSON that says what they took.
+)";
 
-template <typename T>
-T must(Result<T> result) {
-  if (!result) fail(result.error().message);
-  return std::move(*result);
-}
-
-void generate_telemetry(const std::string& directory, int minutes, std::string_view format) {
+void generate_telemetry(const std::string& directory, int minutes, std::string_view metric_format,
+                        const std::string& flow_format) {
   generate::FleetOptions options;
   options.duration_min = minutes;
   options.flow_delivery = generate::FlowDelivery::kCloudWatch;
+  if (!flow_format.empty()) options.flow_format = flow_format;
   options.metric_format =
-      format == "otlp" ? generate::MetricFormat::kOtlp10 : generate::MetricFormat::kJson;
+      metric_format == "otlp" ? generate::MetricFormat::kOtlp10 : generate::MetricFormat::kJson;
   options.metric_gzip = false;
   options.replace = true;
   const generate::Summary summary = must(generate::generate(options, directory));
@@ -54,143 +49,117 @@ void generate_telemetry(const std::string& directory, int minutes, std::string_v
               static_cast<unsigned long long>(summary.datapoints));
 }
 
-std::unique_ptr<aggregator::SqliteLog> open_log(const std::string& path, const Clock& clock) {
-  aggregator::SqliteLog::Options options;
-  options.clock = &clock;
-  return must(aggregator::SqliteLog::open(path, std::move(options)));
+void write(const std::string& path, std::string_view bytes) {
+  std::ofstream out{path, std::ios::binary};
+  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  if (!out.flush()) fail("cannot write " + path);
 }
 
-void print_ingested(ingest::IngestCounters& counters) {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-  };
-  const std::lock_guard lock(counters.mutex);
-  const parsers::DecodeCounts& decode = counters.decode;
+void write_corpus(std::string_view kind, std::size_t lines, const std::string& path) {
+  const parsers::bench::FlowCorpus corpus = kind == "29" ? parsers::bench::flow_29(lines)
+                                            : kind == "v2-malformed"
+                                                ? parsers::bench::flow_v2_malformed(lines)
+                                                : parsers::bench::flow_v2(lines);
+  write(path, corpus.bytes);
+  std::printf("{\"lines\": %llu, \"records\": %llu, \"bytes\": %llu, \"format\": \"%s\"}\n",
+              static_cast<unsigned long long>(corpus.lines),
+              static_cast<unsigned long long>(corpus.records),
+              static_cast<unsigned long long>(corpus.byte_sum), corpus.format.c_str());
+}
+
+void print_version() {
   std::printf(
-      "{\"records\": %llu, \"datapoints\": %llu, \"malformed\": %llu, \"commits\": %llu, "
-      "\"cpu_s\": %.4f, \"rss_kib\": %ld}\n",
-      static_cast<unsigned long long>(decode.flows.ok + decode.flows.nodata +
-                                      decode.flows.skipdata),
-      static_cast<unsigned long long>(decode.metrics.datapoints),
-      static_cast<unsigned long long>(decode.flows.malformed() + decode.metrics.malformed()),
-      static_cast<unsigned long long>(counters.commits.load()),
-      seconds(usage.ru_utime) + seconds(usage.ru_stime), usage.ru_maxrss);
+      "{\"flow_kernel\": \"%s\", \"probe_kernel\": \"%s\", \"compiler\": \"g++ %s\", "
+      "\"simdjson\": \"%d.%d.%d\", \"isal\": \"%d.%d.%d\"}\n",
+      std::string{to_string(parsers::flow_kernel())}.c_str(),
+      std::string{parsers::bench::FlowProbe::kernel()}.c_str(), __VERSION__,
+      simdjson::SIMDJSON_VERSION_MAJOR, simdjson::SIMDJSON_VERSION_MINOR,
+      simdjson::SIMDJSON_VERSION_REVISION, ISAL_MAJOR_VERSION, ISAL_MINOR_VERSION,
+      ISAL_PATCH_VERSION);
 }
 
-void ingest_files(const std::string& log_path, std::vector<std::string> paths) {
-  const SystemClock clock;
-  const auto log = open_log(log_path, clock);
-  const ingest::InventoryHolder inventory{aggregator::Inventory::empty({})};
-  ingest::IngestCounters counters;
-  ingest::SourceContext context{
-      *log, clock, inventory, counters, [](std::string_view) { return 0; }, {0}, {}, {}};
-  ingest::FilesOptions options;
-  options.settings.name = "files:0";
-  options.settings.bounded = true;
-  options.paths = std::move(paths);
-  const auto source = ingest::make_files_source(std::move(context), std::move(options));
-  if (auto started = source->start(); !started) fail(started.error().message);
-  while (!source->finished() && !source->failure())
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  source->stop();
-  if (source->failure()) fail(source->failure()->message);
-  for (const auto& [path, why] : counters.bad_inputs) fail(path + ": " + why);
-  print_ingested(counters);
-}
-
-template <typename TakeBatch>
-void each_batch(const std::string& log_path, TakeBatch&& take) {
-  const SystemClock clock;
-  const auto log = open_log(log_path, clock);
-  aggregator::LogPosition at = 0;
-  for (;;) {
-    const auto entries = must(log->read(0, at, 256));
-    if (entries.empty()) return;
-    at = entries.back().position;
-    for (const auto& entry : entries) {
-      if (entry.record.has_batch()) take(entry.record.batch());
-    }
+/// What the process took since main() began, as peers count from when they are loaded.
+class Spent {
+ public:
+  void print() const {
+    const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - began_;
+    std::printf("{\"cpu_s\": %.4f, \"wall_s\": %.4f, \"rss_mb\": %.1f}\n", cpu_s() - cpu_s_,
+                wall.count(), rss_mb_max());
   }
-}
 
-struct FlowTotals {
-  std::uint64_t packets = 0, bytes = 0, records = 0;
+ private:
+  static double cpu_s() {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    const auto seconds = [](const timeval& time) {
+      return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+    };
+    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+  }
+
+  /// ru_maxrss would be that of the process that started this one, where that was larger.
+  static double rss_mb_max() {
+    std::ifstream status{"/proc/self/status"};
+    for (std::string line; std::getline(status, line);) {
+      if (line.starts_with("VmHWM:")) return std::atof(line.c_str() + 6) / 1024;
+    }
+    return 0;
+  }
+
+  const double cpu_s_ = cpu_s();
+  const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
 };
 
-void print_flows(const std::string& log_path) {
-  constexpr std::array<const char*, 3> kDirections{"unknown", "ingress", "egress"};
-  constexpr std::array<const char*, 3> kActions{"", "ACCEPT", "REJECT"};
-  std::map<std::tuple<std::string, int, int, std::uint32_t>, FlowTotals> table;
-  each_batch(log_path, [&table](const proto::AggregateBatch& batch) {
-    const proto::FlowAggregates& flows = batch.flows();
-    for (int row = 0; row < flows.bytes_size(); ++row) {
-      if (flows.status(row) != proto::FLOW_OK) continue;
-      FlowTotals& totals =
-          table[{batch.strings(static_cast<int>(flows.interface(row))), flows.direction(row),
-                 flows.action(row), flows.window_start_min(row)}];
-      totals.packets += flows.packets(row);
-      totals.bytes += flows.bytes(row);
-      totals.records += flows.records(row);
-    }
-  });
-  for (const auto& [key, totals] : table) {
-    const auto& [interface, direction, action, minute] = key;
-    std::printf("%s,%s,%s,%u,%llu,%llu,%llu\n", interface.c_str(),
-                kDirections.at(static_cast<std::size_t>(direction)),
-                kActions.at(static_cast<std::size_t>(action)), minute,
-                static_cast<unsigned long long>(totals.packets),
-                static_cast<unsigned long long>(totals.bytes),
-                static_cast<unsigned long long>(totals.records));
-  }
+bool run(const std::string& command, std::span<const std::string> args) {
+  const auto rest = [&args](std::size_t from) { return Paths{args.begin() + from, args.end()}; };
+  const std::size_t count = args.size();
+  if (command == "generate" && count == 4)
+    generate_telemetry(args[0], std::atoi(args[1].c_str()), args[2], args[3]);
+  else if (command == "corpus" && count == 3)
+    write_corpus(args[0], std::strtoull(args[1].c_str(), nullptr, 10), args[2]);
+  else if (command == "decode" && count >= 2)
+    decode_files(args[0], rest(1));
+  else if (command == "ingest" && count >= 3)
+    ingest_files(args[0], args[1], rest(2));
+  else if (command == "windows" && count >= 3)
+    ingest_to_windows(args[0], args[1], rest(2));
+  else if (command == "version" && count == 0)
+    print_version();
+  else if (command == "flows" && count == 1)
+    print_flows(args[0]);
+  else if (command == "metrics" && count == 1)
+    print_metrics(args[0]);
+  else if (command == "probe-columns" && count == 2)
+    probe_columns(args[0], args[1]);
+  else if (command == "probe-flows" && (count == 2 || (count == 3 && args[2] == "--print")))
+    probe_flows(args[0], args[1], count == 3);
+  else if (command == "probe-inflate" && count == 1)
+    probe_inflate(args[0]);
+  else if (command == "probe-pages" && count == 1)
+    probe_pages(args[0]);
+  else if (command == "probe-otlp" && count == 1)
+    probe_otlp(args[0]);
+  else if (command == "probe-json" && count == 1)
+    probe_json(args[0]);
+  else
+    return false;
+  return true;
 }
 
-struct MetricTotals {
-  std::uint64_t datapoints = 0;
-  double count = 0, sum = 0, minimum = 0, maximum = 0;
-};
-
-void print_metrics(const std::string& log_path) {
-  std::map<std::pair<std::string, std::string>, MetricTotals> table;
-  each_batch(log_path, [&table](const proto::AggregateBatch& batch) {
-    const proto::Datapoints& points = batch.datapoints();
-    for (int row = 0; row < points.series_size(); ++row) {
-      const proto::Series& series = batch.series(static_cast<int>(points.series(row)));
-      MetricTotals& totals = table[{series.namespace_(), series.metric()}];
-      const bool first = totals.datapoints == 0;
-      ++totals.datapoints;
-      totals.count += points.sample_count(row);
-      totals.sum += points.sum(row);
-      totals.minimum = first ? points.minimum(row) : std::min(totals.minimum, points.minimum(row));
-      totals.maximum = first ? points.maximum(row) : std::max(totals.maximum, points.maximum(row));
-    }
-  });
-  for (const auto& [key, totals] : table) {
-    std::printf("%s,%s,%llu,%.6f,%.6f,%.6f,%.6f\n", key.first.c_str(), key.second.c_str(),
-                static_cast<unsigned long long>(totals.datapoints), totals.count, totals.sum,
-                totals.minimum, totals.maximum);
-  }
+bool is_timed(std::string_view command) {
+  return command == "decode" || command == "ingest" || command == "windows" ||
+         command.starts_with("probe-");
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  const Spent spent;
   const std::vector<std::string> arguments(argv + 1, argv + argc);
-  const std::string command = arguments.empty() ? "" : arguments[0];
-  if (command == "generate" && arguments.size() == 4) {
-    generate_telemetry(arguments[1], std::atoi(arguments[2].c_str()), arguments[3]);
-  } else if (command == "ingest" && arguments.size() >= 3) {
-    ingest_files(arguments[1], {arguments.begin() + 2, arguments.end()});
-  } else if (command == "flows" && arguments.size() == 2) {
-    print_flows(arguments[1]);
-  } else if (command == "metrics" && arguments.size() == 2) {
-    print_metrics(arguments[1]);
-  } else {
-    std::fprintf(stderr,
-                 "usage: figures generate DIR MINUTES json|otlp | ingest LOG_DB PATH... | flows "
-                 "LOG_DB | metrics LOG_DB\n");
+  if (arguments.empty() || !run(arguments[0], std::span{arguments}.subspan(1))) {
+    std::fputs(kUsage, stderr);
     return 2;
   }
+  if (is_timed(arguments[0])) spent.print();
   return 0;
 }

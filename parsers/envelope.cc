@@ -3,7 +3,7 @@
 #include <simdjson.h>
 
 #include "parsers/byte_buffer.h"
-#include "parsers/decoder.h"
+#include "parsers/json_base64.h"
 
 namespace fleetmeter::parsers {
 namespace {
@@ -20,17 +20,11 @@ struct Keys {
   bool raw_data = false;
 };
 
-struct Extent {
-  std::size_t begin;
-  std::size_t count;
-};
-
 }  // namespace
 
 struct EnvelopeParser::State {
   ondemand::parser parser;
-  std::string decoded;
-  std::vector<Extent> extents;
+  std::size_t decoded_bytes = 0;  // Of Envelope::bytes.
 
   /// False when `value` is no JSON object.
   static bool read_keys(ondemand::object& object, Keys& keys) {
@@ -50,14 +44,20 @@ struct EnvelopeParser::State {
     return true;
   }
 
-  void take_payload(std::string_view base64, Envelope& out) {
-    if (!decode_base64(base64, decoded)) {
+  static bool is_text(ondemand::value value) {
+    ondemand::json_type type;
+    return value.type().get(type) == simdjson::SUCCESS && type == ondemand::json_type::string;
+  }
+
+  void take_payload(ondemand::value base64, Envelope& out) {
+    char* const room = out.bytes.data() + decoded_bytes;
+    const std::optional<std::size_t> bytes = decode_json_base64(base64, room);
+    if (!bytes) {
       ++out.bad_base64;
-      return;
+    } else if (*bytes > 0) {
+      out.payloads.emplace_back(room, *bytes);
+      decoded_bytes += *bytes;
     }
-    if (decoded.empty()) return;
-    extents.push_back({out.bytes.size(), decoded.size()});
-    out.bytes += decoded;
   }
 
   Envelope::Kind take_subscription(ondemand::object& object, MessageSink& sink) {
@@ -100,15 +100,15 @@ struct EnvelopeParser::State {
       if (std::move(item).get_object().get(record) != simdjson::SUCCESS)
         return Envelope::Kind::kUnknown;
       ondemand::object inner;
-      std::string_view data;
+      ondemand::value data;
       simdjson::error_code error = simdjson::SUCCESS;
       if (kinesis) {
         if (record.find_field_unordered("kinesis").get_object().get(inner) != simdjson::SUCCESS) {
           return Envelope::Kind::kUnknown;  // An SQS, SNS or S3 event has `Records` too.
         }
-        error = inner.find_field_unordered("data").get_string().get(data);
+        error = inner.find_field_unordered("data").get(data);
       } else {
-        error = record.find_field_unordered("data").get_string().get(data);
+        error = record.find_field_unordered("data").get(data);
       }
       if (error != simdjson::SUCCESS) {
         ++out.bad_base64;
@@ -121,9 +121,9 @@ struct EnvelopeParser::State {
 
   Envelope::Kind take_awslogs(ondemand::object& object, Envelope& out) {
     ondemand::object inner;
-    std::string_view data;
+    ondemand::value data;
     if (object.find_field_unordered("awslogs").get_object().get(inner) != simdjson::SUCCESS ||
-        inner.find_field_unordered("data").get_string().get(data) != simdjson::SUCCESS) {
+        inner.find_field_unordered("data").get(data) != simdjson::SUCCESS || !is_text(data)) {
       return Envelope::Kind::kUnknown;
     }
     take_payload(data, out);
@@ -131,8 +131,8 @@ struct EnvelopeParser::State {
   }
 
   Envelope::Kind take_raw_data(ondemand::object& object, Envelope& out) {
-    std::string_view data;
-    if (object.find_field_unordered("rawData").get_string().get(data) != simdjson::SUCCESS) {
+    ondemand::value data;
+    if (object.find_field_unordered("rawData").get(data) != simdjson::SUCCESS || !is_text(data)) {
       return Envelope::Kind::kUnknown;
     }
     take_payload(data, out);
@@ -155,6 +155,10 @@ struct EnvelopeParser::State {
     document.rewind();
     if (document.get_object().get(object) != simdjson::SUCCESS) return Envelope::Kind::kNotJson;
     if (keys.log_events || keys.message_type) return take_subscription(object, sink);
+    const bool has_payloads =
+        keys.lower_records || keys.upper_records || keys.awslogs || keys.raw_data;
+    // Room for all there can be: payloads stay where they are decoded to.
+    if (has_payloads) out.bytes.resize(base64_room(value.size()) + ByteBuffer::kPaddingBytes);
     if (keys.lower_records || keys.upper_records)
       return take_records(object, keys.upper_records, out);
     if (keys.awslogs) return take_awslogs(object, out);
@@ -172,12 +176,10 @@ void EnvelopeParser::open(std::string_view value, MessageSink& sink, Envelope& o
   out.payloads.clear();
   out.bad_base64 = 0;
   out.bytes.clear();
-  state_->extents.clear();
+  state_->decoded_bytes = 0;
   out.kind = state_->open(value, sink, out);
+  out.bytes.resize(state_->decoded_bytes);
   out.bytes.append(ByteBuffer::kPaddingBytes, '\0');
-  for (const Extent& extent : state_->extents) {
-    out.payloads.push_back(std::string_view{out.bytes}.substr(extent.begin, extent.count));
-  }
 }
 
 }  // namespace fleetmeter::parsers

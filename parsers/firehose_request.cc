@@ -3,25 +3,19 @@
 #include <simdjson.h>
 
 #include "parsers/byte_buffer.h"
-#include "parsers/decoder.h"
+#include "parsers/json_base64.h"
 
 namespace fleetmeter::parsers {
 namespace {
 
 namespace ondemand = simdjson::ondemand;
 
-struct Extent {
-  std::size_t begin;
-  std::size_t count;
-};
-
 }  // namespace
 
 struct FirehoseRequestParser::State {
   ondemand::parser parser;
   std::string padded;
-  std::string decoded;
-  std::vector<Extent> extents;
+  std::size_t decoded_bytes = 0;  // Of out.bytes.
 
   FirehoseError read_records(ondemand::value value, FirehoseRequest& out) {
     ondemand::array array;
@@ -32,16 +26,19 @@ struct FirehoseRequestParser::State {
       if (std::move(item).get(record) != simdjson::SUCCESS) return FirehoseError::kNotJson;
       if (++seen > kFirehoseRecordsMax) return FirehoseError::kTooManyRecords;
       ondemand::object object;
-      std::string_view data;
-      if (record.get_object().get(object) != simdjson::SUCCESS ||
-          object.find_field_unordered("data").get_string().get(data) != simdjson::SUCCESS ||
-          !decode_base64(data, decoded)) {
-        ++out.bad_base64;
-        continue;
+      ondemand::value data;
+      char* const room = out.bytes.data() + decoded_bytes;
+      std::optional<std::size_t> bytes;
+      if (record.get_object().get(object) == simdjson::SUCCESS &&
+          object.find_field_unordered("data").get(data) == simdjson::SUCCESS) {
+        bytes = decode_json_base64(data, room);
       }
-      if (decoded.empty()) continue;
-      extents.push_back({out.bytes.size(), decoded.size()});
-      out.bytes += decoded;
+      if (!bytes) {
+        ++out.bad_base64;
+      } else if (*bytes > 0) {
+        out.records.emplace_back(room, *bytes);
+        decoded_bytes += *bytes;
+      }
     }
     return FirehoseError::kNone;
   }
@@ -106,16 +103,16 @@ FirehoseError FirehoseRequestParser::parse(std::string_view body, FirehoseReques
   out.records.clear();
   out.bad_base64 = 0;
   out.bytes.clear();
-  state_->extents.clear();
   if (body.size() > kFirehoseBodyBytesMax) return FirehoseError::kTooLarge;
   state_->padded.reserve(body.size() + ByteBuffer::kPaddingBytes);
   state_->padded.assign(body);
   state_->padded.append(ByteBuffer::kPaddingBytes, '\0');
+  // Room for all there can be: records stay where they are decoded to.
+  out.bytes.resize(base64_room(body.size()) + ByteBuffer::kPaddingBytes);
+  state_->decoded_bytes = 0;
   const FirehoseError error = state_->read_body(out);
+  out.bytes.resize(state_->decoded_bytes);
   out.bytes.append(ByteBuffer::kPaddingBytes, '\0');
-  for (const Extent& extent : state_->extents) {
-    out.records.push_back(std::string_view{out.bytes}.substr(extent.begin, extent.count));
-  }
   return error;
 }
 

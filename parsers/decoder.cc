@@ -7,6 +7,7 @@
 
 #include "parsers/byte_buffer.h"
 #include "parsers/flow_layout.h"
+#include "parsers/metric_otlp.h"
 #include "parsers/parquet_flows.h"
 #include "parsers/payload_parser.h"
 #include "parsers/unpacker.h"
@@ -196,13 +197,26 @@ struct Decoder::State {
         return;
       }
       // Only the unfinished record goes through the buffer; the bulk is parsed where it lies.
-      const std::size_t line_end = bytes.find('\n');
-      const bool is_line = payload.content == Content::kLines && line_end != std::string_view::npos;
-      const std::size_t piece = is_line ? line_end + 1 : std::min(bytes.size(), kPieceBytes);
+      const std::size_t piece = std::min(bytes.size(), bytes_to_border(bytes));
       pending.append(bytes.substr(0, piece));
       bytes.remove_prefix(piece);
       parse_pending(false);
     }
+  }
+
+  /// How much of `bytes` may end the record that is pending; at least one.
+  [[nodiscard]] std::size_t bytes_to_border(std::string_view bytes) const noexcept {
+    if (payload.content == Content::kLines) {
+      const std::size_t line_end = bytes.find('\n');
+      if (line_end != std::string_view::npos) return line_end + 1;
+    }
+    if (payload.content == Content::kFrames && !payload.dead) {
+      const FramePrefix prefix = read_frame_prefix(pending.view());
+      if (prefix.kind == FramePrefix::Kind::kNeedMore) return 1;
+      const std::size_t whole = std::size_t{prefix.prefix_bytes} + prefix.frame_bytes;
+      if (whole > pending.size()) return whole - pending.size();
+    }
+    return kPieceBytes;
   }
 
   void parse_pending(bool last) {

@@ -1,6 +1,7 @@
 #include "parsers/metric_otlp.h"
 
 #include <cmath>
+#include <cstring>
 
 #include "parsers/protobuf_wire.h"
 
@@ -16,18 +17,45 @@ void count(MetricCounts& counts, MetricDrop reason) noexcept {
   ++counts.dropped[static_cast<std::size_t>(reason)];
 }
 
+std::size_t byte_at(std::string_view bytes, std::size_t at) noexcept {
+  return static_cast<unsigned char>(bytes[at]);
+}
+
+/// The content of a message that is one length-delimited field of `tag` and under 128 bytes, as
+/// encoders write it; no data() when it is anything else.
+std::string_view only_field(std::string_view message, std::uint64_t tag) noexcept {
+  const bool is_only = message.size() >= 2 && message.size() < 2 + 0x80 &&
+                       byte_at(message, 0) == tag && byte_at(message, 1) == message.size() - 2;
+  return is_only ? message.substr(2) : std::string_view{};
+}
+
 struct Pair {
   std::string_view key;
   std::string_view value;  // StringKeyValue's string, or KeyValue's AnyValue still encoded.
 };
 
-bool read_pair(std::string_view message, Pair& pair) noexcept {
+[[gnu::noinline]] bool walk_pair(std::string_view message, Pair& pair) noexcept {
   WireReader reader{message};
   while (reader.next()) {
-    if (reader.message_field() == 1) pair.key = reader.bytes();
-    if (reader.message_field() == 2) pair.value = reader.bytes();
+    if (reader.tag() == length_tag(1)) pair.key = reader.bytes();
+    if (reader.tag() == length_tag(2)) pair.value = reader.bytes();
   }
   return reader.ok();
+}
+
+/// Key and value as encoders write them are taken apart in one step, everything else is walked.
+bool read_pair(std::string_view message, Pair& pair) noexcept {
+  if (message.size() >= 4 && byte_at(message, 0) == length_tag(1) && byte_at(message, 1) < 0x80) {
+    const std::size_t value_at = 2 + byte_at(message, 1);
+    if (value_at < message.size()) {
+      const std::string_view value = only_field(message.substr(value_at), length_tag(2));
+      if (value.data() != nullptr) {
+        pair = {message.substr(2, value_at - 2), value};
+        return true;
+      }
+    }
+  }
+  return walk_pair(message, pair);
 }
 
 struct AnyValue {
@@ -37,18 +65,24 @@ struct AnyValue {
   bool is_list = false;
 };
 
-bool read_any(std::string_view message, AnyValue& value) noexcept {
+[[gnu::noinline]] bool walk_any(std::string_view message, AnyValue& value) noexcept {
   WireReader reader{message};
   while (reader.next()) {
-    if (reader.message_field() == 1) {
+    if (reader.tag() == length_tag(1)) {
       value.text = reader.bytes();
       value.is_text = true;
-    } else if (reader.message_field() == 6) {
+    } else if (reader.tag() == length_tag(6)) {
       value.list = reader.bytes();
       value.is_list = true;
     }
   }
   return reader.ok();
+}
+
+bool read_any(std::string_view message, AnyValue& value) noexcept {
+  value.text = only_field(message, length_tag(1));
+  value.is_text = value.text.data() != nullptr;
+  return value.is_text || walk_any(message, value);
 }
 
 /// What one datapoint says, before it is judged.
@@ -65,6 +99,7 @@ struct Point {
   std::string_view name;
   bool has_namespace = false;
   bool has_name = false;
+  bool finite = true;  // Every quantile so far is one, and of a number.
 
   /// True when the pair was one of the two fixed labels. Only the first of each: in 0.7.0 a
   /// dimension may bear the same name.
@@ -85,7 +120,7 @@ struct Point {
 bool read_dimension_list(std::string_view list, MetricBatch& batch, MetricCounts& counts) {
   WireReader reader{list};
   while (reader.next()) {
-    if (reader.message_field() != 1) continue;
+    if (reader.tag() != length_tag(1)) continue;
     Pair pair;
     AnyValue value;
     if (!read_pair(reader.bytes(), pair) || !read_any(pair.value, value)) return false;
@@ -115,11 +150,91 @@ struct Quantile {
   double value = 0;
 };
 
-bool read_quantile(std::string_view message, Quantile& quantile) noexcept {
+[[gnu::noinline]] bool walk_quantile(std::string_view message, Quantile& quantile) noexcept {
   WireReader reader{message};
   while (reader.next()) {
-    if (reader.fixed64_field() == 1) quantile.quantile = reader.real();
-    if (reader.fixed64_field() == 2) quantile.value = reader.real();
+    if (reader.tag() == fixed64_tag(1)) quantile.quantile = reader.real();
+    if (reader.tag() == fixed64_tag(2)) quantile.value = reader.real();
+  }
+  return reader.ok();
+}
+
+bool read_quantile(std::string_view message, Quantile& quantile) noexcept {
+  if (message.empty()) return true;
+  if (message.size() == 18 && byte_at(message, 0) == fixed64_tag(1) &&
+      byte_at(message, 9) == fixed64_tag(2)) {
+    std::memcpy(&quantile.quantile, message.data() + 1, 8);
+    std::memcpy(&quantile.value, message.data() + 10, 8);
+    return true;
+  }
+  if (message.size() == 9 && byte_at(message, 0) == fixed64_tag(1)) {
+    std::memcpy(&quantile.quantile, message.data() + 1, 8);
+    return true;
+  }
+  if (message.size() == 9 && byte_at(message, 0) == fixed64_tag(2)) {
+    std::memcpy(&quantile.value, message.data() + 1, 8);
+    return true;
+  }
+  return walk_quantile(message, quantile);
+}
+
+/// False: the percentile's name is not to be had.
+bool take_quantile(const Quantile& quantile, QuantileNames& names, Point& point,
+                   MetricBatch& batch) {
+  if (quantile.quantile == 0) {
+    point.minimum = quantile.value;
+    point.has_minimum = true;
+  } else if (quantile.quantile == 1) {
+    point.maximum = quantile.value;
+    point.has_maximum = true;
+  } else {
+    const std::string_view name = names.name(quantile.quantile);
+    if (name.empty()) return false;
+    batch.extended.push_back({name, quantile.value});
+  }
+  return true;
+}
+
+/// False when the wire is broken.
+bool read_point(std::string_view message, QuantileNames& names, Point& point, MetricBatch& batch,
+                MetricCounts& counts) {
+  WireReader reader{message};
+  while (reader.next()) {
+    switch (reader.tag()) {
+      case length_tag(1): {
+        Pair label;
+        if (!read_pair(reader.bytes(), label)) return false;
+        if (!point.take_label(label.key, label.value))
+          batch.dimensions.push_back({label.key, label.value});
+        break;
+      }
+      case fixed64_tag(2):
+        point.start_ns = reader.number();
+        break;
+      case fixed64_tag(3):
+        point.end_ns = reader.number();
+        break;
+      case fixed64_tag(4):
+        point.count = reader.number();
+        break;
+      case fixed64_tag(5):
+        point.sum = reader.real();
+        break;
+      case length_tag(6): {
+        Quantile quantile;
+        if (!read_quantile(reader.bytes(), quantile)) return false;
+        point.finite = point.finite && std::isfinite(quantile.value) && quantile.quantile >= 0 &&
+                       quantile.quantile <= 1;
+        // Over a thousand different percentiles: no CloudWatch stream has them.
+        if (point.finite && !take_quantile(quantile, names, point, batch)) ++counts.unknown_keys;
+        break;
+      }
+      case length_tag(7):
+        if (!read_attribute(reader.bytes(), point, batch, counts)) return false;
+        break;
+      default:
+        break;
+    }
   }
   return reader.ok();
 }
@@ -143,7 +258,7 @@ void OtlpDecoder::decode_request(std::string_view message, MetricBatch& batch,
                                  MetricCounts& counts) {
   WireReader reader{message};
   while (reader.next()) {
-    if (reader.message_field() == 1) decode_resource_metrics(reader.bytes(), batch, counts);
+    if (reader.tag() == length_tag(1)) decode_resource_metrics(reader.bytes(), batch, counts);
   }
   if (!reader.ok()) count(counts, MetricDrop::kBadProtobuf);
 }
@@ -154,12 +269,13 @@ void OtlpDecoder::decode_resource_metrics(std::string_view message, MetricBatch&
   Resource resource;
   bool ok = true;
   for (WireReader reader{message}; reader.next();) {
-    if (reader.message_field() == 1) ok = read_resource(reader.bytes(), resource) && ok;
+    if (reader.tag() == length_tag(1)) ok = read_resource(reader.bytes(), resource) && ok;
   }
   WireReader reader{message};
   while (reader.next()) {
-    if (reader.message_field() == 2)
+    if (reader.tag() == length_tag(2)) {
       ok = decode_scope(reader.bytes(), resource, batch, counts) && ok;
+    }
   }
   if (!ok || !reader.ok()) count(counts, MetricDrop::kBadProtobuf);
 }
@@ -167,7 +283,7 @@ void OtlpDecoder::decode_resource_metrics(std::string_view message, MetricBatch&
 bool OtlpDecoder::read_resource(std::string_view message, Resource& resource) const {
   WireReader reader{message};
   while (reader.next()) {
-    if (reader.message_field() != 1) continue;
+    if (reader.tag() != length_tag(1)) continue;
     Pair pair;
     AnyValue value;
     if (!read_pair(reader.bytes(), pair) || !read_any(pair.value, value)) return false;
@@ -183,108 +299,52 @@ bool OtlpDecoder::decode_scope(std::string_view message, const Resource& resourc
   WireReader reader{message};
   bool ok = true;
   while (reader.next()) {
-    if (reader.message_field() == 2)
+    if (reader.tag() == length_tag(2)) {
       ok = decode_metric(reader.bytes(), resource, batch, counts) && ok;
+    }
   }
   return ok && reader.ok();
 }
 
 bool OtlpDecoder::decode_metric(std::string_view message, const Resource& resource,
                                 MetricBatch& batch, MetricCounts& counts) {
-  MetricHead head;
-  std::uint32_t summaries = 0;
-  for (WireReader reader{message}; reader.next();) {
-    if (reader.message_field() == 3) head.unit = cloudwatch_unit(reader.bytes());
-    if (reader.message_field() == 11) ++summaries;
-  }
+  const std::size_t first_record = batch.records.size();
+  std::string_view unit;
+  bool has_summary = false;
   WireReader reader{message};
   bool ok = true;
   while (reader.next()) {
-    if (reader.message_field() != 11) continue;
-    WireReader points{reader.bytes()};
-    while (points.next()) {
-      if (points.message_field() == 1) decode_point(points.bytes(), resource, head, batch, counts);
+    if (reader.tag() == length_tag(3)) {
+      unit = cloudwatch_unit(reader.bytes());
+    } else if (reader.tag() == length_tag(11)) {
+      has_summary = true;
+      WireReader points{reader.bytes()};
+      while (points.next()) {
+        if (points.tag() == length_tag(1)) decode_point(points.bytes(), resource, batch, counts);
+      }
+      ok = points.ok() && ok;
     }
-    ok = points.ok() && ok;
   }
-  if (reader.ok() && summaries == 0) count(counts, MetricDrop::kNotASummary);
+  // Here, and not with each datapoint: the unit may stand behind them.
+  for (std::size_t i = first_record; i < batch.records.size(); ++i) batch.records[i].unit = unit;
+  if (reader.ok() && !has_summary) count(counts, MetricDrop::kNotASummary);
   return ok && reader.ok();
 }
 
 void OtlpDecoder::decode_point(std::string_view message, const Resource& resource,
-                               const MetricHead& head, MetricBatch& batch, MetricCounts& counts) {
+                               MetricBatch& batch, MetricCounts& counts) {
   const std::size_t first_dimension = batch.dimensions.size();
   const std::size_t first_extended = batch.extended.size();
   Point point;
-  WireReader reader{message};
-  bool ok = true;
-  bool finite = true;
-  while (ok && reader.next()) {
-    if (reader.is_fixed64()) {
-      switch (reader.fixed64_field()) {
-        case 2:
-          point.start_ns = reader.number();
-          break;
-        case 3:
-          point.end_ns = reader.number();
-          break;
-        case 4:
-          point.count = reader.number();
-          break;
-        case 5:
-          point.sum = reader.real();
-          break;
-        default:
-          break;
-      }
-      continue;
-    }
-    switch (reader.message_field()) {
-      case 1: {
-        Pair label;
-        ok = read_pair(reader.bytes(), label);
-        if (ok && !point.take_label(label.key, label.value))
-          batch.dimensions.push_back({label.key, label.value});
-        break;
-      }
-      case 6: {
-        Quantile quantile;
-        ok = read_quantile(reader.bytes(), quantile);
-        finite = finite && std::isfinite(quantile.value) && quantile.quantile >= 0 &&
-                 quantile.quantile <= 1;
-        if (!ok || !finite) break;
-        if (quantile.quantile == 0) {
-          point.minimum = quantile.value;
-          point.has_minimum = true;
-        } else if (quantile.quantile == 1) {
-          point.maximum = quantile.value;
-          point.has_maximum = true;
-        } else {
-          const std::string_view name = quantile_names_.name(quantile.quantile);
-          if (name.empty()) {
-            // Over a thousand different percentiles: no CloudWatch stream has them.
-            ++counts.unknown_keys;
-          } else {
-            batch.extended.push_back({name, quantile.value});
-          }
-        }
-        break;
-      }
-      case 7:
-        ok = read_attribute(reader.bytes(), point, batch, counts);
-        break;
-      default:
-        break;
-    }
-  }
+  const bool ok = read_point(message, quantile_names_, point, batch, counts);
   const auto reject = [&](MetricDrop reason) {
     batch.dimensions.resize(first_dimension);
     batch.extended.resize(first_extended);
     count(counts, reason);
   };
-  if (!ok || !reader.ok()) return reject(MetricDrop::kBadProtobuf);
+  if (!ok) return reject(MetricDrop::kBadProtobuf);
   if (!point.has_namespace || !point.has_name) return reject(MetricDrop::kMissingLabel);
-  if (!finite || !point.has_minimum || !point.has_maximum || !std::isfinite(point.sum)) {
+  if (!point.finite || !point.has_minimum || !point.has_maximum || !std::isfinite(point.sum)) {
     return reject(MetricDrop::kBadValue);
   }
   const std::uint64_t period_s = (point.end_ns - point.start_ns) / kNsPerSecond;
@@ -298,7 +358,6 @@ void OtlpDecoder::decode_point(std::string_view message, const Resource& resourc
   record.region = resource.region;
   record.metric_namespace = point.metric_namespace;
   record.name = point.name;
-  record.unit = head.unit;
   record.start_ms = static_cast<std::int64_t>(point.start_ns / kNsPerMs);
   record.period_s = static_cast<std::uint32_t>(period_s);
   record.sample_count = static_cast<double>(point.count);

@@ -40,16 +40,13 @@ class OtlpDecoder {
     std::string_view region;
     std::string_view stream;
   };
-  struct MetricHead {
-    std::string_view unit;
-  };
   [[nodiscard]] bool read_resource(std::string_view message, Resource& resource) const;
   [[nodiscard]] bool decode_scope(std::string_view message, const Resource& resource,
                                   MetricBatch& batch, MetricCounts& counts);
   [[nodiscard]] bool decode_metric(std::string_view message, const Resource& resource,
                                    MetricBatch& batch, MetricCounts& counts);
-  void decode_point(std::string_view message, const Resource& resource, const MetricHead& head,
-                    MetricBatch& batch, MetricCounts& counts);
+  void decode_point(std::string_view message, const Resource& resource, MetricBatch& batch,
+                    MetricCounts& counts);
 
   QuantileNames quantile_names_;
 };

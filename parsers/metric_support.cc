@@ -54,15 +54,11 @@ std::string_view cloudwatch_unit(std::string_view unit) noexcept {
 }
 
 void sort_dimensions(MetricBatch& batch, const MetricRecord& record) {
-  if (record.dimension_count < 2) return;
+  const auto by_name = [](const Dimension& a, const Dimension& b) { return a.name < b.name; };
   const auto first = batch.dimensions.begin() + record.first_dimension;
   const auto last = first + record.dimension_count;
-  // Insertion sort: one to four entries, nearly always in order already, and stable.
-  for (auto at = first + 1; at != last; ++at) {
-    const auto place = std::upper_bound(
-        first, at, *at, [](const Dimension& a, const Dimension& b) { return a.name < b.name; });
-    std::rotate(place, at, at + 1);
-  }
+  // Nearly always in order already.
+  if (!std::is_sorted(first, last, by_name)) std::stable_sort(first, last, by_name);
 }
 
 std::string_view TextArena::keep(std::string_view text) {
@@ -94,7 +90,7 @@ std::string_view QuantileNames::name(double quantile) {
   // Ten digits: CloudWatch percentiles have at most ten decimals, and 0.99 * 100 is not 99 in
   // binary.
   std::snprintf(text, sizeof text, "p%.10g", quantile * 100);
-  entries_.push_back({quantile, text});
+  entries_.push_back({quantile, texts_.emplace_back(text)});
   return entries_.back().name;
 }
 

@@ -48,9 +48,10 @@ class QuantileNames {
  private:
   struct Entry {
     double quantile;
-    std::string name;
+    std::string_view name;
   };
-  std::deque<Entry> entries_;  // A deque: views of its strings stay valid as it grows.
+  std::vector<Entry> entries_;
+  std::deque<std::string> texts_;  // A deque: views of its strings stay valid as it grows.
 };
 
 }  // namespace fleetmeter::parsers

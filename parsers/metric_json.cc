@@ -2,10 +2,9 @@
 
 #include <simdjson.h>
 
-#include <algorithm>
-#include <array>
-
 #include "parsers/byte_buffer.h"
+#include "parsers/metric_draft.h"
+#include "parsers/metric_json_plain.h"
 #include "parsers/metric_support.h"
 
 namespace fleetmeter::parsers {
@@ -14,78 +13,6 @@ namespace {
 static_assert(ByteBuffer::kPaddingBytes >= simdjson::SIMDJSON_PADDING);
 
 namespace ondemand = simdjson::ondemand;
-
-enum class Key : std::uint8_t {
-  kStream,
-  kAccount,
-  kRegion,
-  kNamespace,
-  kName,
-  kDimensions,
-  kTimestamp,
-  kValue,
-  kUnit,
-  kEnvelope,
-  kUnknown
-};
-
-struct KeyName {
-  std::string_view name;
-  Key key;
-};
-
-constexpr KeyName kKeys[] = {
-    {"metric_stream_name", Key::kStream},
-    {"account_id", Key::kAccount},
-    {"region", Key::kRegion},
-    {"namespace", Key::kNamespace},
-    {"metric_name", Key::kName},
-    {"dimensions", Key::kDimensions},
-    {"timestamp", Key::kTimestamp},
-    {"value", Key::kValue},
-    {"unit", Key::kUnit},
-    {"messageType", Key::kEnvelope},
-    {"logEvents", Key::kEnvelope},
-    {"records", Key::kEnvelope},
-    {"Records", Key::kEnvelope},
-    {"awslogs", Key::kEnvelope},
-    {"message", Key::kEnvelope},
-    {"requestId", Key::kEnvelope},
-    {"rawData", Key::kEnvelope},
-};
-
-Key key_of(std::string_view name) noexcept {
-  for (const KeyName& known : kKeys) {
-    if (known.name == name) return known.key;
-  }
-  return Key::kUnknown;
-}
-
-/// A datapoint on its way: what has been seen of it, and the first thing that is wrong.
-struct Draft {
-  MetricRecord record;
-  bool has_namespace = false;
-  bool has_name = false;
-  bool has_timestamp = false;
-  bool has_value = false;
-  bool bad_timestamp = false;
-  bool bad_value = false;
-  bool is_metric = false;        // A key that only metrics have.
-  bool is_envelope = false;      // A key that only envelopes have.
-  bool bad_text = false;         // A text that is none; the datapoint does without it.
-  std::uint32_t statistics = 0;  // Bits: max, min, sum, count.
-  std::uint64_t unknown_keys = 0;
-
-  [[nodiscard]] bool has_all_keys() const noexcept {
-    return has_namespace && has_name && has_timestamp && has_value;
-  }
-  [[nodiscard]] bool has_good_value() const noexcept { return !bad_value && statistics == 15; }
-  /// Every token was read and is what it should be.
-  [[nodiscard]] bool is_clean() const noexcept {
-    return has_all_keys() && has_good_value() && !bad_timestamp && !bad_text && !is_envelope &&
-           unknown_keys == 0;
-  }
-};
 
 }  // namespace
 
@@ -123,7 +50,7 @@ struct MetricJsonParser::State {
     return true;
   }
 
-  bool read_dimensions(ondemand::value value, MetricBatch& batch, Draft& draft) {
+  bool read_dimensions(ondemand::value value, MetricBatch& batch, MetricDraft& draft) {
     ondemand::object object;
     if (value.get_object().get(object) != simdjson::SUCCESS) {
       ++draft.unknown_keys;
@@ -143,7 +70,7 @@ struct MetricJsonParser::State {
     return true;
   }
 
-  bool read_statistics(ondemand::value value, MetricBatch& batch, Draft& draft) {
+  bool read_statistics(ondemand::value value, MetricBatch& batch, MetricDraft& draft) {
     ondemand::object object;
     if (value.get_object().get(object) != simdjson::SUCCESS) {
       draft.bad_value = true;
@@ -155,22 +82,13 @@ struct MetricJsonParser::State {
       if (std::move(item).get(field) != simdjson::SUCCESS || !read_key(field, name)) return false;
       double number = 0;
       const bool is_number = field.value().get_double().get(number) == simdjson::SUCCESS;
-      std::uint32_t bit = 0;
-      double* place = nullptr;
-      if (name == "max")
-        bit = 1, place = &draft.record.maximum;
-      else if (name == "min")
-        bit = 2, place = &draft.record.minimum;
-      else if (name == "sum")
-        bit = 4, place = &draft.record.sum;
-      else if (name == "count")
-        bit = 8, place = &draft.record.sample_count;
+      const MetricDraft::Place place = draft.place_of(name);
       if (!is_number) {
-        draft.bad_value |= place != nullptr;
-        draft.unknown_keys += place == nullptr ? 1 : 0;
-      } else if (place != nullptr) {
-        *place = number;
-        draft.statistics |= bit;
+        draft.bad_value |= place.value != nullptr;
+        draft.unknown_keys += place.value == nullptr ? 1 : 0;
+      } else if (place.value != nullptr) {
+        *place.value = number;
+        draft.statistics |= place.bit;
       } else {
         batch.extended.push_back({name, number});
       }
@@ -179,47 +97,46 @@ struct MetricJsonParser::State {
   }
 
   /// False when the JSON itself is broken.
-  bool read_field(ondemand::field& field, MetricBatch& batch, Draft& draft) {
+  bool read_field(ondemand::field& field, MetricBatch& batch, MetricDraft& draft) {
     std::string_view name;
     if (!read_key(field, name)) return false;
     MetricRecord& record = draft.record;
-    const Key key = key_of(name);
-    draft.is_metric |=
-        key == Key::kStream || key == Key::kNamespace || key == Key::kName || key == Key::kValue;
+    const MetricKey key = metric_key_of(name);
+    draft.note_key(key);
     switch (key) {
-      case Key::kStream:
+      case MetricKey::kStream:
         draft.bad_text |= !read_text(field.value(), record.stream);
         return true;
-      case Key::kAccount:
+      case MetricKey::kAccount:
         draft.bad_text |= !read_text(field.value(), record.account);
         return true;
-      case Key::kRegion:
+      case MetricKey::kRegion:
         draft.bad_text |= !read_text(field.value(), record.region);
         return true;
-      case Key::kUnit:
+      case MetricKey::kUnit:
         draft.bad_text |= !read_text(field.value(), record.unit);
         return true;
-      case Key::kNamespace:
+      case MetricKey::kNamespace:
         draft.has_namespace =
             read_text(field.value(), record.metric_namespace) && !record.metric_namespace.empty();
         return true;
-      case Key::kName:
+      case MetricKey::kName:
         draft.has_name = read_text(field.value(), record.name) && !record.name.empty();
         return true;
-      case Key::kTimestamp:
+      case MetricKey::kTimestamp:
         draft.has_timestamp = true;
         draft.bad_timestamp = field.value().get_int64().get(record.start_ms) != simdjson::SUCCESS ||
                               record.start_ms < 0 || record.start_ms > kTimestampMsMax;
         return true;
-      case Key::kDimensions:
+      case MetricKey::kDimensions:
         return read_dimensions(field.value(), batch, draft);
-      case Key::kValue:
+      case MetricKey::kValue:
         draft.has_value = true;
         return read_statistics(field.value(), batch, draft);
-      case Key::kEnvelope:
+      case MetricKey::kEnvelope:
         draft.is_envelope = true;
         return true;
-      case Key::kUnknown:
+      case MetricKey::kUnknown:
         ++draft.unknown_keys;
         return true;
     }
@@ -227,7 +144,7 @@ struct MetricJsonParser::State {
   }
 
   /// False when `value` is not one whole JSON object.
-  bool read_object(std::string_view value, MetricBatch& batch, Draft& draft) {
+  bool read_object(std::string_view value, MetricBatch& batch, MetricDraft& draft) {
     ondemand::document document;
     const simdjson::padded_string_view padded{value.data(), value.size(),
                                               value.size() + simdjson::SIMDJSON_PADDING};
@@ -252,8 +169,7 @@ MetricJsonParser::Result MetricJsonParser::parse(std::string_view value, bool ex
                                                  MetricBatch& batch, MetricCounts& counts) {
   const std::size_t first_dimension = batch.dimensions.size();
   const std::size_t first_extended = batch.extended.size();
-  Draft draft;
-  const bool whole = state_->read_object(value, batch, draft);
+  MetricDraft draft;
   const auto undo = [&](Result result) {
     batch.dimensions.resize(first_dimension);
     batch.extended.resize(first_extended);
@@ -263,8 +179,15 @@ MetricJsonParser::Result MetricJsonParser::parse(std::string_view value, bool ex
     ++counts.dropped[static_cast<std::size_t>(reason)];
     return undo(Result::kTaken);
   };
-  if (!exact && !(whole && draft.is_clean())) return undo(Result::kNotClean);
-  if (!whole) return drop(MetricDrop::kBadJson);
+  const PlainMetricReader::Result plain = PlainMetricReader(value, batch, draft).read();
+  if (plain != PlainMetricReader::Result::kWhole) {
+    (void)undo(Result::kNotClean);
+    if (!exact && plain == PlainMetricReader::Result::kBroken) return Result::kNotClean;
+    draft = {};
+    const bool whole = state_->read_object(value, batch, draft);
+    if (!exact && !(whole && draft.is_clean())) return undo(Result::kNotClean);
+    if (!whole) return drop(MetricDrop::kBadJson);
+  }
   if (draft.is_envelope && !draft.is_metric) return undo(Result::kOther);
   counts.unknown_keys += draft.is_metric ? draft.unknown_keys : 0;
   if (!draft.has_all_keys()) return drop(MetricDrop::kMissingKey);

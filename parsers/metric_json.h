@@ -9,15 +9,14 @@
 namespace fleetmeter::parsers {
 
 /// Reads one JSON object of a metric stream (Amazon CloudWatch User Guide, "Metric streams: JSON
-/// format"), by simdjson on demand. Statistics besides max, min, sum and count keep the name they
+/// format"): as AWS writes it in one pass, else by simdjson on demand. Statistics besides max, min, sum and count keep the name they
 /// came with; keys outside the format are counted and skipped.
 class MetricJsonParser {
  public:
   enum class Result : std::uint8_t {
     kTaken,  ///< A datapoint was appended, or the object was dropped and counted.
     kOther,  ///< An object with a key of an envelope: not a metric.
-    /// Only when not `exact`: not one whole datapoint without any fault; nothing appended or
-    /// counted.
+    /// Only when not `exact`: not sure to be one whole object; nothing appended or counted.
     kNotClean,
   };
 
@@ -26,8 +25,7 @@ class MetricJsonParser {
 
   /// `value` begins with '{' and has ByteBuffer::kPaddingBytes readable behind it. `exact`: it is
   /// known to be balanced from first to last byte (JsonScanner), so what does not parse is bad. Not
-  /// `exact`: simdjson looks at nothing but the tokens that are read, so only a datapoint all of
-  /// whose tokens were read is sure to be balanced. Views in `batch` point into `value`, or into
+  /// `exact`: only what JsonScanner would find to end at the same byte is taken. Views in `batch` point into `value`, or into
   /// this parser until clear_text().
   [[nodiscard]] Result parse(std::string_view value, bool exact, MetricBatch& batch,
                              MetricCounts& counts);

@@ -151,9 +151,8 @@ std::size_t PayloadParser::parse_json(PayloadState& state, std::string_view byte
                                       std::size_t padding_bytes, bool last) {
   if (metrics_.records.size() >= kMetricBatchRecords) flush_metrics();
   if (!state.scanner.started()) {
-    // The common case, one datapoint a line, needs no scan of its own. Whether a line gets here
-    // depends on how the stream is cut, so only what the scan would find as well may be taken: a
-    // datapoint without a fault.
+    // The common case, one object a line, needs no scan of its own. Whether a line gets here
+    // depends on how the stream is cut, so only what the scan would find as well may be taken.
     const std::size_t end = std::min(bytes.find('\n'), bytes.size());
     const std::string_view line = without_trailing_blanks(bytes.substr(0, end));
     const std::size_t readable = bytes.size() + padding_bytes - line.size();

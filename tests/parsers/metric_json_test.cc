@@ -1,0 +1,178 @@
+// The one-pass reader of metric JSON against simdjson, which judges what that reader leaves alone.
+#include "parsers/metric_json.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "parsers/byte_buffer.h"
+#include "tests/parsers/recorder.h"
+
+namespace fleetmeter::parsers::testing {
+namespace {
+
+struct Judged {
+  MetricJsonParser::Result result;
+  std::string text;  // Of the datapoint, "" when there is none.
+  MetricCounts counts;
+  std::size_t left_over;  // Dimensions and statistics in the batch that belong to no datapoint.
+};
+
+Judged judge(const std::string& value, bool exact = true) {
+  std::string padded = value;
+  padded.append(ByteBuffer::kPaddingBytes, '\0');
+  MetricJsonParser parser;
+  MetricBatch batch;
+  MetricCounts counts;
+  const auto result =
+      parser.parse(std::string_view{padded}.substr(0, value.size()), exact, batch, counts);
+  if (batch.records.empty())
+    return {result, "", counts, batch.dimensions.size() + batch.extended.size()};
+  return {result, metric_text(batch, batch.records.back()), counts, 0};
+}
+
+void expect_same(const Judged& a, const Judged& b, const std::string& value) {
+  ASSERT_EQ(a.result, b.result) << value;
+  ASSERT_EQ(a.text, b.text) << value;
+  ASSERT_EQ(a.counts.datapoints, b.counts.datapoints) << value;
+  ASSERT_EQ(a.counts.unknown_keys, b.counts.unknown_keys) << value;
+  ASSERT_TRUE(std::ranges::equal(a.counts.dropped, b.counts.dropped)) << value;
+  ASSERT_EQ(a.left_over, 0u) << value;
+}
+
+// An escape in the first text sends the whole object to simdjson, and reads the same.
+constexpr std::string_view kFirst = R"({"metric_stream_name":"S",)";
+constexpr std::string_view kFirstEscaped = R"({"metric_stream_name":"\u0053",)";
+
+void expect_as_simdjson(const std::string& rest) {
+  expect_same(judge(std::string{kFirst} + rest), judge(std::string{kFirstEscaped} + rest), rest);
+}
+
+const std::string kRest =
+    R"("account_id":"123456789012","region":"us-east-1","namespace":"AWS/EC2",)"
+    R"("metric_name":"CPUUtilization","dimensions":{"InstanceId":"i-0123","path":"/"},)"
+    R"("timestamp":1643916720000,"value":{"max":9.5,"min":0.0,"sum":33333.333333333336,"count":2.0,)"
+    R"-("p99":1.5E-7,"TM(10%:90%)":12345678901234567890},"unit":"Percent"})-";
+
+std::string replaced(std::string text, std::string_view from, std::string_view to) {
+  const std::size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return text.replace(at, from.size(), to);
+}
+
+TEST(MetricJsonPlain, TakesADatapointAsAwsWritesItWithoutAScan) {
+  EXPECT_EQ(judge(std::string{kFirst} + kRest, false).result, MetricJsonParser::Result::kTaken);
+  expect_as_simdjson(kRest);
+}
+
+TEST(MetricJsonPlain, JudgesAsSimdjsonWhateverStandsInAValue) {
+  const std::vector<std::string> values = {"null",
+                                           "true",
+                                           "false",
+                                           "\"text\"",
+                                           "\"\"",
+                                           "0",
+                                           "-0",
+                                           "-0.0",
+                                           "1",
+                                           "-1",
+                                           "01",
+                                           "1.",
+                                           ".5",
+                                           "1e5",
+                                           "1E+5",
+                                           "1e-5",
+                                           "1e",
+                                           "1e400",
+                                           "-1e400",
+                                           "1e-400",
+                                           "9007199254740993",
+                                           "18446744073709551616",
+                                           "123456789012345678901234567890.5",
+                                           "0.1e1",
+                                           "2.2250738585072014e-308",
+                                           "4.9e-324",
+                                           "1.7976931348623157e308",
+                                           "{}",
+                                           "{\"a\":1}",
+                                           "[1]",
+                                           "\"\\u0041\"",
+                                           "\"\xc3\xa9\"",
+                                           "\"\xff\"",
+                                           "\"\x01\"",
+                                           "nul",
+                                           "truest",
+                                           "",
+                                           "1643916720000",
+                                           "253402300799000",
+                                           "253402300799001",
+                                           "99999999999999999999",
+                                           "1643916720000.0",
+                                           "\"a\" \"b\"",
+                                           "1 2",
+                                           "+1"};
+  for (const char* token : {"\"123456789012\"", "\"AWS/EC2\"", "\"CPUUtilization\"", "\"i-0123\"",
+                            "1643916720000", "9.5", "33333.333333333336", "2.0", "1.5E-7",
+                            "\"Percent\"", R"({"InstanceId":"i-0123","path":"/"})"}) {
+    for (const std::string& value : values) expect_as_simdjson(replaced(kRest, token, value));
+  }
+}
+
+TEST(MetricJsonPlain, JudgesAsSimdjsonWhateverTheKeysAndTheirOrder) {
+  for (const char* key : {"account_id", "region", "namespace", "metric_name", "dimensions",
+                          "timestamp", "value", "unit", "max", "count", "p99", "InstanceId"}) {
+    for (const char* name : {"nameplate", "", "namespace", "max", "unit", "message", "records",
+                             "value", "n\\u0061mespace", "\xc3\xa9"}) {
+      expect_as_simdjson(
+          replaced(kRest, '"' + std::string{key} + "\":", '"' + std::string{name} + "\":"));
+    }
+  }
+  expect_as_simdjson(
+      R"("unit":"None","value":{"count":1,"sum":2,"min":3,"max":4},"timestamp":60000,)"
+      R"("metric_name":"M","namespace":"N"})");
+  expect_as_simdjson(
+      R"( "unit" : "None" ,)"
+      "\t\"value\"\r\n: { \"max\" : 1 , \"min\":1,\"sum\":1,\"count\":1 } , "
+      R"("dimensions" : { } , "timestamp" :60000 , "metric_name":"M", "namespace":"N" } )");
+}
+
+TEST(MetricJsonPlain, JudgesAsSimdjsonWhateverByteIsPutIn) {
+  std::mt19937 random{11};
+  constexpr std::string_view kBytes = "\"\\{}[]:, \n\t09.-+eEnt\x01\x7f\xc3\xff";
+  for (std::uint32_t round = 0; round < 20000; ++round) {
+    std::string rest = kRest;
+    for (std::uint32_t i = 1 + random() % 2; i > 0; --i) {
+      const std::size_t at = random() % rest.size();
+      const char byte = kBytes[random() % kBytes.size()];
+      const auto how = random() % 3;
+      if (how == 0) {
+        rest[at] = byte;
+      } else if (how == 1) {
+        rest.insert(at, 1, byte);
+      } else {
+        rest.erase(at, 1);
+      }
+    }
+    // Only what is taken is sure: without a scan before it a broken object is not judged.
+    const Judged plain = judge(std::string{kFirst} + rest, false);
+    if (plain.result != MetricJsonParser::Result::kTaken) continue;
+    expect_same(plain, judge(std::string{kFirstEscaped} + rest), rest);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST(MetricJsonPlain, AStreamOfReorderedAndSpacedLinesIsReadLikeOneOfAws) {
+  const std::string spaced =
+      R"({ "unit": "Percent", "value": {"count": 2.0, "sum": 1.0, "max": 9.5, "min": 0.0}, )"
+      R"("timestamp": 1643916720000, "dimensions": {"b": "2", "a": "1"}, "metric_name": "M", )"
+      R"("namespace": "N", "region": "r", "account_id": "1", "metric_stream_name": "S"})";
+  const Decoded decoded = decode_stream(spaced + "\r\n" + spaced + "\n", 50);
+  EXPECT_THAT(decoded.metrics,
+              ::testing::Each("S|1|r|N|M|Percent| start_ms=1643916720000 period_s=0 count=2 sum=1 "
+                              "min=0 max=9.5 a=1 b=2"));
+  EXPECT_EQ(decoded.metrics.size(), 2u);
+}
+
+}  // namespace
+}  // namespace fleetmeter::parsers::testing

@@ -1,5 +1,9 @@
 #include "aggregator/metric_collector.h"
 
+#include <algorithm>
+#include <cstring>
+#include <span>
+
 namespace fleetmeter::aggregator {
 namespace {
 
@@ -7,54 +11,115 @@ namespace {
 constexpr std::size_t kRememberedMax = 1u << 21;
 constexpr std::uint32_t kNoEpoch = 0xffffffff;
 
-void append_text(std::string& key, std::string_view text) {
-  const auto size = static_cast<std::uint32_t>(text.size());
-  key.append(reinterpret_cast<const char*>(&size), sizeof size);
-  key.append(text);
+/// Calls `use` with each text of a datapoint's identity, in the order of a key.
+template <typename Use>
+void for_each_text(const parsers::MetricRecord& record,
+                   std::span<const parsers::Dimension> dimensions, Use&& use) {
+  use(record.account);
+  use(record.region);
+  use(record.metric_namespace);
+  use(record.name);
+  use(record.unit);
+  for (const parsers::Dimension& dimension : dimensions) {
+    use(dimension.name);
+    use(dimension.value);
+  }
 }
 
-proto::Series identity_of(const parsers::MetricBatch& batch, const parsers::MetricRecord& record) {
-  proto::Series series;
-  series.set_account(std::string(record.account));
-  series.set_region(std::string(record.region));
-  series.set_namespace_(std::string(record.metric_namespace));
-  series.set_metric(std::string(record.name));
-  for (const parsers::Dimension& dimension : batch.dimensions_of(record)) {
-    series.add_dimension_names(std::string(dimension.name));
-    series.add_dimension_values(std::string(dimension.value));
+/// Texts one behind the other, each after its size: the identity of a series.
+class KeyReader {
+ public:
+  explicit KeyReader(std::string_view key) : at_(key.data()), end_(key.data() + key.size()) {}
+  [[nodiscard]] bool done() const noexcept { return at_ == end_; }
+  std::string_view next() noexcept {
+    std::uint32_t size = 0;
+    std::memcpy(&size, at_, sizeof size);
+    const std::string_view text{at_ + sizeof size, size};
+    at_ += sizeof size + size;
+    return text;
   }
-  series.set_unit(std::string(record.unit));
-  series.set_stream_health(record.metric_namespace == "AWS/CloudWatch/MetricStreams");
-  return series;
+
+ private:
+  const char* at_;
+  const char* end_;
+};
+
+/// Most texts are short: a call of memcmp for each would cost more than the bytes do.
+bool is_equal(const char* a, const char* b, std::size_t size) noexcept {
+  const auto word = [](const char* at) {
+    std::uint64_t value;
+    std::memcpy(&value, at, sizeof value);
+    return value;
+  };
+  if (size < 8) {
+    std::uint64_t difference = 0;
+    for (std::size_t i = 0; i < size; ++i) difference |= static_cast<unsigned char>(a[i] ^ b[i]);
+    return difference == 0;
+  }
+  std::uint64_t difference = word(a + size - 8) ^ word(b + size - 8);
+  for (std::size_t i = 0; i + 8 < size; i += 8) difference |= word(a + i) ^ word(b + i);
+  return difference == 0;
+}
+
+bool is_key_of(std::string_view key, const parsers::MetricRecord& record,
+               std::span<const parsers::Dimension> dimensions) noexcept {
+  std::size_t size = 0;
+  for_each_text(record, dimensions,
+                [&](std::string_view text) { size += sizeof(std::uint32_t) + text.size(); });
+  if (size != key.size()) return false;
+  // Of one size in all, and the sizes before a text are equal: its own lies inside the key.
+  const char* at = key.data();
+  bool same = true;
+  for_each_text(record, dimensions, [&](std::string_view text) {
+    if (!same) return;
+    std::uint32_t text_size = 0;
+    std::memcpy(&text_size, at, sizeof text_size);
+    at += sizeof text_size;
+    same = text_size == text.size() && is_equal(at, text.data(), text.size());
+    at += text.size();
+  });
+  return same;
+}
+
+std::uint64_t hash_of(const parsers::MetricRecord& record,
+                      std::span<const parsers::Dimension> dimensions) noexcept {
+  std::uint64_t hash = 0;
+  for_each_text(record, dimensions,
+                [&](std::string_view text) { hash = mix(hash, hash_text(text)); });
+  return hash;
+}
+
+void write_series(std::string_view key, proto::Series& series) {
+  const auto set = [](std::string& out, std::string_view text) {
+    out.assign(text.data(), text.size());
+  };
+  KeyReader reader{key};
+  set(*series.mutable_account(), reader.next());
+  set(*series.mutable_region(), reader.next());
+  set(*series.mutable_namespace_(), reader.next());
+  set(*series.mutable_metric(), reader.next());
+  set(*series.mutable_unit(), reader.next());
+  while (!reader.done()) {
+    set(*series.add_dimension_names(), reader.next());
+    set(*series.add_dimension_values(), reader.next());
+  }
+  series.set_stream_health(series.namespace_() == "AWS/CloudWatch/MetricStreams");
 }
 
 }  // namespace
 
-void MetricCollector::write_key(const parsers::MetricBatch& batch,
-                                const parsers::MetricRecord& record) {
-  key_.clear();
-  for (const std::string_view text :
-       {record.account, record.region, record.metric_namespace, record.name, record.unit}) {
-    append_text(key_, text);
-  }
-  for (const parsers::Dimension& dimension : batch.dimensions_of(record)) {
-    append_text(key_, dimension.name);
-    append_text(key_, dimension.value);
-  }
-}
-
-std::uint32_t MetricCollector::environment_of(const proto::Series& identity, std::int64_t at_s) {
+std::uint32_t MetricCollector::environment_of(const parsers::MetricRecord& record,
+                                              std::span<const parsers::Dimension> dimensions,
+                                              std::int64_t at_s) {
   Inventory::Facts facts;
-  facts.account = identity.account();
-  facts.region = identity.region();
+  facts.account = record.account;
+  facts.region = record.region;
   facts.at_s = at_s;
-  for (int i = 0; i < identity.dimension_names_size(); ++i) {
-    if (identity.dimension_names(i) == "InstanceId")
-      facts.instance_id = identity.dimension_values(i);
-    if (identity.dimension_names(i) == "AutoScalingGroupName")
-      facts.group = identity.dimension_values(i);
-    if (identity.dimension_names(i) == "SubnetId") facts.subnet_id = identity.dimension_values(i);
-    if (identity.dimension_names(i) == "VpcId") facts.vpc_id = identity.dimension_values(i);
+  for (const parsers::Dimension& dimension : dimensions) {
+    if (dimension.name == "InstanceId") facts.instance_id = dimension.value;
+    if (dimension.name == "AutoScalingGroupName") facts.group = dimension.value;
+    if (dimension.name == "SubnetId") facts.subnet_id = dimension.value;
+    if (dimension.name == "VpcId") facts.vpc_id = dimension.value;
   }
   if (const Instance* instance = attribution_.inventory().instance(facts.instance_id, at_s);
       instance != nullptr) {
@@ -65,22 +130,37 @@ std::uint32_t MetricCollector::environment_of(const proto::Series& identity, std
   return attribution_.environment_index(attribution_.environment_of(facts));
 }
 
+std::uint32_t MetricCollector::series_of(const parsers::MetricRecord& record,
+                                         std::span<const parsers::Dimension> dimensions) {
+  // Streams tell their series in nearly the same order every minute.
+  const std::uint32_t expected = last_ + 1 < series_.size() ? last_ + 1 : 0;
+  const auto is_it = [&](std::uint32_t index) {
+    return is_key_of(series_[index].key, record, dimensions);
+  };
+  if (expected < series_.size() && is_it(expected)) return expected;
+  const std::uint64_t hash = hash_of(record, dimensions);
+  std::uint32_t index = ids_.find(hash, is_it);
+  if (index != IndexTable::kNone) return index;
+  index = static_cast<std::uint32_t>(series_.size());
+  key_.clear();
+  for_each_text(record, dimensions, [&](std::string_view text) {
+    const auto size = static_cast<std::uint32_t>(text.size());
+    key_.append(reinterpret_cast<const char*>(&size), sizeof size);
+    key_.append(text);
+  });
+  series_.push_back({.key = keys_.keep(key_), .epoch = kNoEpoch});
+  ids_.insert(hash, index);
+  return index;
+}
+
 MetricCollector::Taken MetricCollector::add(const parsers::MetricBatch& batch,
                                             const parsers::MetricRecord& record,
                                             std::int64_t start_s) {
-  write_key(batch, record);
-  const std::uint32_t epoch = attribution_.epoch(start_s);
-  const auto [at, added] = ids_.try_emplace(key_, static_cast<std::uint32_t>(series_.size()));
-  if (added) {
-    KnownSeries known;
-    known.identity = identity_of(batch, record);
-    known.environment = environment_of(known.identity, start_s);
-    known.epoch = epoch;
-    series_.push_back(std::move(known));
-  }
-  KnownSeries& series = series_[at->second];
-  if (series.epoch != epoch) {
-    series.environment = environment_of(series.identity, start_s);
+  const std::span<const parsers::Dimension> dimensions = batch.dimensions_of(record);
+  last_ = series_of(record, dimensions);
+  KnownSeries& series = series_[last_];
+  if (const std::uint32_t epoch = attribution_.epoch(start_s); series.epoch != epoch) {
+    series.environment = environment_of(record, dimensions, start_s);
     series.epoch = epoch;
   }
   if (series.commit != commit_) {
@@ -88,54 +168,72 @@ MetricCollector::Taken MetricCollector::add(const parsers::MetricBatch& batch,
     ++series_in_commit_;
     series.commit = commit_;
   }
-  Row row{.series = at->second,
-          .start_s = start_s,
-          .period_s = record.period_s,
-          .sample_count = record.sample_count,
-          .sum = record.sum,
-          .minimum = record.minimum,
-          .maximum = record.maximum,
-          .first_extended = static_cast<std::uint32_t>(extended_.size()),
-          .extended_count = record.extended_count};
+  if (rows_.size() <= series.environment) rows_.resize(series.environment + 1);
+  rows_[series.environment].push_back(
+      {.series = last_,
+       .start_s = start_s,
+       .period_s = record.period_s,
+       .sample_count = record.sample_count,
+       .sum = record.sum,
+       .minimum = record.minimum,
+       .maximum = record.maximum,
+       .first_extended = static_cast<std::uint32_t>(extended_.size()),
+       .extended_count = record.extended_count});
   for (const parsers::ExtendedStatistic& extended : batch.extended_of(record)) {
     extended_.emplace_back(extended.name, extended.value);
   }
-  if (rows_.size() <= series.environment) rows_.resize(series.environment + 1);
-  rows_[series.environment].push_back(row);
   return {true, series.environment};
 }
 
 void MetricCollector::take(std::uint32_t environment, proto::AggregateBatch& batch) {
   if (environment >= rows_.size() || rows_[environment].empty()) return;
+  const std::vector<Row>& rows = rows_[environment];
+  write_columns(rows, batch);
   proto::Datapoints& out = *batch.mutable_datapoints();
-  std::vector<std::uint32_t> used;
-  for (const Row& row : rows_[environment]) {
-    KnownSeries& series = series_[row.series];
-    if (series.in_batch == 0) {
-      *batch.add_series() = series.identity;
-      series.in_batch = static_cast<std::uint32_t>(batch.series_size());
-      used.push_back(row.series);
-    }
-    const auto index = static_cast<std::uint32_t>(out.start_s_size());
-    out.add_series(series.in_batch - 1);
-    out.add_start_s(row.start_s);
-    out.add_period_s(row.period_s);
-    out.add_sample_count(row.sample_count);
-    out.add_sum(row.sum);
-    out.add_minimum(row.minimum);
-    out.add_maximum(row.maximum);
-    for (std::uint32_t i = 0; i < row.extended_count; ++i) {
-      const auto& [name, value] = extended_[row.first_extended + i];
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (std::uint32_t j = 0; j < rows[i].extended_count; ++j) {
+      const auto& [name, value] = extended_[rows[i].first_extended + j];
       proto::ExtendedStatistic& extended = *out.add_extended();
-      extended.set_row(index);
+      extended.set_row(static_cast<std::uint32_t>(i));
       extended.set_name(name);
       extended.set_value(value);
     }
   }
   // An environment may have changed with the epoch, so the same series can stand in two batches of
   // one commit.
-  for (const std::uint32_t series : used) series_[series].in_batch = 0;
+  for (const Row& row : rows) series_[row.series].in_batch = 0;
   rows_[environment].clear();
+}
+
+void MetricCollector::write_columns(std::span<const Row> rows, proto::AggregateBatch& batch) {
+  const auto count = static_cast<int>(rows.size());
+  proto::Datapoints& out = *batch.mutable_datapoints();
+  const auto column = [count](auto* field) {
+    field->Resize(count, {});
+    return field->mutable_data();
+  };
+  std::uint32_t* const indexes = column(out.mutable_series());
+  std::int64_t* const starts = column(out.mutable_start_s());
+  std::uint32_t* const periods = column(out.mutable_period_s());
+  double* const counts = column(out.mutable_sample_count());
+  double* const sums = column(out.mutable_sum());
+  double* const minima = column(out.mutable_minimum());
+  double* const maxima = column(out.mutable_maximum());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const Row& row = rows[i];
+    KnownSeries& series = series_[row.series];
+    if (series.in_batch == 0) {
+      write_series(series.key, *batch.add_series());
+      series.in_batch = static_cast<std::uint32_t>(batch.series_size());
+    }
+    indexes[i] = series.in_batch - 1;
+    starts[i] = row.start_s;
+    periods[i] = row.period_s;
+    counts[i] = row.sample_count;
+    sums[i] = row.sum;
+    minima[i] = row.minimum;
+    maxima[i] = row.maximum;
+  }
 }
 
 void MetricCollector::inventory_changed() {
@@ -149,6 +247,8 @@ void MetricCollector::clear() {
   if (series_.size() > kRememberedMax) {
     series_.clear();
     ids_.clear();
+    keys_.clear();
+    last_ = 0;
   }
 }
 

@@ -1,12 +1,15 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
-#include <unordered_map>
+#include <string_view>
 #include <vector>
 
 #include "aggregator/attribution.h"
+#include "aggregator/index_table.h"
 #include "parsers/metric_batch.h"
+#include "parsers/metric_support.h"
 #include "proto/log.pb.h"
 
 namespace fleetmeter::aggregator {
@@ -43,22 +46,28 @@ class MetricCollector {
     std::uint32_t first_extended = 0, extended_count = 0;
   };
   struct KnownSeries {
-    proto::Series identity;
+    std::string_view key;  ///< Into keys_: the texts of its identity, each after its size.
     std::uint32_t environment = 0;
     std::uint32_t epoch = 0;
     std::uint32_t in_batch = 0;  ///< Index + 1 within the batch being taken.
     std::uint64_t commit = 0;    ///< Last commit that carried it.
   };
-  std::uint32_t environment_of(const proto::Series& identity, std::int64_t at_s);
-  void write_key(const parsers::MetricBatch& batch, const parsers::MetricRecord& record);
+  std::uint32_t environment_of(const parsers::MetricRecord& record,
+                               std::span<const parsers::Dimension> dimensions, std::int64_t at_s);
+  /// Index of its series, which is known from here on.
+  std::uint32_t series_of(const parsers::MetricRecord& record,
+                          std::span<const parsers::Dimension> dimensions);
+  void write_columns(std::span<const Row> rows, proto::AggregateBatch& batch);
 
   Attribution& attribution_;
   std::uint32_t series_max_;
   std::uint32_t series_in_commit_ = 0;
   std::uint64_t commit_ = 1;
-  std::string key_;  ///< Scratch: the identity of the record at hand.
-  std::unordered_map<std::string, std::uint32_t> ids_;
+  std::string key_;  ///< Scratch: the identity of a new series.
+  IndexTable ids_;
   std::vector<KnownSeries> series_;
+  parsers::TextArena keys_;
+  std::uint32_t last_ = 0;              ///< Series of the last datapoint.
   std::vector<std::vector<Row>> rows_;  ///< By environment.
   std::vector<std::pair<std::string, double>> extended_;
 };

@@ -2,8 +2,8 @@
 
 #include <zlib.h>
 
+#include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <random>
 
 namespace fleetmeter::parsers::bench {
@@ -22,65 +22,6 @@ std::string hex17(std::uint32_t index) {
   char text[24];
   std::snprintf(text, sizeof text, "%017llx", 0x1235b8ca0000000ull + index * 7919ull);
   return text;
-}
-
-void put_varint(std::string& out, std::uint64_t value) {
-  for (; value >= 0x80; value >>= 7) out += static_cast<char>(value | 0x80);
-  out += static_cast<char>(value);
-}
-
-void put_bytes(std::string& out, char tag, const std::string& value) {
-  out += tag;
-  put_varint(out, value.size());
-  out += value;
-}
-
-template <typename T>
-void put_fixed64(std::string& out, char tag, T value) {
-  char wire[8];
-  std::memcpy(wire, &value, sizeof wire);
-  out += tag;
-  out.append(wire, sizeof wire);
-}
-
-std::string pair(const std::string& key, const std::string& value) {
-  std::string out;
-  put_bytes(out, 0x0a, key);
-  put_bytes(out, 0x12, value);
-  return out;
-}
-
-std::string attribute(const std::string& key, const std::string& value) {
-  std::string any;
-  put_bytes(any, 0x0a, value);
-  return pair(key, any);
-}
-
-std::string quantile(double at, double value) {
-  std::string out;
-  if (at != 0) put_fixed64(out, 0x09, at);
-  if (value != 0) put_fixed64(out, 0x11, value);
-  return out;
-}
-
-std::string metric(std::uint32_t instance, double sum) {
-  std::string point;
-  put_bytes(point, 0x0a, pair("Namespace", "AWS/EC2"));
-  put_bytes(point, 0x0a, pair("MetricName", "CPUUtilization"));
-  put_bytes(point, 0x0a, pair("InstanceId", "i-" + hex17(instance)));
-  put_fixed64(point, 0x11, std::uint64_t{1700000040000000000});
-  put_fixed64(point, 0x19, std::uint64_t{1700000100000000000});
-  put_fixed64(point, 0x21, std::uint64_t{5});
-  put_fixed64(point, 0x29, sum);
-  put_bytes(point, 0x32, quantile(0, 0));
-  put_bytes(point, 0x32, quantile(1, sum));
-  std::string summary;
-  put_bytes(summary, 0x0a, point);
-  std::string out;
-  put_bytes(out, 0x0a, "amazonaws.com/AWS/EC2/CPUUtilization");
-  put_bytes(out, 0x1a, "%");
-  put_bytes(out, 0x5a, summary);
-  return out;
 }
 
 }  // namespace
@@ -111,53 +52,6 @@ Corpus flow_lines(std::size_t records) {
                       (random() % 20 == 0 ? " REJECT OK\n" : " ACCEPT OK\n");
     }
     ++corpus.records;
-  }
-  return corpus;
-}
-
-Corpus json_datapoints(std::size_t records) {
-  std::mt19937 random{kSeed};
-  Corpus corpus;
-  for (std::size_t i = 0; i < records; ++i) {
-    const auto sum = static_cast<std::uint32_t>(random() % 100000);
-    corpus.value_sum += sum;
-    corpus.bytes +=
-        R"({"metric_stream_name":"MyMetricStream","account_id":"123456789012","region":"us-east-1","namespace":"AWS/EC2",)"
-        R"("metric_name":"CPUUtilization","dimensions":{"InstanceId":"i-)" +
-        hex17(static_cast<std::uint32_t>(random() % 2000)) + R"("},"timestamp":)" +
-        std::to_string(1643916600000 + i / 1000 * 60000) + R"(,"value":{"max":)" +
-        std::to_string(sum % 977) + R"(.0,"min":0.0,"sum":)" + std::to_string(sum) +
-        R"(.0,"count":2.0},"unit":"Percent"})" + "\n";
-    ++corpus.records;
-  }
-  return corpus;
-}
-
-Corpus otlp_frames(std::size_t records) {
-  constexpr std::size_t kPerFrame = 20;
-  std::mt19937 random{kSeed};
-  Corpus corpus;
-  while (corpus.records < records) {
-    std::string resource;
-    put_bytes(resource, 0x0a, attribute("cloud.provider", "aws"));
-    put_bytes(resource, 0x0a, attribute("cloud.account.id", "123456789012"));
-    put_bytes(resource, 0x0a, attribute("cloud.region", "us-east-1"));
-    put_bytes(
-        resource, 0x0a,
-        attribute("aws.exporter.arn", "arn:aws:cloudwatch:us-east-1:123456789012:metric-stream/s"));
-    std::string scope;
-    for (std::size_t i = 0; i < kPerFrame && corpus.records < records; ++i, ++corpus.records) {
-      const double sum = static_cast<double>(random() % 100000);
-      corpus.value_sum += sum;
-      put_bytes(scope, 0x12, metric(static_cast<std::uint32_t>(random() % 2000), sum));
-    }
-    std::string resource_metrics;
-    put_bytes(resource_metrics, 0x0a, resource);
-    put_bytes(resource_metrics, 0x12, scope);
-    std::string request;
-    put_bytes(request, 0x0a, resource_metrics);
-    put_varint(corpus.bytes, request.size());
-    corpus.bytes += request;
   }
   return corpus;
 }

@@ -11,15 +11,11 @@ struct Corpus {
   std::string bytes;
   std::uint64_t records = 0;
   std::uint64_t byte_sum = 0;  ///< Flow logs: sum of `bytes`.
-  double value_sum = 0;        ///< Metrics: sum of the datapoints' sums.
 };
 
 /// Seeded; the same on every machine. Records: FLEETMETER_BENCH_RECORDS, else 200,000.
 [[nodiscard]] std::size_t record_count();
 [[nodiscard]] Corpus flow_lines(std::size_t records);
-[[nodiscard]] Corpus json_datapoints(std::size_t records);
-/// OTLP 0.7.0 frames of 20 datapoints, one a metric, as metric streams send them.
-[[nodiscard]] Corpus otlp_frames(std::size_t records);
 [[nodiscard]] std::string gzip(const std::string& plain);
 
 }  // namespace fleetmeter::parsers::bench

@@ -16,7 +16,7 @@ namespace fleetmeter::parsers::bench {
 /// drops are looked at, and nothing is counted; so the text has to be plain.
 class FlowProbe {
  public:
-  /// What each column is: 'n' a number of 8 digits at most, 'N' of 16, 'a' an IPv4 address, 't'
+  /// What each column is: 'n' a number of 8 digits at most, 'N' of 9 to 16, 'a' an IPv4 address, 't'
   /// text, 'w' a word, '-' nothing that is asked for.
   explicit FlowProbe(std::string kinds);
 

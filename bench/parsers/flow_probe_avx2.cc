@@ -38,12 +38,8 @@ FLEETMETER_PROBE void numbers(const Strided& tokens, std::uint32_t lines, std::u
     __m256i value = join_digits(_mm256_sllv_epi64(load_words(at), spare));
     if constexpr (kIsLong) {
       for (std::uint32_t i = 0; i < 4; ++i) at[i] += static_cast<std::int32_t>(lengths[i]) - 8;
-      // Of shorter numbers the front part is shifted out, and what stands before is shifted here.
-      const __m256i before = _mm256_cvtepi32_epi64(_mm_max_epi32(
-          _mm_setzero_si128(), _mm_sub_epi32(_mm_set1_epi32(64), _mm_slli_epi32(length, 3))));
-      const __m256i back = _mm256_sllv_epi64(_mm256_srlv_epi64(load_words(at), before), before);
       value = _mm256_add_epi64(_mm256_mul_epu32(value, _mm256_set1_epi64x(100000000)),
-                               join_digits(back));
+                               join_digits(load_words(at)));
     }
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + line), value);
   }

@@ -2,7 +2,7 @@
 """Decoding beside its ceilings and its peers: answers are compared first, then all engines run in turn within each round.
 
 usage: figures.py FIGURES WORKDIR [options]
-FIGURES is the program of bench/figures, `fleetmeter` lies beside or above it; this Python has duckdb and polars.
+FIGURES is the program of bench/figures; this Python has duckdb and polars.
 Leaves figures.json and figures.md in WORKDIR.
 """
 
@@ -11,11 +11,11 @@ import json
 import pathlib
 import sys
 
-import contest as contests_of
 import engines
 import failures
 import inputs
 import report
+from contest import Contest, questions
 from processes import ChildFailed, fail, run_child
 
 
@@ -27,17 +27,17 @@ def make_contest(question, args, peers, kernel):
         others += peers
     if question.key == "windows-gzip" and args.fleetmeter.exists():
         others.append(engines.FleetmeterFlows(args.fleetmeter))
-    contest = contests_of.Contest(question, engines.Fleetmeter(args.figures, args.work), others)
+    contest = Contest(question, engines.Fleetmeter(args.figures, args.work), others)
     if question.key in ("columns", "windows") and kernel == "avx512":
         contest.others.append(engines.Fleetmeter(args.figures, args.work, "avx2"))
     return contest
 
 
 def run(args):
-    made = inputs.prepare(args.figures, args.work, args.minutes)
-    asked = [question for question in contests_of.questions(made) if not args.only or question.key in args.only.split(",")]
+    known = questions(inputs.prepare(args.figures, args.work, args.minutes))
+    asked = [question for question in known if not args.only or question.key in args.only.split(",")]
     if not asked:
-        fail(f"no question {args.only}: {', '.join(question.key for question in contests_of.questions(made))}")
+        fail(f"no question {args.only}: {', '.join(question.key for question in known)}")
     versions = json.loads(run_child([args.figures, "version"])[0])
     peers = [engines.Peer(name, args.work) for name in ("duckdb", "polars")]
     contests = [make_contest(question, args, peers, versions["flow_kernel"]) for question in asked]
@@ -61,7 +61,7 @@ def main():
     parser.add_argument("--minutes", type=int, default=500, help="of a fleet of 100 machines: 2,000 flow records and 1,000 datapoints each")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", help="keys of questions, by commas: columns, windows, windows-29, windows-gzip, ...")
-    parser.add_argument("--fleetmeter", type=pathlib.Path, help="the program (default: beside FIGURES' build)")
+    parser.add_argument("--fleetmeter", type=pathlib.Path, help="the program (default: beside FIGURES)")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     args.fleetmeter = args.fleetmeter or args.figures.parent / "fleetmeter"

@@ -15,7 +15,7 @@ v5='version interface-id srcaddr dstaddr packets bytes start end action log-stat
 for format in json otlp; do
   layout=
   [ "$format" = json ] || layout=$v5
-  made=$("$figures" generate "$dir/fleet" 40 "$format" "$layout")
+  made=$("$figures" generate "$dir/fleet" 15 "$format" "$layout")
   find "$dir/fleet/telemetry/metrics" -type f -print0 | sort -z | xargs -0 cat > "$dir/metrics.$format"
   find "$dir/fleet/telemetry" -path '*/metrics' -prune -o -type f -print0 | sort -z | xargs -0 cat > "$dir/flows.log"
   gzip -k -f "$dir/flows.log"

@@ -18,8 +18,8 @@ struct Token {
 
 /// One line as tokens; views into the parsed buffer.
 struct Line {
-  // One more than legal, so that too many shows.
-  std::array<Token, FlowLayout::kColumnsMax + 1> tokens;
+  // One more than legal, so that too many shows, and one that takes all beyond.
+  std::array<Token, FlowLayout::kColumnsMax + 2> tokens;
   std::size_t count = 0;
   const char* begin = nullptr;  // Of the record's text, past an export's time.
   const char* end = nullptr;    // Where its line feed is, or the end of the input.

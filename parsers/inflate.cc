@@ -192,9 +192,11 @@ struct Inflater::State {
     isal->avail_out = static_cast<std::uint32_t>(std::min(room, kPieceMax));
     const std::uint32_t room_given = isal->avail_out;
     const int status = isal_inflate(isal.get());
-    result.taken_bytes += given - isal->avail_in;
+    // Of damaged data ISA-L may count some bytes as taken that are not there.
+    const bool miscounted = isal->avail_in > given;
+    result.taken_bytes += miscounted ? given : given - isal->avail_in;
     result.put_bytes = room_given - isal->avail_out;
-    if (status != ISAL_DECOMP_OK) return fail(result);
+    if (status != ISAL_DECOMP_OK || miscounted) return fail(result);
     if (isal->block_state == ISAL_BLOCK_FINISH) return end_member(result);
     result.status = isal->avail_out == 0 ? InflateStatus::kNeedRoom : InflateStatus::kNeedInput;
     return result;

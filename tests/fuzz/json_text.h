@@ -1,0 +1,70 @@
+#pragma once
+
+#include <simdjson.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "parsers/byte_buffer.h"
+#include "tests/fuzz/fuzz_input.h"
+
+namespace fleetmeter::fuzz {
+
+inline constexpr std::string_view kBase64Alphabet =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+[[nodiscard]] inline std::string base64(std::string_view bytes) {
+  std::string out;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    std::uint32_t bits = 0;
+    for (std::size_t j = 0; j < 3; ++j)
+      bits = bits << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0u);
+    for (std::size_t j = 0; j < 4; ++j)
+      out += i + j > bytes.size() ? '=' : kBase64Alphabet[bits >> (18 - 6 * j) & 63];
+  }
+  return out;
+}
+
+/// A JSON string; every third byte, and those that have to be, as \u00XX. ASCII only.
+[[nodiscard]] inline std::string json_string(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string out = "\"";
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte < 0x20 || byte == '"' || byte == '\\' || i % 3 == 2) {
+      out += std::string{"\\u00"} + kDigits[byte >> 4] + kDigits[byte & 15];
+    } else {
+      out += text[i];
+    }
+  }
+  return out + '"';
+}
+
+/// A value with the padding behind it that parsers may read, and nothing else.
+class PaddedBlock {
+ public:
+  explicit PaddedBlock(std::string_view value)
+      : block_(std::string{value} + std::string(parsers::ByteBuffer::kPaddingBytes, '\0')) {}
+  [[nodiscard]] std::string_view view() const noexcept {
+    return block_.view().substr(0, block_.view().size() - parsers::ByteBuffer::kPaddingBytes);
+  }
+
+ private:
+  ExactBlock block_;
+};
+
+/// Of an object in which a key is there twice, which one counts is nobody's rule.
+[[nodiscard]] inline bool has_equal_keys(simdjson::dom::object object) {
+  std::vector<std::string_view> keys;
+  for (const auto& [key, value] : object) {
+    for (const std::string_view seen : keys) {
+      if (seen == key) return true;
+    }
+    keys.push_back(key);
+  }
+  return false;
+}
+
+}  // namespace fleetmeter::fuzz

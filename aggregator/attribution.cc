@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
+#include "aggregator/cidr.h"
+#include "aggregator/inventory_data.h"
 #include "parsers/flow_values.h"
+#include "proto/check.h"
 
 namespace fleetmeter::aggregator {
 namespace {
@@ -51,6 +55,61 @@ void add_addresses(const std::vector<std::string>& texts, std::vector<parsers::I
   }
 }
 
+std::uint64_t load_word(const char* bytes) noexcept {
+  std::uint64_t word;
+  std::memcpy(&word, bytes, sizeof word);
+  return word;
+}
+
+/// Ids are some twenty bytes: four words, which overlap, are sooner compared than called for.
+bool equal(std::string_view a, std::string_view b) noexcept {
+  if (a.size() != b.size()) return false;
+  const std::size_t size = a.size();
+  if (size < 8 || size > 32) return a == b;
+  const auto differs = [&](std::size_t at) {
+    return load_word(a.data() + at) ^ load_word(b.data() + at);
+  };
+  const std::size_t last = size - 8;
+  return (differs(0) | differs(std::min<std::size_t>(8, last)) |
+          differs(std::max<std::size_t>(size, 16) - 16) | differs(last)) == 0;
+}
+
+std::uint64_t hash_facts(const AddressFacts& facts) noexcept {
+  const std::uint64_t end = std::uint64_t{facts.end.az} << 8 | facts.end.in_vpc << 2 |
+                            facts.end.is_private << 1 | std::uint64_t{facts.end.present};
+  std::uint64_t hash = mix(end, std::uint64_t{facts.text} << 32 | facts.owner);
+  hash = mix(hash, std::uint64_t{facts.place} << 32 | facts.region);
+  return mix(hash, std::uint64_t{facts.interface} << 32 | static_cast<std::uint32_t>(facts.role));
+}
+
+/// Prefixes of 16 bits that hold other than public addresses.
+const std::array<std::uint64_t, 1024>& reserved_prefixes() {
+  static const std::array<std::uint64_t, 1024> kReserved = [] {
+    std::array<std::uint64_t, 1024> bits{};
+    for (std::uint32_t prefix = 0; prefix < 1u << 16; ++prefix) {
+      // No range of them ends within a prefix but the broadcast address, which is its last.
+      for (const std::uint32_t address : {prefix << 16, prefix << 16 | 0xffff}) {
+        if (range_of({0, std::uint64_t{0xffff00000000} | address}) != AddressRange::kPublic)
+          bits[prefix / 64] |= std::uint64_t{1} << (prefix % 64);
+      }
+    }
+    return bits;
+  }();
+  return kReserved;
+}
+
+void set_prefixes(const Cidr& range, std::array<std::uint64_t, 1024>& bits) noexcept {
+  if (range.network.high != 0) return;
+  const bool is_v4 = range.length >= 96 && range.network.is_v4();
+  if (range.length >= 96 && !is_v4) return;
+  const std::uint32_t first = is_v4 ? range.network.v4() >> 16 : 0;
+  const std::uint32_t count = !is_v4               ? 1u << 16
+                              : range.length < 112 ? 1u << (112 - range.length)
+                                                   : 1u;
+  for (std::uint32_t prefix = first; prefix < first + count; ++prefix)
+    bits[prefix / 64] |= std::uint64_t{1} << (prefix % 64);
+}
+
 }  // namespace
 
 Attribution::Attribution(std::shared_ptr<const Inventory> inventory, std::string forced_environment,
@@ -60,24 +119,58 @@ Attribution::Attribution(std::shared_ptr<const Inventory> inventory, std::string
       account_(std::move(account)),
       region_(std::move(region)),
       strings_(strings) {
-  read_bounds();
+  read_inventory();
 }
 
 void Attribution::set_inventory(std::shared_ptr<const Inventory> inventory) {
   inventory_ = std::move(inventory);
-  forget();
+  read_inventory();
+}
+
+void Attribution::read_inventory() {
   read_bounds();
+  read_special_ranges();
+  forget();
 }
 
 void Attribution::forget() {
   addresses_.clear();
+  v4_table_.clear();
   address_table_.clear();
+  peer_table_.clear();
   captures_.clear();
+  capture_facts_.clear();
+  long_texts_.clear();
   capture_table_.clear();
+  recent_.assign(std::size_t{1} << kRecentBits, 0);
+  addresses_.emplace_back();  // kAbsent.
+  AddressFacts internet;
+  internet.end.present = true;
+  internet.place = strings_.intern("internet");
+  FM_CHECK(add_peer(internet) == kInternet);
 }
 
-void Attribution::shrink() {
-  if (addresses_.size() > kAddressesMax || captures_.size() > kCapturesMax) forget();
+bool Attribution::shrink() {
+  const bool is_large = addresses_.size() > kAddressesMax || captures_.size() > kCapturesMax;
+  if (is_large) forget();
+  return is_large;
+}
+
+void Attribution::read_special_ranges() {
+  special_ = reserved_prefixes();
+  const auto add = [this](const std::string& text) {
+    if (const auto range = parse_cidr(text)) set_prefixes(*range, special_);
+  };
+  for (const Subnet& subnet : inventory_->subnets()) add(subnet.cidr);
+  for (const Vpc& vpc : inventory_->vpcs()) {
+    for (const std::string& cidr : vpc.cidrs) add(cidr);
+  }
+  std::vector<parsers::IpAddress> addresses;
+  for (const Interface& interface : inventory_->interfaces()) {
+    add_addresses(interface.private_addresses, addresses);
+    add_addresses(interface.public_addresses, addresses);
+  }
+  for (const parsers::IpAddress& address : addresses) set_prefixes({address, 128}, special_);
 }
 
 void Attribution::read_bounds() {
@@ -97,11 +190,7 @@ void Attribution::read_bounds() {
   bounds_.erase(std::unique(bounds_.begin(), bounds_.end()), bounds_.end());
 }
 
-std::uint32_t Attribution::epoch(std::int64_t at_s) {
-  const std::uint32_t last = last_epoch_;
-  const bool same =
-      (last == 0 || bounds_[last - 1] <= at_s) && (last == bounds_.size() || at_s < bounds_[last]);
-  if (same) return last;
+std::uint32_t Attribution::find_epoch(std::int64_t at_s) {
   last_epoch_ =
       static_cast<std::uint32_t>(std::ranges::upper_bound(bounds_, at_s) - bounds_.begin());
   return last_epoch_;
@@ -121,27 +210,74 @@ std::string_view Attribution::environment_of(Inventory::Facts facts) const {
   return inventory_->environment_of(facts);
 }
 
-const CaptureFacts& Attribution::capture(const CaptureTexts& texts, std::int64_t at_s,
-                                         std::uint32_t epoch) {
+bool Attribution::is_same(std::uint32_t capture, const CaptureTexts& texts,
+                          std::uint32_t epoch) const noexcept {
+  const CaptureEntry& entry = captures_[capture];
+  if (entry.epoch != epoch || entry.present != texts.present) return false;
+  if (entry.is_long) return std::ranges::equal(long_texts_.at(capture), texts.text);
+  const char* bytes = entry.bytes.data();
+  for (std::uint32_t left = texts.present; left != 0; left &= left - 1) {
+    const auto field = static_cast<std::size_t>(std::countr_zero(left));
+    const std::string_view text(bytes, entry.sizes[field]);
+    if (!equal(text, texts.text[field])) return false;
+    bytes += text.size();
+  }
+  return true;
+}
+
+bool Attribution::is_own_of_many(std::uint32_t capture,
+                                 const parsers::IpAddress& address) const noexcept {
+  const std::vector<parsers::IpAddress>& own = capture_facts_[capture].addresses;
+  return std::ranges::find(own, address) != own.end();
+}
+
+std::uint32_t Attribution::capture(const CaptureTexts& texts, std::int64_t at_s,
+                                   std::uint32_t epoch) {
+  std::uint32_t& recent = recent_[recent_slot(
+      first_of(texts.text[CaptureTexts::kInterface], texts.text[CaptureTexts::kResource]))];
+  if (recent != 0 && is_same(recent - 1, texts, epoch)) return recent - 1;
+  const std::uint32_t found = find_capture(texts, at_s, epoch);
+  recent = found + 1;
+  return found;
+}
+
+std::uint32_t Attribution::find_capture(const CaptureTexts& texts, std::int64_t at_s,
+                                        std::uint32_t epoch) {
   std::uint64_t hash = epoch;
   for (std::uint32_t left = texts.present; left != 0; left &= left - 1) {
     hash = mix(hash, hash_text(texts.text[static_cast<std::size_t>(std::countr_zero(left))]));
   }
-  const std::uint32_t found = capture_table_.find(hash, [&](std::uint32_t index) {
-    const CaptureEntry& entry = captures_[index];
-    if (entry.epoch != epoch || entry.present != texts.present) return false;
-    for (std::uint32_t left = texts.present; left != 0; left &= left - 1) {
-      const auto field = static_cast<std::size_t>(std::countr_zero(left));
-      if (entry.text[field] != texts.text[field]) return false;
-    }
-    return true;
-  });
-  if (found != IndexTable::kNone) return captures_[found].facts;
-  CaptureEntry entry{{}, texts.present, epoch, make_capture(texts, at_s)};
-  std::copy(texts.text.begin(), texts.text.end(), entry.text.begin());
-  captures_.push_back(std::move(entry));
-  capture_table_.insert(hash, static_cast<std::uint32_t>(captures_.size() - 1));
-  return captures_.back().facts;
+  const std::uint32_t found =
+      capture_table_.find(hash, [&](std::uint32_t index) { return is_same(index, texts, epoch); });
+  if (found != IndexTable::kNone) return found;
+  add_capture(texts, at_s, epoch);
+  const auto capture = static_cast<std::uint32_t>(captures_.size() - 1);
+  capture_table_.insert(hash, capture);
+  return capture;
+}
+
+void Attribution::add_capture(const CaptureTexts& texts, std::int64_t at_s, std::uint32_t epoch) {
+  const auto capture = static_cast<std::uint32_t>(captures_.size());
+  const CaptureFacts& facts = capture_facts_.emplace_back(make_capture(texts, at_s));
+  CaptureEntry& entry = captures_.emplace_back();
+  entry.epoch = epoch;
+  entry.present = texts.present;
+  entry.is_nat = facts.role == proto::ROLE_NAT;
+  entry.own_count = static_cast<std::uint8_t>(std::min<std::size_t>(facts.addresses.size(), 3));
+  std::copy_n(facts.addresses.begin(), std::min(facts.addresses.size(), entry.own.size()),
+              entry.own.begin());
+  std::size_t bytes = 0;
+  for (const std::string_view text : texts.text) bytes += text.size();
+  entry.is_long = bytes > entry.bytes.size();
+  if (entry.is_long) {
+    std::ranges::copy(texts.text, long_texts_[capture].begin());
+    return;
+  }
+  char* at = entry.bytes.data();
+  for (std::size_t field = 0; field < CaptureTexts::kCount; ++field) {
+    entry.sizes[field] = static_cast<std::uint8_t>(texts.text[field].size());
+    at = std::ranges::copy(texts.text[field], at).out;
+  }
 }
 
 CaptureFacts Attribution::make_capture(const CaptureTexts& texts, std::int64_t at_s) {
@@ -185,17 +321,44 @@ CaptureFacts Attribution::make_capture(const CaptureTexts& texts, std::int64_t a
   return out;
 }
 
-const AddressFacts& Attribution::address(const parsers::IpAddress& address, std::int64_t at_s,
-                                         std::uint32_t epoch) {
-  const std::uint64_t hash = mix(address.low, address.high + epoch);
-  const std::uint32_t found = address_table_.find(hash, [&](std::uint32_t index) {
-    const AddressEntry& entry = addresses_[index];
-    return entry.address == address && entry.epoch == epoch;
-  });
-  if (found != IndexTable::kNone) return addresses_[found].facts;
-  addresses_.push_back({address, epoch, make_address(address, at_s)});
-  address_table_.insert(hash, static_cast<std::uint32_t>(addresses_.size() - 1));
-  return addresses_.back().facts;
+std::uint32_t Attribution::find_address(const parsers::IpAddress& address, std::int64_t at_s,
+                                        std::uint32_t epoch) {
+  if (address.is_v4()) {
+    const WordTable<1>::Key key{std::uint64_t{epoch} << 32 | address.v4()};
+    std::uint32_t found = v4_table_.find(key);
+    if (found == WordTable<1>::kNone) {
+      found = add_address(make_address(address, at_s));
+      v4_table_.insert(key, found);
+    }
+    return found;
+  }
+  const WordTable<3>::Key key{address.high, address.low, epoch};
+  std::uint32_t found = address_table_.find(key);
+  if (found == WordTable<3>::kNone) {
+    found = add_address(make_address(address, at_s));
+    address_table_.insert(key, found);
+  }
+  return found;
+}
+
+std::uint32_t Attribution::add_address(const AddressFacts& facts) {
+  AddressFacts peer = facts;
+  peer.text = 0;
+  const std::uint32_t as_peer = add_peer(peer);
+  if (facts.text == 0) return as_peer;
+  addresses_.push_back({facts, as_peer});
+  return static_cast<std::uint32_t>(addresses_.size() - 1);
+}
+
+std::uint32_t Attribution::add_peer(const AddressFacts& facts) {
+  const std::uint64_t hash = hash_facts(facts);
+  const std::uint32_t found =
+      peer_table_.find(hash, [&](std::uint32_t index) { return addresses_[index].facts == facts; });
+  if (found != IndexTable::kNone) return found;
+  const auto index = static_cast<std::uint32_t>(addresses_.size());
+  addresses_.push_back({facts, index});
+  peer_table_.insert(hash, index);
+  return index;
 }
 
 AddressFacts Attribution::make_address(const parsers::IpAddress& address, std::int64_t at_s) {

@@ -2,16 +2,18 @@
 
 #include <array>
 #include <cstdint>
-#include <deque>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "aggregator/flow_facts.h"
 #include "aggregator/index_table.h"
 #include "aggregator/inventory.h"
 #include "aggregator/string_pool.h"
+#include "aggregator/word_table.h"
 
 namespace fleetmeter::aggregator {
 
@@ -33,16 +35,18 @@ struct CaptureTexts {
   /// Bit i: field i. Version 2 has two of nine, so only these are looked at.
   std::uint32_t present = 0;
 
-  void set(std::size_t field, std::string_view value) noexcept {
-    text[field] = value;
-    present |= 1u << field;
+  void set(std::size_t field, std::string_view value, bool is_present) noexcept {
+    const std::uint32_t bit = 1u << field;
+    text[field] = is_present ? value : std::string_view();
+    present = is_present ? present | bit : present & ~bit;
   }
 };
 
 /// Look-ups of the inventory, remembered: what a record's texts and addresses mean at its event
 /// time. Entries of the inventory begin and end, so everything is remembered per epoch, a stretch
-/// of time in which none does. Answers depend on the arguments alone, never on what was asked
-/// before. Not thread safe.
+/// of time in which none does. Answers are ids of facts; what they stand for depends on the
+/// arguments alone, never on what was asked before. Not thread safe. Bound by the cache misses of
+/// one look-up a text and address (bench/aggregator/).
 class Attribution {
  public:
   Attribution(std::shared_ptr<const Inventory> inventory, std::string forced_environment,
@@ -52,11 +56,57 @@ class Attribution {
   [[nodiscard]] const Inventory& inventory() const noexcept { return *inventory_; }
 
   /// Number of the epoch that holds `at_s`.
-  [[nodiscard]] std::uint32_t epoch(std::int64_t at_s);
-  [[nodiscard]] const CaptureFacts& capture(const CaptureTexts& texts, std::int64_t at_s,
-                                            std::uint32_t epoch);
-  [[nodiscard]] const AddressFacts& address(const parsers::IpAddress& address, std::int64_t at_s,
-                                            std::uint32_t epoch);
+  [[nodiscard]] bool has_epochs() const noexcept { return !bounds_.empty(); }
+  [[nodiscard]] std::uint32_t epoch(std::int64_t at_s) {
+    const std::uint32_t last = last_epoch_;
+    const bool is_same = (last == 0 || bounds_[last - 1] <= at_s) &&
+                         (last == bounds_.size() || at_s < bounds_[last]);
+    return is_same ? last : find_epoch(at_s);
+  }
+
+  /// Who captured; ids count from 0. prefetch_capture() with the same interface's id some records
+  /// ahead hides the cache misses.
+  [[nodiscard]] std::uint32_t capture(const CaptureTexts& texts, std::int64_t at_s,
+                                      std::uint32_t epoch);
+  void prefetch_capture(std::string_view interface_id) const noexcept {
+    const std::uint32_t recent = recent_[recent_slot(interface_id)];
+    if (recent == 0) return;
+    const CaptureEntry& entry = captures_[recent - 1];
+    __builtin_prefetch(&entry);
+    __builtin_prefetch(entry.bytes.data());
+  }
+  [[nodiscard]] const CaptureFacts& capture_facts(std::uint32_t capture) const noexcept {
+    return capture_facts_[capture];
+  }
+  [[nodiscard]] bool is_nat(std::uint32_t capture) const noexcept {
+    return captures_[capture].is_nat;
+  }
+  /// Whether an address is one of CaptureFacts::addresses.
+  [[nodiscard]] bool is_own(std::uint32_t capture,
+                            const parsers::IpAddress& address) const noexcept {
+    const CaptureEntry& entry = captures_[capture];
+    return (entry.own_count > 0 && entry.own[0] == address) ||
+           (entry.own_count > 1 && entry.own[1] == address) ||
+           (entry.own_count > 2 && is_own_of_many(capture, address));
+  }
+
+  /// Facts of no address at all; of no use for address_facts().
+  static constexpr std::uint32_t kAbsent = 0;
+  /// Those of every public address that the inventory does not know.
+  static constexpr std::uint32_t kInternet = 1;
+  [[nodiscard]] std::uint32_t address(const parsers::IpAddress& address, std::int64_t at_s,
+                                      std::uint32_t epoch) {
+    const bool is_internet = address.is_v4() && !is_special(address.v4());
+    return is_internet ? kInternet : find_address(address, at_s, epoch);
+  }
+  [[nodiscard]] const AddressFacts& address_facts(std::uint32_t address) const noexcept {
+    return addresses_[address].facts;
+  }
+  /// The same facts without the address itself, as a peer shows them: equal facts have one id, of
+  /// which there are few.
+  [[nodiscard]] std::uint32_t as_peer(std::uint32_t address) const noexcept {
+    return addresses_[address].as_peer;
+  }
 
   /// Environments by the index in CaptureFacts::environment.
   std::uint32_t environment_index(std::string_view name);
@@ -65,24 +115,57 @@ class Attribution {
     return environments_;
   }
 
-  /// Forgets what it remembers when that grew large; facts given out before are void. The
-  /// environments stay.
-  void shrink();
+  /// Forgets what it remembers when that grew large; true then: ids and facts given out before are
+  /// void. The environments stay.
+  [[nodiscard]] bool shrink();
   void forget();
 
  private:
   struct AddressEntry {
-    parsers::IpAddress address;
-    std::uint32_t epoch;
     AddressFacts facts;
+    std::uint32_t as_peer = 0;
   };
-  struct CaptureEntry {
-    std::array<std::string, CaptureTexts::kCount> text;
-    std::uint32_t present;
-    std::uint32_t epoch;
-    CaptureFacts facts;
+  /// What is looked at for every record: a line for the facts, two for the texts, one after the
+  /// other. Of the texts all or none are here.
+  struct alignas(64) CaptureEntry {
+    std::array<parsers::IpAddress, 2> own;
+    std::uint32_t epoch = 0;
+    std::uint32_t present = 0;
+    std::array<std::uint8_t, CaptureTexts::kCount> sizes{};
+    bool is_nat = false;
+    bool is_long = false;        ///< The texts are in `long_texts_`.
+    std::uint8_t own_count = 0;  ///< Of all its addresses; 3 = or more.
+    std::array<char, 128> bytes;
   };
+
+  static constexpr int kRecentBits = 13;
+  /// By the end of an id: its beginning is the same in all.
+  [[nodiscard]] static std::size_t recent_slot(std::string_view id) noexcept {
+    std::uint64_t word = id.size();
+    if (id.size() >= 8) std::memcpy(&word, id.data() + id.size() - 8, 8);
+    return (word * 0x9e3779b97f4a7c15ull) >> (64 - kRecentBits);
+  }
+
+  void read_inventory();
   void read_bounds();
+  void read_special_ranges();
+  [[nodiscard]] std::uint32_t find_epoch(std::int64_t at_s);
+  /// Whether something but "the internet" may be known of an address, by its first 16 bits: what
+  /// the internet is wide is not remembered one by one.
+  [[nodiscard]] bool is_special(std::uint32_t v4) const noexcept {
+    return (special_[v4 >> 22] >> (v4 >> 16 & 63) & 1) != 0;
+  }
+  [[nodiscard]] bool is_same(std::uint32_t capture, const CaptureTexts& texts,
+                             std::uint32_t epoch) const noexcept;
+  [[nodiscard]] bool is_own_of_many(std::uint32_t capture,
+                                    const parsers::IpAddress& address) const noexcept;
+  [[nodiscard]] std::uint32_t find_capture(const CaptureTexts& texts, std::int64_t at_s,
+                                           std::uint32_t epoch);
+  [[nodiscard]] std::uint32_t find_address(const parsers::IpAddress& address, std::int64_t at_s,
+                                           std::uint32_t epoch);
+  [[nodiscard]] std::uint32_t add_address(const AddressFacts& facts);
+  [[nodiscard]] std::uint32_t add_peer(const AddressFacts& facts);
+  void add_capture(const CaptureTexts& texts, std::int64_t at_s, std::uint32_t epoch);
   [[nodiscard]] CaptureFacts make_capture(const CaptureTexts& texts, std::int64_t at_s);
   [[nodiscard]] AddressFacts make_address(const parsers::IpAddress& address, std::int64_t at_s);
 
@@ -92,10 +175,18 @@ class Attribution {
   std::vector<std::string> environments_;
   std::vector<std::int64_t> bounds_;  ///< Times at which some entry begins or ends, ascending.
   std::uint32_t last_epoch_ = 0;
-  std::deque<AddressEntry> addresses_;
-  IndexTable address_table_;
-  std::deque<CaptureEntry> captures_;
+  std::array<std::uint64_t, 1024> special_{};  ///< A bit for each 16-bit prefix of IPv4.
+  std::vector<AddressEntry> addresses_;
+  WordTable<1> v4_table_;       ///< By (epoch, address).
+  WordTable<3> address_table_;  ///< The same, of all other addresses.
+  IndexTable peer_table_;
+  std::vector<CaptureEntry> captures_;
+  std::vector<CaptureFacts> capture_facts_;  ///< Of the same captures.
+  using Texts = std::array<std::string, CaptureTexts::kCount>;
+  std::unordered_map<std::uint32_t, Texts> long_texts_;  ///< Of those without room for them.
   IndexTable capture_table_;
+  /// The capture seen last, plus one, by a few bits of the interface's id: nearly every record's.
+  std::vector<std::uint32_t> recent_;
 };
 
 }  // namespace fleetmeter::aggregator

@@ -3,18 +3,14 @@
 namespace fleetmeter::aggregator {
 namespace {
 
-enum class Side : std::uint8_t { kUnknown, kSource, kDestination };
+using Side = FlowSide;
 
-Side own_side(const RecordFacts& record) noexcept {
-  if (record.direction == parsers::Direction::kEgress) return Side::kSource;
-  if (record.direction == parsers::Direction::kIngress) return Side::kDestination;
-  if (record.source_is_own != record.destination_is_own) {
-    return record.source_is_own ? Side::kSource : Side::kDestination;
-  }
-  const bool source = record.source->end.is_private || record.source->end.in_vpc;
-  const bool destination = record.destination->end.is_private || record.destination->end.in_vpc;
-  if (source == destination) return Side::kUnknown;
-  return source ? Side::kSource : Side::kDestination;
+Side side_of(const RecordFacts& record) noexcept {
+  const auto is_inside = [](const AddressFacts& facts) {
+    return facts.end.is_private || facts.end.in_vpc;
+  };
+  return own_side(record.direction, record.source_is_own, record.destination_is_own,
+                  is_inside(*record.source), is_inside(*record.destination));
 }
 
 proto::FlowDirection direction_of(Side own) noexcept {
@@ -75,7 +71,7 @@ void attribute_nat_hop(const CaptureFacts& capture, const RecordFacts& record,
   } else if (source_in != destination_in) {
     own = source_in ? Side::kSource : Side::kDestination;
   } else {
-    own = own_side(record);
+    own = side_of(record);
   }
   out.direction = direction_of(own);
   if (own == Side::kUnknown) {
@@ -110,7 +106,7 @@ void attribute_nat(const CaptureFacts& capture, const RecordFacts& record,
     attribute_translated(record, out);
     return;
   }
-  const Side own = own_side(record);
+  const Side own = side_of(record);
   const bool source = own != Side::kDestination;
   const AddressFacts& gateway = source ? *record.source : *record.destination;
   out.nat_leg = proto::NAT_LEG_OUTSIDE;
@@ -135,7 +131,7 @@ FlowAttribution attribute_flow(const CaptureFacts& capture, const RecordFacts& r
     attribute_nat(capture, record, out);
     return out;
   }
-  const Side own = own_side(record);
+  const Side own = side_of(record);
   out.direction = direction_of(own);
   const bool source = own != Side::kDestination;  // Unknown: as the sender sees it.
   const AddressFacts& own_facts = source ? *record.source : *record.destination;
@@ -149,18 +145,18 @@ FlowAttribution attribute_flow(const CaptureFacts& capture, const RecordFacts& r
   return out;
 }
 
-bool NatAddresses::undecided(const proto::FlowAggregates& flows, int row) {
-  return flows.role(row) == proto::ROLE_NAT && flows.nat_leg(row) == proto::NAT_LEG_INSIDE &&
-         flows.direction(row) == proto::DIRECTION_UNKNOWN;
+bool NatAddresses::undecided(const proto::FlowAggregates& flows, int series) {
+  return flows.role(series) == proto::ROLE_NAT && flows.nat_leg(series) == proto::NAT_LEG_INSIDE &&
+         flows.direction(series) == proto::DIRECTION_UNKNOWN;
 }
 
 void NatAddresses::learn(const proto::AggregateBatch& batch) {
   const proto::FlowAggregates& flows = batch.flows();
-  for (int row = 0; row < flows.window_start_min_size(); ++row) {
-    if (flows.role(row) != proto::ROLE_NAT || flows.nat_leg(row) != proto::NAT_LEG_OUTSIDE)
+  for (int series = 0; series < flows.role_size(); ++series) {
+    if (flows.role(series) != proto::ROLE_NAT || flows.nat_leg(series) != proto::NAT_LEG_OUTSIDE)
       continue;
-    const std::string& interface = batch.strings(static_cast<int>(flows.interface(row)));
-    const std::string& owner = batch.strings(static_cast<int>(flows.owner(row)));
+    const std::string& interface = batch.strings(static_cast<int>(flows.interface(series)));
+    const std::string& owner = batch.strings(static_cast<int>(flows.owner(series)));
     if (!owner.empty()) own_[interface].insert(owner);
   }
 }

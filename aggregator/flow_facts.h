@@ -25,6 +25,7 @@ struct AddressFacts {
   std::uint32_t region = 0;
   std::uint32_t interface = 0;
   proto::InterfaceRole role = proto::ROLE_UNKNOWN;
+  friend bool operator==(const AddressFacts&, const AddressFacts&) = default;
 };
 
 /// What is known of the interface that captured a record.
@@ -54,6 +55,22 @@ struct RecordFacts {
   std::uint32_t destination_service = 0;
 };
 
+/// Which end of a record is the interface's own.
+enum class FlowSide : std::uint8_t { kUnknown, kSource, kDestination };
+
+/// By flow-direction, else the side whose address is the interface's own, else the inside one (a
+/// private address, or one of a VPC) where exactly one is.
+[[nodiscard]] inline FlowSide own_side(parsers::Direction direction, bool source_is_own,
+                                       bool destination_is_own, bool source_is_inside,
+                                       bool destination_is_inside) noexcept {
+  if (direction == parsers::Direction::kEgress) return FlowSide::kSource;
+  if (direction == parsers::Direction::kIngress) return FlowSide::kDestination;
+  if (source_is_own != destination_is_own)
+    return source_is_own ? FlowSide::kSource : FlowSide::kDestination;
+  if (source_is_inside == destination_is_inside) return FlowSide::kUnknown;
+  return source_is_inside ? FlowSide::kSource : FlowSide::kDestination;
+}
+
 /// Attribution of one record: the address part of the key that its sums are kept under
 /// (FlowAggregates).
 struct FlowAttribution {
@@ -66,12 +83,13 @@ struct FlowAttribution {
   std::uint32_t peer_interface = 0;
 };
 
-/// Direction: flow-direction, else the side whose address is the interface's own (source: egress),
-/// else the private side where exactly one is. Owner: the private side's; on NAT inside legs that
+/// Direction: by own_side() (source: egress). Owner: the own side's; on NAT inside legs that
 /// of the `pkt-` private address, on version 2 of the peer that is not the gateway. Where a
 /// gateway's own address is unknown an inside leg of version 2 has direction unknown, owner =
 /// source and peer_owner = destination: NatAddresses says later which of the two is the gateway.
 /// Rules: Amazon VPC User Guide, "Flow log records" and "Flow log record examples" (NAT gateway).
+/// Where the interface is no NAT gateway's, of the other side only what AddressFacts says beside the
+/// address counts, its packet address and service included.
 [[nodiscard]] FlowAttribution attribute_flow(const CaptureFacts& capture,
                                              const RecordFacts& record) noexcept;
 
@@ -81,8 +99,8 @@ struct FlowAttribution {
 class NatAddresses {
  public:
   void learn(const proto::AggregateBatch& batch);
-  /// Whether a row is an inside leg that still names both addresses.
-  [[nodiscard]] static bool undecided(const proto::FlowAggregates& flows, int row);
+  /// Whether a series' rows are inside legs that still name both addresses.
+  [[nodiscard]] static bool undecided(const proto::FlowAggregates& flows, int series);
   /// The private address behind the gateway on such a row, with the direction it implies; owner
   /// stays empty while no outside leg of the interface has been learned.
   struct Side {

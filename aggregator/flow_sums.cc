@@ -1,6 +1,5 @@
 #include "aggregator/flow_sums.h"
 
-#include <algorithm>
 #include <chrono>
 #include <cstring>
 
@@ -33,44 +32,77 @@ std::uint64_t share(std::uint64_t amount, std::int64_t part_s, std::int64_t whol
 
 }  // namespace
 
-FlowSum* FlowSums::find(const FlowKey& key, std::uint64_t hash) {
-  const std::uint32_t at =
-      table_.find(hash, [&](std::uint32_t index) { return keys_[index] == key; });
-  return at == IndexTable::kNone ? nullptr : &sums_[at];
+std::uint32_t FlowSums::series(const FlowKey& key) {
+  const std::uint64_t hash = hash_key(key);
+  const std::uint32_t found =
+      series_table_.find(hash, [&](std::uint32_t index) { return keys_[index] == key; });
+  if (found != IndexTable::kNone) return found;
+  const auto series = static_cast<std::uint32_t>(keys_.size());
+  keys_.push_back(key);
+  last_row_.push_back(0);
+  series_table_.insert(hash, series);
+  return series;
 }
 
-bool FlowSums::add(FlowKey key, const FlowSum& sum, std::uint32_t other) {
-  std::uint64_t hash = hash_key(key);
-  FlowSum* row = find(key, hash);
-  bool kept = true;
-  if (row == nullptr && keys_.size() >= keys_max_) {
-    kept = false;
-    key.owner = key.peer_owner = other;
-    key.owner_az = key.peer_az = key.peer_region = key.peer_interface = 0;
-    hash = hash_key(key);
-    row = find(key, hash);
+std::uint32_t FlowSums::find_row(std::uint32_t series, std::uint32_t minute, bool is_rest,
+                                 std::uint32_t other) {
+  const WordTable<1>::Key key{std::uint64_t{series} << 33 | std::uint64_t{is_rest} << 32 | minute};
+  std::uint32_t row = row_table_.find(key);
+  if (row == WordTable<1>::kNone) {
+    if (rows_.size() >= rows_max_) {
+      const std::uint32_t others = series_of_others(series, other);
+      over_limit_ += others == series ? 0 : 1;
+      if (others != series) return find_row(others, minute, is_rest, other);
+    }
+    row = static_cast<std::uint32_t>(rows_.size());
+    Row& added = rows_.emplace_back();
+    ++row_count_;
+    added.series = series;
+    added.minute = minute;
+    added.is_rest = is_rest;
+    row_table_.insert(key, row);
   }
-  if (row == nullptr) {
-    table_.insert(hash, static_cast<std::uint32_t>(keys_.size()));
-    keys_.push_back(key);
-    row = &sums_.emplace_back();
-  }
-  row->bytes += sum.bytes;
-  row->packets += sum.packets;
-  row->records += sum.records;
-  row->long_records += sum.long_records;
-  return kept;
+  last_row_[series] = row;
+  return row;
 }
 
-bool FlowSums::has(std::uint32_t environment) const noexcept {
-  return std::ranges::any_of(keys_,
-                             [&](const FlowKey& key) { return key.environment == environment; });
+std::uint32_t FlowSums::series_of_others(std::uint32_t series, std::uint32_t other) {
+  FlowKey key = keys_[series];
+  key.owner = key.peer_owner = other;
+  key.owner_az = key.peer_az = key.peer_region = key.peer_interface = 0;
+  return this->series(key);
+}
+
+void FlowSums::write_sums(const std::vector<std::uint32_t>& rows,
+                          proto::FlowAggregates& out) const {
+  const auto count = static_cast<int>(rows.size());
+  out.mutable_window_start_min()->Reserve(count);
+  out.mutable_bytes()->Reserve(count);
+  out.mutable_packets()->Reserve(count);
+  out.mutable_records()->Reserve(count);
+  out.mutable_long_records()->Reserve(count);
+  for (const std::uint32_t index : rows) {
+    const Row& row = rows_[index];
+    out.mutable_window_start_min()->AddAlreadyReserved(row.minute);
+    out.mutable_bytes()->AddAlreadyReserved(row.bytes);
+    out.mutable_packets()->AddAlreadyReserved(row.packets);
+    out.mutable_records()->AddAlreadyReserved(row.records);
+    out.mutable_long_records()->AddAlreadyReserved(row.long_records);
+  }
 }
 
 void FlowSums::clear() {
-  table_.clear();
+  row_table_.clear();
+  rows_.clear();
+  row_count_ = 0;
+  over_limit_ = 0;
+}
+
+void FlowSums::forget() {
+  clear();
+  series_table_.clear();
   keys_.clear();
-  sums_.clear();
+  last_row_.clear();
 }
 
 bool crosses_month(std::int64_t start_s, std::int64_t end_s) noexcept {

@@ -5,62 +5,118 @@
 
 #include "aggregator/index_table.h"
 #include "aggregator/string_pool.h"
+#include "aggregator/word_table.h"
 #include "proto/log.pb.h"
 
 namespace fleetmeter::aggregator {
 
-/// Key of one row of FlowAggregates; texts are ids of a StringPool. Plain words without padding, so
-/// it hashes as bytes.
+/// Key of a series of flow sums: that of a row of FlowAggregates without its minute. Texts are ids
+/// of a StringPool. Plain words without padding, so it hashes as bytes.
 struct FlowKey {
   std::uint32_t environment = 0;
-  std::uint32_t window_start_min = 0;
   std::uint32_t interface = 0, interface_az = 0;
   std::uint32_t owner = 0, owner_az = 0;
   std::uint32_t peer_owner = 0, peer_az = 0, peer_service = 0, peer_region = 0, peer_interface = 0;
   std::uint8_t status = 0, action = 0, direction = 0, path_class = 0;
   std::uint8_t nat_leg = 0, role = 0, peer_role = 0, traffic_path = 0;
-  std::uint32_t unused = 0;
   friend bool operator==(const FlowKey&, const FlowKey&) = default;
 };
-static_assert(sizeof(FlowKey) == 56);
+static_assert(sizeof(FlowKey) == 48);
 
-struct FlowSum {
-  std::uint64_t bytes = 0, packets = 0, records = 0, long_records = 0;
-};
-
-/// Integer sums by key: a hash aggregation whose result no order of records can change.
+/// Integer sums by series and minute: a hash aggregation whose result no order of records can
+/// change. Series are remembered beyond a commit, rows are not.
 class FlowSums {
  public:
-  explicit FlowSums(std::uint32_t keys_max) : keys_max_(keys_max) {}
+  /// Sums of one series in one minute; a commit has less than 2^32 records.
+  struct Row {
+    std::uint32_t series = 0;
+    std::uint32_t minute = 0;  ///< Unix minutes.
+    std::uint64_t bytes = 0, packets = 0;
+    std::uint64_t line_bytes = 0;  ///< Of the records' text.
+    std::uint32_t records = 0, long_records = 0;
+    std::uint32_t unsized_records = 0;  ///< Of these, without a line of text: from Parquet.
+    std::uint8_t latest_second = 0;     ///< Of the minute: the largest start of the records.
+    bool is_rest = false;  ///< Of records counted in the month before: no record of its own.
 
-  /// Adds to the row of `key`. At keys_max a new key is folded into one whose owner and peer are
-  /// `other`; false then.
-  bool add(FlowKey key, const FlowSum& sum, std::uint32_t other);
-  [[nodiscard]] bool empty() const noexcept { return keys_.empty(); }
-  /// Appends the rows of an environment to its batch; `string_index` maps a pool id to the batch's
-  /// strings.
+    [[nodiscard]] std::int64_t latest_s() const noexcept {
+      return std::int64_t{minute} * 60 + latest_second;
+    }
+  };
+
+  explicit FlowSums(std::uint32_t rows_max) : rows_max_(rows_max) {}
+
+  /// Id of a series, valid until forget().
+  [[nodiscard]] std::uint32_t series(const FlowKey& key);
+  /// Row to add to, an index for at(), valid until clear(). At rows_max it is of another series: the
+  /// one whose owner and peer are `other`; over_limit() grows then.
+  [[nodiscard]] std::uint32_t row(std::uint32_t series, std::uint32_t minute, std::uint32_t other) {
+    const std::uint32_t last = last_row_[series];
+    const bool is_last = last < row_count_ && rows_[last].series == series &&
+                         rows_[last].minute == minute && !rows_[last].is_rest;
+    return is_last ? last : find_row(series, minute, false, other);
+  }
+  /// The same for what a record carries into the next month. It stays apart from the records of that
+  /// minute, since windows count it where the record started.
+  [[nodiscard]] std::uint32_t rest_row(std::uint32_t series, std::uint32_t minute,
+                                       std::uint32_t other) {
+    return find_row(series, minute, true, other);
+  }
+  [[nodiscard]] Row& at(std::uint32_t row) noexcept { return rows_[row]; }
+  /// Before row(), some series ahead: the row is most likely the one used last.
+  void prefetch(std::uint32_t series) const noexcept {
+    __builtin_prefetch(rows_.data() + last_row_[series], 1);
+  }
+  /// Records that found no row of their own, since clear().
+  [[nodiscard]] std::uint64_t over_limit() const noexcept { return over_limit_; }
+
+  [[nodiscard]] bool empty() const noexcept { return rows_.empty(); }
+  [[nodiscard]] const std::vector<Row>& rows() const noexcept { return rows_; }
+  [[nodiscard]] const FlowKey& key(std::uint32_t series) const noexcept { return keys_[series]; }
+  [[nodiscard]] std::size_t series_count() const noexcept { return keys_.size(); }
+
+  /// Rows to FlowAggregates, in the order given; they are of one environment. `string_index` maps a
+  /// pool id to the batch's strings.
   template <typename StringIndex>
-  void take(std::uint32_t environment, proto::FlowAggregates& out,
-            StringIndex&& string_index) const;
-  [[nodiscard]] bool has(std::uint32_t environment) const noexcept;
-  void clear();
+  void write(const std::vector<std::uint32_t>& rows, proto::FlowAggregates& out,
+             StringIndex&& string_index);
+
+  void clear();   ///< The rows.
+  void forget();  ///< The series too.
 
  private:
-  [[nodiscard]] FlowSum* find(const FlowKey& key, std::uint64_t hash);
+  [[nodiscard]] std::uint32_t find_row(std::uint32_t series, std::uint32_t minute, bool is_rest,
+                                       std::uint32_t other);
+  [[nodiscard]] std::uint32_t series_of_others(std::uint32_t series, std::uint32_t other);
+  void write_sums(const std::vector<std::uint32_t>& rows, proto::FlowAggregates& out) const;
 
-  std::uint32_t keys_max_;
-  IndexTable table_;
-  std::vector<FlowKey> keys_;
-  std::vector<FlowSum> sums_;
+  std::uint32_t rows_max_;
+  std::uint64_t over_limit_ = 0;
+  IndexTable series_table_;
+  std::vector<FlowKey> keys_;              ///< By series.
+  std::vector<std::uint32_t> last_row_;    ///< Of a series: the row used last, of any commit.
+  std::vector<std::uint32_t> written_as_;  ///< Of a series: index in the batch, plus one.
+  WordTable<1> row_table_;
+  std::vector<Row> rows_;
+  std::uint32_t row_count_ = 0;  ///< Of `rows_`; asked for every record.
 };
 
 template <typename StringIndex>
-void FlowSums::take(std::uint32_t environment, proto::FlowAggregates& out,
-                    StringIndex&& string_index) const {
-  for (std::size_t i = 0; i < keys_.size(); ++i) {
-    const FlowKey& key = keys_[i];
-    if (key.environment != environment) continue;
-    out.add_window_start_min(key.window_start_min);
+void FlowSums::write(const std::vector<std::uint32_t>& rows, proto::FlowAggregates& out,
+                     StringIndex&& string_index) {
+  written_as_.resize(keys_.size());
+  std::vector<std::uint32_t> written;
+  out.mutable_series()->Reserve(static_cast<int>(rows.size()));
+  for (const std::uint32_t row : rows) {
+    const std::uint32_t series = rows_[row].series;
+    if (written_as_[series] == 0) {
+      written.push_back(series);
+      written_as_[series] = static_cast<std::uint32_t>(written.size());
+    }
+    out.mutable_series()->AddAlreadyReserved(written_as_[series] - 1);
+  }
+  for (const std::uint32_t series : written) {
+    written_as_[series] = 0;
+    const FlowKey& key = keys_[series];
     out.add_status(static_cast<proto::FlowStatus>(key.status));
     out.add_action(static_cast<proto::FlowAction>(key.action));
     out.add_direction(static_cast<proto::FlowDirection>(key.direction));
@@ -78,11 +134,8 @@ void FlowSums::take(std::uint32_t environment, proto::FlowAggregates& out,
     out.add_traffic_path(key.traffic_path);
     out.add_peer_interface(string_index(key.peer_interface));
     out.add_peer_role(static_cast<proto::InterfaceRole>(key.peer_role));
-    out.add_bytes(sums_[i].bytes);
-    out.add_packets(sums_[i].packets);
-    out.add_records(sums_[i].records);
-    out.add_long_records(sums_[i].long_records);
   }
+  write_sums(rows, out);
 }
 
 /// A record's amounts before and after each first midnight of a month (UTC) that it crosses.

@@ -2,39 +2,33 @@
 
 #include <algorithm>
 
+#include "aggregator/flow_series.h"
+
 namespace fleetmeter::aggregator {
 namespace {
 
 constexpr std::uint32_t kShortInterval = 60;
 constexpr std::uint32_t kLongInterval = 600;
+/// Names of interfaces that are kept in any case.
+constexpr std::size_t kInterfacesKept = 1024;
 
 GridTime floor_to(GridTime time_s, GridTime step_s) {
   const GridTime rest = time_s % step_s;
   return time_s - (rest < 0 ? rest + step_s : rest);
 }
 
-void merge(FlowWindow& sum, const FlowWindow& other) {
-  sum.source = other.source;
-  sum.lower_bound = sum.lower_bound || other.lower_bound;
-  sum.accepted_bytes += other.accepted_bytes;
-  sum.accepted_packets += other.accepted_packets;
-  sum.accepted_records += other.accepted_records;
-  sum.rejected_bytes += other.rejected_bytes;
-  sum.rejected_packets += other.rejected_packets;
-  sum.rejected_records += other.rejected_records;
-  sum.nat_bytes += other.nat_bytes;
-}
-
-/// Rows have as many entries in every column; one that does not was not written by us.
+/// Rows have as many entries in every column, as have series; a batch that does not was not written
+/// by us.
 bool well_formed(const proto::AggregateBatch& batch) {
   const proto::FlowAggregates& flows = batch.flows();
   const int rows = flows.window_start_min_size();
-  const bool equal = flows.status_size() == rows && flows.action_size() == rows &&
-                     flows.nat_leg_size() == rows && flows.role_size() == rows &&
-                     flows.interface_size() == rows && flows.bytes_size() == rows &&
-                     flows.packets_size() == rows && flows.records_size() == rows &&
-                     flows.long_records_size() == rows;
-  return equal && std::ranges::all_of(flows.interface(), [&](std::uint32_t index) {
+  const int series = flows.interface_size();
+  const bool equal = flows.status_size() == series && flows.action_size() == series &&
+                     flows.nat_leg_size() == series && flows.role_size() == series &&
+                     flows.bytes_size() == rows && flows.packets_size() == rows &&
+                     flows.records_size() == rows && flows.long_records_size() == rows;
+  return equal && have_series(flows, series) &&
+         std::ranges::all_of(flows.interface(), [&](std::uint32_t index) {
            return index < static_cast<std::uint32_t>(batch.strings_size());
          });
 }
@@ -45,11 +39,10 @@ FlowWindows::FlowWindows(std::uint32_t capture_interval_s)
     : interval_s_(std::max(capture_interval_s, kShortInterval)),
       configured_(capture_interval_s > 0) {}
 
-std::uint32_t FlowWindows::interface_index(const std::string& name) {
-  const auto [at, added] =
-      interface_ids_.try_emplace(name, static_cast<std::uint32_t>(interfaces_.size()));
-  if (added) interfaces_.push_back({name, false});
-  return at->second;
+std::uint32_t FlowWindows::intern(const std::string& name) {
+  const std::uint32_t index = names_.intern(name);
+  nat_.resize(names_.size());
+  return index;
 }
 
 void FlowWindows::widen() {
@@ -63,89 +56,152 @@ std::uint64_t FlowWindows::add(const proto::AggregateBatch& batch, std::uint32_t
   const bool any_long =
       std::ranges::any_of(flows.long_records(), [](std::uint64_t count) { return count > 0; });
   if (any_long && !configured_ && interval_s_ < kLongInterval) widen();
+  read_series(flows);
+  indexes_.assign(static_cast<std::size_t>(batch.strings_size()), kUnknown);
   std::uint64_t late = 0;
-  for (int row = 0; row < flows.window_start_min_size(); ++row) add_row(batch, row, source, late);
+  for (int row = 0; row < flows.window_start_min_size(); ++row) {
+    // A row without records is what a record carried over the end of a month: here it counts whole
+    // where it started, which is the minute before midnight as long as no flow outlasts its capture
+    // interval.
+    const bool rest = flows.records(row) == 0;
+    const GridTime minute_s =
+        (static_cast<GridTime>(flows.window_start_min(row)) - (rest ? 1 : 0)) * 60;
+    if (closed_until_s_ != kBeforeAll && minute_s < closed_until_s_) {
+      late += flows.records(row);
+      continue;
+    }
+    const int index = series_of(flows, row);
+    Series& series = series_[static_cast<std::size_t>(index)];
+    if (series.interface == kUnknown) series.interface = interface_of(batch, index);
+    FlowMinuteSums& sums = minute_at(minute_s).at(series.interface);
+    sums.carry(source, series.is_skipdata);
+    if (series.is_accepted) {
+      sums.accepted_bytes += flows.bytes(row);
+      sums.accepted_packets += flows.packets(row);
+      sums.accepted_records += flows.records(row);
+    } else if (series.is_rejected) {
+      sums.rejected_bytes += flows.bytes(row);
+      sums.rejected_packets += flows.packets(row);
+      sums.rejected_records += flows.records(row);
+    }
+    if (series.is_nat_inside) sums.nat_bytes += flows.bytes(row);
+  }
   return late;
 }
 
-void FlowWindows::add_row(const proto::AggregateBatch& batch, int row, std::uint32_t source,
-                          std::uint64_t& late) {
-  const proto::FlowAggregates& flows = batch.flows();
-  // A row without records is what a record carried over the end of a month: here it counts whole
-  // where it started, which is the minute before midnight as long as no flow outlasts its capture
-  // interval.
-  const bool rest = flows.records(row) == 0;
-  const GridTime minute_s =
-      (static_cast<GridTime>(flows.window_start_min(row)) - (rest ? 1 : 0)) * 60;
-  if (closed_until_s_ != kBeforeAll && minute_s < closed_until_s_) {
-    late += flows.records(row);
-    return;
+void FlowWindows::read_series(const proto::FlowAggregates& flows) {
+  series_.resize(static_cast<std::size_t>(flows.interface_size()));
+  for (int i = 0; i < flows.interface_size(); ++i) {
+    Series& series = series_[static_cast<std::size_t>(i)];
+    const bool is_ok = flows.status(i) == proto::FLOW_OK;
+    series.interface = kUnknown;
+    series.is_skipdata = flows.status(i) == proto::FLOW_SKIPDATA;
+    series.is_accepted = is_ok && flows.action(i) == proto::ACTION_ACCEPT;
+    series.is_rejected = is_ok && flows.action(i) == proto::ACTION_REJECT;
+    series.is_nat_inside = series.is_accepted && flows.nat_leg(i) == proto::NAT_LEG_INSIDE;
   }
-  const std::uint32_t index =
-      interface_index(batch.strings(static_cast<int>(flows.interface(row))));
-  Interface& interface = interfaces_[index];
-  interface.nat = interface.nat || flows.role(row) == proto::ROLE_NAT;
-  FlowWindow& window = minutes_[minute_s][index];
-  window.source = source;
-  if (flows.status(row) == proto::FLOW_SKIPDATA) window.lower_bound = true;
-  if (flows.status(row) != proto::FLOW_OK) return;
-  if (flows.action(row) == proto::ACTION_REJECT) {
-    window.rejected_bytes += flows.bytes(row);
-    window.rejected_packets += flows.packets(row);
-    window.rejected_records += flows.records(row);
-  } else if (flows.action(row) == proto::ACTION_ACCEPT) {
-    window.accepted_bytes += flows.bytes(row);
-    window.accepted_packets += flows.packets(row);
-    window.accepted_records += flows.records(row);
-    if (flows.nat_leg(row) == proto::NAT_LEG_INSIDE) window.nat_bytes += flows.bytes(row);
+}
+
+/// Of a series that has a row in time: what comes late leaves no trace.
+std::uint32_t FlowWindows::interface_of(const proto::AggregateBatch& batch, int series) {
+  const std::uint32_t name = batch.flows().interface(series);
+  std::uint32_t& index = indexes_[name];
+  if (index == kUnknown) index = intern(batch.strings(static_cast<int>(name)));
+  if (batch.flows().role(series) == proto::ROLE_NAT) nat_[index] = true;
+  return index;
+}
+
+FlowMinute& FlowWindows::minute_at(GridTime minute_s) {
+  if (last_minute_ == nullptr || last_minute_s_ != minute_s) {
+    last_minute_ = &minutes_[minute_s];
+    last_minute_s_ = minute_s;
   }
+  return *last_minute_;
 }
 
 void FlowWindows::close(GridTime watermark_s, std::vector<FlowWindow>& closed) {
   if (watermark_s == kBeforeAll) return;
   const GridTime until_s = floor_to(watermark_s, interval_s_);
   if (closed_until_s_ != kBeforeAll && until_s <= closed_until_s_) return;
-  std::map<std::pair<GridTime, std::uint32_t>, FlowWindow> windows;
-  for (auto at = minutes_.lower_bound(closed_until_s_); at != minutes_.end() && at->first < until_s;
-       ++at) {
+  forget_interfaces();
+  for (auto at = minutes_.lower_bound(closed_until_s_);
+       at != minutes_.end() && at->first < until_s;) {
     const GridTime start_s = floor_to(at->first, interval_s_);
-    for (const auto& [interface, sums] : at->second) {
-      FlowWindow& window = windows[{start_s, interface}];
-      window.interface = interface;
-      window.start_s = start_s;
-      merge(window, sums);
+    const auto first = at++;
+    if (at == minutes_.end() || at->first >= start_s + interval_s_) {
+      append(start_s, first->second, closed);
+      continue;
     }
-  }
-  for (auto& [key, window] : windows) {
-    window.nat = interfaces_[window.interface].nat;
-    closed.push_back(window);
+    FlowMinute window;
+    for (at = first; at != minutes_.end() && at->first < start_s + interval_s_; ++at) {
+      for (const FlowMinuteSums* sums : at->second.sorted()) window.at(sums->interface).add(*sums);
+    }
+    append(start_s, window, closed);
   }
   closed_until_s_ = until_s;
   // The long interval at hand is kept: should one long record tell that interval, its windows open
   // again.
   minutes_.erase(minutes_.begin(), minutes_.lower_bound(floor_to(until_s, kLongInterval)));
+  last_minute_ = nullptr;
+}
+
+void FlowWindows::append(GridTime start_s, const FlowMinute& minute,
+                         std::vector<FlowWindow>& closed) const {
+  for (const FlowMinuteSums* sums : minute.sorted()) {
+    closed.push_back({.interface = sums->interface,
+                      .start_s = start_s,
+                      .source = sums->source_index(),
+                      .nat = nat_[sums->interface],
+                      .lower_bound = sums->is_lower_bound(),
+                      .accepted_bytes = sums->accepted_bytes,
+                      .accepted_packets = sums->accepted_packets,
+                      .accepted_records = sums->accepted_records,
+                      .rejected_bytes = sums->rejected_bytes,
+                      .rejected_packets = sums->rejected_packets,
+                      .rejected_records = sums->rejected_records,
+                      .nat_bytes = sums->nat_bytes});
+  }
+}
+
+/// Once most interfaces have no window any more: machines come and go.
+void FlowWindows::forget_interfaces() {
+  if (names_.size() < kInterfacesKept) return;
+  std::vector<bool> kept = nat_;
+  for (const auto& [minute_s, minute] : minutes_) minute.mark(kept);
+  if (2 * static_cast<std::size_t>(std::ranges::count(kept, true)) > names_.size()) return;
+  StringPool names;
+  std::vector<bool> nat(1, nat_[0]);
+  std::vector<std::uint32_t> to(names_.size());
+  for (std::uint32_t index = 1; index < names_.size(); ++index) {
+    if (!kept[index]) continue;
+    to[index] = names.intern(names_.text(index));
+    nat.push_back(nat_[index]);
+  }
+  for (auto& [minute_s, minute] : minutes_) minute.rename(to);
+  std::swap(names_, names);
+  nat_ = std::move(nat);
 }
 
 void FlowWindows::save(StateWriter& out) const {
   out.u32(interval_s_);
   out.i64(closed_until_s_);
-  out.u64(interfaces_.size());
-  for (const Interface& interface : interfaces_) {
-    out.text(interface.name);
-    out.boolean(interface.nat);
+  out.u64(names_.size());
+  for (std::uint32_t index = 0; index < names_.size(); ++index) {
+    out.text(names_.text(index));
+    out.boolean(nat_[index]);
   }
   out.u64(minutes_.size());
   for (const auto& [minute_s, minute] : minutes_) {
     out.i64(minute_s);
     out.u64(minute.size());
-    for (const auto& [index, window] : minute) {
-      out.u32(index);
-      out.u32(window.source);
-      out.boolean(window.lower_bound);
+    for (const FlowMinuteSums* sums : minute.sorted()) {
+      out.u32(sums->interface);
+      out.u32(sums->source_index());
+      out.boolean(sums->is_lower_bound());
       for (const std::uint64_t sum :
-           {window.accepted_bytes, window.accepted_packets, window.accepted_records,
-            window.rejected_bytes, window.rejected_packets, window.rejected_records,
-            window.nat_bytes}) {
+           {sums->accepted_bytes, sums->accepted_packets, sums->accepted_records,
+            sums->rejected_bytes, sums->rejected_packets, sums->rejected_records,
+            sums->nat_bytes}) {
         out.u64(sum);
       }
     }
@@ -156,29 +212,31 @@ void FlowWindows::load(StateReader& in) {
   interval_s_ = in.u32();
   if (interval_s_ < kShortInterval) in.fail();
   closed_until_s_ = in.i64();
-  interfaces_.clear();
-  interface_ids_.clear();
+  names_.clear();
+  nat_.assign(1, false);
   minutes_.clear();
-  const std::uint64_t interfaces = in.count();
-  for (std::uint64_t i = 0; i < interfaces && in.ok(); ++i) {
-    const std::uint32_t index = interface_index(in.text());
-    interfaces_[index].nat = in.boolean();
-    if (index != i) in.fail();
+  last_minute_ = nullptr;
+  std::vector<std::uint32_t> interfaces(in.count());
+  for (std::size_t i = 0; i < interfaces.size() && in.ok(); ++i) {
+    const std::string name = in.text();
+    const std::size_t known = names_.size();
+    interfaces[i] = intern(name);
+    nat_[interfaces[i]] = in.boolean();
+    if (!name.empty() && names_.size() == known) in.fail();  // Twice the same name.
   }
   const std::uint64_t minutes = in.count();
   for (std::uint64_t i = 0; i < minutes && in.ok(); ++i) {
-    Minute& minute = minutes_[in.i64()];
+    FlowMinute& minute = minutes_[in.i64()];
     const std::uint64_t rows = in.count();
     for (std::uint64_t j = 0; j < rows && in.ok(); ++j) {
       const std::uint32_t index = in.u32();
-      if (index >= interfaces_.size()) in.fail();
-      FlowWindow& window = minute[index];
-      window.source = in.u32();
-      window.lower_bound = in.boolean();
-      for (std::uint64_t* sum :
-           {&window.accepted_bytes, &window.accepted_packets, &window.accepted_records,
-            &window.rejected_bytes, &window.rejected_packets, &window.rejected_records,
-            &window.nat_bytes}) {
+      if (index >= interfaces.size()) return in.fail();
+      FlowMinuteSums& sums = minute.at(interfaces[index]);
+      const std::uint32_t source = in.u32();
+      sums.carry(source & ~FlowMinuteSums::kLowerBound, in.boolean());
+      for (std::uint64_t* sum : {&sums.accepted_bytes, &sums.accepted_packets,
+                                 &sums.accepted_records, &sums.rejected_bytes,
+                                 &sums.rejected_packets, &sums.rejected_records, &sums.nat_bytes}) {
         *sum = in.u64();
       }
     }

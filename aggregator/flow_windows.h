@@ -2,13 +2,13 @@
 
 #include <cstdint>
 #include <map>
-#include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "aggregator/flow_minute.h"
 #include "aggregator/series_table.h"
 #include "aggregator/state_codec.h"
+#include "aggregator/string_pool.h"
 #include "proto/log.pb.h"
 
 namespace fleetmeter::aggregator {
@@ -31,43 +31,53 @@ struct FlowWindow {
 /// later is late: counted, not added. Windows last 60 s, or the capture interval when that is
 /// longer: configured, else 600 s as soon as a record over 120 s long was seen; the windows of the
 /// 600 s at hand are then open again (docs/time.md 3). Keeps sums per interface only, and of the
-/// last 600 s behind the watermark.
+/// last 600 s behind the watermark: at most 80 bytes an interface and minute, and its name while it
+/// has any, or is a NAT gateway's.
 class FlowWindows {
  public:
   explicit FlowWindows(std::uint32_t capture_interval_s);
 
   /// Adds the rows of a batch. Returns how many records were late.
   std::uint64_t add(const proto::AggregateBatch& batch, std::uint32_t source);
-  /// Closes every window that ends at or before the watermark; appends them by time and interface.
+  /// Closes every window that ends at or before the watermark; appends them by time and interface,
+  /// whose indexes are good until the next call.
   void close(GridTime watermark_s, std::vector<FlowWindow>& closed);
 
   [[nodiscard]] std::uint32_t interval_s() const noexcept { return interval_s_; }
   [[nodiscard]] GridTime closed_until_s() const noexcept { return closed_until_s_; }
   [[nodiscard]] std::string_view interface_name(std::uint32_t index) const {
-    return interfaces_[index].name;
+    return names_.text(index);
   }
 
   void save(StateWriter& out) const;
   void load(StateReader& in);
 
  private:
-  struct Interface {
-    std::string name;
-    bool nat = false;
+  /// What a batch says of one of its series.
+  struct Series {
+    std::uint32_t interface = kUnknown;
+    bool is_skipdata = false, is_accepted = false, is_rejected = false, is_nat_inside = false;
   };
-  using Minute = std::map<std::uint32_t, FlowWindow>;  ///< By interface.
+  static constexpr std::uint32_t kUnknown = 0xffffffff;
 
-  std::uint32_t interface_index(const std::string& name);
-  void add_row(const proto::AggregateBatch& batch, int row, std::uint32_t source,
-               std::uint64_t& late);
+  void read_series(const proto::FlowAggregates& flows);
+  [[nodiscard]] std::uint32_t interface_of(const proto::AggregateBatch& batch, int series);
+  std::uint32_t intern(const std::string& name);
+  FlowMinute& minute_at(GridTime minute_s);
   void widen();
+  void append(GridTime start_s, const FlowMinute& minute, std::vector<FlowWindow>& closed) const;
+  void forget_interfaces();
 
   std::uint32_t interval_s_;
   bool configured_;
   GridTime closed_until_s_ = kBeforeAll;
-  std::vector<Interface> interfaces_;
-  std::unordered_map<std::string, std::uint32_t> interface_ids_;
-  std::map<GridTime, Minute> minutes_;  ///< By start of the minute.
+  StringPool names_;
+  std::vector<bool> nat_ = std::vector<bool>(1);  ///< By interface; of the empty name at first.
+  std::map<GridTime, FlowMinute> minutes_;        ///< By start of the minute.
+  GridTime last_minute_s_ = kBeforeAll;
+  FlowMinute* last_minute_ = nullptr;
+  std::vector<Series> series_;          ///< Scratch: of the batch being added.
+  std::vector<std::uint32_t> indexes_;  ///< Scratch: interfaces by the batch's strings.
 };
 
 }  // namespace fleetmeter::aggregator

@@ -312,6 +312,7 @@ Place Inventory::place_of_address(const parsers::IpAddress& address, std::int64_
   return place;
 }
 
+const std::vector<Vpc>& Inventory::vpcs() const noexcept { return data_->entries.vpcs; }
 const std::vector<Subnet>& Inventory::subnets() const noexcept { return data_->entries.subnets; }
 const std::vector<Interface>& Inventory::interfaces() const noexcept {
   return data_->entries.interfaces;

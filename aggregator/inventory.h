@@ -26,6 +26,7 @@ struct Validity {
 
 using Tags = std::map<std::string, std::string>;
 
+struct Vpc;  // inventory_data.h
 struct Subnet {
   std::string id, vpc_id, name, cidr, az, region, account;
   Tags tags;
@@ -145,6 +146,7 @@ class Inventory {
   [[nodiscard]] std::string_view environment_of_tags(const Tags& tags, std::string_view account,
                                                      std::string_view region) const;
 
+  [[nodiscard]] const std::vector<Vpc>& vpcs() const noexcept;
   [[nodiscard]] const std::vector<Subnet>& subnets() const noexcept;
   [[nodiscard]] const std::vector<Interface>& interfaces() const noexcept;
   [[nodiscard]] const std::vector<Instance>& instances() const noexcept;

@@ -28,6 +28,7 @@ struct PathEnd {
   bool is_private = false;
   bool in_vpc = false;  ///< Inside a CIDR of a known VPC.
   std::uint32_t az = 0;
+  friend bool operator==(const PathEnd&, const PathEnd&) = default;
 };
 
 /// Where the two addresses of a record lie; says nothing of what the bytes pay.

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "aggregator/flow_series.h"
+
 namespace fleetmeter::cost {
 namespace {
 
@@ -108,60 +110,84 @@ Result<void> UsageFold::add(const proto::AggregateBatch& batch) {
   return add_datapoints(batch, *environment);
 }
 
-Result<void> UsageFold::add_flows(const proto::AggregateBatch& batch, TextId environment,
-                                  Strings& strings) {
+/// What rows of one series have in common.
+struct UsageFold::FlowSeries {
+  FlowHour key;       ///< Without its hour.
+  bool runs = false;  ///< Its traffic proves that the instance which owns it ran.
+};
+
+Result<std::vector<UsageFold::FlowSeries>> UsageFold::read_series(
+    const proto::AggregateBatch& batch, TextId environment, Strings& strings) {
   const proto::FlowAggregates& flows_in = batch.flows();
-  const int rows = flows_in.window_start_min_size();
-  for (const int size : {flows_in.status_size(),       flows_in.action_size(),
-                         flows_in.direction_size(),    flows_in.path_class_size(),
-                         flows_in.nat_leg_size(),      flows_in.role_size(),
-                         flows_in.interface_size(),    flows_in.owner_size(),
-                         flows_in.owner_az_size(),     flows_in.peer_owner_size(),
-                         flows_in.peer_az_size(),      flows_in.peer_service_size(),
-                         flows_in.peer_region_size(),  flows_in.interface_az_size(),
-                         flows_in.traffic_path_size(), flows_in.peer_interface_size(),
-                         flows_in.peer_role_size(),    flows_in.bytes_size(),
-                         flows_in.packets_size(),      flows_in.records_size(),
-                         flows_in.long_records_size()}) {
-    if (size != rows) return torn("flow columns differ in length");
+  const int count = flows_in.interface_size();
+  for (const int size :
+       {flows_in.status_size(), flows_in.action_size(), flows_in.direction_size(),
+        flows_in.path_class_size(), flows_in.nat_leg_size(), flows_in.role_size(),
+        flows_in.owner_size(), flows_in.owner_az_size(), flows_in.peer_owner_size(),
+        flows_in.peer_az_size(), flows_in.peer_service_size(), flows_in.peer_region_size(),
+        flows_in.interface_az_size(), flows_in.traffic_path_size(), flows_in.peer_interface_size(),
+        flows_in.peer_role_size()}) {
+    if (size != count) return torn("flow columns differ in length");
   }
-  flows.reserve(flows.size() + static_cast<std::size_t>(rows));
-  for (int row = 0; row < rows; ++row) {
-    FlowHour key;
-    key.hour = flows_in.window_start_min(row) / kMinutesPerHour;
+  std::vector<FlowSeries> all;
+  all.reserve(static_cast<std::size_t>(count));
+  for (int series = 0; series < count; ++series) {
+    FlowSeries& one = all.emplace_back();
+    FlowHour& key = one.key;
     key.facts[kEnvironment] = environment;
-    key.facts[kStatus] = static_cast<std::uint32_t>(flows_in.status(row));
-    key.facts[kAction] = static_cast<std::uint32_t>(flows_in.action(row));
-    key.facts[kDirection] = static_cast<std::uint32_t>(flows_in.direction(row));
-    key.facts[kPathClass] = static_cast<std::uint32_t>(flows_in.path_class(row));
-    key.facts[kNatLeg] = static_cast<std::uint32_t>(flows_in.nat_leg(row));
-    key.facts[kRole] = static_cast<std::uint32_t>(flows_in.role(row));
-    key.facts[kPeerRole] = static_cast<std::uint32_t>(flows_in.peer_role(row));
-    key.facts[kTrafficPath] = flows_in.traffic_path(row);
+    key.facts[kStatus] = static_cast<std::uint32_t>(flows_in.status(series));
+    key.facts[kAction] = static_cast<std::uint32_t>(flows_in.action(series));
+    key.facts[kDirection] = static_cast<std::uint32_t>(flows_in.direction(series));
+    key.facts[kPathClass] = static_cast<std::uint32_t>(flows_in.path_class(series));
+    key.facts[kNatLeg] = static_cast<std::uint32_t>(flows_in.nat_leg(series));
+    key.facts[kRole] = static_cast<std::uint32_t>(flows_in.role(series));
+    key.facts[kPeerRole] = static_cast<std::uint32_t>(flows_in.peer_role(series));
+    key.facts[kTrafficPath] = flows_in.traffic_path(series);
     const std::pair<FlowFact, std::uint32_t> texts[] = {
-        {kInterface, flows_in.interface(row)},
-        {kInterfaceAz, flows_in.interface_az(row)},
-        {kOwner, flows_in.owner(row)},
-        {kOwnerAz, flows_in.owner_az(row)},
-        {kPeerOwner, flows_in.peer_owner(row)},
-        {kPeerAz, flows_in.peer_az(row)},
-        {kPeerService, flows_in.peer_service(row)},
-        {kPeerRegion, flows_in.peer_region(row)},
-        {kPeerInterface, flows_in.peer_interface(row)}};
+        {kInterface, flows_in.interface(series)},
+        {kInterfaceAz, flows_in.interface_az(series)},
+        {kOwner, flows_in.owner(series)},
+        {kOwnerAz, flows_in.owner_az(series)},
+        {kPeerOwner, flows_in.peer_owner(series)},
+        {kPeerAz, flows_in.peer_az(series)},
+        {kPeerService, flows_in.peer_service(series)},
+        {kPeerRegion, flows_in.peer_region(series)},
+        {kPeerInterface, flows_in.peer_interface(series)}};
     for (const auto& [fact, index] : texts) {
       Result<TextId> id = strings.at(index);
       if (!id) return std::move(id).error();
       key.facts[fact] = *id;
     }
+    // A record without data or one that was cut short proves nothing.
+    one.runs = flows_in.status(series) == proto::FLOW_OK &&
+               batch.strings(static_cast<int>(flows_in.owner(series))).starts_with("i-");
+  }
+  return all;
+}
+
+Result<void> UsageFold::add_flows(const proto::AggregateBatch& batch, TextId environment,
+                                  Strings& strings) {
+  const proto::FlowAggregates& flows_in = batch.flows();
+  const int rows = flows_in.window_start_min_size();
+  for (const int size : {flows_in.bytes_size(), flows_in.packets_size(), flows_in.records_size(),
+                         flows_in.long_records_size()}) {
+    if (size != rows) return torn("flow columns differ in length");
+  }
+  if (!aggregator::have_series(flows_in, flows_in.interface_size()))
+    return torn("flow rows without a series");
+  Result<std::vector<FlowSeries>> all = read_series(batch, environment, strings);
+  if (!all) return std::move(all).error();
+  flows.reserve(flows.size() + static_cast<std::size_t>(rows));
+  for (int row = 0; row < rows; ++row) {
+    const FlowSeries& series =
+        (*all)[static_cast<std::size_t>(aggregator::series_of(flows_in, row))];
+    FlowHour key = series.key;
+    key.hour = flows_in.window_start_min(row) / kMinutesPerHour;
     FlowSums& sums = flows[key];
     sums.bytes += flows_in.bytes(row);
     sums.packets += flows_in.packets(row);
     sums.records += flows_in.records(row);
-    // Traffic of an instance proves that it ran; a record without data or one that was cut short
-    // does not.
-    const bool instance = flows_in.status(row) == proto::FLOW_OK &&
-                          batch.strings(static_cast<int>(flows_in.owner(row))).starts_with("i-");
-    if (instance) {
+    if (series.runs) {
       see(environment, key.facts[kOwner], flows_in.window_start_min(row),
           flows_in.long_records(row) > 0 ? kLongIntervalMinutes : 1);
     }

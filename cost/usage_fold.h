@@ -6,6 +6,7 @@
 #include <string_view>
 #include <tuple>
 #include <unordered_map>
+#include <vector>
 
 #include "proto/log.pb.h"
 #include "proto/result.h"
@@ -92,6 +93,9 @@ class UsageFold {
 
  private:
   struct Strings;
+  struct FlowSeries;
+  Result<std::vector<FlowSeries>> read_series(const proto::AggregateBatch& batch,
+                                              TextId environment, Strings& strings);
   Result<void> add_flows(const proto::AggregateBatch& batch, TextId environment, Strings& strings);
   Result<void> add_volumes(const proto::AggregateBatch& batch, TextId environment);
   Result<void> add_datapoints(const proto::AggregateBatch& batch, TextId environment);

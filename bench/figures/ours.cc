@@ -5,6 +5,7 @@
 #include <thread>
 #include <unordered_map>
 
+#include "aggregator/flow_series.h"
 #include "aggregator/flow_windows.h"
 #include "aggregator/inventory.h"
 #include "aggregator/sqlite_log.h"
@@ -210,10 +211,11 @@ void print_flows(const std::string& log_path) {
   each_batch(log_path, [&table](const proto::AggregateBatch& batch) {
     const proto::FlowAggregates& flows = batch.flows();
     for (int row = 0; row < flows.bytes_size(); ++row) {
-      if (flows.status(row) != proto::FLOW_OK) continue;
+      const int series = aggregator::series_of(flows, row);
+      if (flows.status(series) != proto::FLOW_OK) continue;
       FlowTotals& totals =
-          table[{batch.strings(static_cast<int>(flows.interface(row))), flows.direction(row),
-                 flows.action(row), flows.window_start_min(row)}];
+          table[{batch.strings(static_cast<int>(flows.interface(series))), flows.direction(series),
+                 flows.action(series), flows.window_start_min(row)}];
       totals.packets += flows.packets(row);
       totals.bytes += flows.bytes(row);
       totals.records += flows.records(row);

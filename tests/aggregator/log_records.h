@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "aggregator/flow_series.h"
 #include "aggregator/series_table.h"
 #include "proto/log.pb.h"
 
@@ -154,25 +155,26 @@ inline void combine(const proto::AggregateBatch& batch, Combined& out) {
   const auto text = [&](std::uint32_t index) { return batch.strings(static_cast<int>(index)); };
   const proto::FlowAggregates& f = batch.flows();
   for (int i = 0; i < f.window_start_min_size(); ++i) {
+    const int s = series_of(f, i);
     const Combined::Key key = {batch.environment(),
                                std::to_string(f.window_start_min(i)),
-                               std::to_string(f.status(i)),
-                               std::to_string(f.action(i)),
-                               std::to_string(f.direction(i)),
-                               std::to_string(f.path_class(i)),
-                               std::to_string(f.nat_leg(i)),
-                               std::to_string(f.role(i)),
-                               text(f.interface(i)),
-                               text(f.owner(i)),
-                               text(f.owner_az(i)),
-                               text(f.peer_owner(i)),
-                               text(f.peer_az(i)),
-                               text(f.peer_service(i)),
-                               text(f.peer_region(i)),
-                               text(f.interface_az(i)),
-                               std::to_string(f.traffic_path(i)),
-                               text(f.peer_interface(i)),
-                               std::to_string(f.peer_role(i))};
+                               std::to_string(f.status(s)),
+                               std::to_string(f.action(s)),
+                               std::to_string(f.direction(s)),
+                               std::to_string(f.path_class(s)),
+                               std::to_string(f.nat_leg(s)),
+                               std::to_string(f.role(s)),
+                               text(f.interface(s)),
+                               text(f.owner(s)),
+                               text(f.owner_az(s)),
+                               text(f.peer_owner(s)),
+                               text(f.peer_az(s)),
+                               text(f.peer_service(s)),
+                               text(f.peer_region(s)),
+                               text(f.interface_az(s)),
+                               std::to_string(f.traffic_path(s)),
+                               text(f.peer_interface(s)),
+                               std::to_string(f.peer_role(s))};
     auto& [bytes, packets, records, long_records] = out.flows[key];
     bytes += f.bytes(i);
     packets += f.packets(i);

@@ -1,0 +1,381 @@
+#include "aggregator/flow_folder.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+#include "aggregator/flow_facts.h"
+
+namespace fleetmeter::aggregator {
+namespace {
+
+using parsers::FlowColumns;
+using parsers::IpAddress;
+
+constexpr std::uint64_t kDay = 86'400;
+constexpr std::uint64_t kLongRecordSeconds = 120;  // Longer ones tell a capture interval of 600 s.
+constexpr std::uint64_t kEndMax = std::uint64_t{1} << 62;
+/// Combinations remembered; more than these start afresh, as the ids that they are made of do.
+constexpr std::size_t kSeriesRemembered = 1u << 18;
+constexpr std::size_t kPacketsRemembered = 1u << 18;
+
+proto::FlowStatus status_of(parsers::LogStatus status) {
+  switch (status) {
+    case parsers::LogStatus::kOk:
+      return proto::FLOW_OK;
+    case parsers::LogStatus::kNoData:
+      return proto::FLOW_NODATA;
+    case parsers::LogStatus::kSkipData:
+      return proto::FLOW_SKIPDATA;
+  }
+  return proto::FLOW_OK;
+}
+
+proto::FlowAction action_of(parsers::Action action) {
+  switch (action) {
+    case parsers::Action::kNone:
+      return proto::ACTION_NONE;
+    case parsers::Action::kAccept:
+      return proto::ACTION_ACCEPT;
+    case parsers::Action::kReject:
+      return proto::ACTION_REJECT;
+  }
+  return proto::ACTION_NONE;
+}
+
+bool is_inside(const AddressFacts& facts) noexcept {
+  return facts.end.is_private || facts.end.in_vpc;
+}
+
+std::int64_t end_of(std::uint64_t end) noexcept {
+  return static_cast<std::int64_t>(std::min(end, kEndMax));
+}
+
+/// Records of `word` that the batch has and that start and bytes place in a window. NODATA and
+/// SKIPDATA have no bytes by nature.
+std::uint64_t windowed_of(const FlowColumns& flows, const FlowRecordColumns& columns,
+                          std::uint32_t word, std::uint64_t all) noexcept {
+  const std::uint64_t starts = columns.start.bits(word) & all;
+  std::uint64_t windowed = starts & columns.bytes.bits(word);
+  for (std::uint64_t rest = starts & ~windowed; rest != 0; rest &= rest - 1) {
+    const auto record = word * 64 + static_cast<std::uint32_t>(std::countr_zero(rest));
+    if (flows.status[record] != parsers::LogStatus::kOk) windowed |= rest & (0 - rest);
+  }
+  return windowed;
+}
+
+/// Both ends of a hop differ from those of its packets, where both are known.
+bool is_translated(const FlowColumn<IpAddress>& hop, const FlowColumn<IpAddress>& packet,
+                   std::uint32_t record) noexcept {
+  return hop.present(record) && packet.present(record) && hop[record] != packet[record];
+}
+
+/// The bits of a record that need no look-up. What the key of a series is made of has to say all
+/// that attribute_flow() looks at.
+struct KeyBits {
+  std::uint64_t status = 0, action = 0, traffic_path = 0;
+  std::uint64_t side = 0;  ///< FlowSide; of NAT gateways the direction as the record says it.
+  std::uint64_t own = 0,
+                translated = 0;  ///< Of NAT gateways: two bits each, source and destination.
+
+  [[nodiscard]] std::uint64_t packed() const noexcept {
+    return status | action << 2 | side << 4 | own << 6 | translated << 8 | traffic_path << 10;
+  }
+  static constexpr int kBits = 18;
+};
+constexpr int kPacketBits = 22;
+static_assert(kPacketsRemembered + 4096 < std::size_t{1} << kPacketBits);
+
+}  // namespace
+
+void FlowFolder::forget() {
+  packets_.clear();
+  series_.clear();
+}
+
+FoldCounts FlowFolder::fold(const FlowColumns& flows, std::uint64_t start_max_s) {
+  const FlowRecordColumns columns(flows);
+  FoldCounts counts;
+  const std::uint64_t over_limit = sums_.over_limit();
+  other_ = strings_.intern("other");
+  texts_ = {};
+  has_packets_ = columns.packet_source.exists() || columns.packet_destination.exists() ||
+                 columns.source_service.exists() || columns.destination_service.exists();
+  for (std::uint32_t begin = 0; begin < flows.size; begin += kBlock) {
+    const bool is_large =
+        series_.size() > kSeriesRemembered || packets_.size() > kPacketsRemembered;
+    if (attribution_.shrink() || is_large) forget();
+    select(flows, columns, begin, std::min(begin + kBlock, flows.size), start_max_s, counts);
+    find_epochs();
+    find_captures(columns);
+    find_addresses(columns.source, block_.sources);
+    find_addresses(columns.destination, block_.destinations);
+    make_keys(flows, columns);
+    find_series(flows, columns);
+    add_block(flows, columns);
+  }
+  counts.over_limit = sums_.over_limit() - over_limit;
+  return counts;
+}
+
+void FlowFolder::select(const FlowColumns& flows, const FlowRecordColumns& columns,
+                        std::uint32_t begin, std::uint32_t end, std::uint64_t start_max_s,
+                        FoldCounts& counts) {
+  std::uint32_t size = 0;
+  std::uint64_t latest_s = 0;
+  for (std::uint32_t first = begin; first < end; first += 64) {
+    const std::uint32_t count = std::min(end - first, 64u);
+    const std::uint64_t all = ~std::uint64_t{0} >> (64 - count);
+    const std::uint64_t windowed = windowed_of(flows, columns, first / 64, all);
+    counts.unwindowed += static_cast<std::uint64_t>(std::popcount(all & ~windowed));
+    for (std::uint64_t rest = windowed; rest != 0; rest &= rest - 1) {
+      const std::uint32_t record = first + static_cast<std::uint32_t>(std::countr_zero(rest));
+      const std::uint64_t start_s = columns.start[record];
+      const bool is_future = start_s > start_max_s;
+      counts.future += is_future ? 1 : 0;
+      block_.records[size] = record;
+      block_.starts[size] = start_s;
+      size += is_future ? 0 : 1;
+      latest_s = std::max(latest_s, is_future ? 0 : start_s);
+    }
+  }
+  block_.size = size;
+  counts.folded += size;
+  counts.latest_s = std::max(counts.latest_s, static_cast<std::int64_t>(latest_s));
+}
+
+void FlowFolder::find_epochs() {
+  if (!attribution_.has_epochs()) {
+    block_.epochs.fill(0);
+    return;
+  }
+  for (std::uint32_t i = 0; i < block_.size; ++i)
+    block_.epochs[i] = attribution_.epoch(static_cast<std::int64_t>(block_.starts[i]));
+}
+
+void FlowFolder::find_captures(const FlowRecordColumns& columns) {
+  std::array<std::uint8_t, CaptureTexts::kCount> fields;
+  std::size_t field_count = 0;
+  for (std::uint8_t field = 0; field < CaptureTexts::kCount; ++field) {
+    if (columns.texts[field].exists()) fields[field_count++] = field;
+  }
+  const FlowColumn<std::string_view>& interfaces = columns.texts[CaptureTexts::kInterface];
+  for (std::uint32_t i = 0; i < block_.size && interfaces.exists(); ++i) {
+    const std::uint32_t record = block_.records[i];
+    if (interfaces.present(record)) attribution_.prefetch_capture(interfaces[record]);
+  }
+  for (std::uint32_t i = 0; i < block_.size; ++i) {
+    const std::uint32_t record = block_.records[i];
+    std::uint32_t present = 0;
+    for (std::size_t at = 0; at < field_count; ++at) {
+      const FlowColumn<std::string_view>& column = columns.texts[fields[at]];
+      const std::uint64_t bit = column.bits(record / 64) >> (record % 64) & 1;
+      present |= static_cast<std::uint32_t>(bit) << fields[at];
+      texts_.text[fields[at]] = bit != 0 ? column[record] : std::string_view();
+    }
+    texts_.present = present;
+    block_.captures[i] =
+        attribution_.capture(texts_, static_cast<std::int64_t>(block_.starts[i]), block_.epochs[i]);
+  }
+}
+
+void FlowFolder::find_addresses(const FlowColumn<IpAddress>& column,
+                                std::array<std::uint32_t, kBlock>& out) {
+  if (!column.exists()) {
+    out.fill(Attribution::kAbsent);
+    return;
+  }
+  for (std::uint32_t i = 0; i < block_.size; ++i) {
+    const std::uint32_t record = block_.records[i];
+    out[i] = Attribution::kAbsent;
+    if ((column.bits(record / 64) >> (record % 64) & 1) == 0) continue;
+    out[i] = attribution_.address(column[record], static_cast<std::int64_t>(block_.starts[i]),
+                                  block_.epochs[i]);
+  }
+}
+
+void FlowFolder::make_keys(const FlowColumns& flows, const FlowRecordColumns& columns) {
+  for (std::uint32_t i = 0; i < block_.size; ++i) {
+    block_.keys[i] = make_key(flows, columns, i);
+    block_.hashes[i] = WordTable<2>::hash(block_.keys[i]);
+    series_.prefetch(block_.hashes[i]);
+  }
+}
+
+WordTable<2>::Key FlowFolder::make_key(const FlowColumns& flows, const FlowRecordColumns& columns,
+                                       std::uint32_t i) {
+  const std::uint32_t record = block_.records[i];
+  const std::uint32_t source = block_.sources[i];
+  const std::uint32_t destination = block_.destinations[i];
+  KeyBits bits;
+  bits.status = static_cast<std::uint64_t>(flows.status[record]);
+  bits.action = static_cast<std::uint64_t>(flows.action[record]);
+  bits.traffic_path = static_cast<std::uint8_t>(columns.traffic_path.value_or(record, 0));
+  std::uint64_t ends = 0;
+  std::uint64_t packet_id = 0;
+  if (source != Attribution::kAbsent && destination != Attribution::kAbsent) {
+    const std::uint32_t capture = block_.captures[i];
+    const bool source_is_own = attribution_.is_own(capture, columns.source[record]);
+    const bool destination_is_own = attribution_.is_own(capture, columns.destination[record]);
+    Packet packet;
+    if (has_packets_) packet = packet_of(columns, i);
+    if (attribution_.is_nat(capture)) {
+      bits.side = static_cast<std::uint64_t>(flows.direction[record]);
+      bits.own = std::uint64_t{source_is_own} | std::uint64_t{destination_is_own} << 1;
+      bits.translated =
+          std::uint64_t{is_translated(columns.source, columns.packet_source, record)} |
+          std::uint64_t{is_translated(columns.destination, columns.packet_destination, record)}
+              << 1;
+      ends = std::uint64_t{source} << 32 | destination;
+    } else {
+      // Only the own side's address and what the peer's says beside its address count.
+      const FlowSide side = own_side(flows.direction[record], source_is_own, destination_is_own,
+                                     is_inside(attribution_.address_facts(source)),
+                                     is_inside(attribution_.address_facts(destination)));
+      const bool is_source = side != FlowSide::kDestination;
+      bits.side = static_cast<std::uint64_t>(side);
+      ends = std::uint64_t{is_source ? source : destination} << 32 |
+             attribution_.as_peer(is_source ? destination : source);
+      packet = {attribution_.as_peer(is_source ? packet.destination : packet.source), 0,
+                is_source ? packet.destination_service : packet.source_service, 0};
+    }
+    if (!packet.empty()) packet_id = find_packet(packet);
+  }
+  return {std::uint64_t{block_.captures[i]} << (kPacketBits + KeyBits::kBits) |
+              packet_id << KeyBits::kBits | bits.packed(),
+          ends};
+}
+
+FlowFolder::Packet FlowFolder::packet_of(const FlowRecordColumns& columns, std::uint32_t i) {
+  const std::uint32_t record = block_.records[i];
+  Packet packet;
+  // Without a gateway on the way it is the hop's.
+  const auto address = [&](const FlowColumn<IpAddress>& column, const FlowColumn<IpAddress>& hop,
+                           std::uint32_t of_hop) {
+    if (!column.present(record)) return Attribution::kAbsent;
+    if (hop.present(record) && column[record] == hop[record]) return of_hop;
+    return attribution_.address(column[record], static_cast<std::int64_t>(block_.starts[i]),
+                                block_.epochs[i]);
+  };
+  const auto service = [&](const FlowColumn<std::string_view>& column) {
+    return column.present(record) ? strings_.intern(column[record]) : 0;
+  };
+  packet.source = address(columns.packet_source, columns.source, block_.sources[i]);
+  packet.destination =
+      address(columns.packet_destination, columns.destination, block_.destinations[i]);
+  packet.source_service = service(columns.source_service);
+  packet.destination_service = service(columns.destination_service);
+  return packet;
+}
+
+std::uint32_t FlowFolder::find_packet(const Packet& packet) {
+  const WordTable<2>::Key key{
+      std::uint64_t{packet.source} << 32 | packet.destination,
+      std::uint64_t{packet.source_service} << 32 | packet.destination_service};
+  const std::uint64_t hash = WordTable<2>::hash(key);
+  const std::uint32_t found = packets_.find(key, hash);
+  if (found != WordTable<2>::kNone) return found;
+  const auto id = static_cast<std::uint32_t>(packets_.size() + 1);
+  packets_.insert(key, id);
+  return id;
+}
+
+void FlowFolder::find_series(const FlowColumns& flows, const FlowRecordColumns& columns) {
+  for (std::uint32_t i = 0; i < block_.size; ++i) {
+    block_.series[i] = series_.find(block_.keys[i], block_.hashes[i]);
+    if (block_.series[i] != WordTable<2>::kNone) continue;
+    block_.series[i] = sums_.series(attribute(flows, columns, i));
+    series_.insert(block_.keys[i], block_.series[i]);
+  }
+}
+
+FlowKey FlowFolder::attribute(const FlowColumns& flows, const FlowRecordColumns& columns,
+                              std::uint32_t i) {
+  const std::uint32_t record = block_.records[i];
+  const CaptureFacts& capture = attribution_.capture_facts(block_.captures[i]);
+  const Packet packet = packet_of(columns, i);
+  const auto facts_of = [this](std::uint32_t address) {
+    return address == Attribution::kAbsent ? nullptr : &attribution_.address_facts(address);
+  };
+  RecordFacts facts;
+  facts.direction = flows.direction[record];
+  facts.source = facts_of(block_.sources[i]);
+  facts.destination = facts_of(block_.destinations[i]);
+  facts.packet_source = facts_of(packet.source);
+  facts.packet_destination = facts_of(packet.destination);
+  if (facts.source != nullptr)
+    facts.source_is_own = attribution_.is_own(block_.captures[i], columns.source[record]);
+  if (facts.destination != nullptr)
+    facts.destination_is_own = attribution_.is_own(block_.captures[i], columns.destination[record]);
+  facts.source_translated = is_translated(columns.source, columns.packet_source, record);
+  facts.destination_translated =
+      is_translated(columns.destination, columns.packet_destination, record);
+  facts.source_service = packet.source_service;
+  facts.destination_service = packet.destination_service;
+  const FlowAttribution a = attribute_flow(capture, facts);
+  return {.environment = capture.environment,
+          .interface = capture.interface,
+          .interface_az = capture.az,
+          .owner = a.owner,
+          .owner_az = a.owner_az,
+          .peer_owner = a.peer_owner,
+          .peer_az = a.peer_az,
+          .peer_service = a.peer_service,
+          .peer_region = a.peer_region,
+          .peer_interface = a.peer_interface,
+          .status = static_cast<std::uint8_t>(status_of(flows.status[record])),
+          .action = static_cast<std::uint8_t>(action_of(flows.action[record])),
+          .direction = static_cast<std::uint8_t>(a.direction),
+          .path_class = static_cast<std::uint8_t>(a.path_class),
+          .nat_leg = static_cast<std::uint8_t>(a.nat_leg),
+          .role = static_cast<std::uint8_t>(capture.role),
+          .peer_role = static_cast<std::uint8_t>(a.peer_role),
+          .traffic_path = static_cast<std::uint8_t>(columns.traffic_path.value_or(record, 0))};
+}
+
+void FlowFolder::add_block(const FlowColumns& flows, const FlowRecordColumns& columns) {
+  for (std::uint32_t i = 0; i < block_.size; ++i) sums_.prefetch(block_.series[i]);
+  for (std::uint32_t i = 0; i < block_.size; ++i) {
+    const auto minute = static_cast<std::uint32_t>(block_.starts[i] / 60);
+    block_.rows[i] = sums_.row(block_.series[i], minute, other_);
+  }
+  std::uint64_t day_end = 0;  // Of the record before.
+  for (std::uint32_t i = 0; i < block_.size; ++i) {
+    const std::uint32_t record = block_.records[i];
+    const std::uint64_t start = block_.starts[i];
+    const std::uint64_t end = columns.end.value_or(record, start);
+    if (start - (day_end - kDay) >= kDay) day_end = (start / kDay + 1) * kDay;
+    FlowSums::Row& row = sums_.at(block_.rows[i]);
+    row.records += 1;
+    row.long_records += end > start + kLongRecordSeconds ? 1 : 0;
+    row.line_bytes += flows.line_bytes[record];
+    row.unsized_records += flows.line_bytes[record] == 0 ? 1 : 0;
+    row.latest_second = std::max(row.latest_second,
+                                 static_cast<std::uint8_t>(start - std::uint64_t{row.minute} * 60));
+    if (end > day_end && crosses_month(static_cast<std::int64_t>(start), end_of(end)))
+        [[unlikely]] {
+      add_parts(columns, i, end_of(end));
+      continue;
+    }
+    row.bytes += columns.bytes.value_or(record, 0);
+    row.packets += columns.packets.value_or(record, 0);
+  }
+}
+
+/// The record is counted where it starts; what falls into the next month is a row without records.
+void FlowFolder::add_parts(const FlowRecordColumns& columns, std::uint32_t i, std::int64_t end_s) {
+  const std::uint32_t record = block_.records[i];
+  bool is_rest = false;
+  for (const FlowPart& part :
+       split_by_month(static_cast<std::int64_t>(block_.starts[i]), end_s,
+                      columns.bytes.value_or(record, 0), columns.packets.value_or(record, 0))) {
+    const auto minute = static_cast<std::uint32_t>(part.start_s / 60);
+    FlowSums::Row& row =
+        sums_.at(is_rest ? sums_.rest_row(block_.series[i], minute, other_) : block_.rows[i]);
+    is_rest = true;
+    row.bytes += part.bytes;
+    row.packets += part.packets;
+  }
+}
+
+}  // namespace fleetmeter::aggregator

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "aggregator/attribution.h"
+#include "aggregator/flow_record_columns.h"
+#include "aggregator/flow_sums.h"
+#include "aggregator/string_pool.h"
+#include "aggregator/word_table.h"
+#include "parsers/flow_columns.h"
+
+namespace fleetmeter::aggregator {
+
+/// What became of the records of a batch.
+struct FoldCounts {
+  std::uint64_t folded = 0;
+  std::uint64_t unwindowed = 0;  ///< Without start, or without bytes though log-status is OK.
+  std::uint64_t future = 0;      ///< Starts behind the limit.
+  std::uint64_t over_limit = 0;  ///< Of the folded: parts without a row of their own.
+  std::int64_t latest_s = 0;     ///< Largest start of the folded.
+};
+
+/// Folds flow records into sums: who captured each, which of its ends is its own, what series that
+/// makes. The last question is asked of attribute_flow() once for each combination of answers to
+/// the others, and remembered: as many as there are series, and few more. Goes through a batch in
+/// blocks, one step after the other, so that the cache misses of a step overlap. Not thread safe.
+class FlowFolder {
+ public:
+  FlowFolder(Attribution& attribution, FlowSums& sums, StringPool& strings)
+      : attribution_(attribution), sums_(sums), strings_(strings) {}
+
+  /// `start_max_s`: starts behind it are in the future.
+  [[nodiscard]] FoldCounts fold(const parsers::FlowColumns& flows, std::uint64_t start_max_s);
+  /// After Attribution, FlowSums or StringPool forgot what ids stood for.
+  void forget();
+
+ private:
+  static constexpr std::uint32_t kBlock = 256;
+
+  /// The records of a block that are folded; entry i of each belongs to records[i].
+  struct Block {
+    std::uint32_t size = 0;
+    std::array<std::uint32_t, kBlock> records, captures, sources, destinations, series, rows;
+    std::array<std::uint64_t, kBlock> starts;
+    std::array<std::uint32_t, kBlock> epochs{};  ///< Stay 0 while no entry of the inventory ends.
+    std::array<WordTable<2>::Key, kBlock> keys;
+    std::array<std::uint64_t, kBlock> hashes;
+  };
+  /// What else attribution looks at, of the side or sides that matter; ids, 0 = absent.
+  struct Packet {
+    std::uint32_t source = 0, destination = 0, source_service = 0, destination_service = 0;
+    [[nodiscard]] bool empty() const noexcept {
+      return (source | destination | source_service | destination_service) == 0;
+    }
+  };
+
+  void select(const parsers::FlowColumns& flows, const FlowRecordColumns& columns,
+              std::uint32_t begin, std::uint32_t end, std::uint64_t start_max_s,
+              FoldCounts& counts);
+  void find_epochs();
+  void find_captures(const FlowRecordColumns& columns);
+  void find_addresses(const FlowColumn<parsers::IpAddress>& column,
+                      std::array<std::uint32_t, kBlock>& out);
+  void make_keys(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
+  [[nodiscard]] WordTable<2>::Key make_key(const parsers::FlowColumns& flows,
+                                           const FlowRecordColumns& columns, std::uint32_t i);
+  [[nodiscard]] Packet packet_of(const FlowRecordColumns& columns, std::uint32_t i);
+  [[nodiscard]] std::uint32_t find_packet(const Packet& packet);
+  void find_series(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
+  [[nodiscard]] FlowKey attribute(const parsers::FlowColumns& flows,
+                                  const FlowRecordColumns& columns, std::uint32_t i);
+  void add_block(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
+  void add_parts(const FlowRecordColumns& columns, std::uint32_t i, std::int64_t end_s);
+
+  Attribution& attribution_;
+  FlowSums& sums_;
+  StringPool& strings_;
+  std::uint32_t other_ = 0;   ///< Owner and peer of rows beyond the limit.
+  WordTable<2> packets_;      ///< Ids of what Packet holds, from 1.
+  WordTable<2> series_;       ///< Series by what attribution depends on.
+  CaptureTexts texts_;        ///< Scratch, as the block.
+  bool has_packets_ = false;  ///< The batch has a column that Packet takes from.
+  Block block_;
+};
+
+}  // namespace fleetmeter::aggregator

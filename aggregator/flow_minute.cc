@@ -1,0 +1,71 @@
+#include "aggregator/flow_minute.h"
+
+#include <algorithm>
+
+namespace fleetmeter::aggregator {
+namespace {
+
+constexpr std::size_t kSlotsAtFirst = 16;
+
+}  // namespace
+
+void FlowMinuteSums::add(const FlowMinuteSums& other) noexcept {
+  carry(other.source_index(), other.is_lower_bound());
+  accepted_bytes += other.accepted_bytes;
+  accepted_packets += other.accepted_packets;
+  accepted_records += other.accepted_records;
+  rejected_bytes += other.rejected_bytes;
+  rejected_packets += other.rejected_packets;
+  rejected_records += other.rejected_records;
+  nat_bytes += other.nat_bytes;
+}
+
+std::size_t FlowMinute::slot_of(std::uint32_t interface) const noexcept {
+  const std::size_t mask = slots_.size() - 1;
+  std::size_t at = (interface * 0x9e3779b1u) >> 7 & mask;
+  while (slots_[at] != 0 && entry(slots_[at] - 1).interface != interface) at = (at + 1) & mask;
+  return at;
+}
+
+FlowMinuteSums& FlowMinute::at(std::uint32_t interface) {
+  if (slots_.empty()) slots_.resize(kSlotsAtFirst);
+  std::size_t slot = slot_of(interface);
+  if (slots_[slot] != 0) return entry(slots_[slot] - 1);
+  if (4 * (size_ + std::size_t{1}) > 3 * slots_.size()) {
+    fill_slots(2 * slots_.size());
+    slot = slot_of(interface);
+  }
+  if (size_ % kBlock == 0) blocks_.push_back(std::make_unique<Block>());
+  slots_[slot] = ++size_;
+  FlowMinuteSums& sums = entry(size_ - 1);
+  sums.interface = interface;
+  return sums;
+}
+
+void FlowMinute::fill_slots(std::size_t slots) {
+  std::vector<std::uint32_t>(slots).swap(slots_);
+  for (std::uint32_t index = 0; index < size_; ++index)
+    slots_[slot_of(entry(index).interface)] = index + 1;
+}
+
+std::vector<const FlowMinuteSums*> FlowMinute::sorted() const {
+  std::vector<const FlowMinuteSums*> all;
+  all.reserve(size_);
+  for (std::uint32_t index = 0; index < size_; ++index) all.push_back(&entry(index));
+  std::ranges::sort(all, {}, [](const FlowMinuteSums* one) { return one->interface; });
+  return all;
+}
+
+void FlowMinute::mark(std::vector<bool>& interfaces) const {
+  for (std::uint32_t index = 0; index < size_; ++index) interfaces[entry(index).interface] = true;
+}
+
+void FlowMinute::rename(const std::vector<std::uint32_t>& to) {
+  for (std::uint32_t index = 0; index < size_; ++index) {
+    FlowMinuteSums& sums = entry(index);
+    sums.interface = to[sums.interface];
+  }
+  fill_slots(slots_.size());
+}
+
+}  // namespace fleetmeter::aggregator

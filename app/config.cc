@@ -224,12 +224,11 @@ Result<Config> parse_config(std::string_view yaml, const std::string& file,
   config.text = std::string(yaml);
   YamlContext context(file, warnings);
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(config.text);
-    if (documents.size() > 1)
-      return Error{
-          ErrorCode::kInvalidArgument,
-          file + ": holds " + std::to_string(documents.size()) + " YAML documents; keep one"};
-    if (!documents.empty()) read_root(context, documents.front(), config);
+    if (holds_more_documents(config.text))
+      return Error{ErrorCode::kInvalidArgument,
+                   file + ": holds more than one YAML document; keep one"};
+    if (const YAML::Node root = YAML::Load(config.text); !root.IsNull())
+      read_root(context, root, config);
   } catch (const YAML::Exception& problem) {
     const std::string at =
         problem.mark.is_null() ? "" : ":" + std::to_string(problem.mark.line + 1);

@@ -13,6 +13,10 @@
 
 namespace fleetmeter::app {
 
+/// Whether a second document follows the first. Of a second one that begins with a comma yaml-cpp's
+/// LoadAll makes nulls without end. Throws YAML::Exception for what is no YAML.
+[[nodiscard]] bool holds_more_documents(const std::string& text);
+
 /// Reads one YAML document strictly: the first problem is kept as an error that names file, line,
 /// key and what would be right, and reading goes on with defaults so that the callers stay
 /// straight-line code.

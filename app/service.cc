@@ -313,8 +313,11 @@ std::vector<std::string> Service::not_ready() const {
 std::vector<std::string> Service::notes() const {
   const aggregator::SqliteLogStatus log = state_->log->status();
   if (!log.limited_by_bytes) return {};
+  const std::string kept = log.kept_from_ms == 0
+                               ? "nothing before the last snapshot is kept"
+                               : "the log is kept from " + rfc3339(log.kept_from_ms / 1000) + " on";
   return {"log.bytes_max is reached before log.days (" + std::to_string(state_->config.log_days) +
-          "): the log is kept from " + rfc3339(log.kept_from_ms / 1000) + " on"};
+          "): " + kept};
 }
 
 }  // namespace fleetmeter::app

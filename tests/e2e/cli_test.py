@@ -72,7 +72,7 @@ CASES = [
     ("fleetmeter cost report -c envs.yaml --usage usage.yaml --environment staging", 0, r"^$"),
     ("fleetmeter replay -c envs.yaml good.log --environment nope", 2, r"--environment: `nope` is none of prod, staging, unassigned"),
     ("fleetmeter run -c envs.yaml --until-eof --environment nope", 2, r"--environment: `nope` is none of prod, staging, unassigned"),
-    ("fleetmeter replay -c envs.yaml good.log --environment staging", 0, r"^$"),
+    ("fleetmeter replay -c envs.yaml good.log --environment staging", 0, r"^Data quality: 1 flow records"),
     # States that are not ours to touch.
     ("fleetmeter run -c foreign.yaml --until-eof", 2, r"foreign/log.db: is no SQLite file; left untouched"),
     ("fleetmeter run -c theirs.yaml --until-eof", 2, r"theirs/log.db: is a SQLite file of another program; left untouched"),

@@ -189,12 +189,15 @@ def play(fleetmeter, directory, disk, flow):
             fail("a full disk acknowledges")
         time.sleep(0.2)
     (flow / "meanwhile.log").write_text(flow_line(13, 2))
+    # Evaluation has something to write at the next tick, within ten seconds.
+    who_waits = ("firehose:0 waits", "files:1 waits", "evaluation waits")
+    said = lambda: [json.loads(line)["message"] for line in run.log().splitlines() if "full" in line]
+    wait_for("the log says who waits", lambda: all(any(line.startswith(who) for line in said()) for who in who_waits))
     time.sleep(2)
-    said = [json.loads(line)["message"] for line in run.log().splitlines() if "full" in line]
-    for who in ("firehose:0 waits", "files:1 waits", "evaluation waits"):
-        if sum(line.startswith(who) for line in said) != 1:
+    for who in who_waits:
+        if sum(line.startswith(who) for line in said()) != 1:
             fail(f"the log does not say exactly once that {who}:\n" + run.log())
-    print("log:", *said, sep="\n  ")
+    print("log:", *said(), sep="\n  ")
 
     # Room again: it goes on without being told.
     ballast.unlink()

@@ -11,15 +11,16 @@
 #include <utility>
 #include <vector>
 
-#include "fuzz/otlp_subset.pb.h"
 #include "parsers/metric_otlp.h"
 #include "proto/check.h"
 #include "tests/fuzz/decode_outcome.h"
+#include "tests/parsers/otlp_subset.pb.h"
 
 namespace {
 
 using namespace fleetmeter;
 using parsers::MetricDrop;
+namespace otlp = parsers::testing::otlp;
 
 struct Walked {
   parsers::OtlpDecoder decoder;  // Holds the names of percentiles.
@@ -60,23 +61,24 @@ struct Expected {
     *place = value;
     return true;
   }
-  void take_dimensions(const fuzz::List& list) {
-    for (const fuzz::KeyValue& item : list.values()) {
+  void take_dimensions(const otlp::KeyValueList& list) {
+    for (const otlp::KeyValue& item : list.values()) {
       const bool is_nothing = !item.has_value() || item.value().ByteSizeLong() == 0;
-      if (is_nothing || item.value().has_text()) {
-        dimensions.emplace_back(item.key(), item.value().text());
+      if (is_nothing || item.value().has_string_value()) {
+        dimensions.emplace_back(item.key(), item.value().string_value());
       } else {
         ++unknown_keys;
       }
     }
   }
-  void take_attribute(const fuzz::KeyValue& attribute) {
-    if (attribute.key() == "Dimensions" && attribute.value().has_list())
-      return take_dimensions(attribute.value().list());
-    if (!attribute.value().has_text() || !take_label(attribute.key(), attribute.value().text()))
+  void take_attribute(const otlp::KeyValue& attribute) {
+    if (attribute.key() == "Dimensions" && attribute.value().has_kvlist_value())
+      return take_dimensions(attribute.value().kvlist_value());
+    if (!attribute.value().has_string_value() ||
+        !take_label(attribute.key(), attribute.value().string_value()))
       ++unknown_keys;
   }
-  void take_quantile(const fuzz::Quantile& quantile) {
+  void take_quantile(const otlp::ValueAtQuantile& quantile) {
     finite = finite && std::isfinite(quantile.value()) && quantile.quantile() >= 0 &&
              quantile.quantile() <= 1;
     if (!finite) return;
@@ -93,17 +95,18 @@ struct Expected {
 };
 
 /// kCount: it is kept.
-MetricDrop judge(const fuzz::Point& point, const Expected& expected) {
+MetricDrop judge(const otlp::Point& point, const Expected& expected) {
   constexpr std::uint64_t kSecond = 1'000'000'000;
   if (!expected.has_namespace || !expected.has_name) return MetricDrop::kMissingLabel;
   if (!expected.finite || !expected.has_minimum || !expected.has_maximum ||
       !std::isfinite(point.sum())) {
     return MetricDrop::kBadValue;
   }
-  const bool is_in_order = point.start_ns() > 0 && point.end_ns() > point.start_ns();
-  if (!is_in_order || (point.end_ns() - point.start_ns()) / kSecond > 7 * 86400)
+  const bool is_in_order =
+      point.start_time_unix_nano() > 0 && point.time_unix_nano() > point.start_time_unix_nano();
+  if (!is_in_order || (point.time_unix_nano() - point.start_time_unix_nano()) / kSecond > 7 * 86400)
     return MetricDrop::kBadTimestamp;
-  return point.start_ns() / 1'000'000 > std::uint64_t{parsers::kTimestampMsMax}
+  return point.start_time_unix_nano() / 1'000'000 > std::uint64_t{parsers::kTimestampMsMax}
              ? MetricDrop::kBadTimestamp
              : MetricDrop::kCount;
 }
@@ -113,10 +116,10 @@ class Comparison {
  public:
   explicit Comparison(const Walked& walked) : walked_(walked) {}
 
-  void run(const fuzz::Request& request) {
-    for (const fuzz::Resource& resource : request.resources()) {
-      for (const fuzz::Scope& scope : resource.scopes()) {
-        for (const fuzz::Metric& metric : scope.metrics()) take(resource, metric);
+  void run(const otlp::Request& request) {
+    for (const otlp::ResourceMetrics& resource : request.resource_metrics()) {
+      for (const otlp::ScopeMetrics& scope : resource.scope_metrics()) {
+        for (const otlp::Metric& metric : scope.metrics()) take(resource, metric);
       }
     }
     FM_CHECK(at_ == walked_.batch.records.size());
@@ -132,16 +135,17 @@ class Comparison {
     ++dropped_;
   }
 
-  void take(const fuzz::Resource& resource, const fuzz::Metric& metric) {
+  void take(const otlp::ResourceMetrics& resource, const otlp::Metric& metric) {
     if (!metric.has_summary()) drop(MetricDrop::kNotASummary);
-    for (const fuzz::Point& point : metric.summary().points()) {
+    for (const otlp::Point& point : metric.summary().data_points()) {
       Expected expected;
-      for (const fuzz::Label& label : point.labels()) {
+      for (const otlp::StringKeyValue& label : point.labels()) {
         if (!expected.take_label(label.key(), label.value()))
           expected.dimensions.emplace_back(label.key(), label.value());
       }
-      for (const fuzz::Quantile& quantile : point.quantiles()) expected.take_quantile(quantile);
-      for (const fuzz::KeyValue& attribute : point.attributes()) expected.take_attribute(attribute);
+      for (const otlp::ValueAtQuantile& quantile : point.quantile_values())
+        expected.take_quantile(quantile);
+      for (const otlp::KeyValue& attribute : point.attributes()) expected.take_attribute(attribute);
       unknown_keys_ += expected.unknown_keys;
       const MetricDrop verdict = judge(point, expected);
       if (verdict != MetricDrop::kCount) {
@@ -153,19 +157,21 @@ class Comparison {
     }
   }
 
-  void check(const parsers::MetricRecord& record, const fuzz::Resource& resource,
-             const fuzz::Metric& metric, const fuzz::Point& point, Expected& expected) {
+  void check(const parsers::MetricRecord& record, const otlp::ResourceMetrics& resource,
+             const otlp::Metric& metric, const otlp::Point& point, Expected& expected) {
     std::map<std::string, std::string> facts;
-    for (const fuzz::KeyValue& fact : resource.facts().attributes())
-      facts[fact.key()] = fact.value().text();
+    for (const otlp::KeyValue& fact : resource.resource().attributes())
+      facts[fact.key()] = fact.value().string_value();
     FM_CHECK(record.account == facts["cloud.account.id"]);
     FM_CHECK(record.region == facts["cloud.region"]);
     FM_CHECK(record.stream == facts["aws.exporter.arn"]);
     FM_CHECK(record.unit == parsers::cloudwatch_unit(metric.unit()));
     FM_CHECK(record.metric_namespace == expected.metric_namespace);
     FM_CHECK(record.name == expected.name);
-    FM_CHECK(record.start_ms == static_cast<std::int64_t>(point.start_ns() / 1'000'000));
-    FM_CHECK(record.period_s == (point.end_ns() - point.start_ns()) / 1'000'000'000);
+    FM_CHECK(record.start_ms ==
+             static_cast<std::int64_t>(point.start_time_unix_nano() / 1'000'000));
+    FM_CHECK(record.period_s ==
+             (point.time_unix_nano() - point.start_time_unix_nano()) / 1'000'000'000);
     FM_CHECK(record.sample_count == static_cast<double>(point.count()));
     FM_CHECK(record.sum == point.sum());
     FM_CHECK(record.minimum == expected.minimum);
@@ -225,7 +231,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Walked any;
   walk(block.view(), any);
 
-  fuzz::Request request;
+  otlp::Request request;
   if (!request.ParseFromArray(block.view().data(), static_cast<int>(block.view().size()))) return 0;
   request.DiscardUnknownFields();
   const fuzz::ExactBlock canonical{request.SerializeAsString()};

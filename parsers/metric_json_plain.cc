@@ -4,6 +4,7 @@
 #include <cstring>
 #include <system_error>
 
+#include "parsers/flow_values.h"
 #include "parsers/metric_support.h"
 
 #ifdef __SSE2__
@@ -54,11 +55,50 @@ struct Digits {
   std::uint64_t value;
 };
 Digits read_digits(const char* at, std::uint64_t value) noexcept {
+  std::uint64_t eight = 0;
+  for (; decode_digits(load_word(at), 8, eight); at += 8) value = value * 100000000 + eight;
   for (; is_digit(*at); ++at) value = value * 10 + static_cast<std::uint64_t>(*at - '0');
   return {at, value};
 }
 
 }  // namespace
+
+/// Nothing is ever taken past end_: behind it a blank or a value's beginning may stand.
+[[gnu::always_inline]] inline bool PlainMetricReader::take(char c) noexcept {
+  if (at_ >= end_ || *at_ != c) return false;
+  ++at_;
+  return true;
+}
+
+[[gnu::always_inline]] inline void PlainMetricReader::skip_blanks() noexcept {
+  while (at_ < end_ && is_blank(*at_)) ++at_;
+}
+
+[[gnu::always_inline]] inline bool PlainMetricReader::take_colon() noexcept {
+  skip_blanks();
+  if (!take(':')) return false;
+  skip_blanks();
+  return true;
+}
+
+/// `key` comes with both its quotes.
+template <std::size_t kSize>
+bool PlainMetricReader::take_key(const char (&key)[kSize]) noexcept {
+  if (std::memcmp(at_, key, kSize - 1) != 0) return false;
+  at_ += kSize - 1;
+  return true;
+}
+
+[[gnu::always_inline]] inline bool PlainMetricReader::read_text(std::string_view& text) noexcept {
+  const char* const begin = at_;
+  const char* const end = plain_text_end(begin, end_);
+  if (end >= end_) return false;
+  is_unusual_ |= *end == '\\' || static_cast<unsigned char>(*end) >= 0x80;
+  if (*end != '"') return false;
+  text = {begin, static_cast<std::size_t>(end - begin)};
+  at_ = end + 1;
+  return true;
+}
 
 PlainMetricReader::Result PlainMetricReader::read() {
   if (end_[-1] != '}') return Result::kBroken;  // No number, then, runs past the end.
@@ -74,43 +114,6 @@ PlainMetricReader::Result PlainMetricReader::read() {
     return take('}') && at_ == end_ ? Result::kWhole : Result::kBroken;
   }
   return is_unusual_ ? Result::kUnusual : Result::kBroken;
-}
-
-/// Nothing is ever taken past end_: behind it a blank or a value's beginning may stand.
-bool PlainMetricReader::take(char c) noexcept {
-  if (at_ >= end_ || *at_ != c) return false;
-  ++at_;
-  return true;
-}
-
-void PlainMetricReader::skip_blanks() noexcept {
-  while (at_ < end_ && is_blank(*at_)) ++at_;
-}
-
-bool PlainMetricReader::take_colon() noexcept {
-  skip_blanks();
-  if (!take(':')) return false;
-  skip_blanks();
-  return true;
-}
-
-/// `key` comes with both its quotes.
-template <std::size_t kSize>
-bool PlainMetricReader::take_key(const char (&key)[kSize]) noexcept {
-  if (std::memcmp(at_, key, kSize - 1) != 0) return false;
-  at_ += kSize - 1;
-  return true;
-}
-
-bool PlainMetricReader::read_text(std::string_view& text) noexcept {
-  const char* const begin = at_;
-  const char* const end = plain_text_end(begin, end_);
-  if (end >= end_) return false;
-  is_unusual_ |= *end == '\\' || static_cast<unsigned char>(*end) >= 0x80;
-  if (*end != '"') return false;
-  text = {begin, static_cast<std::size_t>(end - begin)};
-  at_ = end + 1;
-  return true;
 }
 
 /// A value where a text should be: `is_text` says whether it was one.

@@ -352,23 +352,25 @@ void OtlpDecoder::decode_point(std::string_view message, const Resource& resourc
       point.start_ns / kNsPerMs > static_cast<std::uint64_t>(kTimestampMsMax)) {
     return reject(MetricDrop::kBadTimestamp);
   }
-  MetricRecord& record = batch.records.emplace_back();
-  record.stream = resource.stream;
-  record.account = resource.account;
-  record.region = resource.region;
-  record.metric_namespace = point.metric_namespace;
-  record.name = point.name;
-  record.start_ms = static_cast<std::int64_t>(point.start_ns / kNsPerMs);
-  record.period_s = static_cast<std::uint32_t>(period_s);
-  record.sample_count = static_cast<double>(point.count);
-  record.sum = point.sum;
-  record.minimum = point.minimum;
-  record.maximum = point.maximum;
-  record.first_dimension = static_cast<std::uint32_t>(first_dimension);
-  record.dimension_count = static_cast<std::uint32_t>(batch.dimensions.size() - first_dimension);
-  record.first_extended = static_cast<std::uint32_t>(first_extended);
-  record.extended_count = static_cast<std::uint32_t>(batch.extended.size() - first_extended);
-  sort_dimensions(batch, record);
+  // All members at once: a record that is cleared first costs more than the walk of a message.
+  batch.records.push_back(
+      {.stream = resource.stream,
+       .account = resource.account,
+       .region = resource.region,
+       .metric_namespace = point.metric_namespace,
+       .name = point.name,
+       .unit = {},
+       .start_ms = static_cast<std::int64_t>(point.start_ns / kNsPerMs),
+       .period_s = static_cast<std::uint32_t>(period_s),
+       .sample_count = static_cast<double>(point.count),
+       .sum = point.sum,
+       .minimum = point.minimum,
+       .maximum = point.maximum,
+       .first_dimension = static_cast<std::uint32_t>(first_dimension),
+       .dimension_count = static_cast<std::uint32_t>(batch.dimensions.size() - first_dimension),
+       .first_extended = static_cast<std::uint32_t>(first_extended),
+       .extended_count = static_cast<std::uint32_t>(batch.extended.size() - first_extended)});
+  sort_dimensions(batch, batch.records.back());
   ++counts.datapoints;
 }
 

@@ -322,7 +322,9 @@ TEST(MetricOtlpOracle, APointOfManyDimensionsIsSortedInTime) {
            fixed64_field(2, 1700000040000000000u) + fixed64_field(3, 1700000100000000000u) +
            length_field(6, "") + length_field(6, fixed64_field(1, 0x3ff0000000000000u));
   const std::string summary = length_field(11, length_field(1, point));
-  decoder.decode_request(length_field(1, length_field(2, length_field(2, summary))), batch, counts);
+  // The batch points into it.
+  const std::string request = length_field(1, length_field(2, length_field(2, summary)));
+  decoder.decode_request(request, batch, counts);
   ASSERT_EQ(counts.datapoints, 1u);
   EXPECT_TRUE(std::ranges::is_sorted(batch.dimensions, {}, &Dimension::name));
 }

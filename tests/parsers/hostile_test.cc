@@ -45,6 +45,12 @@ void* operator new(std::size_t bytes) { return allocate(bytes, kHeadBytes); }
 void* operator new[](std::size_t bytes) { return allocate(bytes, kHeadBytes); }
 void* operator new(std::size_t bytes, std::align_val_t) { return allocate(bytes, kHeadBytes); }
 void* operator new[](std::size_t bytes, std::align_val_t) { return allocate(bytes, kHeadBytes); }
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  return allocate(bytes, kHeadBytes);
+}
+void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept {
+  return allocate(bytes, kHeadBytes);
+}
 void operator delete(void* pointer) noexcept { release(pointer); }
 void operator delete[](void* pointer) noexcept { release(pointer); }
 void operator delete(void* pointer, std::size_t) noexcept { release(pointer); }

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <deque>
 #include <random>
 
 #include "parsers/unpacker.h"
@@ -171,9 +172,9 @@ struct Ahead {
   PlainPiece piece;
 };
 
-/// All pieces of a stream that is cut into random reads.
-std::vector<Ahead> unpack_all(Unpacker& unpacker, std::string_view bytes, std::mt19937& random) {
-  std::vector<Ahead> pieces;
+/// All pieces of a stream that is cut into random reads; they point to their rooms, which stay.
+std::deque<Ahead> unpack_all(Unpacker& unpacker, std::string_view bytes, std::mt19937& random) {
+  std::deque<Ahead> pieces;
   while (!bytes.empty()) {
     std::string_view read = bytes.substr(0, 1 + random() % 1000);
     bytes.remove_prefix(read.size());
@@ -204,7 +205,7 @@ TEST(Stream, PiecesMadeAheadYieldTheSameAndARestartBehindAnyOfThemGoesOnExactly)
         Recorder recorder;
         Decoder decoder{{}, recorder};
         decoder.resume(position);
-        std::vector<Ahead> pieces = unpack_all(
+        std::deque<Ahead> pieces = unpack_all(
             unpacker, std::string_view{shape.bytes}.substr(position.member_start), random);
         const std::size_t taken = seed == 0 ? pieces.size() : 1 + random() % pieces.size();
         for (std::size_t i = 0; i < taken; ++i) {

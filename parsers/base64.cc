@@ -49,8 +49,7 @@ bool decode_padded_group(const char* from, std::size_t padding, char* to) noexce
 Base64Bulk decode_bulk(FlowKernel kernel, const char* text, std::size_t groups,
                        char* out) noexcept {
 #ifdef __x86_64__
-  if (kernel == FlowKernel::kAvx512) return decode_base64_avx512(text, groups, out);
-  if (kernel == FlowKernel::kAvx2) return decode_base64_avx2(text, groups, out);
+  if (kernel != FlowKernel::kScalar) return decode_base64_avx2(text, groups, out);
 #else
   static_cast<void>(kernel), static_cast<void>(text), static_cast<void>(out);
   static_cast<void>(groups);

@@ -23,7 +23,8 @@ namespace fleetmeter::parsers {
                                                           char* out) noexcept;
 
 /// The same by a kernel of the caller's choice, which has to be supported (flow_kernel.h). All
-/// yield the same; they differ in speed alone (bench/parsers/base64_bench.cc).
+/// yield the same; they differ in speed alone (bench/parsers/base64_bench.cc). AVX-512 has none of
+/// its own: that of AVX2 serves there too.
 [[nodiscard]] std::optional<std::size_t> decode_base64_by(FlowKernel kernel, std::string_view text,
                                                           char* out) noexcept;
 
@@ -35,7 +36,5 @@ struct Base64Bulk {
 /// Decodes as many of `groups` as it can by vectors without touching a byte outside of them.
 [[nodiscard]] Base64Bulk decode_base64_avx2(const char* text, std::size_t groups,
                                             char* out) noexcept;
-[[nodiscard]] Base64Bulk decode_base64_avx512(const char* text, std::size_t groups,
-                                              char* out) noexcept;
 
 }  // namespace fleetmeter::parsers

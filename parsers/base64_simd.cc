@@ -1,5 +1,5 @@
-// base64 by vectors: 32 characters a step by AVX2, 64 by AVX-512. What a step finds wrong is kept in
-// a mask, which is looked at once, at the end.
+// base64 by AVX2, 32 characters a step. What a step finds wrong is kept in a mask, which is looked at
+// once, at the end.
 #ifdef __x86_64__
 
 #include <immintrin.h>
@@ -46,22 +46,11 @@ constexpr std::array<std::uint8_t, 16> kOffsets = [] {
   return offsets;
 }();
 
-constexpr std::array<std::uint8_t, 128> kValues = [] {
-  std::array<std::uint8_t, 128> values{};
-  for (std::size_t c = 0; c < values.size(); ++c) values[c] = value_of(c);
-  return values;
-}();
-
 /// Four values of 6 bits each lie in a little-endian word as 24 bits whose bytes go out in reverse.
-constexpr std::array<std::uint8_t, 64> kOutputOrder = [] {
-  std::array<std::uint8_t, 64> order{};
-  for (std::size_t i = 0; i < 48; ++i) order[i] = static_cast<std::uint8_t>(i / 3 * 4 + 2 - i % 3);
-  return order;
-}();
 constexpr std::array<std::uint8_t, 16> kLaneOrder = [] {
   std::array<std::uint8_t, 16> order{};
   order.fill(kBad);  // Becomes 0.
-  for (std::size_t i = 0; i < 12; ++i) order[i] = kOutputOrder[i];
+  for (std::size_t i = 0; i < 12; ++i) order[i] = static_cast<std::uint8_t>(i / 3 * 4 + 2 - i % 3);
   return order;
 }();
 
@@ -103,28 +92,6 @@ __attribute__((target("avx2"))) Base64Bulk decode_base64_avx2(const char* text, 
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 3 * done), bytes);
   }
   return {done, _mm256_testz_si256(bad, bad) != 0};
-}
-
-__attribute__((target("avx512f,avx512bw,avx512vbmi"))) Base64Bulk decode_base64_avx512(
-    const char* text, std::size_t groups, char* out) noexcept {
-  constexpr std::size_t kStepGroups = 16;
-  constexpr __mmask64 kOutput = (__mmask64{1} << 48) - 1;
-  const __m512i values_low = _mm512_loadu_si512(kValues.data());
-  const __m512i values_high = _mm512_loadu_si512(kValues.data() + 64);
-  const __m512i order = _mm512_loadu_si512(kOutputOrder.data());
-  __m512i bad = _mm512_setzero_si512();
-  std::size_t done = 0;
-  for (; groups - done >= kStepGroups; done += kStepGroups) {
-    const __m512i characters = _mm512_loadu_si512(text + 4 * done);
-    const __m512i values = _mm512_permutex2var_epi8(values_low, characters, values_high);
-    // The table has seven bits of index: the eighth is wrong by itself.
-    bad = _mm512_or_si512(bad, _mm512_or_si512(values, characters));
-    const __m512i pairs = _mm512_maddubs_epi16(values, _mm512_set1_epi32(kJoinPairs));
-    const __m512i fours = _mm512_madd_epi16(pairs, _mm512_set1_epi32(kJoinFours));
-    const __m512i bytes = _mm512_maskz_permutexvar_epi8(kOutput, order, fours);
-    _mm512_mask_storeu_epi8(out + 3 * done, kOutput, bytes);
-  }
-  return {done, _mm512_movepi8_mask(bad) == 0};
 }
 
 }  // namespace fleetmeter::parsers

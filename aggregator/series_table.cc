@@ -131,10 +131,10 @@ GridTime SeriesTable::State::expired_until(const SeriesState& of, const Frontier
   if (of.flow) return frontier.watermark_s;
   // Ticks went on while the source was stalled: once it is heard again, only what it has been read
   // past can be missing.
-  const GridTime told_s = std::min(frontier.tick_s, read_to(of));
-  const GridTime by_source =
+  const GridTime by_tick = minus(frontier.tick_s, of.info.publication_delay_s);
+  const GridTime by_stall =
       of.info.source < sources.size() ? sources[of.info.source].stalled_at_s : kNever;
-  return std::min(minus(told_s, of.info.publication_delay_s), by_source);
+  return std::min({by_tick, heard_until(of), by_stall});
 }
 
 GridTime SeriesTable::State::first_undue_end(const SeriesState& of,

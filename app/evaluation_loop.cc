@@ -137,6 +137,7 @@ Result<void> EvaluationLoop::State::snapshot() {
 /// evaluation.
 void EvaluationLoop::State::maintain() {
   const SteadyTime now = clock.steady();
+  notice.works(now);
   if (now - snapshot_at >= Milliseconds(options.snapshot_interval_ms)) {
     snapshot_at = now;
     if (auto done = snapshot(); !done)
@@ -169,10 +170,8 @@ void EvaluationLoop::State::publish() {
 }
 
 void EvaluationLoop::State::set_blocked(std::string why) {
+  if (!why.empty()) notice.refused(clock.steady(), why);
   const std::lock_guard lock(mutex);
-  if (blocked == why) return;
-  if (!why.empty()) spdlog::error("evaluation waits: {}", why);
-  if (why.empty()) spdlog::info("evaluation goes on");
   blocked = std::move(why);
 }
 

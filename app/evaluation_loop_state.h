@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "app/evaluation_loop.h"
+#include "ingest/wait_notice.h"
 
 namespace fleetmeter::app {
 
@@ -46,6 +47,7 @@ struct EvaluationLoop::State {
   std::atomic<aggregator::LogPosition> applied_position{0};
   std::atomic<aggregator::LogPosition> ended_at{
       0};  // Bounded input: applied to here and every tick was made; 0 = not yet.
+  ingest::WaitNotice notice{"evaluation"};
   std::jthread thread;
 
   mutable std::mutex mutex;  // Guards the four below.

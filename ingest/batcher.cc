@@ -1,7 +1,5 @@
 #include "ingest/batcher.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <iterator>
 #include <mutex>
@@ -9,6 +7,8 @@
 #include <set>
 #include <thread>
 #include <utility>
+
+#include "ingest/wait_notice.h"
 
 namespace fleetmeter::ingest {
 
@@ -105,8 +105,8 @@ struct Batcher::State {
   std::uint64_t raw_bytes = 0;
   std::map<std::string, std::uint64_t> dropped;
   std::map<std::string, std::uint64_t> dropped_before;  // By the aggregator, up to the last commit.
-  bool said_blocked = false;                            // commit() has logged that it waits.
-  mutable std::mutex mutex;                             // Guards blocked.
+  WaitNotice notice{source};
+  mutable std::mutex mutex;  // Guards blocked.
   std::string blocked;
 
   [[nodiscard]] std::int64_t wall_ms() const {
@@ -128,12 +128,6 @@ struct Batcher::State {
   void set_blocked(const std::string& why) {
     const std::lock_guard lock(mutex);
     blocked = why;
-  }
-  void say_blocked(const std::string& why) {
-    if (!std::exchange(said_blocked, true)) spdlog::error("{} waits: {}", source, why);
-  }
-  void say_unblocked() {
-    if (std::exchange(said_blocked, false)) spdlog::info("{} goes on", source);
   }
   aggregator::Commit build(std::map<std::string, std::string> positions,
                            std::vector<std::string> once_keys);
@@ -297,7 +291,7 @@ Result<void> Batcher::State::settle(Result<void> outcome, bool with_progress,
                                     std::int64_t built_ms) {
   if (outcome) {
     set_blocked({});
-    say_unblocked();
+    notice.works(context.clock.steady());
     publish_counts();
     if (with_progress) {
       progress_written = true;
@@ -350,7 +344,7 @@ Result<void> Batcher::commit(std::map<std::string, std::string> positions,
       outcome = std::move(appended).error();
       break;
     }
-    state.say_blocked(appended.error().message);
+    state.notice.refused(state.context.clock.steady(), appended.error().message);
     std::this_thread::sleep_for(kRetryInterval);
   }
   return state.settle(std::move(outcome), with_progress, built_ms);

@@ -212,9 +212,8 @@ def play(fleetmeter, directory, disk, flow):
     time.sleep(1)
     if run.held() != expected(sent):
         fail(f"holds {run.held()}, acknowledged {expected(sent)}")
-    for who in ("firehose:0 goes on", "files:1 goes on", "evaluation goes on"):
-        if who not in run.log():
-            fail(f"the log does not say that {who}:\n" + run.log())
+    goes_on = ("firehose:0 goes on", "files:1 goes on", "evaluation goes on")
+    wait_for("the log says who goes on", lambda: all(who in run.log() for who in goes_on))
 
     # Stopped on a full disk, started on a full disk, then given room.
     with ballast.open("wb", buffering=0) as out:  # A buffer would be written once more, and fail, when it closes.

@@ -49,6 +49,12 @@ struct SourceState {
   GridTime stalled_at_s = kNever;
   /// Event time it has read to; kNever = it holds nobody up. Told anew after a load.
   GridTime read_to_s = kNever;
+
+  /// Datapoints that start up to here have been read; kNever = nothing says how far.
+  [[nodiscard]] GridTime heard_until(std::uint32_t delay_s) const noexcept;
+  /// Slots that end up to here can be missing. Ticks go on while the source is stalled: once it is
+  /// heard again, only what it has been read past can be.
+  [[nodiscard]] GridTime expired_until(std::uint32_t delay_s) const noexcept;
 };
 
 [[nodiscard]] std::uint64_t hash_of(const SeriesKey& key) noexcept;

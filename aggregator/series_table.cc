@@ -122,19 +122,25 @@ GridTime SeriesTable::State::read_to(const SeriesState& of) const {
   return of.info.source < sources.size() ? sources[of.info.source].read_to_s : kNever;
 }
 
+GridTime SourceState::heard_until(std::uint32_t delay_s) const noexcept {
+  return read_to_s == kNever ? kNever : minus(read_to_s, delay_s);
+}
+
+GridTime SourceState::expired_until(std::uint32_t delay_s) const noexcept {
+  return std::min(heard_until(delay_s), stalled_at_s);
+}
+
 GridTime SeriesTable::State::heard_until(const SeriesState& of) const {
-  const GridTime read_to_s = read_to(of);
-  return read_to_s == kNever ? kNever : minus(read_to_s, of.info.publication_delay_s);
+  return of.info.source < sources.size()
+             ? sources[of.info.source].heard_until(of.info.publication_delay_s)
+             : kNever;
 }
 
 GridTime SeriesTable::State::expired_until(const SeriesState& of, const Frontier& frontier) const {
   if (of.flow) return frontier.watermark_s;
-  // Ticks went on while the source was stalled: once it is heard again, only what it has been read
-  // past can be missing.
   const GridTime by_tick = minus(frontier.tick_s, of.info.publication_delay_s);
-  const GridTime by_stall =
-      of.info.source < sources.size() ? sources[of.info.source].stalled_at_s : kNever;
-  return std::min({by_tick, heard_until(of), by_stall});
+  if (of.info.source >= sources.size()) return by_tick;
+  return std::min(by_tick, sources[of.info.source].expired_until(of.info.publication_delay_s));
 }
 
 GridTime SeriesTable::State::first_undue_end(const SeriesState& of,
@@ -180,7 +186,8 @@ GridTime SeriesTable::due_until(SeriesId id, const Frontier& frontier) const {
 
 GridTime SeriesTable::unseen_due_until(std::uint32_t delay_s, const Frontier& frontier) const {
   GridTime due_s = minus(frontier.tick_s, delay_s);
-  for (const SourceState& source : state_->sources) due_s = std::min(due_s, source.stalled_at_s);
+  for (const SourceState& source : state_->sources)
+    due_s = std::min(due_s, source.expired_until(delay_s));
   return frontier.bounded ? std::min(due_s, frontier.input_end_s) : due_s;
 }
 

@@ -115,7 +115,7 @@ class SeriesTable {
   [[nodiscard]] GridTime due_until(SeriesId id, const Frontier& frontier) const;
   /// The same two for a series that was never seen. Nobody knows which source it would come by, so
   /// all of the shard speak: a span is missing when every one was heard in it, else unknown, and it
-  /// is pending behind one that is stalled.
+  /// is pending behind one that is stalled or has not been read past it.
   [[nodiscard]] SlotState unseen_slot(GridTime end_s, std::uint32_t period_s, std::uint32_t delay_s,
                                       const Frontier& frontier) const;
   [[nodiscard]] GridTime unseen_due_until(std::uint32_t delay_s, const Frontier& frontier) const;

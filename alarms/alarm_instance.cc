@@ -117,7 +117,8 @@ bool AlarmInstance::settle_unseen(const EvaluationContext& context, GridTime& wa
 
 bool AlarmInstance::due(GridTime at_s, const EvaluationContext& context, GridTime& wake_s) {
   if (begin_s_ == kBeforeAll && at_s < fold_.first_end_s(context)) {
-    wake_s = at_s + GridTime{*plan_->fold.unseen_delay_s};
+    // Where a source and not the tick holds it back, the next tick asks again.
+    wake_s = std::max(at_s + GridTime{*plan_->fold.unseen_delay_s}, context.frontier.tick_s + 1);
     return context.table.unseen_due_until(*plan_->fold.unseen_delay_s, context.frontier) >= at_s;
   }
   // From here on the fold says what is due; what it looks back on exists.

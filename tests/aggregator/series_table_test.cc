@@ -190,6 +190,22 @@ TEST_F(SeriesTableTest, ASourceHeardAgainMissesNothingThatItHasNotBeenReadPast) 
   EXPECT_EQ(state(id, kNoon + 57 * 60, ahead), SlotState::kMissing);
 }
 
+TEST_F(SeriesTableTest, ASeriesNeverSeenIsMissingWhereEverySourceHasBeenReadPast) {
+  const Frontier ahead = tick(kNoon + 3600);
+  table.set_read_to(0, kNoon + 3600);
+  table.set_stalled(1, true, kNoon + 600);
+  EXPECT_EQ(table.unseen_slot(kNoon + 600, 60, 180, ahead), SlotState::kMissing);
+  EXPECT_EQ(table.unseen_slot(kNoon + 660, 60, 180, ahead), SlotState::kPending);
+  // Heard again, within five minutes of the ticks that went on without it.
+  table.set_stalled(1, false, 0);
+  table.set_read_to(1, kNoon + 55 * 60);
+  EXPECT_EQ(table.unseen_slot(kNoon + 52 * 60, 60, 180, ahead), SlotState::kMissing);
+  EXPECT_EQ(table.unseen_slot(kNoon + 53 * 60, 60, 180, ahead), SlotState::kPending);
+  table.set_read_to(1, kNoon + 3600);
+  EXPECT_EQ(table.unseen_slot(kNoon + 57 * 60, 60, 180, ahead), SlotState::kMissing);
+  EXPECT_EQ(table.unseen_slot(kNoon + 58 * 60, 60, 180, ahead), SlotState::kPending);
+}
+
 TEST_F(SeriesTableTest, ThreeEqualSpacingsMakeTheOwnPeriodWhateverTheArrival) {
   std::vector<int> starts = {0, 1, 2, 3};
   do {

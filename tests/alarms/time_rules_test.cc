@@ -236,10 +236,16 @@ TEST(TimeRules, ASingleAlarmOnAMetricNeverSeenIsInTheStateOfItsMissingData) {
 TEST(TimeRules, WhatNoSourceWasListeningToIsUnknownOfAMetricNeverSeenToo) {
   Fleet fleet(only(single_alarm(MissingData::kBreaching)));
   fleet.listen("late", 10, true, 10);  // Its first progress: it may be the one that carries it.
-  fleet.ticks(10, 16);
+  const auto both_read = [&](std::int64_t from, std::int64_t to) {
+    for (std::int64_t m = from; m <= to; ++m) {
+      fleet.progress("late", m, true);
+      fleet.tick(m);
+    }
+  };
+  both_read(10, 16);
   EXPECT_TRUE(fleet.changes().empty())
       << "minutes up to 10 were not heard, and one of them decides";
-  fleet.ticks(17, 30);
+  both_read(17, 30);
   // A range of four slots: the first without a slot that was not heard ends at 14.
   const std::string series = " AWS/EC2 CPUUtilization InstanceId=i-a INSUFFICIENT_DATA>ALARM";
   EXPECT_EQ(fleet.changes(), (Lines{"14" + series}));

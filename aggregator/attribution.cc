@@ -55,25 +55,6 @@ void add_addresses(const std::vector<std::string>& texts, std::vector<parsers::I
   }
 }
 
-std::uint64_t load_word(const char* bytes) noexcept {
-  std::uint64_t word;
-  std::memcpy(&word, bytes, sizeof word);
-  return word;
-}
-
-/// Ids are some twenty bytes: four words, which overlap, are sooner compared than called for.
-bool equal(std::string_view a, std::string_view b) noexcept {
-  if (a.size() != b.size()) return false;
-  const std::size_t size = a.size();
-  if (size < 8 || size > 32) return a == b;
-  const auto differs = [&](std::size_t at) {
-    return load_word(a.data() + at) ^ load_word(b.data() + at);
-  };
-  const std::size_t last = size - 8;
-  return (differs(0) | differs(std::min<std::size_t>(8, last)) |
-          differs(std::max<std::size_t>(size, 16) - 16) | differs(last)) == 0;
-}
-
 std::uint64_t hash_facts(const AddressFacts& facts) noexcept {
   const std::uint64_t end = std::uint64_t{facts.end.az} << 8 | facts.end.in_vpc << 2 |
                             facts.end.is_private << 1 | std::uint64_t{facts.end.present};
@@ -143,7 +124,8 @@ void Attribution::forget() {
   long_texts_.clear();
   capture_table_.clear();
   recent_.assign(std::size_t{1} << kRecentBits, 0);
-  addresses_.emplace_back();  // kAbsent.
+  peers_.clear();
+  add_facts({}, kAbsent);  // kAbsent.
   AddressFacts internet;
   internet.end.present = true;
   internet.place = strings_.intern("internet");
@@ -215,20 +197,36 @@ bool Attribution::is_same(std::uint32_t capture, const CaptureTexts& texts,
   const CaptureEntry& entry = captures_[capture];
   if (entry.epoch != epoch || entry.present != texts.present) return false;
   if (entry.is_long) return std::ranges::equal(long_texts_.at(capture), texts.text);
-  const char* bytes = entry.bytes.data();
   for (std::uint32_t left = texts.present; left != 0; left &= left - 1) {
     const auto field = static_cast<std::size_t>(std::countr_zero(left));
-    const std::string_view text(bytes, entry.sizes[field]);
-    if (!equal(text, texts.text[field])) return false;
-    bytes += text.size();
+    const std::string_view text = texts.text[field];
+    if (text.size() != entry.sizes[field] ||
+        !equal_bytes(entry.bytes.data() + entry.offsets[field], text.data(), text.size()))
+      return false;
   }
   return true;
 }
 
-bool Attribution::is_own_of_many(std::uint32_t capture,
-                                 const parsers::IpAddress& address) const noexcept {
+bool Attribution::is_own(std::uint32_t capture, const parsers::IpAddress& address) const noexcept {
+  const CaptureEntry& entry = captures_[capture];
+  if (entry.own_count < 2) return entry.own_count > 0 && entry.own == address;
   const std::vector<parsers::IpAddress>& own = capture_facts_[capture].addresses;
   return std::ranges::find(own, address) != own.end();
+}
+
+Attribution::Ends Attribution::find_ends(std::uint32_t capture, const parsers::IpAddress* source,
+                                         const parsers::IpAddress* destination, std::int64_t at_s,
+                                         std::uint32_t epoch) {
+  Ends ends;
+  if (source != nullptr) {
+    ends.source = address(*source, at_s, epoch);
+    ends.source_is_own = is_own(capture, *source);
+  }
+  if (destination != nullptr) {
+    ends.destination = address(*destination, at_s, epoch);
+    ends.destination_is_own = is_own(capture, *destination);
+  }
+  return ends;
 }
 
 std::uint32_t Attribution::capture(const CaptureTexts& texts, std::int64_t at_s,
@@ -263,9 +261,11 @@ void Attribution::add_capture(const CaptureTexts& texts, std::int64_t at_s, std:
   entry.epoch = epoch;
   entry.present = texts.present;
   entry.is_nat = facts.role == proto::ROLE_NAT;
-  entry.own_count = static_cast<std::uint8_t>(std::min<std::size_t>(facts.addresses.size(), 3));
-  std::copy_n(facts.addresses.begin(), std::min(facts.addresses.size(), entry.own.size()),
-              entry.own.begin());
+  entry.own_count = static_cast<std::uint8_t>(std::min<std::size_t>(facts.addresses.size(), 2));
+  if (!facts.addresses.empty()) {
+    entry.own = facts.addresses[0];
+    entry.own_id = address(entry.own, at_s, epoch);
+  }
   std::size_t bytes = 0;
   for (const std::string_view text : texts.text) bytes += text.size();
   entry.is_long = bytes > entry.bytes.size();
@@ -273,10 +273,27 @@ void Attribution::add_capture(const CaptureTexts& texts, std::int64_t at_s, std:
     std::ranges::copy(texts.text, long_texts_[capture].begin());
     return;
   }
-  char* at = entry.bytes.data();
+  std::size_t at = 0;
   for (std::size_t field = 0; field < CaptureTexts::kCount; ++field) {
-    entry.sizes[field] = static_cast<std::uint8_t>(texts.text[field].size());
-    at = std::ranges::copy(texts.text[field], at).out;
+    const std::string_view text = texts.text[field];
+    entry.offsets[field] = static_cast<std::uint8_t>(at);
+    entry.sizes[field] = static_cast<std::uint8_t>(text.size());
+    std::ranges::copy(text, entry.bytes.data() + at);
+    at += text.size();
+  }
+}
+
+void Attribution::note_run(std::uint32_t capture, const CaptureTexts& texts,
+                           const CaptureRun& run) {
+  CaptureEntry& entry = captures_[capture];
+  if (run.text.size() > entry.bytes.size() || entry.is_long) return;
+  entry.order = run.order;
+  entry.run_size = static_cast<std::uint8_t>(run.text.size());
+  std::ranges::copy(run.text, entry.bytes.data());
+  for (std::uint32_t left = texts.present; left != 0; left &= left - 1) {
+    const auto field = static_cast<std::size_t>(std::countr_zero(left));
+    entry.offsets[field] =
+        static_cast<std::uint8_t>(texts.text[field].data() - run.text.data());
   }
 }
 
@@ -346,19 +363,24 @@ std::uint32_t Attribution::add_address(const AddressFacts& facts) {
   peer.text = 0;
   const std::uint32_t as_peer = add_peer(peer);
   if (facts.text == 0) return as_peer;
-  addresses_.push_back({facts, as_peer});
-  return static_cast<std::uint32_t>(addresses_.size() - 1);
+  return add_facts(facts, as_peer);
 }
 
 std::uint32_t Attribution::add_peer(const AddressFacts& facts) {
   const std::uint64_t hash = hash_facts(facts);
   const std::uint32_t found =
-      peer_table_.find(hash, [&](std::uint32_t index) { return addresses_[index].facts == facts; });
+      peer_table_.find(hash, [&](std::uint32_t index) { return addresses_[index] == facts; });
   if (found != IndexTable::kNone) return found;
-  const auto index = static_cast<std::uint32_t>(addresses_.size());
-  addresses_.push_back({facts, index});
+  const std::uint32_t index = add_facts(facts, static_cast<std::uint32_t>(addresses_.size()));
   peer_table_.insert(hash, index);
   return index;
+}
+
+std::uint32_t Attribution::add_facts(const AddressFacts& facts, std::uint32_t as_peer) {
+  const bool is_inside = facts.end.is_private || facts.end.in_vpc;
+  addresses_.push_back(facts);
+  peers_.push_back(as_peer << 1 | static_cast<std::uint32_t>(is_inside));
+  return static_cast<std::uint32_t>(addresses_.size() - 1);
 }
 
 AddressFacts Attribution::make_address(const parsers::IpAddress& address, std::int64_t at_s) {

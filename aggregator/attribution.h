@@ -42,6 +42,13 @@ struct CaptureTexts {
   }
 };
 
+/// The texts of a record in one piece, where their columns follow each other in its line: sooner
+/// compared than each by itself.
+struct CaptureRun {
+  std::string_view text;    ///< From the first of them to the last.
+  std::uint64_t order = 0;  ///< Which fields, in the order of the line; 0 = none.
+};
+
 /// Look-ups of the inventory, remembered: what a record's texts and addresses mean at its event
 /// time. Entries of the inventory begin and end, so everything is remembered per epoch, a stretch
 /// of time in which none does. Answers are ids of facts; what they stand for depends on the
@@ -68,6 +75,21 @@ class Attribution {
   /// ahead hides the cache misses.
   [[nodiscard]] std::uint32_t capture(const CaptureTexts& texts, std::int64_t at_s,
                                       std::uint32_t epoch);
+  static constexpr std::uint32_t kNoCapture = 0xffffffff;
+  /// The same by a run of this order that was noted, else kNoCapture. `id` is the text of the
+  /// interface, or of the resource where there is none.
+  [[nodiscard]] std::uint32_t find_run(std::string_view id, const CaptureRun& run,
+                                       std::uint32_t epoch) const noexcept {
+    const std::uint32_t recent = recent_[recent_slot(id)];
+    if (recent == 0) return kNoCapture;
+    const CaptureEntry& entry = captures_[recent - 1];
+    const bool is_same = entry.order == run.order && entry.epoch == epoch &&
+                         entry.run_size == run.text.size() &&
+                         equal_bytes(entry.bytes.data(), run.text.data(), run.text.size());
+    return is_same ? recent - 1 : kNoCapture;
+  }
+  /// That the texts of a capture lie in a line like this.
+  void note_run(std::uint32_t capture, const CaptureTexts& texts, const CaptureRun& run);
   void prefetch_capture(std::string_view interface_id) const noexcept {
     const std::uint32_t recent = recent_[recent_slot(interface_id)];
     if (recent == 0) return;
@@ -81,15 +103,6 @@ class Attribution {
   [[nodiscard]] bool is_nat(std::uint32_t capture) const noexcept {
     return captures_[capture].is_nat;
   }
-  /// Whether an address is one of CaptureFacts::addresses.
-  [[nodiscard]] bool is_own(std::uint32_t capture,
-                            const parsers::IpAddress& address) const noexcept {
-    const CaptureEntry& entry = captures_[capture];
-    return (entry.own_count > 0 && entry.own[0] == address) ||
-           (entry.own_count > 1 && entry.own[1] == address) ||
-           (entry.own_count > 2 && is_own_of_many(capture, address));
-  }
-
   /// Facts of no address at all; of no use for address_facts().
   static constexpr std::uint32_t kAbsent = 0;
   /// Those of every public address that the inventory does not know.
@@ -100,12 +113,39 @@ class Attribution {
     return is_internet ? kInternet : find_address(address, at_s, epoch);
   }
   [[nodiscard]] const AddressFacts& address_facts(std::uint32_t address) const noexcept {
-    return addresses_[address].facts;
+    return addresses_[address];
   }
   /// The same facts without the address itself, as a peer shows them: equal facts have one id, of
   /// which there are few.
   [[nodiscard]] std::uint32_t as_peer(std::uint32_t address) const noexcept {
-    return addresses_[address].as_peer;
+    return peers_[address] >> 1;
+  }
+  /// A private address, or one of a VPC.
+  [[nodiscard]] bool is_inside(std::uint32_t address) const noexcept {
+    return (peers_[address] & 1) != 0;
+  }
+
+  /// Both ends of a record.
+  struct Ends {
+    std::uint32_t source = kAbsent, destination = kAbsent;
+    bool source_is_own = false;  ///< One of CaptureFacts::addresses.
+    bool destination_is_own = false;
+  };
+  /// An own end needs no look-up; null = absent.
+  [[nodiscard]] Ends ends(std::uint32_t capture, const parsers::IpAddress* source,
+                          const parsers::IpAddress* destination, std::int64_t at_s,
+                          std::uint32_t epoch) {
+    const CaptureEntry& entry = captures_[capture];
+    if (source == nullptr || destination == nullptr || entry.own_count != 1)
+      return find_ends(capture, source, destination, at_s, epoch);
+    const bool source_is_own = *source == entry.own;
+    const bool destination_is_own = *destination == entry.own;
+    if (source_is_own == destination_is_own)
+      return find_ends(capture, source, destination, at_s, epoch);
+    const std::uint32_t own = entry.own_id;
+    const std::uint32_t peer = address(source_is_own ? *destination : *source, at_s, epoch);
+    return {source_is_own ? own : peer, source_is_own ? peer : own, source_is_own,
+            destination_is_own};
   }
 
   /// Environments by the index in CaptureFacts::environment.
@@ -121,24 +161,40 @@ class Attribution {
   void forget();
 
  private:
-  struct AddressEntry {
-    AddressFacts facts;
-    std::uint32_t as_peer = 0;
-  };
   /// What is looked at for every record: a line for the facts, two for the texts, one after the
   /// other. Of the texts all or none are here.
   struct alignas(64) CaptureEntry {
-    std::array<parsers::IpAddress, 2> own;
+    parsers::IpAddress own;          ///< The first of its addresses, if any.
+    std::uint32_t own_id = kAbsent;  ///< Of that.
     std::uint32_t epoch = 0;
+    std::uint64_t order = 0;  ///< Of the run that `bytes` is; 0 = the texts, one behind the other.
     std::uint32_t present = 0;
-    std::array<std::uint8_t, CaptureTexts::kCount> sizes{};
+    std::uint8_t run_size = 0;
+    std::uint8_t own_count = 0;  ///< Of all its addresses; 2 = or more.
     bool is_nat = false;
-    bool is_long = false;        ///< The texts are in `long_texts_`.
-    std::uint8_t own_count = 0;  ///< Of all its addresses; 3 = or more.
+    bool is_long = false;  ///< The texts are in `long_texts_`.
+    std::array<std::uint8_t, CaptureTexts::kCount> offsets{}, sizes{};  ///< Of the texts in `bytes`.
     std::array<char, 128> bytes;
   };
 
   static constexpr int kRecentBits = 13;
+  [[nodiscard]] static std::uint64_t load_word(const char* bytes) noexcept {
+    std::uint64_t word;
+    std::memcpy(&word, bytes, sizeof word);
+    return word;
+  }
+  /// Of some ten to a hundred bytes: words, of which the last two overlap, are sooner compared than
+  /// called for.
+  [[nodiscard]] static bool equal_bytes(const char* a, const char* b, std::size_t size) noexcept {
+    if (size < 16) return std::string_view(a, size) == std::string_view(b, size);
+    const auto differ = [&](std::size_t at) {
+      return (load_word(a + at) ^ load_word(b + at)) |
+             (load_word(a + at + 8) ^ load_word(b + at + 8));
+    };
+    std::uint64_t differs = differ(size - 16);
+    for (std::size_t at = 0; at + 16 < size; at += 16) differs |= differ(at);
+    return differs == 0;
+  }
   /// By the end of an id: its beginning is the same in all.
   [[nodiscard]] static std::size_t recent_slot(std::string_view id) noexcept {
     std::uint64_t word = id.size();
@@ -157,14 +213,18 @@ class Attribution {
   }
   [[nodiscard]] bool is_same(std::uint32_t capture, const CaptureTexts& texts,
                              std::uint32_t epoch) const noexcept;
-  [[nodiscard]] bool is_own_of_many(std::uint32_t capture,
-                                    const parsers::IpAddress& address) const noexcept;
+  [[nodiscard]] bool is_own(std::uint32_t capture,
+                            const parsers::IpAddress& address) const noexcept;
+  [[nodiscard]] Ends find_ends(std::uint32_t capture, const parsers::IpAddress* source,
+                               const parsers::IpAddress* destination, std::int64_t at_s,
+                               std::uint32_t epoch);
   [[nodiscard]] std::uint32_t find_capture(const CaptureTexts& texts, std::int64_t at_s,
                                            std::uint32_t epoch);
   [[nodiscard]] std::uint32_t find_address(const parsers::IpAddress& address, std::int64_t at_s,
                                            std::uint32_t epoch);
   [[nodiscard]] std::uint32_t add_address(const AddressFacts& facts);
   [[nodiscard]] std::uint32_t add_peer(const AddressFacts& facts);
+  std::uint32_t add_facts(const AddressFacts& facts, std::uint32_t as_peer);
   void add_capture(const CaptureTexts& texts, std::int64_t at_s, std::uint32_t epoch);
   [[nodiscard]] CaptureFacts make_capture(const CaptureTexts& texts, std::int64_t at_s);
   [[nodiscard]] AddressFacts make_address(const parsers::IpAddress& address, std::int64_t at_s);
@@ -176,7 +236,8 @@ class Attribution {
   std::vector<std::int64_t> bounds_;  ///< Times at which some entry begins or ends, ascending.
   std::uint32_t last_epoch_ = 0;
   std::array<std::uint64_t, 1024> special_{};  ///< A bit for each 16-bit prefix of IPv4.
-  std::vector<AddressEntry> addresses_;
+  std::vector<AddressFacts> addresses_;
+  std::vector<std::uint32_t> peers_;  ///< Of each: as_peer() << 1 | is_inside(); all that most ask.
   WordTable<1> v4_table_;       ///< By (epoch, address).
   WordTable<3> address_table_;  ///< The same, of all other addresses.
   IndexTable peer_table_;

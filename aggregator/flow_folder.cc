@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <span>
 
 #include "aggregator/flow_facts.h"
 
@@ -41,10 +42,6 @@ proto::FlowAction action_of(parsers::Action action) {
       return proto::ACTION_REJECT;
   }
   return proto::ACTION_NONE;
-}
-
-bool is_inside(const AddressFacts& facts) noexcept {
-  return facts.end.is_private || facts.end.in_vpc;
 }
 
 std::int64_t end_of(std::uint64_t end) noexcept {
@@ -99,6 +96,7 @@ FoldCounts FlowFolder::fold(const FlowColumns& flows, std::uint64_t start_max_s)
   const std::uint64_t over_limit = sums_.over_limit();
   other_ = strings_.intern("other");
   texts_ = {};
+  find_layout(flows, columns);
   has_packets_ = columns.packet_source.exists() || columns.packet_destination.exists() ||
                  columns.source_service.exists() || columns.destination_service.exists();
   for (std::uint32_t begin = 0; begin < flows.size; begin += kBlock) {
@@ -107,9 +105,8 @@ FoldCounts FlowFolder::fold(const FlowColumns& flows, std::uint64_t start_max_s)
     if (attribution_.shrink() || is_large) forget();
     select(flows, columns, begin, std::min(begin + kBlock, flows.size), start_max_s, counts);
     find_epochs();
-    find_captures(columns);
-    find_addresses(columns.source, block_.sources);
-    find_addresses(columns.destination, block_.destinations);
+    find_captures(flows, columns);
+    find_ends(columns);
     make_keys(flows, columns);
     find_series(flows, columns);
     add_block(flows, columns);
@@ -153,12 +150,52 @@ void FlowFolder::find_epochs() {
     block_.epochs[i] = attribution_.epoch(static_cast<std::int64_t>(block_.starts[i]));
 }
 
-void FlowFolder::find_captures(const FlowRecordColumns& columns) {
-  std::array<std::uint8_t, CaptureTexts::kCount> fields;
-  std::size_t field_count = 0;
+/// Whether the texts follow each other is seen at a record that has them all: fields one space apart
+/// are of neighbouring columns.
+void FlowFolder::find_layout(const FlowColumns& flows, const FlowRecordColumns& columns) {
+  layout_ = {};
   for (std::uint8_t field = 0; field < CaptureTexts::kCount; ++field) {
-    if (columns.texts[field].exists()) fields[field_count++] = field;
+    if (columns.texts[field].exists()) layout_.fields[layout_.count++] = field;
   }
+  const auto fields = std::span(layout_.fields).first(layout_.count);
+  const auto has_all = [&](std::uint32_t record) {
+    return flows.line_bytes[record] > 0 && std::ranges::all_of(fields, [&](std::uint8_t field) {
+      return columns.texts[field].present(record);
+    });
+  };
+  std::uint32_t record = 0;
+  const std::uint32_t looked_at = std::min(flows.size, kBlock);
+  while (record < looked_at && !has_all(record)) ++record;
+  if (record == looked_at || fields.empty()) return;
+  const auto text = [&](std::uint8_t field) { return columns.texts[field][record]; };
+  std::ranges::sort(fields, {}, [&](std::uint8_t field) { return text(field).data(); });
+  std::uint64_t order = 1;
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    if (i > 0 && text(fields[i]).data() != text(fields[i - 1]).end() + 1) return;
+    order = order << 4 | fields[i];
+  }
+  layout_.order = order;
+}
+
+CaptureRun FlowFolder::run_of(const FlowRecordColumns& columns, std::uint32_t record,
+                              std::uint32_t line_bytes) const {
+  if (layout_.order == 0 || line_bytes == 0) return {};
+  const FlowColumn<std::string_view>& first = columns.texts[layout_.fields[0]];
+  const FlowColumn<std::string_view>& last = columns.texts[layout_.fields[layout_.count - 1]];
+  if (!first.present(record) || !last.present(record)) return {};
+  return {{first[record].data(), last[record].data() + last[record].size()}, layout_.order};
+}
+
+void FlowFolder::read_texts(const FlowRecordColumns& columns, std::uint32_t record) {
+  texts_.present = 0;
+  for (std::size_t at = 0; at < layout_.count; ++at) {
+    const FlowColumn<std::string_view>& column = columns.texts[layout_.fields[at]];
+    const bool is_present = column.present(record);
+    texts_.set(layout_.fields[at], is_present ? column[record] : std::string_view(), is_present);
+  }
+}
+
+void FlowFolder::find_captures(const FlowColumns& flows, const FlowRecordColumns& columns) {
   const FlowColumn<std::string_view>& interfaces = columns.texts[CaptureTexts::kInterface];
   for (std::uint32_t i = 0; i < block_.size && interfaces.exists(); ++i) {
     const std::uint32_t record = block_.records[i];
@@ -166,31 +203,24 @@ void FlowFolder::find_captures(const FlowRecordColumns& columns) {
   }
   for (std::uint32_t i = 0; i < block_.size; ++i) {
     const std::uint32_t record = block_.records[i];
-    std::uint32_t present = 0;
-    for (std::size_t at = 0; at < field_count; ++at) {
-      const FlowColumn<std::string_view>& column = columns.texts[fields[at]];
-      const std::uint64_t bit = column.bits(record / 64) >> (record % 64) & 1;
-      present |= static_cast<std::uint32_t>(bit) << fields[at];
-      texts_.text[fields[at]] = bit != 0 ? column[record] : std::string_view();
+    const CaptureRun run = run_of(columns, record, flows.line_bytes[record]);
+    if (run.order != 0 && interfaces.present(record)) {
+      block_.captures[i] = attribution_.find_run(interfaces[record], run, block_.epochs[i]);
+      if (block_.captures[i] != Attribution::kNoCapture) continue;
     }
-    texts_.present = present;
+    read_texts(columns, record);
     block_.captures[i] =
         attribution_.capture(texts_, static_cast<std::int64_t>(block_.starts[i]), block_.epochs[i]);
+    if (run.order != 0) attribution_.note_run(block_.captures[i], texts_, run);
   }
 }
 
-void FlowFolder::find_addresses(const FlowColumn<IpAddress>& column,
-                                std::array<std::uint32_t, kBlock>& out) {
-  if (!column.exists()) {
-    out.fill(Attribution::kAbsent);
-    return;
-  }
+void FlowFolder::find_ends(const FlowRecordColumns& columns) {
   for (std::uint32_t i = 0; i < block_.size; ++i) {
     const std::uint32_t record = block_.records[i];
-    out[i] = Attribution::kAbsent;
-    if ((column.bits(record / 64) >> (record % 64) & 1) == 0) continue;
-    out[i] = attribution_.address(column[record], static_cast<std::int64_t>(block_.starts[i]),
-                                  block_.epochs[i]);
+    block_.ends[i] = attribution_.ends(
+        block_.captures[i], columns.source.find(record), columns.destination.find(record),
+        static_cast<std::int64_t>(block_.starts[i]), block_.epochs[i]);
   }
 }
 
@@ -205,37 +235,33 @@ void FlowFolder::make_keys(const FlowColumns& flows, const FlowRecordColumns& co
 WordTable<2>::Key FlowFolder::make_key(const FlowColumns& flows, const FlowRecordColumns& columns,
                                        std::uint32_t i) {
   const std::uint32_t record = block_.records[i];
-  const std::uint32_t source = block_.sources[i];
-  const std::uint32_t destination = block_.destinations[i];
+  const Attribution::Ends& both = block_.ends[i];
   KeyBits bits;
   bits.status = static_cast<std::uint64_t>(flows.status[record]);
   bits.action = static_cast<std::uint64_t>(flows.action[record]);
   bits.traffic_path = static_cast<std::uint8_t>(columns.traffic_path.value_or(record, 0));
   std::uint64_t ends = 0;
   std::uint64_t packet_id = 0;
-  if (source != Attribution::kAbsent && destination != Attribution::kAbsent) {
-    const std::uint32_t capture = block_.captures[i];
-    const bool source_is_own = attribution_.is_own(capture, columns.source[record]);
-    const bool destination_is_own = attribution_.is_own(capture, columns.destination[record]);
+  if (both.source != Attribution::kAbsent && both.destination != Attribution::kAbsent) {
     Packet packet;
     if (has_packets_) packet = packet_of(columns, i);
-    if (attribution_.is_nat(capture)) {
+    if (attribution_.is_nat(block_.captures[i])) {
       bits.side = static_cast<std::uint64_t>(flows.direction[record]);
-      bits.own = std::uint64_t{source_is_own} | std::uint64_t{destination_is_own} << 1;
+      bits.own = std::uint64_t{both.source_is_own} | std::uint64_t{both.destination_is_own} << 1;
       bits.translated =
           std::uint64_t{is_translated(columns.source, columns.packet_source, record)} |
           std::uint64_t{is_translated(columns.destination, columns.packet_destination, record)}
               << 1;
-      ends = std::uint64_t{source} << 32 | destination;
+      ends = std::uint64_t{both.source} << 32 | both.destination;
     } else {
       // Only the own side's address and what the peer's says beside its address count.
-      const FlowSide side = own_side(flows.direction[record], source_is_own, destination_is_own,
-                                     is_inside(attribution_.address_facts(source)),
-                                     is_inside(attribution_.address_facts(destination)));
+      const FlowSide side =
+          own_side(flows.direction[record], both.source_is_own, both.destination_is_own,
+                   attribution_.is_inside(both.source), attribution_.is_inside(both.destination));
       const bool is_source = side != FlowSide::kDestination;
       bits.side = static_cast<std::uint64_t>(side);
-      ends = std::uint64_t{is_source ? source : destination} << 32 |
-             attribution_.as_peer(is_source ? destination : source);
+      ends = std::uint64_t{is_source ? both.source : both.destination} << 32 |
+             attribution_.as_peer(is_source ? both.destination : both.source);
       packet = {attribution_.as_peer(is_source ? packet.destination : packet.source), 0,
                 is_source ? packet.destination_service : packet.source_service, 0};
     }
@@ -260,9 +286,9 @@ FlowFolder::Packet FlowFolder::packet_of(const FlowRecordColumns& columns, std::
   const auto service = [&](const FlowColumn<std::string_view>& column) {
     return column.present(record) ? strings_.intern(column[record]) : 0;
   };
-  packet.source = address(columns.packet_source, columns.source, block_.sources[i]);
+  packet.source = address(columns.packet_source, columns.source, block_.ends[i].source);
   packet.destination =
-      address(columns.packet_destination, columns.destination, block_.destinations[i]);
+      address(columns.packet_destination, columns.destination, block_.ends[i].destination);
   packet.source_service = service(columns.source_service);
   packet.destination_service = service(columns.destination_service);
   return packet;
@@ -299,14 +325,12 @@ FlowKey FlowFolder::attribute(const FlowColumns& flows, const FlowRecordColumns&
   };
   RecordFacts facts;
   facts.direction = flows.direction[record];
-  facts.source = facts_of(block_.sources[i]);
-  facts.destination = facts_of(block_.destinations[i]);
+  facts.source = facts_of(block_.ends[i].source);
+  facts.destination = facts_of(block_.ends[i].destination);
   facts.packet_source = facts_of(packet.source);
   facts.packet_destination = facts_of(packet.destination);
-  if (facts.source != nullptr)
-    facts.source_is_own = attribution_.is_own(block_.captures[i], columns.source[record]);
-  if (facts.destination != nullptr)
-    facts.destination_is_own = attribution_.is_own(block_.captures[i], columns.destination[record]);
+  facts.source_is_own = block_.ends[i].source_is_own;
+  facts.destination_is_own = block_.ends[i].destination_is_own;
   facts.source_translated = is_translated(columns.source, columns.packet_source, record);
   facts.destination_translated =
       is_translated(columns.destination, columns.packet_destination, record);

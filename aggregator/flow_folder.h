@@ -41,11 +41,19 @@ class FlowFolder {
   /// The records of a block that are folded; entry i of each belongs to records[i].
   struct Block {
     std::uint32_t size = 0;
-    std::array<std::uint32_t, kBlock> records, captures, sources, destinations, series, rows;
+    std::array<std::uint32_t, kBlock> records, captures, series, rows;
+    std::array<Attribution::Ends, kBlock> ends;
     std::array<std::uint64_t, kBlock> starts;
     std::array<std::uint32_t, kBlock> epochs{};  ///< Stay 0 while no entry of the inventory ends.
     std::array<WordTable<2>::Key, kBlock> keys;
     std::array<std::uint64_t, kBlock> hashes;
+  };
+  /// The fields of CaptureTexts that the batch has.
+  struct Layout {
+    std::array<std::uint8_t, CaptureTexts::kCount> fields{};
+    std::uint8_t count = 0;
+    /// In the order of the line, where they follow each other in it; 0 = they do not.
+    std::uint64_t order = 0;
   };
   /// What else attribution looks at, of the side or sides that matter; ids, 0 = absent.
   struct Packet {
@@ -59,9 +67,12 @@ class FlowFolder {
               std::uint32_t begin, std::uint32_t end, std::uint64_t start_max_s,
               FoldCounts& counts);
   void find_epochs();
-  void find_captures(const FlowRecordColumns& columns);
-  void find_addresses(const FlowColumn<parsers::IpAddress>& column,
-                      std::array<std::uint32_t, kBlock>& out);
+  void find_layout(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
+  void read_texts(const FlowRecordColumns& columns, std::uint32_t record);
+  [[nodiscard]] CaptureRun run_of(const FlowRecordColumns& columns, std::uint32_t record,
+                                  std::uint32_t line_bytes) const;
+  void find_captures(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
+  void find_ends(const FlowRecordColumns& columns);
   void make_keys(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
   [[nodiscard]] WordTable<2>::Key make_key(const parsers::FlowColumns& flows,
                                            const FlowRecordColumns& columns, std::uint32_t i);
@@ -79,6 +90,7 @@ class FlowFolder {
   std::uint32_t other_ = 0;   ///< Owner and peer of rows beyond the limit.
   WordTable<2> packets_;      ///< Ids of what Packet holds, from 1.
   WordTable<2> series_;       ///< Series by what attribution depends on.
+  Layout layout_;             ///< Of the batch.
   CaptureTexts texts_;        ///< Scratch, as the block.
   bool has_packets_ = false;  ///< The batch has a column that Packet takes from.
   Block block_;

@@ -26,6 +26,10 @@ class FlowColumn {
     return exists() ? bits_[word] : 0;
   }
   [[nodiscard]] const T& operator[](std::uint32_t record) const noexcept { return values_[record]; }
+  /// Null when absent.
+  [[nodiscard]] const T* find(std::uint32_t record) const noexcept {
+    return present(record) ? &values_[record] : nullptr;
+  }
   [[nodiscard]] T value_or(std::uint32_t record, T absent) const noexcept {
     return present(record) ? values_[record] : absent;
   }

@@ -16,6 +16,10 @@ std::uint64_t hash_key(const FlowKey& key) noexcept {
   return hash;
 }
 
+WordTable<1>::Key table_key(std::uint32_t series, std::uint32_t minute, bool is_rest) noexcept {
+  return {std::uint64_t{series} << 33 | std::uint64_t{is_rest} << 32 | minute};
+}
+
 /// Start of the month after the one that holds `at_s`.
 std::int64_t next_month(std::int64_t at_s) {
   using namespace std::chrono;
@@ -39,30 +43,44 @@ std::uint32_t FlowSums::series(const FlowKey& key) {
   if (found != IndexTable::kNone) return found;
   const auto series = static_cast<std::uint32_t>(keys_.size());
   keys_.push_back(key);
-  last_row_.push_back(0);
+  newest_row_.push_back(0);
   series_table_.insert(hash, series);
   return series;
 }
 
 std::uint32_t FlowSums::find_row(std::uint32_t series, std::uint32_t minute, bool is_rest,
                                  std::uint32_t other) {
-  const WordTable<1>::Key key{std::uint64_t{series} << 33 | std::uint64_t{is_rest} << 32 | minute};
-  std::uint32_t row = row_table_.find(key);
-  if (row == WordTable<1>::kNone) {
-    if (rows_.size() >= rows_max_) {
-      const std::uint32_t others = series_of_others(series, other);
-      over_limit_ += others == series ? 0 : 1;
-      if (others != series) return find_row(others, minute, is_rest, other);
-    }
-    row = static_cast<std::uint32_t>(rows_.size());
-    Row& added = rows_.emplace_back();
-    ++row_count_;
-    added.series = series;
-    added.minute = minute;
-    added.is_rest = is_rest;
-    row_table_.insert(key, row);
+  const std::uint32_t newest = newest_row_[series];
+  const bool has_rows = newest < row_count_ && rows_[newest].series == series;
+  std::uint32_t last = kNone;  // Of those looked through, when there are kChained.
+  std::uint32_t at = has_rows ? newest : kNone;
+  for (int seen = 1; at != kNone; at = rows_[at].older, ++seen) {
+    if (rows_[at].minute == minute && rows_[at].is_rest == is_rest) return at;
+    if (seen < kChained) continue;
+    last = at;
+    break;
   }
-  last_row_[series] = row;
+  if (last != kNone && rows_[last].older != kNone) {
+    const std::uint32_t found = row_table_.find(table_key(series, minute, is_rest));
+    if (found != WordTable<1>::kNone) return found;
+  }
+  if (rows_.size() >= rows_max_) {
+    const std::uint32_t others = series_of_others(series, other);
+    over_limit_ += others == series ? 0 : 1;
+    if (others != series) return find_row(others, minute, is_rest, other);
+  }
+  if (last != kNone) {
+    const Row& row = rows_[last];
+    row_table_.insert(table_key(series, row.minute, row.is_rest), last);
+  }
+  const auto row = static_cast<std::uint32_t>(rows_.size());
+  Row& added = rows_.emplace_back();
+  ++row_count_;
+  added.series = series;
+  added.minute = minute;
+  added.is_rest = is_rest;
+  added.older = has_rows ? newest : kNone;
+  newest_row_[series] = row;
   return row;
 }
 
@@ -102,7 +120,7 @@ void FlowSums::forget() {
   clear();
   series_table_.clear();
   keys_.clear();
-  last_row_.clear();
+  newest_row_.clear();
 }
 
 bool crosses_month(std::int64_t start_s, std::int64_t end_s) noexcept {

@@ -177,15 +177,6 @@ void FlowFolder::find_layout(const FlowColumns& flows, const FlowRecordColumns& 
   layout_.order = order;
 }
 
-CaptureRun FlowFolder::run_of(const FlowRecordColumns& columns, std::uint32_t record,
-                              std::uint32_t line_bytes) const {
-  if (layout_.order == 0 || line_bytes == 0) return {};
-  const FlowColumn<std::string_view>& first = columns.texts[layout_.fields[0]];
-  const FlowColumn<std::string_view>& last = columns.texts[layout_.fields[layout_.count - 1]];
-  if (!first.present(record) || !last.present(record)) return {};
-  return {{first[record].data(), last[record].data() + last[record].size()}, layout_.order};
-}
-
 void FlowFolder::read_texts(const FlowRecordColumns& columns, std::uint32_t record) {
   texts_.present = 0;
   for (std::size_t at = 0; at < layout_.count; ++at) {
@@ -201,9 +192,15 @@ void FlowFolder::find_captures(const FlowColumns& flows, const FlowRecordColumns
     const std::uint32_t record = block_.records[i];
     if (interfaces.present(record)) attribution_.prefetch_capture(interfaces[record]);
   }
+  const FlowColumn<std::string_view>& first = columns.texts[layout_.fields[0]];
+  const FlowColumn<std::string_view>& last =
+      columns.texts[layout_.fields[std::max<std::size_t>(layout_.count, 1) - 1]];
   for (std::uint32_t i = 0; i < block_.size; ++i) {
     const std::uint32_t record = block_.records[i];
-    const CaptureRun run = run_of(columns, record, flows.line_bytes[record]);
+    CaptureRun run;
+    if (layout_.order != 0 && flows.line_bytes[record] > 0 && first.present(record) &&
+        last.present(record))
+      run = {{first[record].data(), last[record].end()}, layout_.order};
     if (run.order != 0 && interfaces.present(record)) {
       block_.captures[i] = attribution_.find_run(interfaces[record], run, block_.epochs[i]);
       if (block_.captures[i] != Attribution::kNoCapture) continue;

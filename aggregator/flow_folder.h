@@ -69,8 +69,6 @@ class FlowFolder {
   void find_epochs();
   void find_layout(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
   void read_texts(const FlowRecordColumns& columns, std::uint32_t record);
-  [[nodiscard]] CaptureRun run_of(const FlowRecordColumns& columns, std::uint32_t record,
-                                  std::uint32_t line_bytes) const;
   void find_captures(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
   void find_ends(const FlowRecordColumns& columns);
   void make_keys(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);

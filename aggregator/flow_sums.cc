@@ -1,5 +1,6 @@
 #include "aggregator/flow_sums.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 
@@ -14,10 +15,6 @@ std::uint64_t hash_key(const FlowKey& key) noexcept {
   std::uint64_t hash = 0;
   for (const std::uint64_t word : words) hash = mix(hash, word);
   return hash;
-}
-
-WordTable<1>::Key table_key(std::uint32_t series, std::uint32_t minute, bool is_rest) noexcept {
-  return {std::uint64_t{series} << 33 | std::uint64_t{is_rest} << 32 | minute};
 }
 
 /// Start of the month after the one that holds `at_s`.
@@ -52,36 +49,44 @@ std::uint32_t FlowSums::find_row(std::uint32_t series, std::uint32_t minute, boo
                                  std::uint32_t other) {
   const std::uint32_t newest = newest_row_[series];
   const bool has_rows = newest < row_count_ && rows_[newest].series == series;
-  std::uint32_t last = kNone;  // Of those looked through, when there are kChained.
-  std::uint32_t at = has_rows ? newest : kNone;
-  for (int seen = 1; at != kNone; at = rows_[at].older, ++seen) {
-    if (rows_[at].minute == minute && rows_[at].is_rest == is_rest) return at;
-    if (seen < kChained) continue;
-    last = at;
-    break;
-  }
-  if (last != kNone && rows_[last].older != kNone) {
-    const std::uint32_t found = row_table_.find(table_key(series, minute, is_rest));
-    if (found != WordTable<1>::kNone) return found;
+  if (has_rows && minute <= rows_[newest].largest_minute) {
+    const std::uint32_t found = find_among_older(newest, minute, is_rest);
+    if (found != kNone) return found;
   }
   if (rows_.size() >= rows_max_) {
     const std::uint32_t others = series_of_others(series, other);
     over_limit_ += others == series ? 0 : 1;
     if (others != series) return find_row(others, minute, is_rest, other);
   }
-  if (last != kNone) {
-    const Row& row = rows_[last];
-    row_table_.insert(table_key(series, row.minute, row.is_rest), last);
-  }
   const auto row = static_cast<std::uint32_t>(rows_.size());
   Row& added = rows_.emplace_back();
   ++row_count_;
   added.series = series;
-  added.minute = minute;
+  added.minute = added.largest_minute = minute;
   added.is_rest = is_rest;
-  added.older = has_rows ? newest : kNone;
+  if (has_rows) {
+    added.older = newest;
+    added.largest_minute = std::max(minute, rows_[newest].largest_minute);
+  }
   newest_row_[series] = row;
   return row;
+}
+
+std::uint32_t FlowSums::find_among_older(std::uint32_t newest, std::uint32_t minute, bool is_rest) {
+  std::uint32_t at = newest;
+  for (int seen = 0; at != kNone && seen < kChained; at = rows_[at].older, ++seen) {
+    if (rows_[at].minute == minute && rows_[at].is_rest == is_rest) return at;
+  }
+  if (at == kNone) return kNone;
+  const auto key = [this](std::uint32_t row, std::uint32_t of_minute, bool of_rest) {
+    return WordTable<1>::Key{std::uint64_t{rows_[row].series} << 33 |
+                             std::uint64_t{of_rest} << 32 | of_minute};
+  };
+  for (; at != kNone && !rows_[at].is_in_table; at = rows_[at].older) {
+    row_table_.insert(key(at, rows_[at].minute, rows_[at].is_rest), at);
+    rows_[at].is_in_table = true;
+  }
+  return row_table_.find(key(newest, minute, is_rest));
 }
 
 std::uint32_t FlowSums::series_of_others(std::uint32_t series, std::uint32_t other) {

@@ -38,7 +38,9 @@ class FlowSums {
     std::uint32_t records = 0, long_records = 0;
     std::uint32_t unsized_records = 0;  ///< Of these, without a line of text: from Parquet.
     std::uint32_t older = kNone;        ///< The row of the series that was added before it.
+    std::uint32_t largest_minute = 0;   ///< Of it and all older ones.
     std::uint8_t latest_second = 0;     ///< Of the minute: the largest start of the records.
+    bool is_in_table = false;
     bool is_rest = false;  ///< Of records counted in the month before: no record of its own.
 
     [[nodiscard]] std::int64_t latest_s() const noexcept {
@@ -88,11 +90,13 @@ class FlowSums {
 
  private:
   /// Rows of a series that are looked through, newest first, before the table is asked. Minutes come
-  /// nearly in order, so that one of the first is it, and a table of all would be a cache miss each.
+  /// nearly in order: most are larger than all before, or of the last few.
   static constexpr int kChained = 4;
 
   [[nodiscard]] std::uint32_t find_row(std::uint32_t series, std::uint32_t minute, bool is_rest,
                                        std::uint32_t other);
+  [[nodiscard]] std::uint32_t find_among_older(std::uint32_t newest, std::uint32_t minute,
+                                               bool is_rest);
   [[nodiscard]] std::uint32_t series_of_others(std::uint32_t series, std::uint32_t other);
   void write_sums(const std::vector<std::uint32_t>& rows, proto::FlowAggregates& out) const;
 
@@ -102,7 +106,7 @@ class FlowSums {
   std::vector<FlowKey> keys_;              ///< By series.
   std::vector<std::uint32_t> newest_row_;  ///< Of a series: the row added last, of any commit.
   std::vector<std::uint32_t> written_as_;  ///< Of a series: index in the batch, plus one.
-  WordTable<1> row_table_;  ///< Rows behind the kChained newest of their series.
+  WordTable<1> row_table_;  ///< Of rows behind the kChained newest of a series, once one is asked for.
   std::vector<Row> rows_;
   std::uint32_t row_count_ = 0;  ///< Of `rows_`; asked for every record.
 };

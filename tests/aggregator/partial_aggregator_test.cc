@@ -4,7 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
+#include <numeric>
 #include <random>
+#include <span>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -490,6 +494,38 @@ TEST_F(PartialAggregatorTest, LawWhatIsRememberedNeverChangesAnAnswer) {
     ASSERT_EQ(combined(lines, 7), one_by_one);
     std::ranges::shuffle(lines, std::mt19937(seed));
     ASSERT_EQ(combined(lines, 400), one_by_one);
+  }
+}
+
+std::vector<std::string> words_of(const std::string& line) {
+  std::istringstream in(line);
+  return {std::istream_iterator<std::string>(in), {}};
+}
+
+/// Texts of the capturing interface that follow each other in the line are compared in one piece.
+TEST_F(PartialAggregatorTest, LawTheOrderOfColumnsChangesNoAnswer) {
+  RandomFleet fleet(1);
+  inventory = fleet.inventory();
+  std::vector<std::string> lines(1000);
+  for (std::string& line : lines) line = fleet.line();
+  format = RandomFleet::kFormat;
+  const Combined expected = combined(lines);
+  std::mt19937 random(2);
+  std::vector<std::size_t> order(words_of(format).size());
+  std::iota(order.begin(), order.end(), 0u);
+  for (int round = 0; round < 20; ++round) {
+    // Some orders leave the texts together, in the first five columns.
+    std::ranges::shuffle(std::span(order).first(round % 2 == 0 ? 5 : order.size()), random);
+    const auto reordered = [&](const std::string& line) {
+      std::string out;
+      for (const std::size_t at : order) out += (out.empty() ? "" : " ") + words_of(line)[at];
+      return out;
+    };
+    std::vector<std::string> moved;
+    for (const std::string& line : lines) moved.push_back(reordered(line));
+    format = reordered(std::string(RandomFleet::kFormat));
+    ASSERT_EQ(combined(moved), expected) << format;
+    std::ranges::sort(order);
   }
 }
 

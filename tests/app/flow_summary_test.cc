@@ -47,7 +47,7 @@ FlowSummary summarize(const std::string& text, const std::vector<const char*>& i
   return reader.summarize(decoder.counts(), top_keys(), top);
 }
 
-const TopList& list(const FlowSummary& summary, const std::string& by) {
+const TopList& list(const FlowSummary& summary, std::string_view by) {
   for (const TopList& top : summary.top) {
     if (top.by == by) return top;
   }

@@ -2,10 +2,12 @@
 
 #include <condition_variable>
 #include <filesystem>
+#include <map>
 #include <mutex>
 #include <system_error>
 #include <utility>
 
+#include "aggregator/recent_records.h"
 #include "aggregator/sqlite_schema.h"
 #include "aggregator/sqlite_tables.h"
 #include "aggregator/sqlite_writer.h"
@@ -26,6 +28,11 @@ Result<void> only_partition_zero(LogPartition partition) {
 }  // namespace
 
 struct SqliteLog::State {
+  State(std::string path_in, Options options_in)
+      : path(std::move(path_in)),
+        options(std::move(options_in)),
+        recent(options.recent_bytes_max) {}
+
   std::string path;
   Options options;
   std::unique_ptr<StateLock> lock;  // Before the writer: released after it has ended.
@@ -37,6 +44,10 @@ struct SqliteLog::State {
   bool limited_by_bytes = false;
   std::uint64_t thinned = 0;
   std::vector<SqliteDatabase> readers;
+  RecentRecords recent;
+  /// Of the transaction that runs, by position: of the caller, who waits for it. What a call that
+  /// was undone leaves here, the next one at the same position replaces. Of the writer's thread.
+  std::map<LogPosition, proto::LogRecord*> inserted;
   std::unique_ptr<SqliteWriter> writer;
 
   [[nodiscard]] std::int64_t now_ms() const {
@@ -50,8 +61,11 @@ struct SqliteLog::State {
   void on_commit(const StoreTotals& totals) {
     {
       const std::lock_guard guard(mutex);
+      for (LogPosition at = committed.last_position + 1; at <= totals.last_position; ++at)
+        recent.add(at, std::move(*inserted.at(at)));
       committed = totals;
     }
+    inserted.clear();
     appended.notify_all();
   }
 
@@ -84,15 +98,29 @@ struct SqliteLog::State {
   Result<void> thin(LogPosition to);
   Result<void> note_kept(const PrunedStep& pruned);
 
-  std::vector<StoredRecord> encode(std::vector<proto::LogRecord*> records) const {
+  /// A record of a call, and what is stored of it.
+  struct Appended {
+    proto::LogRecord* record;
+    StoredRecord stored;
+  };
+  std::vector<Appended> encode(const std::vector<proto::LogRecord*>& records) const {
     const std::int64_t now = now_ms();
-    std::vector<StoredRecord> stored;
-    stored.reserve(records.size());
+    std::vector<Appended> out;
+    out.reserve(records.size());
     for (proto::LogRecord* record : records) {
       if (record->append_time_ms() == 0) record->set_append_time_ms(now);
-      stored.push_back(encode_record(*record, options.compress));
+      out.push_back({record, encode_record(*record, options.compress)});
     }
-    return stored;
+    return out;
+  }
+  /// On the writer's thread.
+  Result<void> insert(SqliteDatabase& database, StoreTotals& totals,
+                      const std::vector<Appended>& records) {
+    for (const Appended& record : records) {
+      if (auto done = insert_record(database, totals, record.stored); !done) return done;
+      inserted[totals.last_position] = record.record;
+    }
+    return {};
   }
 };
 
@@ -177,9 +205,7 @@ Result<std::unique_ptr<SqliteLog>> SqliteLog::open(const std::string& path, Opti
   auto totals = read_totals(*database);
   if (!totals) return totals.error();
 
-  auto state = std::make_unique<State>();
-  state->path = path;
-  state->options = std::move(options);
+  auto state = std::make_unique<State>(path, std::move(options));
   state->lock = *std::move(lock);
   state->committed = *totals;
   State* shared = state.get();
@@ -195,7 +221,7 @@ Result<std::map<LogPartition, LogPosition>> SqliteLog::append(Commit commit) {
     if (auto fine = only_partition_zero(record.partition); !fine) return fine.error();
     records.push_back(&record.record);
   }
-  const std::vector<StoredRecord> stored = state_->encode(std::move(records));
+  const std::vector<State::Appended> appended = state_->encode(records);
   std::vector<std::string> digests;
   for (const std::string& key : commit.once_keys) digests.push_back(once_digest(key));
   const std::int64_t now = state_->now_ms();
@@ -204,9 +230,7 @@ Result<std::map<LogPartition, LogPosition>> SqliteLog::append(Commit commit) {
   LogPosition last = 0;
   const SqliteWriter::Work work = [&](SqliteDatabase& database,
                                       StoreTotals& totals) -> Result<void> {
-    for (const StoredRecord& record : stored) {
-      if (auto done = insert_record(database, totals, record); !done) return done;
-    }
+    if (auto done = state_->insert(database, totals, appended); !done) return done;
     last = totals.last_position;
     for (const auto& [source, position] : commit.positions) {
       if (auto done = put_position(database, source, position); !done) return done;
@@ -217,7 +241,7 @@ Result<std::map<LogPartition, LogPosition>> SqliteLog::append(Commit commit) {
   };
   if (auto done = state_->writer->run("append", work); !done) return done.error();
   std::map<LogPartition, LogPosition> positions;
-  if (!stored.empty()) positions[0] = last;
+  if (!appended.empty()) positions[0] = last;
   return positions;
 }
 
@@ -244,6 +268,13 @@ std::vector<LogPartition> SqliteLog::owned_partitions() { return {0}; }
 Result<std::vector<LogEntry>> SqliteLog::read(LogPartition partition, LogPosition after,
                                               std::size_t records_max) {
   if (auto fine = only_partition_zero(partition); !fine) return fine.error();
+  {
+    const std::lock_guard guard(state_->mutex);
+    if (after >= state_->committed.pruned_to) {
+      std::vector<LogEntry> recent = state_->recent.take(after, records_max);
+      if (!recent.empty()) return recent;
+    }
+  }
   auto entries = state_->with_reader(
       [&](SqliteDatabase& database) { return read_records(database, after, records_max); });
   // Asked afterwards: a prune between the two would else leave a hole unseen.
@@ -277,7 +308,7 @@ Result<void> SqliteLog::commit_outputs(Outputs outputs) {
   if (auto fine = only_partition_zero(outputs.partition); !fine) return fine;
   std::vector<proto::LogRecord*> records;
   for (proto::LogRecord& record : outputs.append) records.push_back(&record);
-  const std::vector<StoredRecord> stored = state_->encode(std::move(records));
+  const std::vector<State::Appended> appended = state_->encode(records);
   const std::int64_t now = state_->now_ms();
   const SqliteWriter::Work work = [&](SqliteDatabase& database,
                                       StoreTotals& totals) -> Result<void> {
@@ -298,10 +329,7 @@ Result<void> SqliteLog::commit_outputs(Outputs outputs) {
     for (const OutboxEntry& entry : outputs.outbox) {
       if (auto done = insert_outbox(database, entry); !done) return done;
     }
-    for (const StoredRecord& record : stored) {
-      if (auto done = insert_record(database, totals, record); !done) return done;
-    }
-    return {};
+    return state_->insert(database, totals, appended);
   };
   return state_->writer->run("outputs", work);
 }
@@ -337,6 +365,10 @@ Result<std::uint64_t> SqliteLog::prune(LogPartition partition, std::int64_t befo
   if (auto fine = only_partition_zero(partition); !fine) return fine.error();
   const auto to = state_->with_reader(oldest_whole_snapshot);
   if (!to) return to.error();
+  {
+    const std::lock_guard guard(state_->mutex);
+    state_->recent.forget(*to);
+  }
   const auto pruned = state_->prune(*to, before_ms, bytes_max);
   if (!pruned) return pruned.error();
   if (auto thinned = state_->thin(*to); !thinned) return thinned.error();

@@ -175,6 +175,65 @@ TEST_F(SqliteLogTest, ADamagedRecordIsDataLossAndNamesItsPosition) {
   EXPECT_EQ((*log)->read(0, 0, 1)->size(), 1U);
 }
 
+std::vector<std::string> bytes_of_entries(const std::vector<LogEntry>& entries) {
+  std::vector<std::string> out;
+  for (const LogEntry& entry : entries)
+    out.push_back(std::to_string(entry.position) + " " + entry.record.SerializeAsString());
+  return out;
+}
+
+/// What was appended is read once from memory and after that from the file.
+TEST_F(SqliteLogTest, ARecordReadFromMemoryIsTheOneThatIsReadBack) {
+  auto log = open();
+  for (std::int64_t i = 0; i < 20; ++i) {
+    Commit several = commit(10 * i);
+    for (std::int64_t j = 0; j < i % 3; ++j)
+      several.records.push_back(commit(10 * i + j, 2000).records[0]);
+    ASSERT_TRUE((*log)->append(std::move(several)));
+    if (i % 4 != 0) continue;
+    ASSERT_TRUE((*log)->commit_outputs({.evaluated = *(*log)->last_position(0),
+                                        .append = {commit(1000 + i).records[0].record}}));
+  }
+  const auto remembered = (*log)->read(0, 0, 1000);
+  const auto stored = (*log)->read(0, 0, 1000);
+  ASSERT_TRUE(remembered && stored);
+  EXPECT_EQ(remembered->size(), 20U + 19U + 5U);
+  EXPECT_EQ(bytes_of_entries(*remembered), bytes_of_entries(*stored));
+  EXPECT_NE(remembered->front().record.append_time_ms(), 0);
+}
+
+TEST_F(SqliteLogTest, WhatAReaderIsTooLateToFindInMemoryIsReadBack) {
+  auto log = open({.recent_bytes_max = 20'000});
+  for (std::int64_t i = 1; i <= 200; ++i)
+    ASSERT_TRUE((*log)->append(commit(i, i % 10 == 0 ? 600 : 0)));
+  LogPosition after = 0;
+  for (int reads = 0; after < 200 && reads < 200; ++reads) {
+    const auto entries = (*log)->read(0, after, 7);
+    ASSERT_TRUE(entries);
+    for (const LogEntry& entry : *entries) ASSERT_EQ(entry.position, ++after);
+  }
+  EXPECT_EQ(after, 200);
+}
+
+/// The positions of a commit that was undone are given again.
+TEST_F(SqliteLogTest, ARecordOfARefusedCommitIsNotRemembered) {
+  auto log = open();
+  ASSERT_TRUE((*log)->append(commit(1)));
+  ASSERT_FALSE((*log)->commit_outputs({.evaluated = 99, .append = {commit(2).records[0].record}}));
+  Outputs outputs{.evaluated = 1, .append = {commit(3).records[0].record}};
+  outputs.events.emplace_back().set_id("a");
+  ASSERT_TRUE((*log)->commit_outputs(outputs));
+  outputs.events[0].set_type("another content");
+  outputs.append = {commit(4).records[0].record, commit(5).records[0].record};
+  ASSERT_FALSE((*log)->commit_outputs(outputs));
+  ASSERT_TRUE((*log)->append(commit(6)));
+  const auto entries = (*log)->read(0, 0, 10);
+  ASSERT_EQ(entries->size(), 3U);
+  EXPECT_EQ((*entries)[0].record.tick().time_s(), 1);
+  EXPECT_EQ((*entries)[1].record.tick().time_s(), 3);
+  EXPECT_EQ((*entries)[2].record.tick().time_s(), 6);
+}
+
 TEST_F(SqliteLogTest, OtherPartitionsAreRefused) {
   auto log = open();
   Commit wrong = commit(10);

@@ -123,7 +123,7 @@ void Attribution::forget() {
   capture_facts_.clear();
   long_texts_.clear();
   capture_table_.clear();
-  recent_.assign(std::size_t{1} << kRecentBits, 0);
+  recent_.clear();
   peers_.clear();
   add_facts({}, kAbsent);  // kAbsent.
   AddressFacts internet;
@@ -231,11 +231,12 @@ Attribution::Ends Attribution::find_ends(std::uint32_t capture, const parsers::I
 
 std::uint32_t Attribution::capture(const CaptureTexts& texts, std::int64_t at_s,
                                    std::uint32_t epoch) {
-  std::uint32_t& recent = recent_[recent_slot(
-      first_of(texts.text[CaptureTexts::kInterface], texts.text[CaptureTexts::kResource]))];
-  if (recent != 0 && is_same(recent - 1, texts, epoch)) return recent - 1;
+  const std::string_view id =
+      first_of(texts.text[CaptureTexts::kInterface], texts.text[CaptureTexts::kResource]);
+  const std::uint32_t recent = recent_.find(id);
+  if (recent != kNoCapture && is_same(recent, texts, epoch)) return recent;
   const std::uint32_t found = find_capture(texts, at_s, epoch);
-  recent = found + 1;
+  recent_.note(id, found);
   return found;
 }
 

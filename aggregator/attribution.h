@@ -80,22 +80,23 @@ class Attribution {
   /// interface, or of the resource where there is none.
   [[nodiscard]] std::uint32_t find_run(std::string_view id, const CaptureRun& run,
                                        std::uint32_t epoch) const noexcept {
-    const std::uint32_t recent = recent_[recent_slot(id)];
-    if (recent == 0) return kNoCapture;
-    const CaptureEntry& entry = captures_[recent - 1];
+    const std::uint32_t recent = recent_.find(id);
+    if (recent == kNoCapture) return kNoCapture;
+    const CaptureEntry& entry = captures_[recent];
     const bool is_same = entry.order == run.order && entry.epoch == epoch &&
                          entry.run_size == run.text.size() &&
                          equal_bytes(entry.bytes.data(), run.text.data(), run.text.size());
-    return is_same ? recent - 1 : kNoCapture;
+    return is_same ? recent : kNoCapture;
   }
   /// That the texts of a capture lie in a line like this.
   void note_run(std::uint32_t capture, const CaptureTexts& texts, const CaptureRun& run);
   void prefetch_capture(std::string_view interface_id) const noexcept {
-    const std::uint32_t recent = recent_[recent_slot(interface_id)];
-    if (recent == 0) return;
-    const CaptureEntry& entry = captures_[recent - 1];
+    const std::uint32_t recent = recent_.find(interface_id);
+    if (recent == kNoCapture) return;
+    const CaptureEntry& entry = captures_[recent];
     __builtin_prefetch(&entry);
     __builtin_prefetch(entry.bytes.data());
+    if (entry.run_size > 64) __builtin_prefetch(entry.bytes.data() + 64);
   }
   [[nodiscard]] const CaptureFacts& capture_facts(std::uint32_t capture) const noexcept {
     return capture_facts_[capture];
@@ -177,12 +178,46 @@ class Attribution {
     std::array<char, 128> bytes;
   };
 
-  static constexpr int kRecentBits = 13;
   [[nodiscard]] static std::uint64_t load_word(const char* bytes) noexcept {
     std::uint64_t word;
     std::memcpy(&word, bytes, sizeof word);
     return word;
   }
+  /// The captures seen last by a few bits of the interface's id, two to a place: nearly every
+  /// record's.
+  class Recent {
+   public:
+    [[nodiscard]] std::uint32_t find(std::string_view id) const noexcept {
+      const std::uint64_t hash = hash_of(id);
+      const Place& place = places_[hash >> (64 - kBits)];
+      const auto tag = static_cast<std::uint32_t>(hash);
+      if (place[0].tag == tag && place[0].capture != kNoCapture) return place[0].capture;
+      return place[1].tag == tag ? place[1].capture : kNoCapture;
+    }
+    void note(std::string_view id, std::uint32_t capture) noexcept {
+      const std::uint64_t hash = hash_of(id);
+      Place& place = places_[hash >> (64 - kBits)];
+      const auto tag = static_cast<std::uint32_t>(hash);
+      if (place[0].tag != tag) place[1] = place[0];
+      place[0] = {tag, capture};
+    }
+    void clear() { places_.assign(std::size_t{1} << kBits, {}); }
+
+   private:
+    struct One {
+      std::uint32_t tag = 0;
+      std::uint32_t capture = kNoCapture;
+    };
+    using Place = std::array<One, 2>;
+    static constexpr int kBits = 12;
+
+    /// Of the end of an id: its beginning is the same in all.
+    [[nodiscard]] static std::uint64_t hash_of(std::string_view id) noexcept {
+      return mix(id.size() >= 8 ? load_word(id.data() + id.size() - 8) : id.size(), id.size());
+    }
+    std::vector<Place> places_;
+  };
+
   /// Of some ten to a hundred bytes: words, of which the last two overlap, are sooner compared than
   /// called for.
   [[nodiscard]] static bool equal_bytes(const char* a, const char* b, std::size_t size) noexcept {
@@ -195,13 +230,6 @@ class Attribution {
     for (std::size_t at = 0; at + 16 < size; at += 16) differs |= differ(at);
     return differs == 0;
   }
-  /// By the end of an id: its beginning is the same in all.
-  [[nodiscard]] static std::size_t recent_slot(std::string_view id) noexcept {
-    std::uint64_t word = id.size();
-    if (id.size() >= 8) std::memcpy(&word, id.data() + id.size() - 8, 8);
-    return (word * 0x9e3779b97f4a7c15ull) >> (64 - kRecentBits);
-  }
-
   void read_inventory();
   void read_bounds();
   void read_special_ranges();
@@ -246,8 +274,7 @@ class Attribution {
   using Texts = std::array<std::string, CaptureTexts::kCount>;
   std::unordered_map<std::uint32_t, Texts> long_texts_;  ///< Of those without room for them.
   IndexTable capture_table_;
-  /// The capture seen last, plus one, by a few bits of the interface's id: nearly every record's.
-  std::vector<std::uint32_t> recent_;
+  Recent recent_;
 };
 
 }  // namespace fleetmeter::aggregator

@@ -19,6 +19,9 @@ constexpr std::uint64_t kEndMax = std::uint64_t{1} << 62;
 /// Combinations remembered; more than these start afresh, as the ids that they are made of do.
 constexpr std::size_t kSeriesRemembered = 1u << 18;
 constexpr std::size_t kPacketsRemembered = 1u << 18;
+/// Captures are fetched this many records ahead: two or three cache lines each, of which a core
+/// fetches some dozen at a time.
+constexpr std::uint32_t kCapturesAhead = 12;
 
 proto::FlowStatus status_of(parsers::LogStatus status) {
   switch (status) {
@@ -188,14 +191,16 @@ void FlowFolder::read_texts(const FlowRecordColumns& columns, std::uint32_t reco
 
 void FlowFolder::find_captures(const FlowColumns& flows, const FlowRecordColumns& columns) {
   const FlowColumn<std::string_view>& interfaces = columns.texts[CaptureTexts::kInterface];
-  for (std::uint32_t i = 0; i < block_.size && interfaces.exists(); ++i) {
-    const std::uint32_t record = block_.records[i];
-    if (interfaces.present(record)) attribution_.prefetch_capture(interfaces[record]);
-  }
+  const auto prefetch = [&](std::uint32_t i) {
+    if (i < block_.size && interfaces.present(block_.records[i]))
+      attribution_.prefetch_capture(interfaces[block_.records[i]]);
+  };
+  for (std::uint32_t i = 0; i < kCapturesAhead; ++i) prefetch(i);
   const FlowColumn<std::string_view>& first = columns.texts[layout_.fields[0]];
   const FlowColumn<std::string_view>& last =
       columns.texts[layout_.fields[std::max<std::size_t>(layout_.count, 1) - 1]];
   for (std::uint32_t i = 0; i < block_.size; ++i) {
+    prefetch(i + kCapturesAhead);
     const std::uint32_t record = block_.records[i];
     CaptureRun run;
     if (layout_.order != 0 && flows.line_bytes[record] > 0 && first.present(record) &&

@@ -12,9 +12,10 @@ namespace fleetmeter::aggregator {
 /// them back and decode them again. Each is given out once. Not thread safe.
 class RecentRecords {
  public:
+  /// `bytes_max` counts them as serialised, which is about a third of what they take.
   explicit RecentRecords(std::size_t bytes_max) : bytes_max_(bytes_max) {}
 
-  /// Positions without a gap. The oldest go when there is no room.
+  /// Positions without a gap; the record has been serialised. The oldest go when there is no room.
   void add(LogPosition position, proto::LogRecord record);
   /// Up to `records_max` that come next after `after`; none when the next is not here.
   [[nodiscard]] std::vector<LogEntry> take(LogPosition after, std::size_t records_max);
@@ -24,7 +25,7 @@ class RecentRecords {
  private:
   struct Kept {
     LogEntry entry;
-    std::size_t bytes = 0;  ///< In memory.
+    std::size_t bytes = 0;
   };
   void drop_oldest();
 

@@ -45,8 +45,9 @@ class SqliteLog final : public AggregateLog {
     bool compress = true;  ///< zstd level 1 for records over 512 bytes.
     /// The file grows no further; then as on a full disk. 0 = no limit.
     std::uint64_t file_bytes_max = 0;
-    /// Memory for records that were appended and not read yet; the others are read back.
-    std::size_t recent_bytes_max = std::size_t{16} << 20;
+    /// Records kept in memory that were appended and not read yet, as serialised: about a third of
+    /// what they take. The others are read back.
+    std::size_t recent_bytes_max = std::size_t{8} << 20;
     std::uint64_t once_keys_max = 20'000'000;  ///< The oldest go beyond it, before their 48 h.
     /// For tests that end the process at a named point, on the writer's thread:
     /// "append.before_commit", "append.after_commit", and the same for "outputs", "delivery",

@@ -203,7 +203,7 @@ TEST_F(SqliteLogTest, ARecordReadFromMemoryIsTheOneThatIsReadBack) {
 }
 
 TEST_F(SqliteLogTest, WhatAReaderIsTooLateToFindInMemoryIsReadBack) {
-  auto log = open({.recent_bytes_max = 20'000});
+  auto log = open({.recent_bytes_max = 3'000});
   for (std::int64_t i = 1; i <= 200; ++i)
     ASSERT_TRUE((*log)->append(commit(i, i % 10 == 0 ? 600 : 0)));
   LogPosition after = 0;

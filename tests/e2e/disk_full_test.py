@@ -138,7 +138,7 @@ def expected(sent):
 
 
 def main(fleetmeter, workdir):
-    directory = pathlib.Path(workdir)
+    directory = pathlib.Path(workdir).resolve()
     disk, flow = directory / "disk", directory / "flow"
     if os.path.ismount(disk):
         subprocess.run(["umount", str(disk)], check=True)

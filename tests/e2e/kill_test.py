@@ -322,7 +322,7 @@ def check(fleet, found):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("fleetmeter")
-    parser.add_argument("workdir")
+    parser.add_argument("workdir", type=lambda path: str(pathlib.Path(path).resolve()))
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--minutes", type=int, default=120)
     parser.add_argument("--rate", type=float, default=90)

@@ -29,7 +29,18 @@ std::size_t plain_string_bytes(std::string_view text, std::size_t at) noexcept {
   return count;
 }
 
+/// Of a number, true, false or null, or of what a reader of the value says is none.
+constexpr bool is_in_word(char c) noexcept {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '+' ||
+         c == '-' || c == '.';
+}
+
 }  // namespace
+
+/// What follows the line in which the value began is not lost with it.
+JsonScanner::Result JsonScanner::broken() const noexcept {
+  return {Status::kBroken, line_begin_ > 0 ? line_begin_ : at_};
+}
 
 JsonScanner::Result JsonScanner::scan(std::string_view text) noexcept {
   for (; at_ < text.size(); ++at_) {
@@ -39,7 +50,7 @@ JsonScanner::Result JsonScanner::scan(std::string_view text) noexcept {
     }
     const char c = text[at_];
     if (in_string_) {
-      if (static_cast<unsigned char>(c) < 0x20) return {Status::kBroken, at_};
+      if (static_cast<unsigned char>(c) < 0x20) return broken();
       if (escaped_) {
         escaped_ = false;
       } else if (c == '\\') {
@@ -49,46 +60,57 @@ JsonScanner::Result JsonScanner::scan(std::string_view text) noexcept {
       }
       continue;
     }
+    const bool in_array = depth_ > 0 && ((is_array_ >> (depth_ - 1)) & 1) != 0;
+    const bool value_expected = in_array ? last_ == Last::kOpen || last_ == Last::kComma
+                                         : depth_ == 0 || last_ == Last::kColon;
+    const bool is_line_start = line_start_;
+    line_start_ = c == '\n';
     switch (c) {
       case '\n':
-        line_start_ = true;
-        continue;
+        line_begin_ = at_ + 1;
+        [[fallthrough]];
       case ' ':
       case '\t':
       case '\r':
-        line_start_ = false;
+        if (last_ == Last::kWord) last_ = Last::kValue;
         continue;
       case '"':
+        if (!value_expected && (in_array || (last_ != Last::kOpen && last_ != Last::kComma)))
+          return broken();
+        last_ = value_expected ? Last::kValue : Last::kKey;
         in_string_ = true;
-        break;
+        continue;
+      case ':':
+        if (last_ != Last::kKey) return broken();
+        last_ = Last::kColon;
+        continue;
+      case ',':
+        if (last_ != Last::kValue && last_ != Last::kWord) return broken();
+        last_ = Last::kComma;
+        continue;
       case '{':
-      case '[': {
-        if (depth_ == kDepthMax) return {Status::kBroken, at_};
-        const bool in_array = depth_ > 0 && ((is_array_ >> (depth_ - 1)) & 1) != 0;
-        const bool expected =
-            depth_ == 0 || (in_array ? before_ == '[' || before_ == ',' : before_ == ':');
+      case '[':
         // Nobody writes a nested object at a line's very start after its key: it is the next value,
         // this one is cut.
-        if (!expected || (c == '{' && line_start_ && depth_ > 0 && !in_array))
-          return {Status::kBroken, at_};
+        if (!value_expected || depth_ == kDepthMax ||
+            (c == '{' && is_line_start && depth_ > 0 && !in_array))
+          return broken();
         is_array_ =
             (is_array_ & ~(std::uint64_t{1} << depth_)) | (std::uint64_t{c == '['} << depth_);
         ++depth_;
-        break;
-      }
+        last_ = Last::kOpen;
+        continue;
       case '}':
-      case ']': {
-        const bool in_array = depth_ > 0 && ((is_array_ >> (depth_ - 1)) & 1) != 0;
-        if (depth_ == 0 || in_array != (c == ']')) return {Status::kBroken, at_};
+      case ']':
+        if (depth_ == 0 || in_array != (c == ']')) return broken();
         if (--depth_ == 0) return {Status::kComplete, at_ + 1};
-        break;
-      }
+        last_ = Last::kValue;
+        continue;
       default:
-        if (static_cast<unsigned char>(c) < 0x20) return {Status::kBroken, at_};
-        break;
+        if (!is_in_word(c) || (last_ != Last::kWord && !value_expected)) return broken();
+        last_ = Last::kWord;
+        continue;
     }
-    before_ = c;
-    line_start_ = false;
   }
   return {Status::kNeedMore, at_};
 }

@@ -8,20 +8,22 @@ namespace fleetmeter::parsers {
 
 /// Finds the end of one JSON object in a text whose values follow each other with or without a line
 /// end between, and that may be cut at any byte: scan() is called again with more of the same text.
-/// It checks just enough structure to tell where a broken value stops being one, so that the next
-/// line's value is not lost with it: brackets that do not pair, a line end or control byte inside a
-/// string, a line that begins with '{' where a key has to stand.
+/// It checks just enough structure to tell where a broken value stops being one, so that nothing of
+/// the lines behind it is lost with it: what stands where a key, a value or a comma has to, brackets
+/// that do not pair, a line end or control byte inside a string, a line that begins with '{' where a
+/// key has to stand.
 class JsonScanner {
  public:
   enum class Status : std::uint8_t {
     kComplete,  ///< The object ends before `end`.
     kNeedMore,  ///< All bytes were looked at and the object goes on.
-    /// Not JSON; the next value cannot begin before `end` (it may begin after the next line end).
-    kBroken,
+    kBroken,    ///< Not JSON; the next value or line cannot begin before `end`.
   };
   struct Result {
     Status status;
-    std::size_t end;  ///< Offset into `text` behind the object, or of the byte that broke it.
+    /// Offset into `text` behind the object. Of a broken one the begin of the line that broke it, or
+    /// the byte that did when that is the first line.
+    std::size_t end;
   };
 
   /// `text` begins with the object's '{' and holds all that earlier calls saw, and more.
@@ -31,14 +33,19 @@ class JsonScanner {
 
  private:
   static constexpr std::uint32_t kDepthMax = 64;
+  /// What was last but blanks; a key or string is one from its first quote on.
+  enum class Last : std::uint8_t { kNothing, kOpen, kKey, kColon, kValue, kWord, kComma };
+
+  [[nodiscard]] Result broken() const noexcept;
 
   std::size_t at_ = 0;
   std::uint32_t depth_ = 0;
   std::uint64_t is_array_ = 0;  // One bit a level.
   bool in_string_ = false;
   bool escaped_ = false;
-  bool line_start_ = false;
-  char before_ = 0;  // Last byte outside strings that is not a blank.
+  bool line_start_ = false;      // The byte before is a line end.
+  std::size_t line_begin_ = 0;   // Of the line at `at_`.
+  Last last_ = Last::kNothing;
 };
 
 }  // namespace fleetmeter::parsers

@@ -172,7 +172,7 @@ std::size_t PayloadParser::parse_json(PayloadState& state, std::string_view byte
       state.scanner.reset();
       state.skipping = &counts.metrics.dropped[static_cast<std::size_t>(MetricDrop::kBadJson)];
       state.beyond_border = result.end;
-      if (bytes[result.end] == '{' && bytes[result.end - 1] == '\n') end_skipping(state);
+      if (bytes[result.end - 1] == '\n') end_skipping(state);
       return result.end;
     case JsonScanner::Status::kNeedMore:
       break;

@@ -232,6 +232,23 @@ TEST(Decoder, ReadsVendedRecordsAndBareLinesMixed) {
   }
 }
 
+/// One bad line among a million must not take the rest of the file with it.
+TEST(Decoder, AJsonValueThatDoesNotEndLosesNoLineBehindIt) {
+  for (const std::string broken :
+       {"{", "{broken", R"({"a")", R"({"a":)", R"({"a": 1,)", R"({"a": nul)", R"({"a": "x)",
+        R"({"a": [1, 2)", R"({"a": [1, 2,)", R"({"a": {"b": 1})", R"({"a": [)", R"({"a": [{"b": 1})",
+        "{\n  \"a\": 1,\n  \"b\": 2"}) {
+    const std::string bytes = text(kOkLine, broken + "\n", text(kOkLine, kOkLine));
+    for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, bytes.size()}) {
+      const Decoded decoded = decode_stream(bytes, piece);
+      EXPECT_THAT(decoded.flows, SizeIs(3)) << broken;
+      EXPECT_EQ(decoded.dropped(MetricDrop::kBadJson), 1u) << broken;
+      EXPECT_EQ(decoded.counts.flows.malformed(), 0u) << broken;
+      EXPECT_TRUE(decoded.whole) << broken;
+    }
+  }
+}
+
 TEST(Decoder, OpensTheEventsOfLambda) {
   const std::string envelope = gzip(subscription(log_event("1", kOkRecord)));
   EXPECT_THAT(decode_message(R"({"awslogs":{"data":")" + base64(envelope) + "\"}}").flows,

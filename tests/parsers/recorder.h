@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "parsers/decoder.h"
+#include "tests/parsers/base64_text.h"
 
 namespace fleetmeter::parsers::testing {
 
@@ -54,7 +55,6 @@ struct Decoded {
 [[nodiscard]] std::string gzip(std::string_view plain);
 [[nodiscard]] std::string zlib(std::string_view plain);
 [[nodiscard]] std::string zstd(std::string_view plain);
-[[nodiscard]] std::string base64(std::string_view bytes);
 /// Of base64 text that may be wrapped; fails the test when it is none.
 [[nodiscard]] std::string from_base64(std::string_view wrapped);
 

@@ -116,7 +116,7 @@ Decoded decode_message(std::string_view bytes, const DecoderOptions& options) {
   const std::string own{bytes};
   const std::vector<char> block(own.begin(), own.end());
   decoder.message({block.data(), block.size()});
-  return {std::move(recorder.flows), std::move(recorder.metrics), decoder.counts()};
+  return {{decoder.counts()}, std::move(recorder.flows), std::move(recorder.metrics)};
 }
 
 Decoded decode_stream(std::string_view bytes, std::size_t piece_bytes,
@@ -129,7 +129,16 @@ Decoded decode_stream(std::string_view bytes, std::size_t piece_bytes,
     decoder.feed({block.data(), block.size()});
   }
   const bool whole = decoder.finish();
-  return {std::move(recorder.flows), std::move(recorder.metrics), decoder.counts(), whole};
+  return {{decoder.counts()}, std::move(recorder.flows), std::move(recorder.metrics), whole};
+}
+
+Decoded decode_cut(std::string_view bytes, std::size_t cut) {
+  Recorder recorder;
+  Decoder decoder{{}, recorder};
+  decoder.feed(bytes.substr(0, cut));
+  decoder.feed(bytes.substr(cut));
+  const bool whole = decoder.finish();
+  return {{decoder.counts()}, std::move(recorder.flows), std::move(recorder.metrics), whole};
 }
 
 std::string gzip(std::string_view plain) { return deflated(plain, 31); }

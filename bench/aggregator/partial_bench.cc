@@ -2,11 +2,11 @@
 // alone (bench/parsers).
 #include <benchmark/benchmark.h>
 
-#include <cstdlib>
 #include <random>
 #include <string>
 
 #include "aggregator/partial_aggregator.h"
+#include "bench/measure.h"
 #include "proto/check.h"
 
 namespace fleetmeter::aggregator {
@@ -14,10 +14,7 @@ namespace {
 
 constexpr std::size_t kInterfaces = 100;
 
-std::size_t record_count() {
-  const char* text = std::getenv("FLEETMETER_BENCH_RECORDS");
-  return text == nullptr ? 500'000 : std::strtoul(text, nullptr, 10);
-}
+std::size_t record_count() { return records_wanted(500'000); }
 
 std::string host(std::size_t index) {
   return "10.0." + std::to_string(1 + index / 200) + "." + std::to_string(5 + index % 200);

@@ -4,11 +4,9 @@
 // hash table. Both answers are compared first, window by window. Times are of the CPU, of all
 // threads.
 #include <benchmark/benchmark.h>
-#include <time.h>
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -21,6 +19,7 @@
 #include "aggregator/partial_aggregator.h"
 #include "aggregator/sqlite_log.h"
 #include "bench/aggregator/fleet_corpus.h"
+#include "bench/measure.h"
 #include "bench/parsers/flow_probe.h"
 #include "proto/check.h"
 #include "proto/clock.h"
@@ -34,16 +33,9 @@ constexpr std::size_t kPieceBytes = 1 << 20;
 constexpr std::size_t kCommitBytes = 16 << 20;  // As the sources of ingest do.
 constexpr GridTime kAfterAll = 4'000'000'000;
 
-std::size_t record_count() {
-  const char* text = std::getenv("FLEETMETER_BENCH_RECORDS");
-  return text == nullptr ? 1'000'000 : std::strtoul(text, nullptr, 10);
-}
+std::size_t record_count() { return records_wanted(1'000'000); }
 
-double cpu_seconds() {
-  timespec now;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
+double cpu_seconds() { return seconds_on(CLOCK_PROCESS_CPUTIME_ID); }
 
 /// Accepted and rejected bytes, packets and records.
 using Sums = std::array<std::uint64_t, 6>;

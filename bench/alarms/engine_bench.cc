@@ -4,48 +4,29 @@
 #include <benchmark/benchmark.h>
 
 #include <chrono>
-#include <cstdlib>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "aggregator/shard.h"
 #include "alarms/engine.h"
+#include "bench/alarms/machine_rules.h"
+#include "bench/measure.h"
 #include "proto/check.h"
 
 namespace {
 
 using fleetmeter::aggregator::Change;
 using fleetmeter::aggregator::Shard;
-using fleetmeter::alarms::AlarmRule;
 using fleetmeter::alarms::Engine;
-using fleetmeter::alarms::RuleSet;
+using fleetmeter::alarms::bench::machine_rules;
 using fleetmeter::proto::LogRecord;
 
 constexpr std::int64_t kStartS = 1'734'652'800;
 
-std::size_t alarm_count() {
-  const char* records = std::getenv("FLEETMETER_BENCH_RECORDS");
-  return records != nullptr ? static_cast<std::size_t>(std::atoll(records)) : 100'000;
-}
-
-std::shared_ptr<const RuleSet> rules() {
-  auto rules = std::make_shared<RuleSet>();
-  AlarmRule rule;
-  rule.name = "cpu";
-  rule.metric.metric_namespace = "AWS/EC2";
-  rule.metric.name = "CPUUtilization";
-  rule.for_each = "InstanceId";
-  rule.threshold = 80;
-  rule.evaluation_periods = 5;
-  rule.datapoints_to_alarm = 3;
-  rules->alarms.push_back(rule);
-  return rules;
-}
-
 class Feed {
  public:
-  explicit Feed(std::size_t count) : shard_(options()), engine_("prod", rules()) {
+  explicit Feed(std::size_t count)
+      : shard_(options()), engine_("prod", machine_rules("CPUUtilization")) {
     auto& batch = *record_.mutable_batch();
     batch.set_environment("prod");
     batch.set_source("stream");
@@ -111,7 +92,7 @@ class Feed {
 };
 
 void EvaluateEveryMinute(benchmark::State& state) {
-  const std::size_t count = alarm_count();
+  const std::size_t count = fleetmeter::records_wanted(100'000);
   Feed feed(count);
   const std::uint64_t before = feed.evaluations();
   for (auto _ : state) state.SetIterationTime(feed.next_minute());

@@ -6,13 +6,14 @@
 #include <malloc.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <string>
 
 #include "aggregator/shard.h"
 #include "alarms/engine.h"
+#include "bench/alarms/machine_rules.h"
+#include "bench/measure.h"
 #include "proto/check.h"
 
 namespace fleetmeter::alarms {
@@ -23,10 +24,7 @@ constexpr int kMetrics = 20;
 constexpr int kMinutes = 3;
 constexpr std::size_t kMachinesPerBatch = 500;
 
-std::size_t machine_count() {
-  const char* records = std::getenv("FLEETMETER_BENCH_RECORDS");
-  return records != nullptr ? static_cast<std::size_t>(std::atoll(records)) : 100'000;
-}
+std::size_t machine_count() { return records_wanted(100'000); }
 
 /// Resident bytes of this process.
 double resident_bytes() {
@@ -44,26 +42,19 @@ std::string machine_id(std::size_t machine) {
   return id;
 }
 
-std::shared_ptr<const RuleSet> rules() {
-  auto rules = std::make_shared<RuleSet>();
-  AlarmRule rule;
-  rule.name = "cpu";
-  rule.metric.metric_namespace = "AWS/EC2";
-  rule.metric.name = "Metric0";
-  rule.for_each = "InstanceId";
-  rule.threshold = 80;
-  rule.evaluation_periods = 5;
-  rule.datapoints_to_alarm = 3;
-  rules->alarms.push_back(rule);
-  return rules;
-}
-
-proto::LogRecord metrics_of(std::size_t first, std::size_t end, int minute) {
+/// What the stream brings of that minute, its rows still to come.
+proto::LogRecord batch_of(int minute) {
   proto::LogRecord record;
   record.set_append_time_ms((kStartS + 60 * minute + 65) * 1000);
   proto::AggregateBatch& batch = *record.mutable_batch();
   batch.set_environment("prod");
   batch.set_source("stream");
+  return record;
+}
+
+proto::LogRecord metrics_of(std::size_t first, std::size_t end, int minute) {
+  proto::LogRecord record = batch_of(minute);
+  proto::AggregateBatch& batch = *record.mutable_batch();
   proto::Datapoints& points = *batch.mutable_datapoints();
   for (std::size_t machine = first; machine < end; ++machine) {
     for (int metric = 0; metric < kMetrics; ++metric) {
@@ -88,11 +79,8 @@ proto::LogRecord metrics_of(std::size_t first, std::size_t end, int minute) {
 }
 
 proto::LogRecord flows_of(std::size_t first, std::size_t end, int minute) {
-  proto::LogRecord record;
-  record.set_append_time_ms((kStartS + 60 * minute + 65) * 1000);
+  proto::LogRecord record = batch_of(minute);
   proto::AggregateBatch& batch = *record.mutable_batch();
-  batch.set_environment("prod");
-  batch.set_source("stream");
   batch.add_strings("");
   proto::FlowAggregates& rows = *batch.mutable_flows();
   for (std::size_t machine = first; machine < end; ++machine) {
@@ -121,7 +109,8 @@ proto::LogRecord flows_of(std::size_t first, std::size_t end, int minute) {
 }
 
 struct Evaluator {
-  explicit Evaluator(std::size_t machines) : shard(options(machines)), engine("prod", rules()) {}
+  explicit Evaluator(std::size_t machines)
+      : shard(options(machines)), engine("prod", bench::machine_rules("Metric0")) {}
   static aggregator::ShardOptions options(std::size_t machines) {
     aggregator::ShardOptions options;
     options.environment = "prod";

@@ -15,27 +15,12 @@
 namespace fleetmeter::figures {
 namespace {
 
-using parsers::FieldType;
 using parsers::FlowField;
 using parsers::FlowLayout;
 using parsers::IpAddress;
 using parsers::bench::FlowProbe;
 
 using Count = unsigned long long;
-
-char kind_of(FlowField field) {
-  if (field == FlowField::kStart || field == FlowField::kEnd) return 'N';
-  switch (parsers::info(field).type) {
-    case FieldType::kNumber:
-      return 'n';
-    case FieldType::kAddress:
-      return 'a';
-    case FieldType::kText:
-      return 't';
-    default:
-      return 'w';
-  }
-}
 
 /// The fields of the sums: with the direction's there is no need of addresses.
 parsers::FieldSet fields_of_sums(const FlowLayout& layout) {
@@ -56,7 +41,7 @@ FlowProbe make_probe(const FlowLayout& layout, const parsers::FieldSet& fields) 
   for (const int column : layout.columns) {
     const auto field = static_cast<FlowField>(column);
     const bool asked = column != FlowLayout::kUnknownColumn && fields.has(field);
-    kinds += asked ? kind_of(field) : '-';
+    kinds += asked ? FlowProbe::kind_of(field) : '-';
   }
   return FlowProbe{kinds};
 }

@@ -6,11 +6,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
-#include <thread>
+#include <utility>
+#include <vector>
 
-#include "aggregator/sqlite_log.h"
+#include "bench/ingest/files_run.h"
 #include "generate/fleet.h"
 #include "ingest/files_source.h"
 #include "proto/check.h"
@@ -20,22 +20,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int32_t kLinesPerMinute = 2000;  // 100 machines, 20 records each.
-
-class Telemetry {
- public:
-  Telemetry() {
-    const char* text = std::getenv("FLEETMETER_BENCH_RECORDS");
-    const long lines = text == nullptr ? 720'000 : std::strtol(text, nullptr, 10);
-    std::string pattern = (fs::temp_directory_path() / "fleetmeter-bench-XXXXXX").string();
-    FM_CHECK(::mkdtemp(pattern.data()) != nullptr);
-    root = pattern;
-    generate::FleetOptions options;
-    options.duration_min = std::max(5, static_cast<std::int32_t>(lines / kLinesPerMinute));
-    options.with_script = false;
-    const auto made = generate::generate(options, root / "fleet");
-    FM_CHECK(made.has_value());
-    summary = *made;
+struct Telemetry : bench::FleetFolder {
+  Telemetry() : FleetFolder(generate::FlowDelivery::kS3) {
     std::vector<std::string> inventory_files;
     for (const auto& file : fs::directory_iterator(root / "fleet/inventory"))
       inventory_files.push_back(file.path());
@@ -45,53 +31,24 @@ class Telemetry {
     FM_CHECK(loaded.has_value());
     inventory = *std::move(loaded);
   }
-  ~Telemetry() { fs::remove_all(root); }
-  Telemetry(const Telemetry&) = delete;
-  Telemetry& operator=(const Telemetry&) = delete;
 
-  fs::path root;
-  generate::Summary summary;
   std::shared_ptr<const aggregator::Inventory> inventory;
 };
 
 void read_files(benchmark::State& state) {
   static const Telemetry telemetry;
-  const SystemClock clock;
-  const InventoryHolder inventory(telemetry.inventory);
   std::uint64_t commits = 0;
   for (auto _ : state) {
     state.PauseTiming();
-    fs::remove_all(telemetry.root / "state");
-    auto log = aggregator::SqliteLog::open(telemetry.root / "state/log.db", {.clock = &clock});
-    FM_CHECK(log.has_value());
-    IngestCounters counters;
-    SourceContext context{**log,
-                          clock,
-                          inventory,
-                          counters,
-                          [](std::string_view) { return aggregator::LogPartition{0}; },
-                          {0},
-                          {},
-                          {}};
     FilesOptions options;
-    options.settings.name = "files:0";
-    options.settings.bounded = true;
     options.settings.commit_bytes_max = static_cast<std::size_t>(state.range(0)) << 20;
     options.paths = {telemetry.root / "fleet/telemetry"};
-    const auto source = make_files_source(context, options);
+    bench::FilesRun files(telemetry.root, telemetry.inventory, std::move(options));
     state.ResumeTiming();
-    FM_CHECK(source->start().has_value());
-    while (!source->finished()) {
-      FM_CHECK(!source->failure());
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+    files.run(std::chrono::milliseconds(1));
     state.PauseTiming();
-    source->stop();
-    commits = counters.commits;
-    FM_CHECK(counters.decode.flows.ok + counters.decode.flows.nodata +
-                 counters.decode.flows.skipdata ==
-             telemetry.summary.flow_lines);
-    FM_CHECK(counters.bad_inputs.empty());
+    FM_CHECK(files.stop() == telemetry.summary.flow_lines);
+    commits = files.commits();
     state.ResumeTiming();
   }
   rusage used{};

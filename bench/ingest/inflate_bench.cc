@@ -14,15 +14,17 @@
 #include <isa-l/igzip_lib.h>
 #endif
 
+#include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <thread>
+#include <utility>
 
 #include "aggregator/partial_aggregator.h"
-#include "aggregator/sqlite_log.h"
+#include "bench/ingest/files_run.h"
+#include "bench/measure.h"
+#include "bench/parsers/corpus.h"
 #include "generate/fleet.h"
 #include "ingest/file_bytes.h"
 #include "ingest/file_turn.h"
@@ -34,22 +36,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int32_t kLinesPerMinute = 2000;  // 100 machines, 20 records each.
-
-std::string gzip(const std::string& plain) {
-  z_stream stream{};
-  FM_CHECK(deflateInit2(&stream, 6, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY) == Z_OK);
-  std::string out(deflateBound(&stream, plain.size()) + 64, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(plain.data()));
-  stream.avail_in = static_cast<uInt>(plain.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  FM_CHECK(deflate(&stream, Z_FINISH) == Z_STREAM_END);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
-
 std::string zstd(const std::string& plain) {
   std::string out(ZSTD_compressBound(plain.size()), '\0');
   out.resize(ZSTD_compress(out.data(), out.size(), plain.data(), plain.size(), 3));
@@ -57,20 +43,9 @@ std::string zstd(const std::string& plain) {
 }
 
 /// The flow logs of a synthetic fleet in one file, each way it may be packed.
-struct Telemetry {
-  Telemetry() {
-    const char* text = std::getenv("FLEETMETER_BENCH_RECORDS");
-    const long wanted = text == nullptr ? 720'000 : std::strtol(text, nullptr, 10);
-    std::string pattern = (fs::temp_directory_path() / "fleetmeter-bench-XXXXXX").string();
-    FM_CHECK(::mkdtemp(pattern.data()) != nullptr);
-    root = pattern;
-    generate::FleetOptions options;
-    options.duration_min = std::max(5, static_cast<std::int32_t>(wanted / kLinesPerMinute));
-    options.with_script = false;
-    options.flow_delivery = generate::FlowDelivery::kCloudWatch;
-    const auto made = generate::generate(options, root / "fleet");
-    FM_CHECK(made.has_value());
-    lines = made->flow_lines;
+struct Telemetry : bench::FleetFolder {
+  Telemetry() : FleetFolder(generate::FlowDelivery::kCloudWatch) {
+    lines = summary.flow_lines;
     for (const auto& file : fs::recursive_directory_iterator(root / "fleet/telemetry")) {
       if (!file.is_regular_file() || file.path().string().find("/metrics/") != std::string::npos)
         continue;
@@ -78,21 +53,17 @@ struct Telemetry {
       plain.append(std::istreambuf_iterator<char>(in), {});
     }
     fs::remove_all(root / "fleet");
-    packed_gzip = gzip(plain);
+    packed_gzip = parsers::bench::gzip(plain);
     packed_zstd = zstd(plain);
     write("plain.log", plain);
     write("packed.log.gz", packed_gzip);
     write("packed.log.zst", packed_zstd);
   }
-  ~Telemetry() { fs::remove_all(root); }
-  Telemetry(const Telemetry&) = delete;
-  Telemetry& operator=(const Telemetry&) = delete;
 
   void write(const char* name, const std::string& bytes) const {
     std::ofstream(root / name, std::ios::binary) << bytes;
   }
 
-  fs::path root;
   std::string plain, packed_gzip, packed_zstd;
   std::uint64_t lines = 0;
 };
@@ -180,50 +151,21 @@ std::uint64_t to_columns(const fs::path& path, InflateAhead ahead) {
 
 /// A file to durable commits; the sum of records in the counters.
 std::uint64_t to_commits(const fs::path& path, InflateAhead ahead) {
-  const SystemClock clock;
-  const InventoryHolder inventory(aggregator::Inventory::empty({}));
-  fs::remove_all(telemetry().root / "state");
-  auto log = aggregator::SqliteLog::open(telemetry().root / "state/log.db", {.clock = &clock});
-  FM_CHECK(log.has_value());
-  IngestCounters counters;
-  SourceContext context{**log,
-                        clock,
-                        inventory,
-                        counters,
-                        [](std::string_view) { return aggregator::LogPartition{0}; },
-                        {0},
-                        {},
-                        {}};
   FilesOptions options;
-  options.settings.name = "files:0";
-  options.settings.bounded = true;
   options.paths = {path};
   options.inflate_ahead = ahead;
-  const auto source = make_files_source(context, options);
-  FM_CHECK(source->start().has_value());
-  while (!source->finished()) {
-    FM_CHECK(!source->failure());
-    std::this_thread::sleep_for(std::chrono::microseconds(200));
-  }
-  source->stop();
-  FM_CHECK(counters.bad_inputs.empty());
-  const parsers::FlowCounts& flows = counters.decode.flows;
-  return flows.ok + flows.nodata + flows.skipdata;
+  bench::FilesRun files(telemetry().root, aggregator::Inventory::empty({}), std::move(options));
+  files.run(std::chrono::microseconds(200));
+  return files.stop();
 }
 
 // --- Time ---
 
-double seconds(clockid_t clock) noexcept {
-  timespec now;
-  clock_gettime(clock, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
-
 template <typename Work>
 double seconds_of(clockid_t clock, Work work) {
-  const double begin = seconds(clock);
+  const double begin = seconds_on(clock);
   work();
-  return seconds(clock) - begin;
+  return seconds_on(clock) - begin;
 }
 
 struct Packing {

@@ -3,7 +3,6 @@
 // checked first; then each iteration runs one after the other, so that the ratio is of the same
 // moments. Times are of the CPU.
 #include <benchmark/benchmark.h>
-#include <time.h>
 
 #include <cstring>
 #include <memory>
@@ -12,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/measure.h"
 #include "bench/parsers/corpus.h"
 #include "bench/parsers/metric_corpus.h"
 #include "parsers/base64.h"
@@ -23,11 +23,7 @@ namespace {
 
 constexpr std::size_t kRecordBytes = 32 * 1024;  // Of plain telemetry in a Firehose record.
 
-double cpu_seconds() noexcept {
-  timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
+double cpu_seconds() noexcept { return seconds_on(CLOCK_THREAD_CPUTIME_ID); }
 
 std::string encode(std::string_view bytes) {
   constexpr std::string_view kAlphabet =

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <random>
 
+#include "bench/measure.h"
+
 namespace fleetmeter::parsers::bench {
 namespace {
 
@@ -26,10 +28,7 @@ std::string hex17(std::uint32_t index) {
 
 }  // namespace
 
-std::size_t record_count() {
-  const char* const given = std::getenv("FLEETMETER_BENCH_RECORDS");
-  return given != nullptr ? std::strtoull(given, nullptr, 10) : 200000;
-}
+std::size_t record_count() { return records_wanted(200000); }
 
 Corpus flow_lines(std::size_t records) {
   std::mt19937 random{kSeed};

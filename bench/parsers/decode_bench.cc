@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "bench/parsers/corpus.h"
+#include "bench/parsers/sum_sink.h"
 #include "parsers/decoder.h"
 #include "parsers/flow_kernel.h"
 
@@ -12,18 +13,6 @@ namespace fleetmeter::parsers::bench {
 namespace {
 
 constexpr std::size_t kFeedBytes = 1 << 20;
-
-struct SumSink final : PayloadSink {
-  void on_flows(const FlowColumns& flows) override {
-    records += flows.size;
-    const auto bytes = flows.numbers(FlowField::kBytes);
-    for (std::uint32_t i = 0; i < flows.size; ++i)
-      byte_sum += flows.present(FlowField::kBytes, i) ? bytes[i] : 0;
-  }
-  void on_metrics(const MetricBatch& /*metrics*/) override {}
-  std::uint64_t records = 0;
-  std::uint64_t byte_sum = 0;
-};
 
 void run_stream(std::string_view bytes, Decoder& decoder) {
   for (std::size_t at = 0; at < bytes.size(); at += kFeedBytes)

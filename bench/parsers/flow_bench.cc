@@ -2,12 +2,12 @@
 // the same text. Both answers are checked first; then each iteration runs one after the other, so
 // that the ratio is of the same moments. Times are of the CPU.
 #include <benchmark/benchmark.h>
-#include <time.h>
 
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "bench/measure.h"
 #include "bench/parsers/corpus.h"
 #include "bench/parsers/flow_corpus.h"
 #include "bench/parsers/flow_probe.h"
@@ -18,11 +18,7 @@ namespace {
 
 constexpr std::size_t kBufferBytes = 1 << 20;
 
-double cpu_seconds() noexcept {
-  timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
+double cpu_seconds() noexcept { return seconds_on(CLOCK_THREAD_CPUTIME_ID); }
 
 struct Answer {
   std::uint64_t records = 0;

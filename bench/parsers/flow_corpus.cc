@@ -7,67 +7,44 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/parsers/flow_probe.h"
+#include "bench/parsers/made_flow.h"
+
 namespace fleetmeter::parsers::bench {
 namespace {
-
-constexpr std::string_view kV2 =
-    "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start "
-    "end action log-status";
-constexpr std::string_view kAws29 =
-    "version srcaddr dstaddr srcport dstport protocol start end type packets bytes account-id "
-    "vpc-id subnet-id instance-id interface-id region az-id sublocation-type sublocation-id action "
-    "tcp-flags pkt-srcaddr pkt-dstaddr pkt-src-aws-service pkt-dst-aws-service traffic-path "
-    "flow-direction log-status";
 
 /// One flow, value by name.
 class Flows {
  public:
-  explicit Flows(std::string_view version) : version_(version) {}
+  explicit Flows(std::string_view version) { flow_.version = version; }
 
   void next() {
-    ++index_;
-    is_nodata_ = random_() % 100 == 0;
-    is_egress_ = random_() % 2 == 0;
-    bytes_ = 40 + random_() % 2000000;
+    flow_.start_s = 1700000000 + ++index_ / 1000;
+    flow_.is_nodata = random_() % 100 == 0;
+    flow_.is_egress = random_() % 2 == 0;
+    flow_.bytes = 40 + random_() % 2000000;
     instance_ = random_() % 2000;
     // An interface has one address, and many others talk to it.
     const std::string own =
         "10.0." + std::to_string(instance_ / 256) + '.' + std::to_string(instance_ % 256);
     const std::string peer = address();
-    source_ = is_egress_ ? own : peer;
-    destination_ = is_egress_ ? peer : own;
+    flow_.source = flow_.is_egress ? own : peer;
+    flow_.destination = flow_.is_egress ? peer : own;
   }
-  [[nodiscard]] bool is_nodata() const { return is_nodata_; }
-  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+  [[nodiscard]] bool is_nodata() const { return flow_.is_nodata; }
+  [[nodiscard]] std::uint64_t bytes() const { return flow_.bytes; }
 
   std::string value(std::string_view name) {
-    const std::uint64_t start = 1700000000 + index_ / 1000;
-    if (name == "version") return version_;
-    if (name == "account-id") return "123456789012";
     if (name == "interface-id") return "eni-" + hex(instance_);
-    if (name == "start") return std::to_string(start);
-    if (name == "end") return std::to_string(start + 58);
-    if (name == "log-status") return is_nodata_ ? "NODATA" : "OK";
     if (name == "vpc-id") return "vpc-" + hex(7);
     if (name == "subnet-id") return "subnet-" + hex(instance_ % 8);
     if (name == "instance-id") return "i-" + hex(instance_ + 5000);
     if (name == "region") return "ap-southeast-2";
     if (name == "az-id") return "apse2-az" + std::to_string(1 + instance_ % 3);
-    if (is_nodata_ || name.starts_with("sublocation")) return "-";
-    if (name == "srcaddr" || name == "pkt-srcaddr") return source_;
-    if (name == "dstaddr" || name == "pkt-dstaddr") return destination_;
-    if (name == "srcport") return std::to_string(1024 + random_() % 64000);
-    if (name == "dstport") return std::to_string(random_() % 2 ? 443 : random_() % 65536);
-    if (name == "protocol") return random_() % 10 == 0 ? "17" : "6";
-    if (name == "packets") return std::to_string(1 + bytes_ / 800);
-    if (name == "bytes") return std::to_string(bytes_);
-    if (name == "action") return random_() % 20 == 0 ? "REJECT" : "ACCEPT";
-    if (name == "tcp-flags") return std::to_string(std::array{0, 2, 3, 18, 19}[random_() % 5]);
-    if (name == "type") return "IPv4";
-    if (name == "flow-direction") return is_egress_ ? "egress" : "ingress";
-    if (name == "traffic-path") return is_egress_ ? "8" : "-";
-    if (name == "pkt-src-aws-service") return is_egress_ ? "-" : "S3";
-    return is_egress_ ? "AMAZON" : "-";  // pkt-dst-aws-service
+    if (std::string text = flow_.value(name, random_); !text.empty()) return text;
+    if (name == "traffic-path") return flow_.is_egress ? "8" : "-";
+    if (name == "pkt-src-aws-service") return flow_.is_egress ? "-" : "S3";
+    return flow_.is_egress ? "AMAZON" : "-";  // pkt-dst-aws-service
   }
 
  private:
@@ -87,33 +64,10 @@ class Flows {
   }
 
   std::mt19937_64 random_{20260101};
-  const std::string version_;
+  MadeFlow flow_;
   std::uint64_t index_ = 0;
-  bool is_nodata_ = false;
-  bool is_egress_ = false;
-  std::uint64_t bytes_ = 0;
-  std::string source_;
-  std::string destination_;
   std::uint64_t instance_ = 0;
 };
-
-char kind_of(std::string_view name) {
-  if (name == "start" || name == "end") return 'N';
-  if (name.ends_with("addr")) return 'a';
-  if (name == "action" || name == "log-status" || name == "flow-direction") return 'w';
-  for (const std::string_view number : {"version", "srcport", "dstport", "protocol", "packets",
-                                        "bytes", "tcp-flags", "traffic-path"}) {
-    if (name == number) return 'n';
-  }
-  return 't';
-}
-
-std::vector<std::string> split(std::string_view text) {
-  std::istringstream in{std::string{text}};
-  std::vector<std::string> words;
-  for (std::string word; in >> word;) words.push_back(word);
-  return words;
-}
 
 FlowCorpus make(const std::vector<std::string>& names, std::string_view version,
                 std::size_t lines) {
@@ -123,7 +77,7 @@ FlowCorpus make(const std::vector<std::string>& names, std::string_view version,
   for (const std::string& name : names) {
     if (name == "bytes") corpus.bytes_column = corpus.kinds.size();
     if (name == "log-status") corpus.status_column = corpus.kinds.size();
-    corpus.kinds += kind_of(name);
+    corpus.kinds += FlowProbe::kind_of(*find_field(name));
     corpus.format += (corpus.format.empty() ? "" : " ") + name;
   }
   Flows flows{version};
@@ -176,7 +130,7 @@ void break_line(FlowCorpus& corpus, std::string& line, std::size_t kind) {
 }  // namespace
 
 FlowCorpus flow_v2(std::size_t lines) {
-  FlowCorpus corpus = make(split(kV2), "2", lines);
+  FlowCorpus corpus = make(split(kFlowV2), "2", lines);
   corpus.format.clear();
   return corpus;
 }
@@ -208,10 +162,10 @@ FlowCorpus flow_v2_ipv6(std::size_t lines) {
   });
 }
 
-FlowCorpus flow_29(std::size_t lines) { return make(split(kAws29), "5", lines); }
+FlowCorpus flow_29(std::size_t lines) { return make(split(kFlowAws29), "5", lines); }
 
 FlowCorpus flow_29_sorted(std::size_t lines) {
-  std::vector<std::string> names = split(kAws29);
+  std::vector<std::string> names = split(kFlowAws29);
   std::sort(names.begin(), names.end());
   return make(names, "5", lines);
 }

@@ -33,6 +33,20 @@ bool FlowProbe::is_supported() noexcept {
 
 std::string_view FlowProbe::kernel() noexcept { return has_avx512() ? "avx512" : "avx2"; }
 
+char FlowProbe::kind_of(FlowField field) noexcept {
+  if (field == FlowField::kStart || field == FlowField::kEnd) return 'N';
+  switch (info(field).type) {
+    case FieldType::kNumber:
+      return 'n';
+    case FieldType::kAddress:
+      return 'a';
+    case FieldType::kText:
+      return 't';
+    default:
+      return 'w';
+  }
+}
+
 FlowProbe::FlowProbe(std::string kinds) : kinds_(std::move(kinds)) {
   columns.resize(kinds_.size());
   for (std::size_t i = 0; i < kinds_.size(); ++i) {

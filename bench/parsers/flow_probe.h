@@ -19,6 +19,8 @@ class FlowProbe {
   /// What each column is: 'n' a number of 8 digits at most, 'N' of 9 to 16, 'a' an IPv4 address, 't'
   /// text, 'w' a word, '-' nothing that is asked for.
   explicit FlowProbe(std::string kinds);
+  /// What a column of `field` is, where it is asked for.
+  [[nodiscard]] static char kind_of(FlowField field) noexcept;
 
   [[nodiscard]] static bool is_supported() noexcept;
   [[nodiscard]] static std::string_view kernel() noexcept;  ///< "avx512" or "avx2".

@@ -26,20 +26,15 @@ FLEETMETER_PROBE inline __m256i join_digits(__m256i digits) noexcept {
 template <bool kIsLong>
 FLEETMETER_PROBE void numbers(const Strided& tokens, std::uint32_t lines, std::uint64_t* out) {
   for (std::uint32_t line = 0; line < lines; line += 4) {
-    const char* at[4];
-    alignas(16) std::uint32_t lengths[4];
-    for (std::uint32_t i = 0; i < 4; ++i) {
-      at[i] = tokens.begin(line + i);
-      lengths[i] = tokens.length(line + i);
-    }
-    const __m128i length = _mm_load_si128(reinterpret_cast<const __m128i*>(lengths));
+    StepTokens<4> step{tokens, line};
+    const __m128i length = _mm_load_si128(reinterpret_cast<const __m128i*>(step.lengths));
     const __m256i spare = _mm256_cvtepi32_epi64(
         _mm_sub_epi32(_mm_set1_epi32(kIsLong ? 128 : 64), _mm_slli_epi32(length, 3)));
-    __m256i value = join_digits(_mm256_sllv_epi64(load_words(at), spare));
+    __m256i value = join_digits(_mm256_sllv_epi64(load_words(step.at), spare));
     if constexpr (kIsLong) {
-      for (std::uint32_t i = 0; i < 4; ++i) at[i] += static_cast<std::int32_t>(lengths[i]) - 8;
+      step.move_to_last_eight();
       value = _mm256_add_epi64(_mm256_mul_epu32(value, _mm256_set1_epi64x(100000000)),
-                               join_digits(load_words(at)));
+                               join_digits(load_words(step.at)));
     }
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + line), value);
   }
@@ -56,13 +51,7 @@ FLEETMETER_PROBE void addresses(const Strided& tokens, std::uint32_t lines, IpAd
       part[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(tokens.begin(line + i)));
       const auto dots = static_cast<std::uint32_t>(
           _mm_movemask_epi8(_mm_cmpeq_epi8(part[i], _mm_set1_epi8('.'))));
-      const std::uint32_t length = tokens.length(line + i);
-      const std::uint32_t a = _tzcnt_u32(dots);
-      const std::uint32_t b = _tzcnt_u32(_blsr_u32(dots));
-      const std::uint32_t c = _tzcnt_u32(_blsr_u32(_blsr_u32(dots)));
-      const std::uint32_t form = a | (b - a - 1) << 2 | (c - b - 1) << 4 | (length - c - 1) << 6;
-      shuffles[i] =
-          _mm_loadu_si128(reinterpret_cast<const __m128i*>(kProbeOctets[form & 255].data()));
+      shuffles[i] = _mm_loadu_si128(octets_of(dots, tokens.length(line + i)));
     }
     const __m256i text = _mm256_set_m128i(part[1], part[0]);
     const __m256i digits = _mm256_shuffle_epi8(_mm256_xor_si256(text, _mm256_set1_epi8('0')),

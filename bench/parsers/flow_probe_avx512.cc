@@ -39,20 +39,15 @@ FLEETMETER_PROBE inline __m512i load_words(const char* const* at) noexcept {
 template <bool kIsLong>
 FLEETMETER_PROBE void numbers(const Strided& tokens, std::uint32_t lines, std::uint64_t* out) {
   for (std::uint32_t line = 0; line < lines; line += 8) {
-    const char* at[8];
-    alignas(32) std::uint32_t lengths[8];
-    for (std::uint32_t i = 0; i < 8; ++i) {
-      at[i] = tokens.begin(line + i);
-      lengths[i] = tokens.length(line + i);
-    }
-    const __m256i length = _mm256_load_si256(reinterpret_cast<const __m256i*>(lengths));
+    StepTokens<8> step{tokens, line};
+    const __m256i length = _mm256_load_si256(reinterpret_cast<const __m256i*>(step.lengths));
     const __m512i spare = _mm512_cvtepi32_epi64(
         _mm256_sub_epi32(_mm256_set1_epi32(kIsLong ? 128 : 64), _mm256_slli_epi32(length, 3)));
-    __m512i value = join_digits(_mm512_sllv_epi64(load_words(at), spare));
+    __m512i value = join_digits(_mm512_sllv_epi64(load_words(step.at), spare));
     if constexpr (kIsLong) {
-      for (std::uint32_t i = 0; i < 8; ++i) at[i] += static_cast<std::int32_t>(lengths[i]) - 8;
+      step.move_to_last_eight();
       value = _mm512_add_epi64(_mm512_mul_epu32(value, _mm512_set1_epi64(100000000)),
-                               join_digits(load_words(at)));
+                               join_digits(load_words(step.at)));
     }
     _mm512_storeu_si512(out + line, value);
   }
@@ -68,13 +63,7 @@ FLEETMETER_PROBE void addresses(const Strided& tokens, std::uint32_t lines, IpAd
     for (std::uint32_t i = 0; i < 4; ++i) {
       part[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(tokens.begin(line + i)));
       const std::uint32_t dots = _mm_cmpeq_epi8_mask(part[i], _mm_set1_epi8('.'));
-      const std::uint32_t length = tokens.length(line + i);
-      const std::uint32_t a = _tzcnt_u32(dots);
-      const std::uint32_t b = _tzcnt_u32(_blsr_u32(dots));
-      const std::uint32_t c = _tzcnt_u32(_blsr_u32(_blsr_u32(dots)));
-      const std::uint32_t form = a | (b - a - 1) << 2 | (c - b - 1) << 4 | (length - c - 1) << 6;
-      shuffles[i] =
-          _mm_loadu_si128(reinterpret_cast<const __m128i*>(kProbeOctets[form & 255].data()));
+      shuffles[i] = _mm_loadu_si128(octets_of(dots, tokens.length(line + i)));
     }
     __m512i text = _mm512_castsi128_si512(part[0]);
     text = _mm512_inserti32x4(text, part[1], 1);

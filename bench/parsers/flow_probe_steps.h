@@ -1,5 +1,7 @@
 #pragma once
 
+#include <immintrin.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -29,6 +31,16 @@ inline constexpr auto kProbeOctets = [] {
   return shuffles;
 }();
 
+/// The shuffle of an address of `length` bytes, by a mask of its dots.
+__attribute__((target("bmi"))) inline const __m128i* octets_of(std::uint32_t dots,
+                                                               std::uint32_t length) noexcept {
+  const std::uint32_t a = _tzcnt_u32(dots);
+  const std::uint32_t b = _tzcnt_u32(_blsr_u32(dots));
+  const std::uint32_t c = _tzcnt_u32(_blsr_u32(_blsr_u32(dots)));
+  const std::uint32_t form = a | (b - a - 1) << 2 | (c - b - 1) << 4 | (length - c - 1) << 6;
+  return reinterpret_cast<const __m128i*>(kProbeOctets[form & 255].data());
+}
+
 /// The tokens of one column in consecutive lines.
 struct Strided {
   const char* text;
@@ -41,6 +53,24 @@ struct Strided {
   [[nodiscard]] std::uint32_t length(std::size_t line) const noexcept {
     return ends[line * step] - ends[line * step - 1] - 1;
   }
+};
+
+/// Those of as many lines as are converted at once.
+template <std::size_t kLines>
+struct StepTokens {
+  StepTokens(const Strided& tokens, std::size_t line) noexcept {
+    for (std::size_t i = 0; i < kLines; ++i) {
+      at[i] = tokens.begin(line + i);
+      lengths[i] = tokens.length(line + i);
+    }
+  }
+  /// For numbers of more than eight digits.
+  void move_to_last_eight() noexcept {
+    for (std::size_t i = 0; i < kLines; ++i) at[i] += static_cast<std::int32_t>(lengths[i]) - 8;
+  }
+
+  const char* at[kLines];
+  alignas(32) std::uint32_t lengths[kLines];
 };
 
 /// What FlowProbe does by vectors, once for each kind of processor. Lines are done by eights, so

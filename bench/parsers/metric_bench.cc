@@ -3,13 +3,13 @@
 // first; then each iteration runs one after the other, so that the ratio is of the same moments.
 // Times are of the CPU.
 #include <benchmark/benchmark.h>
-#include <time.h>
 
 #include <cmath>
 #include <functional>
 #include <string>
 #include <string_view>
 
+#include "bench/measure.h"
 #include "bench/parsers/corpus.h"
 #include "bench/parsers/metric_corpus.h"
 #include "bench/parsers/metric_probe.h"
@@ -21,11 +21,7 @@ namespace {
 
 constexpr std::size_t kFeedBytes = 1 << 20;
 
-double cpu_seconds() noexcept {
-  timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
+double cpu_seconds() noexcept { return seconds_on(CLOCK_THREAD_CPUTIME_ID); }
 
 struct AnswerSink final : PayloadSink {
   void on_flows(const FlowColumns& /*flows*/) override {}

@@ -6,23 +6,12 @@
 
 #include "bench/parsers/corpus.h"
 #include "bench/parsers/parquet_writer.h"
+#include "bench/parsers/sum_sink.h"
 #include "parsers/decoder.h"
 #include "parsers/parquet_pages.h"
 
 namespace fleetmeter::parsers::bench {
 namespace {
-
-struct SumSink final : PayloadSink {
-  void on_flows(const FlowColumns& flows) override {
-    records += flows.size;
-    const auto bytes = flows.numbers(FlowField::kBytes);
-    for (std::uint32_t i = 0; i < flows.size; ++i)
-      byte_sum += flows.present(FlowField::kBytes, i) ? bytes[i] : 0;
-  }
-  void on_metrics(const MetricBatch&) override {}
-  std::uint64_t records = 0;
-  std::uint64_t byte_sum = 0;
-};
 
 void count(benchmark::State& state, const Corpus& corpus, const std::string& object) {
   state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * corpus.records));

@@ -2,30 +2,18 @@
 
 #include <simdjson.h>
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "parsers/byte_buffer.h"
 #include "tests/fuzz/fuzz_input.h"
+#include "tests/parsers/base64_text.h"
 
 namespace fleetmeter::fuzz {
 
-inline constexpr std::string_view kBase64Alphabet =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-[[nodiscard]] inline std::string base64(std::string_view bytes) {
-  std::string out;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t bits = 0;
-    for (std::size_t j = 0; j < 3; ++j)
-      bits = bits << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0u);
-    for (std::size_t j = 0; j < 4; ++j)
-      out += i + j > bytes.size() ? '=' : kBase64Alphabet[bits >> (18 - 6 * j) & 63];
-  }
-  return out;
-}
+using parsers::testing::base64;
+using parsers::testing::kBase64Alphabet;
 
 /// A JSON string; every third byte, and those that have to be, as \u00XX. ASCII only.
 [[nodiscard]] inline std::string json_string(std::string_view text) {

@@ -73,20 +73,10 @@ struct Counter final : PayloadSink {
   std::uint64_t metrics = 0;
 };
 
-struct Result {
+struct Result : Counted {
   Counter yield;
-  DecodeCounts counts;
   bool whole = true;
   std::int64_t peak_bytes = 0;  ///< Beyond what was there before.
-  [[nodiscard]] std::uint64_t dropped(PayloadDrop reason) const {
-    return counts.dropped[static_cast<std::size_t>(reason)];
-  }
-  [[nodiscard]] std::uint64_t dropped(FlowDrop reason) const {
-    return counts.flows.dropped[static_cast<std::size_t>(reason)];
-  }
-  [[nodiscard]] std::uint64_t dropped(MetricDrop reason) const {
-    return counts.metrics.dropped[static_cast<std::size_t>(reason)];
-  }
 };
 
 template <typename Use>

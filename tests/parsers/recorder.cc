@@ -116,7 +116,7 @@ Decoded decode_message(std::string_view bytes, const DecoderOptions& options) {
   const std::string own{bytes};
   const std::vector<char> block(own.begin(), own.end());
   decoder.message({block.data(), block.size()});
-  return {std::move(recorder.flows), std::move(recorder.metrics), decoder.counts()};
+  return {{decoder.counts()}, std::move(recorder.flows), std::move(recorder.metrics)};
 }
 
 Decoded decode_stream(std::string_view bytes, std::size_t piece_bytes,
@@ -129,7 +129,16 @@ Decoded decode_stream(std::string_view bytes, std::size_t piece_bytes,
     decoder.feed({block.data(), block.size()});
   }
   const bool whole = decoder.finish();
-  return {std::move(recorder.flows), std::move(recorder.metrics), decoder.counts(), whole};
+  return {{decoder.counts()}, std::move(recorder.flows), std::move(recorder.metrics), whole};
+}
+
+Decoded decode_cut(std::string_view bytes, std::size_t cut) {
+  Recorder recorder;
+  Decoder decoder{{}, recorder};
+  decoder.feed(bytes.substr(0, cut));
+  decoder.feed(bytes.substr(cut));
+  const bool whole = decoder.finish();
+  return {{decoder.counts()}, std::move(recorder.flows), std::move(recorder.metrics), whole};
 }
 
 std::string gzip(std::string_view plain) { return deflated(plain, 31); }
@@ -138,20 +147,6 @@ std::string zlib(std::string_view plain) { return deflated(plain, 15); }
 std::string zstd(std::string_view plain) {
   std::string out(ZSTD_compressBound(plain.size()), '\0');
   out.resize(ZSTD_compress(out.data(), out.size(), plain.data(), plain.size(), 3));
-  return out;
-}
-
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view kAlphabet =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t bits = 0;
-    for (std::size_t j = 0; j < 3; ++j)
-      bits = bits << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0u);
-    for (std::size_t j = 0; j < 4; ++j)
-      out += i + j > bytes.size() ? '=' : kAlphabet[bits >> (18 - 6 * j) & 63];
-  }
   return out;
 }
 

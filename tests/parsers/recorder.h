@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "parsers/decoder.h"
+#include "tests/parsers/base64_text.h"
 
 namespace fleetmeter::parsers::testing {
 
@@ -30,11 +31,9 @@ class Recorder final : public PayloadSink {
   std::uint32_t largest_batch = 0;
 };
 
-struct Decoded {
-  std::vector<std::string> flows;
-  std::vector<std::string> metrics;
+/// What a decoder counted.
+struct Counted {
   DecodeCounts counts;
-  bool whole = true;  ///< What finish() said.
   [[nodiscard]] std::uint64_t dropped(PayloadDrop reason) const {
     return counts.dropped[static_cast<std::size_t>(reason)];
   }
@@ -46,15 +45,22 @@ struct Decoded {
   }
 };
 
+struct Decoded : Counted {
+  std::vector<std::string> flows;
+  std::vector<std::string> metrics;
+  bool whole = true;  ///< What finish() said.
+};
+
 [[nodiscard]] Decoded decode_message(std::string_view bytes, const DecoderOptions& options = {});
 /// As a stream in pieces of `piece_bytes`.
 [[nodiscard]] Decoded decode_stream(std::string_view bytes, std::size_t piece_bytes,
                                     const DecoderOptions& options = {});
+/// As a stream in two pieces.
+[[nodiscard]] Decoded decode_cut(std::string_view bytes, std::size_t cut);
 
 [[nodiscard]] std::string gzip(std::string_view plain);
 [[nodiscard]] std::string zlib(std::string_view plain);
 [[nodiscard]] std::string zstd(std::string_view plain);
-[[nodiscard]] std::string base64(std::string_view bytes);
 /// Of base64 text that may be wrapped; fails the test when it is none.
 [[nodiscard]] std::string from_base64(std::string_view wrapped);
 

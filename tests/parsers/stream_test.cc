@@ -242,14 +242,10 @@ TEST(Stream, ADatapointWhoseBracketsDoNotPairIsDroppedWhereverTheStreamIsCut) {
   bad[bad.find(R"({"InstanceId")")] = '[';
   const std::string bytes = bad + good;
   for (std::size_t cut = 0; cut <= bytes.size(); ++cut) {
-    Recorder recorder;
-    Decoder decoder{{}, recorder};
-    decoder.feed(std::string_view{bytes}.substr(0, cut));
-    decoder.feed(std::string_view{bytes}.substr(cut));
-    EXPECT_TRUE(decoder.finish());
-    ASSERT_THAT(recorder.metrics, ElementsAreArray({kMetricJsonText})) << cut;
-    ASSERT_EQ(decoder.counts().metrics.dropped[static_cast<std::size_t>(MetricDrop::kBadJson)], 1u)
-        << cut;
+    const Decoded decoded = decode_cut(bytes, cut);
+    EXPECT_TRUE(decoded.whole);
+    ASSERT_THAT(decoded.metrics, ElementsAreArray({kMetricJsonText})) << cut;
+    ASSERT_EQ(decoded.dropped(MetricDrop::kBadJson), 1u) << cut;
   }
 }
 

@@ -4,8 +4,7 @@
 
 namespace fleetmeter::aggregator {
 
-void RecentRecords::add(LogPosition position, proto::LogRecord record) {
-  const auto bytes = static_cast<std::size_t>(record.GetCachedSize());
+void RecentRecords::add(LogPosition position, proto::LogRecord record, std::size_t bytes) {
   kept_.push_back({{0, position, std::move(record)}, bytes});
   bytes_ += bytes;
   while (bytes_ > bytes_max_) drop_oldest();

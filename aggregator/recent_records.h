@@ -12,11 +12,10 @@ namespace fleetmeter::aggregator {
 /// them back and decode them again. Each is given out once. Not thread safe.
 class RecentRecords {
  public:
-  /// `bytes_max` counts them as serialised, which is about a third of what they take.
   explicit RecentRecords(std::size_t bytes_max) : bytes_max_(bytes_max) {}
 
-  /// Positions without a gap; the record has been serialised. The oldest go when there is no room.
-  void add(LogPosition position, proto::LogRecord record);
+  /// Positions without a gap; `bytes` is what it counts as. The oldest go when there is no room.
+  void add(LogPosition position, proto::LogRecord record, std::size_t bytes);
   /// Up to `records_max` that come next after `after`; none when the next is not here.
   [[nodiscard]] std::vector<LogEntry> take(LogPosition after, std::size_t records_max);
   /// They are read, or kept otherwise from now on.

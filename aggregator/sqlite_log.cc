@@ -61,8 +61,11 @@ struct SqliteLog::State {
   void on_commit(const StoreTotals& totals) {
     {
       const std::lock_guard guard(mutex);
-      for (LogPosition at = committed.last_position + 1; at <= totals.last_position; ++at)
-        recent.add(at, std::move(*inserted.at(at)));
+      for (LogPosition at = committed.last_position + 1; at <= totals.last_position; ++at) {
+        proto::LogRecord& record = *inserted.at(at);
+        const auto bytes = static_cast<std::size_t>(record.GetCachedSize());  // It is serialised.
+        recent.add(at, std::move(record), bytes);
+      }
       committed = totals;
     }
     inserted.clear();

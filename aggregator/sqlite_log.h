@@ -45,7 +45,7 @@ class SqliteLog final : public AggregateLog {
     bool compress = true;  ///< zstd level 1 for records over 512 bytes.
     /// The file grows no further; then as on a full disk. 0 = no limit.
     std::uint64_t file_bytes_max = 0;
-    /// Records kept in memory that were appended and not read yet, as serialised: about a third of
+    /// Records kept in memory that were appended and not read yet, as serialised: about half of
     /// what they take. The others are read back.
     std::size_t recent_bytes_max = std::size_t{8} << 20;
     std::uint64_t once_keys_max = 20'000'000;  ///< The oldest go beyond it, before their 48 h.

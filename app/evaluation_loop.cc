@@ -1,5 +1,6 @@
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "app/evaluation_loop_state.h"
@@ -9,7 +10,7 @@ namespace fleetmeter::app {
 namespace {
 
 constexpr std::size_t kRowsPerStep =
-    100'000;  // As kRecordsPerStep, where records are large: a backlog may hold many keys.
+    100'000;  // As kRecordsPerStepMax, where records are large: a backlog may hold many keys.
 constexpr std::size_t kTicksPerStep =
     512;  // Missed ticks after a downtime come in batches of this size.
 constexpr std::int64_t kIdleWaitMs =
@@ -38,13 +39,28 @@ Result<void> EvaluationLoop::State::apply_entry(const aggregator::LogEntry& entr
   return evaluator.apply(entry, events);
 }
 
+/// What comes after a position, as much as one step may hold in memory; `more` = there may be more.
+Result<std::vector<aggregator::LogEntry>> EvaluationLoop::State::read(
+    aggregator::LogPosition after, bool& more) {
+  auto entries = log.read(options.partition, after, records_per_step);
+  if (!entries) return entries;
+  const bool read_all = entries->size() < records_per_step;
+  const bool too_many = keep_within(*entries, kRowsPerStep);
+  // What is cut off was read for nothing: the next time as many are asked for as fitted.
+  if (too_many)
+    records_per_step = entries->size();
+  else if (!read_all)
+    records_per_step = std::min(2 * records_per_step, kRecordsPerStepMax);
+  more = too_many || !read_all;
+  return entries;
+}
+
 /// One round: what the log has after our position, its outputs, and the ticks that are due once it
 /// is drained, up to `now_s`.
 Result<EvaluationLoop::State::Step> EvaluationLoop::State::step(std::int64_t now_s) {
-  auto entries = log.read(options.partition, evaluator.position(), kRecordsPerStep);
+  bool more = false;
+  auto entries = read(evaluator.position(), more);
   if (!entries) return std::move(entries).error();
-  const bool read_all = entries->size() < kRecordsPerStep;
-  const bool more = keep_within(*entries, kRowsPerStep) || !read_all;
   std::vector<proto::Event> events;
   for (const aggregator::LogEntry& entry : *entries) {
     if (auto applied = apply_entry(entry, events); !applied) return std::move(applied).error();

@@ -13,6 +13,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "app/evaluation_loop.h"
 #include "ingest/wait_notice.h"
@@ -20,7 +21,7 @@
 namespace fleetmeter::app {
 
 /// Bounds the memory of one step and the size of its transaction.
-inline constexpr std::size_t kRecordsPerStep = 256;
+inline constexpr std::size_t kRecordsPerStepMax = 256;
 
 /// What evaluation_loop.cc (the rounds) and evaluation_recovery.cc (the way back after a start)
 /// share. All of it is the loop's thread's, or the caller's before that has started, but for the
@@ -38,6 +39,7 @@ struct EvaluationLoop::State {
   Evaluator evaluator;
   aggregator::Pacemaker pacemaker;
   aggregator::LogPosition snapshot_position = 0;
+  std::size_t records_per_step = 8;  ///< As many as are small enough, up to the limit.
   std::stop_token stop_asked;  // Of the thread.
   /// Told to stop while a store took no outputs: the evaluator is ahead of what is durable, so no
   /// snapshot may be made of it.
@@ -58,6 +60,7 @@ struct EvaluationLoop::State {
 
   enum class Step : std::uint8_t { kIdle, kDrained, kMore };  // Drained: read, and no tick was due.
   Result<Step> step(std::int64_t now_s);
+  Result<std::vector<aggregator::LogEntry>> read(aggregator::LogPosition after, bool& more);
   Result<void> catch_up();
   Result<void> apply_entry(const aggregator::LogEntry& entry, std::vector<proto::Event>& events);
   Result<void> commit(std::span<const aggregator::LogEntry> entries,

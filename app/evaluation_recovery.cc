@@ -9,7 +9,8 @@ namespace fleetmeter::app {
 Result<void> EvaluationLoop::State::replay_silently(aggregator::LogPosition until) {
   std::vector<proto::Event> discarded;
   while (evaluator.position() < until) {
-    auto entries = log.read(options.partition, evaluator.position(), kRecordsPerStep);
+    bool more = false;
+    auto entries = read(evaluator.position(), more);
     if (!entries) return std::move(entries).error();
     if (entries->empty()) {
       return Error{ErrorCode::kDataLoss, "the log ends at " + std::to_string(evaluator.position()) +
@@ -33,7 +34,8 @@ Result<void> EvaluationLoop::State::catch_usage_up() {
   if (!applied) return std::move(applied).error();
   aggregator::LogPosition position = *applied;
   while (position < evaluator.position()) {
-    auto entries = log.read(options.partition, position, kRecordsPerStep);
+    bool more = false;
+    auto entries = read(position, more);
     if (!entries) return std::move(entries).error();
     while (!entries->empty() && entries->back().position > evaluator.position())
       entries->pop_back();

@@ -215,6 +215,21 @@ TEST_F(SqliteLogTest, WhatAReaderIsTooLateToFindInMemoryIsReadBack) {
   EXPECT_EQ(after, 200);
 }
 
+TEST_F(SqliteLogTest, NoMoreIsRememberedThanThereIsRoomFor) {
+  const auto read_with = [&](std::size_t bytes_max) {
+    const StateFolder own;
+    auto log = *SqliteLog::open(own.file(), {.clock = &clock, .recent_bytes_max = bytes_max});
+    EXPECT_TRUE(log->append(commit(1, 10'000)));
+    EXPECT_TRUE(log->append(commit(2, 10'000)));
+    run_sql(own.file(), "UPDATE log SET record = x'0801' WHERE position = 1");
+    return log->read(0, 0, 10);
+  };
+  EXPECT_TRUE(read_with(21'000)) << "both are here, and the damage is not met";
+  const auto read_back = read_with(19'000);
+  ASSERT_FALSE(read_back);
+  EXPECT_EQ(read_back.error().code, ErrorCode::kDataLoss);
+}
+
 /// The positions of a commit that was undone are given again.
 TEST_F(SqliteLogTest, ARecordOfARefusedCommitIsNotRemembered) {
   auto log = open();

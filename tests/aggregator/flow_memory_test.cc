@@ -15,9 +15,9 @@ namespace {
 std::size_t bytes_held = 0;
 std::size_t bytes_held_max = 0;
 
-void* counted_allocate(std::size_t bytes) {
+void* counted_allocate(std::size_t bytes) noexcept {
   void* const memory = std::malloc(bytes);
-  if (memory == nullptr) throw std::bad_alloc();
+  if (memory == nullptr) return nullptr;
   bytes_held += malloc_usable_size(memory);
   if (bytes_held > bytes_held_max) bytes_held_max = bytes_held;
   return memory;
@@ -29,8 +29,14 @@ void counted_free(void* memory) noexcept {
 
 }  // namespace
 
-// The rest of the operators call these.
-void* operator new(std::size_t bytes) { return counted_allocate(bytes); }
+// The rest of the operators call these; under a sanitizer that of nothrow is its own.
+void* operator new(std::size_t bytes) {
+  if (void* const memory = counted_allocate(bytes)) return memory;
+  throw std::bad_alloc();
+}
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  return counted_allocate(bytes);
+}
 void operator delete(void* memory) noexcept { counted_free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { counted_free(memory); }
 

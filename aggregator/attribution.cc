@@ -293,8 +293,7 @@ void Attribution::note_run(std::uint32_t capture, const CaptureTexts& texts,
   std::ranges::copy(run.text, entry.bytes.data());
   for (std::uint32_t left = texts.present; left != 0; left &= left - 1) {
     const auto field = static_cast<std::size_t>(std::countr_zero(left));
-    entry.offsets[field] =
-        static_cast<std::uint8_t>(texts.text[field].data() - run.text.data());
+    entry.offsets[field] = static_cast<std::uint8_t>(texts.text[field].data() - run.text.data());
   }
 }
 

@@ -174,7 +174,8 @@ class Attribution {
     std::uint8_t own_count = 0;  ///< Of all its addresses; 2 = or more.
     bool is_nat = false;
     bool is_long = false;  ///< The texts are in `long_texts_`.
-    std::array<std::uint8_t, CaptureTexts::kCount> offsets{}, sizes{};  ///< Of the texts in `bytes`.
+    std::array<std::uint8_t, CaptureTexts::kCount> offsets{},
+        sizes{};  ///< Of the texts in `bytes`.
     std::array<char, 128> bytes;
   };
 
@@ -266,8 +267,8 @@ class Attribution {
   std::array<std::uint64_t, 1024> special_{};  ///< A bit for each 16-bit prefix of IPv4.
   std::vector<AddressFacts> addresses_;
   std::vector<std::uint32_t> peers_;  ///< Of each: as_peer() << 1 | is_inside(); all that most ask.
-  WordTable<1> v4_table_;       ///< By (epoch, address).
-  WordTable<3> address_table_;  ///< The same, of all other addresses.
+  WordTable<1> v4_table_;             ///< By (epoch, address).
+  WordTable<3> address_table_;        ///< The same, of all other addresses.
   IndexTable peer_table_;
   std::vector<CaptureEntry> captures_;
   std::vector<CaptureFacts> capture_facts_;  ///< Of the same captures.

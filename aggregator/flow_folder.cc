@@ -163,8 +163,8 @@ void FlowFolder::find_layout(const FlowColumns& flows, const FlowRecordColumns& 
   const auto fields = std::span(layout_.fields).first(layout_.count);
   const auto has_all = [&](std::uint32_t record) {
     return flows.line_bytes[record] > 0 && std::ranges::all_of(fields, [&](std::uint8_t field) {
-      return columns.texts[field].present(record);
-    });
+             return columns.texts[field].present(record);
+           });
   };
   std::uint32_t record = 0;
   const std::uint32_t looked_at = std::min(flows.size, kBlock);

@@ -79,8 +79,8 @@ std::uint32_t FlowSums::find_among_older(std::uint32_t newest, std::uint32_t min
   }
   if (at == kNone) return kNone;
   const auto key = [this](std::uint32_t row, std::uint32_t of_minute, bool of_rest) {
-    return WordTable<1>::Key{std::uint64_t{rows_[row].series} << 33 |
-                             std::uint64_t{of_rest} << 32 | of_minute};
+    return WordTable<1>::Key{std::uint64_t{rows_[row].series} << 33 | std::uint64_t{of_rest} << 32 |
+                             of_minute};
   };
   for (; at != kNone && !rows_[at].is_in_table; at = rows_[at].older) {
     row_table_.insert(key(at, rows_[at].minute, rows_[at].is_rest), at);

@@ -106,7 +106,8 @@ class FlowSums {
   std::vector<FlowKey> keys_;              ///< By series.
   std::vector<std::uint32_t> newest_row_;  ///< Of a series: the row added last, of any commit.
   std::vector<std::uint32_t> written_as_;  ///< Of a series: index in the batch, plus one.
-  WordTable<1> row_table_;  ///< Of rows behind the kChained newest of a series, once one is asked for.
+  WordTable<1>
+      row_table_;  ///< Of rows behind the kChained newest of a series, once one is asked for.
   std::vector<Row> rows_;
   std::uint32_t row_count_ = 0;  ///< Of `rows_`; asked for every record.
 };

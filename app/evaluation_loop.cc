@@ -23,8 +23,7 @@ bool keep_within(std::vector<aggregator::LogEntry>& entries, std::size_t rows_ma
   std::size_t rows = 0, kept = 0;
   while (kept < entries.size() && rows < rows_max) {
     const proto::AggregateBatch& batch = entries[kept++].record.batch();
-    rows += static_cast<std::size_t>(batch.flows().bytes_size() +
-                                     batch.datapoints().series_size());
+    rows += static_cast<std::size_t>(batch.flows().bytes_size() + batch.datapoints().series_size());
   }
   if (kept == entries.size()) return false;
   entries.resize(kept);
@@ -39,37 +38,35 @@ Result<void> EvaluationLoop::State::apply_entry(const aggregator::LogEntry& entr
   return evaluator.apply(entry, events);
 }
 
-/// What comes after a position, as much as one step may hold in memory; `more` = there may be more.
-Result<std::vector<aggregator::LogEntry>> EvaluationLoop::State::read(
-    aggregator::LogPosition after, bool& more) {
+/// What comes after a position. As many records are asked for as fitted the last time: what is cut
+/// off was read for nothing.
+Result<EvaluationLoop::State::Read> EvaluationLoop::State::read(aggregator::LogPosition after) {
   auto entries = log.read(options.partition, after, records_per_step);
-  if (!entries) return entries;
+  if (!entries) return std::move(entries).error();
   const bool read_all = entries->size() < records_per_step;
   const bool too_many = keep_within(*entries, kRowsPerStep);
-  // What is cut off was read for nothing: the next time as many are asked for as fitted.
   if (too_many)
     records_per_step = entries->size();
   else if (!read_all)
     records_per_step = std::min(2 * records_per_step, kRecordsPerStepMax);
-  more = too_many || !read_all;
-  return entries;
+  return Read{*std::move(entries), too_many || !read_all};
 }
 
 /// One round: what the log has after our position, its outputs, and the ticks that are due once it
 /// is drained, up to `now_s`.
 Result<EvaluationLoop::State::Step> EvaluationLoop::State::step(std::int64_t now_s) {
-  bool more = false;
-  auto entries = read(evaluator.position(), more);
-  if (!entries) return std::move(entries).error();
+  auto got = read(evaluator.position());
+  if (!got) return std::move(got).error();
+  const auto& [entries, more] = *got;
   std::vector<proto::Event> events;
-  for (const aggregator::LogEntry& entry : *entries) {
+  for (const aggregator::LogEntry& entry : entries) {
     if (auto applied = apply_entry(entry, events); !applied) return std::move(applied).error();
   }
   // The bill first: its rows carry the position, so a crash before the commit below repeats
   // nothing.
-  if (usage != nullptr && !entries->empty()) {
+  if (usage != nullptr && !entries.empty()) {
     for (;;) {
-      auto applied = usage->apply(options.partition, *entries);
+      auto applied = usage->apply(options.partition, entries);
       if (applied) break;
       if (applied.error().code != ErrorCode::kUnavailable) return std::move(applied).error();
       set_blocked("cost.db: " + applied.error().message);
@@ -79,9 +76,9 @@ Result<EvaluationLoop::State::Step> EvaluationLoop::State::step(std::int64_t now
   }
   std::vector<proto::LogRecord> append;
   if (!more) append = pacemaker.due(now_s, kTicksPerStep);
-  if (entries->empty() && append.empty()) return Step::kIdle;
+  if (entries.empty() && append.empty()) return Step::kIdle;
   const bool drained = append.empty() && !more;
-  if (auto committed = commit(*entries, std::move(events), std::move(append)); !committed)
+  if (auto committed = commit(entries, std::move(events), std::move(append)); !committed)
     return std::move(committed).error();
   return drained ? Step::kDrained : Step::kMore;
 }

@@ -40,7 +40,7 @@ struct EvaluationLoop::State {
   aggregator::Pacemaker pacemaker;
   aggregator::LogPosition snapshot_position = 0;
   std::size_t records_per_step = 8;  ///< As many as are small enough, up to the limit.
-  std::stop_token stop_asked;  // Of the thread.
+  std::stop_token stop_asked;        // Of the thread.
   /// Told to stop while a store took no outputs: the evaluator is ahead of what is durable, so no
   /// snapshot may be made of it.
   bool abandoned = false;
@@ -60,7 +60,11 @@ struct EvaluationLoop::State {
 
   enum class Step : std::uint8_t { kIdle, kDrained, kMore };  // Drained: read, and no tick was due.
   Result<Step> step(std::int64_t now_s);
-  Result<std::vector<aggregator::LogEntry>> read(aggregator::LogPosition after, bool& more);
+  struct Read {
+    std::vector<aggregator::LogEntry> entries;
+    bool more = false;  ///< There may be more than one step may hold in memory.
+  };
+  Result<Read> read(aggregator::LogPosition after);
   Result<void> catch_up();
   Result<void> apply_entry(const aggregator::LogEntry& entry, std::vector<proto::Event>& events);
   Result<void> commit(std::span<const aggregator::LogEntry> entries,

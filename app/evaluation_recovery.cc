@@ -9,15 +9,14 @@ namespace fleetmeter::app {
 Result<void> EvaluationLoop::State::replay_silently(aggregator::LogPosition until) {
   std::vector<proto::Event> discarded;
   while (evaluator.position() < until) {
-    bool more = false;
-    auto entries = read(evaluator.position(), more);
-    if (!entries) return std::move(entries).error();
-    if (entries->empty()) {
+    auto got = read(evaluator.position());
+    if (!got) return std::move(got).error();
+    if (got->entries.empty()) {
       return Error{ErrorCode::kDataLoss, "the log ends at " + std::to_string(evaluator.position()) +
                                              ", before its last evaluated position " +
                                              std::to_string(until)};
     }
-    for (const aggregator::LogEntry& entry : *entries) {
+    for (const aggregator::LogEntry& entry : got->entries) {
       if (entry.position > until) return {};
       if (auto applied = apply_entry(entry, discarded); !applied) return applied;
       discarded.clear();
@@ -34,14 +33,13 @@ Result<void> EvaluationLoop::State::catch_usage_up() {
   if (!applied) return std::move(applied).error();
   aggregator::LogPosition position = *applied;
   while (position < evaluator.position()) {
-    bool more = false;
-    auto entries = read(position, more);
-    if (!entries) return std::move(entries).error();
-    while (!entries->empty() && entries->back().position > evaluator.position())
-      entries->pop_back();
-    if (entries->empty()) return {};
-    if (auto done = usage->apply(options.partition, *entries); !done) return done;
-    position = entries->back().position;
+    auto got = read(position);
+    if (!got) return std::move(got).error();
+    std::vector<aggregator::LogEntry>& entries = got->entries;
+    while (!entries.empty() && entries.back().position > evaluator.position()) entries.pop_back();
+    if (entries.empty()) return {};
+    if (auto done = usage->apply(options.partition, entries); !done) return done;
+    position = entries.back().position;
   }
   return {};
 }

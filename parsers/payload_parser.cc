@@ -26,8 +26,8 @@ bool is_plain(Content content) noexcept {
 /// are told anew, everything else is text there.
 std::optional<Content> sniff_resumed(std::string_view bytes, bool last) noexcept {
   const std::optional<Content> content = sniff(bytes, last);
-  if (content && (!is_readable(*content) || *content == Content::kBase64 ||
-                  *content == Content::kParquet)) {
+  if (content &&
+      (!is_readable(*content) || *content == Content::kBase64 || *content == Content::kParquet)) {
     return Content::kLines;
   }
   return content;

@@ -37,9 +37,8 @@ TEST(FlowSums, OneRowASeriesAndMinuteWhateverTheOrderOfMinutes) {
     for (int i = 0; i < 20'000; ++i) {
       const std::uint32_t interface = 1 + random() % 5;
       // Mostly onward, now and then back by any number of minutes.
-      const std::uint32_t minute = random() % 3 == 0
-                                       ? random() % minutes
-                                       : static_cast<std::uint32_t>(i) * minutes / 20'000;
+      const std::uint32_t minute =
+          random() % 3 == 0 ? random() % minutes : static_cast<std::uint32_t>(i) * minutes / 20'000;
       const bool is_rest = random() % 20 == 0;
       const std::uint32_t series = sums.series(key_of(interface));
       const std::uint32_t row =

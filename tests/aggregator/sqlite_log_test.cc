@@ -191,8 +191,8 @@ TEST_F(SqliteLogTest, ARecordReadFromMemoryIsTheOneThatIsReadBack) {
       several.records.push_back(commit(10 * i + j, 2000).records[0]);
     ASSERT_TRUE((*log)->append(std::move(several)));
     if (i % 4 != 0) continue;
-    ASSERT_TRUE((*log)->commit_outputs({.evaluated = *(*log)->last_position(0),
-                                        .append = {commit(1000 + i).records[0].record}}));
+    ASSERT_TRUE((*log)->commit_outputs(
+        {.evaluated = *(*log)->last_position(0), .append = {commit(1000 + i).records[0].record}}));
   }
   const auto remembered = (*log)->read(0, 0, 1000);
   const auto stored = (*log)->read(0, 0, 1000);

@@ -164,8 +164,8 @@ TEST(Decoder, DamageInsideALayerIsReportedAndWhatCameBeforeItIsKept) {
 
 TEST(Decoder, LinesOfAnExportKeepTheirColumnsWhateverTimeStandsBeforeThem) {
   const std::vector<std::string> plain = decode_message(kOkLine).flows;
-  for (const char* time : {"2024-12-20T01:02:03.456Z ", "2024-12-20T01:02:03+00:00 ",
-                           "2024-12-20T01:02:03 "}) {
+  for (const char* time :
+       {"2024-12-20T01:02:03.456Z ", "2024-12-20T01:02:03+00:00 ", "2024-12-20T01:02:03 "}) {
     EXPECT_EQ(decode_message(text(time, kOkLine)).flows, plain) << time;
     EXPECT_EQ(decode_stream(text(time, kOkLine), 7).flows, plain) << time;
   }
@@ -233,8 +233,8 @@ TEST(Decoder, ReadsVendedRecordsAndBareLinesMixed) {
 TEST(Decoder, AJsonValueThatDoesNotEndLosesNoLineBehindIt) {
   for (const std::string broken :
        {"{", "{broken", R"({"a")", R"({"a":)", R"({"a": 1,)", R"({"a": nul)", R"({"a": "x)",
-        R"({"a": [1, 2)", R"({"a": [1, 2,)", R"({"a": {"b": 1})", R"({"a": [)", R"({"a": [{"b": 1})",
-        "{\n  \"a\": 1,\n  \"b\": 2"}) {
+        R"({"a": [1, 2)", R"({"a": [1, 2,)", R"({"a": {"b": 1})", R"({"a": [)",
+        R"({"a": [{"b": 1})", "{\n  \"a\": 1,\n  \"b\": 2"}) {
     const std::string bytes = text(kOkLine, broken + "\n", text(kOkLine, kOkLine));
     for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, bytes.size()}) {
       const Decoded decoded = decode_stream(bytes, piece);

@@ -377,9 +377,8 @@ std::uint32_t Attribution::add_peer(const AddressFacts& facts) {
 }
 
 std::uint32_t Attribution::add_facts(const AddressFacts& facts, std::uint32_t as_peer) {
-  const bool is_inside = facts.end.is_private || facts.end.in_vpc;
   addresses_.push_back(facts);
-  peers_.push_back(as_peer << 1 | static_cast<std::uint32_t>(is_inside));
+  peers_.push_back(as_peer << 1 | static_cast<std::uint32_t>(facts.is_inside()));
   return static_cast<std::uint32_t>(addresses_.size() - 1);
 }
 

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,6 +13,7 @@
 #include "aggregator/inventory.h"
 #include "aggregator/string_pool.h"
 #include "aggregator/word_table.h"
+#include "parsers/flow_values.h"
 
 namespace fleetmeter::aggregator {
 
@@ -121,7 +121,7 @@ class Attribution {
   [[nodiscard]] std::uint32_t as_peer(std::uint32_t address) const noexcept {
     return peers_[address] >> 1;
   }
-  /// A private address, or one of a VPC.
+  /// AddressFacts::is_inside().
   [[nodiscard]] bool is_inside(std::uint32_t address) const noexcept {
     return (peers_[address] & 1) != 0;
   }
@@ -179,11 +179,6 @@ class Attribution {
     std::array<char, 128> bytes;
   };
 
-  [[nodiscard]] static std::uint64_t load_word(const char* bytes) noexcept {
-    std::uint64_t word;
-    std::memcpy(&word, bytes, sizeof word);
-    return word;
-  }
   /// The captures seen last by a few bits of the interface's id, two to a place: nearly every
   /// record's.
   class Recent {
@@ -214,7 +209,8 @@ class Attribution {
 
     /// Of the end of an id: its beginning is the same in all.
     [[nodiscard]] static std::uint64_t hash_of(std::string_view id) noexcept {
-      return mix(id.size() >= 8 ? load_word(id.data() + id.size() - 8) : id.size(), id.size());
+      return mix(id.size() >= 8 ? parsers::load_word(id.data() + id.size() - 8) : id.size(),
+                 id.size());
     }
     std::vector<Place> places_;
   };
@@ -223,6 +219,7 @@ class Attribution {
   /// called for.
   [[nodiscard]] static bool equal_bytes(const char* a, const char* b, std::size_t size) noexcept {
     if (size < 16) return std::string_view(a, size) == std::string_view(b, size);
+    using parsers::load_word;
     const auto differ = [&](std::size_t at) {
       return (load_word(a + at) ^ load_word(b + at)) |
              (load_word(a + at + 8) ^ load_word(b + at + 8));

@@ -6,11 +6,8 @@ namespace {
 using Side = FlowSide;
 
 Side side_of(const RecordFacts& record) noexcept {
-  const auto is_inside = [](const AddressFacts& facts) {
-    return facts.end.is_private || facts.end.in_vpc;
-  };
   return own_side(record.direction, record.source_is_own, record.destination_is_own,
-                  is_inside(*record.source), is_inside(*record.destination));
+                  record.source->is_inside(), record.destination->is_inside());
 }
 
 proto::FlowDirection direction_of(Side own) noexcept {

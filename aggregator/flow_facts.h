@@ -25,6 +25,9 @@ struct AddressFacts {
   std::uint32_t region = 0;
   std::uint32_t interface = 0;
   proto::InterfaceRole role = proto::ROLE_UNKNOWN;
+
+  /// A private address, or one of a VPC.
+  [[nodiscard]] bool is_inside() const noexcept { return end.is_private || end.in_vpc; }
   friend bool operator==(const AddressFacts&, const AddressFacts&) = default;
 };
 

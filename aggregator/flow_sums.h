@@ -27,7 +27,7 @@ static_assert(sizeof(FlowKey) == 48);
 /// change. Series are remembered beyond a commit, rows are not.
 class FlowSums {
  public:
-  static constexpr std::uint32_t kNone = 0xffffffff;
+  static constexpr std::uint32_t kNone = WordTable<1>::kNone;
 
   /// Sums of one series in one minute; a commit has less than 2^32 records. One cache line.
   struct alignas(64) Row {

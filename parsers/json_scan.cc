@@ -63,8 +63,6 @@ JsonScanner::Result JsonScanner::scan(std::string_view text) noexcept {
     const bool in_array = depth_ > 0 && ((is_array_ >> (depth_ - 1)) & 1) != 0;
     const bool value_expected = in_array ? last_ == Last::kOpen || last_ == Last::kComma
                                          : depth_ == 0 || last_ == Last::kColon;
-    const bool is_line_start = line_start_;
-    line_start_ = c == '\n';
     switch (c) {
       case '\n':
         line_begin_ = at_ + 1;
@@ -93,7 +91,7 @@ JsonScanner::Result JsonScanner::scan(std::string_view text) noexcept {
         // Nobody writes a nested object at a line's very start after its key: it is the next value,
         // this one is cut.
         if (!value_expected || depth_ == kDepthMax ||
-            (c == '{' && is_line_start && depth_ > 0 && !in_array))
+            (c == '{' && at_ == line_begin_ && depth_ > 0 && !in_array))
           return broken();
         is_array_ =
             (is_array_ & ~(std::uint64_t{1} << depth_)) | (std::uint64_t{c == '['} << depth_);

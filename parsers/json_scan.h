@@ -43,7 +43,6 @@ class JsonScanner {
   std::uint64_t is_array_ = 0;  // One bit a level.
   bool in_string_ = false;
   bool escaped_ = false;
-  bool line_start_ = false;     // The byte before is a line end.
   std::size_t line_begin_ = 0;  // Of the line at `at_`.
   Last last_ = Last::kNothing;
 };

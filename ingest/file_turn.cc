@@ -10,6 +10,7 @@
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
+#include <span>
 #include <stop_token>
 #include <system_error>
 #include <thread>
@@ -61,7 +62,7 @@ struct FileTurn::Reading {
     if (got < 0 && errno == EAGAIN) return Step::kNothingYet;  // Another reader was faster.
     if (got < 0) error_number = errno;
     if (got <= 0) return got == 0 ? Step::kFileEnd : Step::kFailed;
-    rest = std::string_view(chunk).substr(0, static_cast<std::size_t>(got));
+    rest = {chunk.data(), static_cast<std::size_t>(got)};
     bytes_left -= std::min(bytes_left, static_cast<std::uint64_t>(got));
     return Step::kPiece;
   }
@@ -69,7 +70,7 @@ struct FileTurn::Reading {
   const int fd;
   const bool waits;
   parsers::Unpacker& unpacker;
-  std::string& chunk;
+  const std::span<char> chunk;
   std::uint64_t bytes_left;
   std::string_view rest = {};  // Of the chunk, what is not unpacked yet.
   bool has_more = false;       // `rest`, or what the unpacker holds.
@@ -147,7 +148,7 @@ class FileTurn::Ahead {
 
 FileTurn::FileTurn(int fd, bool waits, parsers::Unpacker& unpacker, PieceMemory& memory,
                    std::uint64_t bytes_max, InflateAhead ahead)
-    : memory_(memory), reading_(new Reading{fd, waits, unpacker, memory.chunk, bytes_max}) {
+    : memory_(memory), reading_(new Reading{fd, waits, unpacker, memory.chunk->bytes, bytes_max}) {
   const FileBytes file(fd);
   const bool wanted =
       !waits && (ahead == InflateAhead::kAlways ||

@@ -214,19 +214,18 @@ bool Attribution::is_own(std::uint32_t capture, const parsers::IpAddress& addres
   return std::ranges::find(own, address) != own.end();
 }
 
-Attribution::Ends Attribution::find_ends(std::uint32_t capture, const parsers::IpAddress* source,
-                                         const parsers::IpAddress* destination, std::int64_t at_s,
-                                         std::uint32_t epoch) {
-  Ends ends;
+void Attribution::find_each_end(std::uint32_t capture, const parsers::IpAddress* source,
+                                const parsers::IpAddress* destination, std::int64_t at_s,
+                                std::uint32_t epoch, Ends& out) {
+  out = {};
   if (source != nullptr) {
-    ends.source = address(*source, at_s, epoch);
-    ends.source_is_own = is_own(capture, *source);
+    out.source = address(*source, at_s, epoch);
+    out.source_is_own = is_own(capture, *source);
   }
   if (destination != nullptr) {
-    ends.destination = address(*destination, at_s, epoch);
-    ends.destination_is_own = is_own(capture, *destination);
+    out.destination = address(*destination, at_s, epoch);
+    out.destination_is_own = is_own(capture, *destination);
   }
-  return ends;
 }
 
 std::uint32_t Attribution::capture(const CaptureTexts& texts, std::int64_t at_s,

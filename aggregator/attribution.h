@@ -132,21 +132,18 @@ class Attribution {
     bool source_is_own = false;  ///< One of CaptureFacts::addresses.
     bool destination_is_own = false;
   };
-  /// An own end needs no look-up; null = absent.
-  [[nodiscard]] Ends ends(std::uint32_t capture, const parsers::IpAddress* source,
-                          const parsers::IpAddress* destination, std::int64_t at_s,
-                          std::uint32_t epoch) {
+  /// An own end needs no look-up; null = absent. Field by field into `out`: a value made of four
+  /// small stores, and copied at once, would wait for them to leave the store buffer.
+  void find_ends(std::uint32_t capture, const parsers::IpAddress* source,
+                 const parsers::IpAddress* destination, std::int64_t at_s, std::uint32_t epoch,
+                 Ends& out) {
     const CaptureEntry& entry = captures_[capture];
-    if (source == nullptr || destination == nullptr || entry.own_count != 1)
-      return find_ends(capture, source, destination, at_s, epoch);
-    const bool source_is_own = *source == entry.own;
-    const bool destination_is_own = *destination == entry.own;
-    if (source_is_own == destination_is_own)
-      return find_ends(capture, source, destination, at_s, epoch);
-    const std::uint32_t own = entry.own_id;
-    const std::uint32_t peer = address(source_is_own ? *destination : *source, at_s, epoch);
-    return {source_is_own ? own : peer, source_is_own ? peer : own, source_is_own,
-            destination_is_own};
+    if (source == nullptr || destination == nullptr || entry.own_count > 1)
+      return find_each_end(capture, source, destination, at_s, epoch, out);
+    out.source_is_own = entry.own_count == 1 && *source == entry.own;
+    out.destination_is_own = entry.own_count == 1 && *destination == entry.own;
+    out.source = out.source_is_own ? entry.own_id : address(*source, at_s, epoch);
+    out.destination = out.destination_is_own ? entry.own_id : address(*destination, at_s, epoch);
   }
 
   /// Environments by the index in CaptureFacts::environment.
@@ -241,9 +238,9 @@ class Attribution {
                              std::uint32_t epoch) const noexcept;
   [[nodiscard]] bool is_own(std::uint32_t capture,
                             const parsers::IpAddress& address) const noexcept;
-  [[nodiscard]] Ends find_ends(std::uint32_t capture, const parsers::IpAddress* source,
-                               const parsers::IpAddress* destination, std::int64_t at_s,
-                               std::uint32_t epoch);
+  void find_each_end(std::uint32_t capture, const parsers::IpAddress* source,
+                     const parsers::IpAddress* destination, std::int64_t at_s, std::uint32_t epoch,
+                     Ends& out);
   [[nodiscard]] std::uint32_t find_capture(const CaptureTexts& texts, std::int64_t at_s,
                                            std::uint32_t epoch);
   [[nodiscard]] std::uint32_t find_address(const parsers::IpAddress& address, std::int64_t at_s,

@@ -220,9 +220,9 @@ void FlowFolder::find_captures(const FlowColumns& flows, const FlowRecordColumns
 void FlowFolder::find_ends(const FlowRecordColumns& columns) {
   for (std::uint32_t i = 0; i < block_.size; ++i) {
     const std::uint32_t record = block_.records[i];
-    block_.ends[i] = attribution_.ends(
+    attribution_.find_ends(
         block_.captures[i], columns.source.find(record), columns.destination.find(record),
-        static_cast<std::int64_t>(block_.starts[i]), block_.epochs[i]);
+        static_cast<std::int64_t>(block_.starts[i]), block_.epochs[i], block_.ends[i]);
   }
 }
 

@@ -40,6 +40,7 @@ std::uint32_t FlowSums::series(const FlowKey& key) {
   if (found != IndexTable::kNone) return found;
   const auto series = static_cast<std::uint32_t>(keys_.size());
   keys_.push_back(key);
+  environments_.push_back(key.environment);
   newest_row_.push_back(0);
   series_table_.insert(hash, series);
   return series;
@@ -125,6 +126,7 @@ void FlowSums::forget() {
   clear();
   series_table_.clear();
   keys_.clear();
+  environments_.clear();
   newest_row_.clear();
 }
 

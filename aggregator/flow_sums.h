@@ -77,6 +77,10 @@ class FlowSums {
   [[nodiscard]] bool empty() const noexcept { return rows_.empty(); }
   [[nodiscard]] const std::vector<Row>& rows() const noexcept { return rows_; }
   [[nodiscard]] const FlowKey& key(std::uint32_t series) const noexcept { return keys_[series]; }
+  /// FlowKey::environment; four bytes a series, since it is asked for every row.
+  [[nodiscard]] std::uint32_t environment(std::uint32_t series) const noexcept {
+    return environments_[series];
+  }
   [[nodiscard]] std::size_t series_count() const noexcept { return keys_.size(); }
 
   /// Rows to FlowAggregates, in the order given; they are of one environment. `string_index` maps a
@@ -103,9 +107,10 @@ class FlowSums {
   std::uint32_t rows_max_;
   std::uint64_t over_limit_ = 0;
   IndexTable series_table_;
-  std::vector<FlowKey> keys_;              ///< By series.
-  std::vector<std::uint32_t> newest_row_;  ///< Of a series: the row added last, of any commit.
-  std::vector<std::uint32_t> written_as_;  ///< Of a series: index in the batch, plus one.
+  std::vector<FlowKey> keys_;                ///< By series.
+  std::vector<std::uint32_t> environments_;  ///< The same's.
+  std::vector<std::uint32_t> newest_row_;    ///< Of a series: the row added last, of any commit.
+  std::vector<std::uint32_t> written_as_;    ///< Of a series: index in the batch, plus one.
   WordTable<1>
       row_table_;  ///< Of rows behind the kChained newest of a series, once one is asked for.
   std::vector<Row> rows_;

@@ -153,7 +153,7 @@ void PartialAggregator::on_metrics(const parsers::MetricBatch& metrics) {
 void PartialAggregator::State::sort_rows() {
   for (std::uint32_t i = 0; i < sums.rows().size(); ++i) {
     const FlowSums::Row& row = sums.rows()[i];
-    const std::uint32_t environment = sums.key(row.series).environment;
+    const std::uint32_t environment = sums.environment(row.series);
     Met& one = met_at(environment);
     one.rows.push_back(i);
     if (row.is_rest) continue;

@@ -26,7 +26,7 @@ constexpr const char* kUsage = R"(usage: figures COMMAND
   ingest LOG_DB FORMAT PATH...            files to committed batches
   windows LOG_DB FORMAT PATH...           files to committed batches to closed windows
   flows LOG_DB | metrics LOG_DB           what the log holds, as CSV
-  probe-columns FORMAT FILE | probe-flows FORMAT FILE [--print] | probe-inflate FILE
+  probe-columns FORMAT FILE | probe-flows FORMAT FILE[.gz] [--print] | probe-inflate FILE
   probe-pages FILE | probe-otlp FILE | probe-json FILE     ceilings
   version                                 kernels, compiler and libraries, as JSON
 FORMAT: names of the columns; "" is the default format. Those that decode, ingest, or probe end with

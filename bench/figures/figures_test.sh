@@ -40,6 +40,7 @@ for format in json otlp; do
   equal "inflated" "$(holds "$("$figures" probe-inflate "$dir/flows.log.gz")" plain_bytes)" "$(stat -c %s "$dir/flows.log")"
   if grep -q -w avx2 /proc/cpuinfo; then
     diff <("$figures" probe-flows "$layout" "$dir/flows.log" --print | grep -v '^{' | sort) "$dir/flows.csv" || fail "the probe's sums differ"
+    diff <("$figures" probe-flows "$layout" "$dir/flows.log.gz" --print | grep -v '^{' | sort) "$dir/flows.csv" || fail "the probe's sums of gzip differ"
     equal "bytes of the probe" "$(holds "$("$figures" probe-columns "$layout" "$dir/flows.log")" bytes)" "$(holds "$decoded" bytes)"
   fi
 done

@@ -1,5 +1,3 @@
-#include <isa-l/igzip_lib.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -194,7 +192,7 @@ void probe_columns(const std::string& format, const std::string& path) {
   const auto& bytes = column_of(probe, layout, FlowField::kBytes).numbers;
   const auto& status = column_of(probe, layout, FlowField::kLogStatus).words;
   Count records = 0, byte_sum = 0;
-  each_piece_of_lines(path, [&](std::string_view text) {
+  each_piece_of_lines<PlainFile>(path, [&](std::string_view text) {
     probe.run(text, [&](std::uint32_t lines) {
       records += lines;
       for (std::uint32_t i = 0; i < lines; ++i) byte_sum += status[i] == 'O' ? bytes[i] : 0;
@@ -208,31 +206,22 @@ void probe_flows(const std::string& format, const std::string& path, bool print)
   const FlowLayout layout = parsers::parse_layout(format);
   FlowProbe probe = make_probe(layout, fields_of_sums(layout));
   Aggregation aggregation{probe, layout};
-  each_piece_of_lines(path, [&](std::string_view text) {
+  const auto add = [&](std::string_view text) {
     probe.run(text, [&](std::uint32_t lines) { aggregation.add(lines); });
-  });
+  };
+  if (path.ends_with(".gz"))
+    each_piece_of_lines<GzipFile>(path, add);
+  else
+    each_piece_of_lines<PlainFile>(path, add);
   if (print) aggregation.print();
 }
 
 void probe_inflate(const std::string& path) {
   constexpr std::size_t kRoom = 256u << 10;
-  const auto state = std::make_unique<inflate_state>();
-  const auto room = std::make_unique<std::uint8_t[]>(kRoom);
-  isal_inflate_init(state.get());
-  state->crc_flag = ISAL_GZIP;
-  Pieces pieces{path};
+  const auto room = std::make_unique<char[]>(kRoom);
+  GzipFile file{path};
   Count plain = 0;
-  for (std::string_view piece; pieces.next(piece);) {
-    state->next_in = reinterpret_cast<std::uint8_t*>(const_cast<char*>(piece.data()));
-    state->avail_in = static_cast<std::uint32_t>(piece.size());
-    do {
-      state->next_out = room.get();
-      state->avail_out = kRoom;
-      if (isal_inflate(state.get()) != ISAL_DECOMP_OK) fail(path + " is damaged");
-      plain += kRoom - state->avail_out;
-    } while (state->avail_out == 0);
-    pieces.take(piece.size() - state->avail_in);
-  }
+  while (const std::size_t got = file.read(room.get(), kRoom)) plain += got;
   std::printf("{\"plain_bytes\": %llu}\n", plain);
 }
 

@@ -222,7 +222,7 @@ void json_line(ondemand::object line, Point& point) {
 }  // namespace
 
 void probe_otlp(const std::string& path) {
-  Pieces pieces{path};
+  Pieces<PlainFile> pieces{path};
   Point point;
   Totals totals;
   for (std::string_view piece; pieces.next(piece);)
@@ -235,7 +235,7 @@ void probe_json(const std::string& path) {
   ondemand::parser parser;
   Point point;
   Totals totals;
-  each_piece_of_lines(path, [&](std::string_view lines) {
+  each_piece_of_lines<PlainFile>(path, [&](std::string_view lines) {
     ondemand::document_stream documents;
     if (parser.iterate_many(lines.data(), lines.size(), lines.size()).get(documents) !=
         simdjson::SUCCESS)

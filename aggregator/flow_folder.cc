@@ -309,11 +309,27 @@ std::uint32_t FlowFolder::find_packet(const Packet& packet) {
 }
 
 void FlowFolder::find_series(const FlowColumns& flows, const FlowRecordColumns& columns) {
+  unknown_.size = 0;
   for (std::uint32_t i = 0; i < block_.size; ++i) {
     block_.series[i] = series_.find(block_.keys[i], block_.hashes[i]);
-    if (block_.series[i] != WordTable<2>::kNone) continue;
-    block_.series[i] = sums_.series(attribute(flows, columns, i));
-    series_.insert(block_.keys[i], block_.series[i]);
+    if (block_.series[i] == WordTable<2>::kNone) unknown_.entries[unknown_.size++] = i;
+  }
+  make_series(flows, columns);
+}
+
+void FlowFolder::make_series(const FlowColumns& flows, const FlowRecordColumns& columns) {
+  for (std::uint32_t n = 0; n < unknown_.size; ++n) {
+    unknown_.keys[n] = attribute(flows, columns, unknown_.entries[n]);
+    unknown_.hashes[n] = FlowSums::hash(unknown_.keys[n]);
+    sums_.prefetch_series(unknown_.hashes[n]);
+  }
+  for (std::uint32_t n = 0; n < unknown_.size; ++n) {
+    const std::uint32_t i = unknown_.entries[n];
+    std::uint32_t& series = block_.series[i];
+    series = series_.find(block_.keys[i], block_.hashes[i]);  // Made by an entry before?
+    if (series != WordTable<2>::kNone) continue;
+    series = sums_.series(unknown_.keys[n], unknown_.hashes[n]);
+    series_.insert(block_.keys[i], series);
   }
 }
 

@@ -48,6 +48,13 @@ class FlowFolder {
     std::array<WordTable<2>::Key, kBlock> keys;
     std::array<std::uint64_t, kBlock> hashes;
   };
+  /// Entries of the block whose series are not remembered.
+  struct Unknown {
+    std::uint32_t size = 0;
+    std::array<std::uint32_t, kBlock> entries;
+    std::array<FlowKey, kBlock> keys;
+    std::array<std::uint64_t, kBlock> hashes;
+  };
   /// The fields of CaptureTexts that the batch has.
   struct Layout {
     std::array<std::uint8_t, CaptureTexts::kCount> fields{};
@@ -77,6 +84,7 @@ class FlowFolder {
   [[nodiscard]] Packet packet_of(const FlowRecordColumns& columns, std::uint32_t i);
   [[nodiscard]] std::uint32_t find_packet(const Packet& packet);
   void find_series(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
+  void make_series(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
   [[nodiscard]] FlowKey attribute(const parsers::FlowColumns& flows,
                                   const FlowRecordColumns& columns, std::uint32_t i);
   void add_block(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
@@ -92,6 +100,7 @@ class FlowFolder {
   CaptureTexts texts_;        ///< Scratch, as the block.
   bool has_packets_ = false;  ///< The batch has a column that Packet takes from.
   Block block_;
+  Unknown unknown_;  ///< Scratch too.
 };
 
 }  // namespace fleetmeter::aggregator

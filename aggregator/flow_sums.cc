@@ -9,14 +9,6 @@ namespace {
 
 constexpr std::int64_t kDay = 86'400;
 
-std::uint64_t hash_key(const FlowKey& key) noexcept {
-  std::uint64_t words[sizeof(FlowKey) / 8];
-  std::memcpy(words, &key, sizeof key);
-  std::uint64_t hash = 0;
-  for (const std::uint64_t word : words) hash = mix(hash, word);
-  return hash;
-}
-
 /// Start of the month after the one that holds `at_s`.
 std::int64_t next_month(std::int64_t at_s) {
   using namespace std::chrono;
@@ -33,8 +25,15 @@ std::uint64_t share(std::uint64_t amount, std::int64_t part_s, std::int64_t whol
 
 }  // namespace
 
-std::uint32_t FlowSums::series(const FlowKey& key) {
-  const std::uint64_t hash = hash_key(key);
+std::uint64_t FlowSums::hash(const FlowKey& key) noexcept {
+  std::uint64_t words[sizeof(FlowKey) / 8];
+  std::memcpy(words, &key, sizeof key);
+  std::uint64_t hash = 0;
+  for (const std::uint64_t word : words) hash = mix(hash, word);
+  return hash;
+}
+
+std::uint32_t FlowSums::series(const FlowKey& key, std::uint64_t hash) {
   const std::uint32_t found =
       series_table_.find(hash, [&](std::uint32_t index) { return keys_[index] == key; });
   if (found != IndexTable::kNone) return found;

@@ -50,8 +50,12 @@ class FlowSums {
 
   explicit FlowSums(std::uint32_t rows_max) : rows_max_(rows_max) {}
 
+  [[nodiscard]] static std::uint64_t hash(const FlowKey& key) noexcept;
+  /// Before series(), some keys ahead.
+  void prefetch_series(std::uint64_t hash) const noexcept { series_table_.prefetch(hash); }
   /// Id of a series, valid until forget().
-  [[nodiscard]] std::uint32_t series(const FlowKey& key);
+  [[nodiscard]] std::uint32_t series(const FlowKey& key, std::uint64_t hash);
+  [[nodiscard]] std::uint32_t series(const FlowKey& key) { return series(key, hash(key)); }
   /// Row to add to, an index for at(), valid until clear(). At rows_max it is of another series: the
   /// one whose owner and peer are `other`; over_limit() grows then.
   [[nodiscard]] std::uint32_t row(std::uint32_t series, std::uint32_t minute, std::uint32_t other) {

@@ -286,13 +286,22 @@ void Attribution::add_capture(const CaptureTexts& texts, std::int64_t at_s, std:
 void Attribution::note_run(std::uint32_t capture, const CaptureTexts& texts,
                            const CaptureRun& run) {
   CaptureEntry& entry = captures_[capture];
-  if (run.text.size() > entry.bytes.size() || entry.is_long) return;
+  if (run.bytes > entry.bytes.size() || entry.is_long) return;
   entry.order = run.order;
-  entry.run_size = static_cast<std::uint8_t>(run.text.size());
-  std::ranges::copy(run.text, entry.bytes.data());
-  for (std::uint32_t left = texts.present; left != 0; left &= left - 1) {
-    const auto field = static_cast<std::size_t>(std::countr_zero(left));
-    entry.offsets[field] = static_cast<std::uint8_t>(texts.text[field].data() - run.text.data());
+  entry.run_sizes = run.sizes;
+  entry.run_bytes = static_cast<std::uint8_t>(run.bytes);
+  std::size_t at = 0;
+  for (std::uint32_t i = 0; i < run.count; ++i) {
+    const std::string_view piece = run.piece(i);
+    std::ranges::copy(piece, entry.bytes.data() + at);
+    for (std::uint32_t left = texts.present; left != 0; left &= left - 1) {
+      const auto field = static_cast<std::size_t>(std::countr_zero(left));
+      const char* const text = texts.text[field].data();
+      if (text >= piece.data() && text < piece.data() + piece.size())
+        entry.offsets[field] =
+            static_cast<std::uint8_t>(at + static_cast<std::size_t>(text - piece.data()));
+    }
+    at += piece.size();
   }
 }
 

@@ -42,11 +42,26 @@ struct CaptureTexts {
   }
 };
 
-/// The texts of a record in one piece, where their columns follow each other in its line: sooner
+/// The texts of a record in few pieces, where their columns follow each other in its line: sooner
 /// compared than each by itself.
 struct CaptureRun {
-  std::string_view text;    ///< From the first of them to the last.
-  std::uint64_t order = 0;  ///< Which fields, in the order of the line; 0 = none.
+  static constexpr std::size_t kPiecesMax = 4;
+  std::array<const char*, kPiecesMax> begins;  ///< Of each piece: from a text to one behind it.
+  std::uint32_t count = 0;
+  std::uint32_t sizes = 0;  ///< A byte each.
+  std::size_t bytes = 0;    ///< Of all.
+  /// Which fields, in the order of the line, and where a piece begins; 0 = they are not here.
+  std::uint64_t order = 0;
+
+  void add(const char* begin, const char* end) noexcept {
+    const auto size = static_cast<std::size_t>(end - begin);
+    sizes |= static_cast<std::uint32_t>(size) << (8 * count);
+    bytes += size;
+    begins[count++] = begin;
+  }
+  [[nodiscard]] std::string_view piece(std::uint32_t index) const noexcept {
+    return {begins[index], sizes >> (8 * index) & 0xff};
+  }
 };
 
 /// Look-ups of the inventory, remembered: what a record's texts and addresses mean at its event
@@ -83,10 +98,15 @@ class Attribution {
     const std::uint32_t recent = recent_.find(id);
     if (recent == kNoCapture) return kNoCapture;
     const CaptureEntry& entry = captures_[recent];
-    const bool is_same = entry.order == run.order && entry.epoch == epoch &&
-                         entry.run_size == run.text.size() &&
-                         equal_bytes(entry.bytes.data(), run.text.data(), run.text.size());
-    return is_same ? recent : kNoCapture;
+    if (entry.order != run.order || entry.epoch != epoch || entry.run_sizes != run.sizes)
+      return kNoCapture;
+    const char* at = entry.bytes.data();
+    for (std::uint32_t i = 0; i < run.count; ++i) {
+      const std::string_view text = run.piece(i);
+      if (!equal_bytes(at, text.data(), text.size())) return kNoCapture;
+      at += text.size();
+    }
+    return recent;
   }
   /// That the texts of a capture lie in a line like this.
   void note_run(std::uint32_t capture, const CaptureTexts& texts, const CaptureRun& run);
@@ -96,7 +116,7 @@ class Attribution {
     const CaptureEntry& entry = captures_[recent];
     __builtin_prefetch(&entry);
     __builtin_prefetch(entry.bytes.data());
-    if (entry.run_size > 64) __builtin_prefetch(entry.bytes.data() + 64);
+    if (entry.run_bytes > 64) __builtin_prefetch(entry.bytes.data() + 64);
   }
   [[nodiscard]] const CaptureFacts& capture_facts(std::uint32_t capture) const noexcept {
     return capture_facts_[capture];
@@ -167,7 +187,8 @@ class Attribution {
     std::uint32_t epoch = 0;
     std::uint64_t order = 0;  ///< Of the run that `bytes` is; 0 = the texts, one behind the other.
     std::uint32_t present = 0;
-    std::uint8_t run_size = 0;
+    std::uint32_t run_sizes = 0;  ///< CaptureRun::sizes.
+    std::uint8_t run_bytes = 0;
     std::uint8_t own_count = 0;  ///< Of all its addresses; 2 = or more.
     bool is_nat = false;
     bool is_long = false;  ///< The texts are in `long_texts_`.

@@ -153,8 +153,8 @@ void FlowFolder::find_epochs() {
     block_.epochs[i] = attribution_.epoch(static_cast<std::int64_t>(block_.starts[i]));
 }
 
-/// Whether the texts follow each other is seen at a record that has them all: fields one space apart
-/// are of neighbouring columns.
+/// Which texts follow each other is seen at a record that has them all: fields one space apart are of
+/// neighbouring columns.
 void FlowFolder::find_layout(const FlowColumns& flows, const FlowRecordColumns& columns) {
   layout_ = {};
   for (std::uint8_t field = 0; field < CaptureTexts::kCount; ++field) {
@@ -172,12 +172,32 @@ void FlowFolder::find_layout(const FlowColumns& flows, const FlowRecordColumns& 
   if (record == looked_at || fields.empty()) return;
   const auto text = [&](std::uint8_t field) { return columns.texts[field][record]; };
   std::ranges::sort(fields, {}, [&](std::uint8_t field) { return text(field).data(); });
+  constexpr int kFieldBits = 4;
+  static_assert(CaptureTexts::kCount <= 1 << kFieldBits &&
+                CaptureTexts::kCount * (kFieldBits + 1) < 64);
   std::uint64_t order = 1;
   for (std::size_t i = 0; i < fields.size(); ++i) {
-    if (i > 0 && text(fields[i]).data() != text(fields[i - 1]).end() + 1) return;
-    order = order << 4 | fields[i];
+    const bool is_new = i == 0 || text(fields[i]).data() != text(fields[i - 1]).end() + 1;
+    order = (order << 1 | std::uint64_t{is_new}) << kFieldBits | fields[i];
+    if (is_new && layout_.pieces_count == CaptureRun::kPiecesMax) return;
+    if (is_new) layout_.pieces[layout_.pieces_count++].first = fields[i];
+    layout_.pieces[layout_.pieces_count - 1u].second = fields[i];
   }
   layout_.order = order;
+}
+
+CaptureRun FlowFolder::read_run(const FlowColumns& flows, const FlowRecordColumns& columns,
+                                std::uint32_t record) const {
+  CaptureRun run;
+  if (layout_.order == 0 || flows.line_bytes[record] == 0) return run;
+  for (std::size_t piece = 0; piece < layout_.pieces_count; ++piece) {
+    const FlowColumn<std::string_view>& first = columns.texts[layout_.pieces[piece].first];
+    const FlowColumn<std::string_view>& last = columns.texts[layout_.pieces[piece].second];
+    if (!first.present(record) || !last.present(record)) return run;
+    run.add(first[record].data(), last[record].end());
+  }
+  if (run.bytes <= 0xff) run.order = layout_.order;  // A piece's size has a byte.
+  return run;
 }
 
 void FlowFolder::read_texts(const FlowRecordColumns& columns, std::uint32_t record) {
@@ -196,16 +216,10 @@ void FlowFolder::find_captures(const FlowColumns& flows, const FlowRecordColumns
       attribution_.prefetch_capture(interfaces[block_.records[i]]);
   };
   for (std::uint32_t i = 0; i < kCapturesAhead; ++i) prefetch(i);
-  const FlowColumn<std::string_view>& first = columns.texts[layout_.fields[0]];
-  const FlowColumn<std::string_view>& last =
-      columns.texts[layout_.fields[std::max<std::size_t>(layout_.count, 1) - 1]];
   for (std::uint32_t i = 0; i < block_.size; ++i) {
     prefetch(i + kCapturesAhead);
     const std::uint32_t record = block_.records[i];
-    CaptureRun run;
-    if (layout_.order != 0 && flows.line_bytes[record] > 0 && first.present(record) &&
-        last.present(record))
-      run = {{first[record].data(), last[record].end()}, layout_.order};
+    const CaptureRun run = read_run(flows, columns, record);
     if (run.order != 0 && interfaces.present(record)) {
       block_.captures[i] = attribution_.find_run(interfaces[record], run, block_.epochs[i]);
       if (block_.captures[i] != Attribution::kNoCapture) continue;

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <utility>
 
 #include "aggregator/attribution.h"
 #include "aggregator/flow_record_columns.h"
@@ -59,8 +60,10 @@ class FlowFolder {
   struct Layout {
     std::array<std::uint8_t, CaptureTexts::kCount> fields{};
     std::uint8_t count = 0;
-    /// In the order of the line, where they follow each other in it; 0 = they do not.
-    std::uint64_t order = 0;
+    /// First and last field of each piece of text that they make in the line.
+    std::array<std::pair<std::uint8_t, std::uint8_t>, CaptureRun::kPiecesMax> pieces{};
+    std::uint8_t pieces_count = 0;
+    std::uint64_t order = 0;  ///< CaptureRun::order; 0 = they lie too far apart.
   };
   /// What else attribution looks at, of the side or sides that matter; ids, 0 = absent.
   struct Packet {
@@ -76,6 +79,8 @@ class FlowFolder {
   void find_epochs();
   void find_layout(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
   void read_texts(const FlowRecordColumns& columns, std::uint32_t record);
+  [[nodiscard]] CaptureRun read_run(const parsers::FlowColumns& flows,
+                                    const FlowRecordColumns& columns, std::uint32_t record) const;
   void find_captures(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
   void find_ends(const FlowRecordColumns& columns);
   void make_keys(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);

@@ -502,6 +502,26 @@ std::vector<std::string> words_of(const std::string& line) {
   return {std::istream_iterator<std::string>(in), {}};
 }
 
+/// Where other columns lie between them, the texts of two captures may be the same bytes in all.
+TEST_F(PartialAggregatorTest, TextsOfTheSameBytesButOtherBordersAreOtherCaptures) {
+  EnvironmentMatch a, b;
+  a.name = "a";
+  a.vpcs = {"vpc-1"};
+  b.name = "b";
+  b.vpcs = {"vpc-12"};
+  inventory = inventory_of(kVpc, {a, b});
+  format = "interface-id packets vpc-id bytes subnet-id start end action log-status";
+  const std::string tail = " 1700000000 1700000059 ACCEPT OK";
+  std::vector<std::string> lines;
+  for (int i = 0; i < 3; ++i) {
+    lines.push_back("eni-1 1 vpc-1 5 2subnet" + tail);
+    lines.push_back("eni-1 1 vpc-12 5 subnet" + tail);
+  }
+  combined(lines);
+  ASSERT_EQ(batches.size(), 2u);
+  for (const proto::AggregateBatch& batch : batches) EXPECT_EQ(batch.flows().records(0), 3u);
+}
+
 /// Texts of the capturing interface that follow each other in the line are compared in one piece.
 TEST_F(PartialAggregatorTest, LawTheOrderOfColumnsChangesNoAnswer) {
   RandomFleet fleet(1);

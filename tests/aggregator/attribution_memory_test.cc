@@ -1,0 +1,274 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+#include <numeric>
+#include <random>
+#include <span>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "aggregator/attribution.h"
+#include "aggregator/partial_aggregator.h"
+#include "proto/rfc3339.h"
+#include "tests/aggregator/log_records.h"
+#include "tests/aggregator/partial_fixture.h"
+
+// What attribution remembers of captures and addresses changes no answer.
+namespace fleetmeter::aggregator {
+namespace {
+
+using AttributionMemoryTest = PartialAggregatorTest;
+
+TEST_F(AttributionMemoryTest, TextsOfAnyLengthTellCapturesApart) {
+  format = "interface-id vpc-id subnet-id packets bytes start end action log-status";
+  const std::string tail = " 1 5 1700000000 1700000059 ACCEPT OK";
+  const std::string vpc(300, 'v');
+  std::vector<std::string> lines;
+  for (int i = 0; i < 3; ++i) {
+    for (const char* subnet : {"subnet-1", "subnet-2"})
+      lines.push_back("eni-" + std::string(200, 'a') + " " + vpc + " " + subnet + tail);
+    lines.push_back("e - s" + tail);
+  }
+  const Combined out = combined(lines);
+  ASSERT_EQ(batches.size(), 1u);
+  EXPECT_EQ(batches[0].flows().interface_size(), 2);
+  EXPECT_EQ(batches[0].flows().records(0), 6u);
+  EXPECT_EQ(batches[0].flows().records(1), 3u);
+}
+
+/// A fleet whose machines come and go, in several environments, and records of it: every field that
+/// attribution looks at, each with few values, so that all combinations meet.
+class RandomFleet {
+ public:
+  explicit RandomFleet(std::uint32_t seed) : random_(seed) {}
+
+  static constexpr std::string_view kFormat =
+      "interface-id account-id vpc-id instance-id az-id srcaddr dstaddr pkt-srcaddr pkt-dstaddr "
+      "pkt-src-aws-service pkt-dst-aws-service flow-direction traffic-path packets bytes start end "
+      "action log-status";
+
+  std::shared_ptr<const Inventory> inventory() {
+    std::string yaml = R"(
+vpc_cidr: 10.0.0.0/16
+region: us-east-1
+subnets:
+  - { id: subnet-a, cidr: 10.0.1.0/24, az: us-east-1a }
+  - { id: subnet-b, cidr: 10.0.2.0/24, az: us-east-1b }
+  - { id: subnet-public, cidr: 52.95.1.0/24, az: us-east-1b }
+interfaces:
+  - { id: eni-nat, resource: nat-1, subnet: subnet-a, addresses: [10.0.1.9], role: nat }
+  - { id: eni-nat-unknown, role: nat }
+)";
+    for (int i = 0; i < 6; ++i) {
+      const std::string number = std::to_string(i);
+      const std::string changes = rfc3339(kFrom_s + pick(kSpan_s));
+      yaml += "  - { id: eni-" + number + ", instance: i-" + number + "-old, subnet: subnet-" +
+              (i % 2 == 0 ? "a" : "b") + ", addresses: [" + inside(i) +
+              "], public_address: 3.5.1." + number + ", role: instance, valid_to: \"" + changes +
+              "\" }\n";
+      yaml += "  - { id: eni-" + number + ", instance: i-" + number + "-new, subnet: subnet-b" +
+              ", addresses: [" + inside(i + pick(2)) + "], role: instance, valid_from: \"" +
+              changes + "\" }\n";
+    }
+    EnvironmentMatch a, b;
+    a.name = "a";
+    a.subnets = {"subnet-a"};
+    b.name = "b";
+    b.subnets = {"subnet-b"};
+    return inventory_of(yaml, {a, b});
+  }
+
+  std::string line() {
+    if (pick(20) == 0) return nodata();
+    const std::int64_t start_s = kFrom_s + pick(kSpan_s);
+    const std::string source = address(), destination = address();
+    const auto of = [&](std::initializer_list<const char*> words) {
+      return std::string(*(words.begin() + pick(static_cast<std::int64_t>(words.size()))));
+    };
+    return interface() + ' ' + of({"-", "123456789012", "unknown"}) + ' ' + of({"-", "vpc-1"}) +
+           ' ' + of({"-", "-", "i-9"}) + ' ' + of({"-", "use1-az1"}) + ' ' + source + ' ' +
+           destination + ' ' + packet(source) + ' ' + packet(destination) + ' ' +
+           of({"-", "-", "S3"}) + ' ' + of({"-", "-", "EC2", "S3"}) + ' ' +
+           of({"-", "-", "ingress", "egress"}) + ' ' + of({"-", "1", "8"}) + " 10 " +
+           std::to_string(pick(5000)) + ' ' + std::to_string(start_s) + ' ' +
+           std::to_string(start_s + pick(400)) + ' ' + of({"ACCEPT", "ACCEPT", "REJECT", "-"}) +
+           " OK";
+  }
+
+ private:
+  static constexpr std::int64_t kFrom_s = 1'717'199'000;  // A month ends within.
+  static constexpr std::int64_t kSpan_s = 2000;
+
+  std::int64_t pick(std::int64_t count) {
+    return static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(count));
+  }
+  static std::string inside(std::int64_t i) { return "10.0.1." + std::to_string(10 + i); }
+  std::string interface() {
+    constexpr std::array<const char*, 5> kOthers = {"eni-nat", "eni-nat", "eni-nat-unknown",
+                                                    "eni-?", "-"};
+    const std::int64_t i = pick(11);
+    return i < 6 ? "eni-" + std::to_string(i) : kOthers.at(static_cast<std::size_t>(i - 6));
+  }
+  std::string address() {
+    switch (pick(9)) {
+      case 0:
+        return "10.0.1.9";
+      case 1:
+        return "10.0.2." + std::to_string(pick(3));
+      case 2:
+        return "10.0.77.7";
+      case 3:
+        return "192.168.3." + std::to_string(pick(2));
+      case 4:
+        return "8.8.8." + std::to_string(pick(200));
+      case 5:
+        return "52.95.1." + std::to_string(pick(3));
+      case 6:
+        return "3.5.1." + std::to_string(pick(8));
+      case 7:
+        return pick(2) == 0 ? "2001:db8::1" : "fd00::" + std::to_string(pick(3));
+      default:
+        return inside(pick(8));
+    }
+  }
+  std::string packet(const std::string& hop) {
+    const std::int64_t i = pick(6);
+    return i == 0 ? "-" : i == 1 ? address() : hop;
+  }
+  std::string nodata() {
+    return interface() + " - - - - - - - - - - - - - - " + std::to_string(kFrom_s + pick(kSpan_s)) +
+           ' ' + std::to_string(kFrom_s + kSpan_s) + " - " + (pick(2) == 0 ? "NODATA" : "SKIPDATA");
+  }
+
+  std::mt19937_64 random_;
+};
+
+// One that has seen nothing remembers nothing: each record by an aggregator of its own is the model.
+TEST_F(AttributionMemoryTest, LawWhatIsRememberedNeverChangesAnAnswer) {
+  format = RandomFleet::kFormat;
+  for (std::uint32_t seed = 0; seed < 6; ++seed) {
+    SCOPED_TRACE(seed);
+    RandomFleet fleet(seed);
+    inventory = fleet.inventory();
+    std::vector<std::string> lines(1500);
+    for (std::string& line : lines) line = fleet.line();
+    Combined one_by_one;
+    for (const std::string& line : lines) {
+      combined({line});
+      for (const proto::AggregateBatch& batch : batches) combine(batch, one_by_one);
+    }
+    ASSERT_GT(one_by_one.flows.size(), 500u);
+    ASSERT_EQ(combined(lines, lines.size()), one_by_one);
+    ASSERT_EQ(combined(lines, 7), one_by_one);
+    std::ranges::shuffle(lines, std::mt19937(seed));
+    ASSERT_EQ(combined(lines, 400), one_by_one);
+  }
+}
+
+std::vector<std::string> words_of(const std::string& line) {
+  std::istringstream in(line);
+  return {std::istream_iterator<std::string>(in), {}};
+}
+
+/// Where other columns lie between them, the texts of two captures may be the same bytes in all.
+TEST_F(AttributionMemoryTest, TextsOfTheSameBytesButOtherBordersAreOtherCaptures) {
+  EnvironmentMatch a, b;
+  a.name = "a";
+  a.vpcs = {"vpc-1"};
+  b.name = "b";
+  b.vpcs = {"vpc-12"};
+  inventory = inventory_of(kVpc, {a, b});
+  format = "interface-id packets vpc-id bytes subnet-id start end action log-status";
+  const std::string tail = " 1700000000 1700000059 ACCEPT OK";
+  std::vector<std::string> lines;
+  for (int i = 0; i < 3; ++i) {
+    lines.push_back("eni-1 1 vpc-1 5 2subnet" + tail);
+    lines.push_back("eni-1 1 vpc-12 5 subnet" + tail);
+  }
+  combined(lines);
+  ASSERT_EQ(batches.size(), 2u);
+  for (const proto::AggregateBatch& batch : batches) EXPECT_EQ(batch.flows().records(0), 3u);
+}
+
+/// Texts of the capturing interface that follow each other in the line are compared in one piece.
+TEST_F(AttributionMemoryTest, LawTheOrderOfColumnsChangesNoAnswer) {
+  RandomFleet fleet(1);
+  inventory = fleet.inventory();
+  std::vector<std::string> lines(1000);
+  for (std::string& line : lines) line = fleet.line();
+  format = RandomFleet::kFormat;
+  const Combined expected = combined(lines);
+  std::mt19937 random(2);
+  std::vector<std::size_t> order(words_of(format).size());
+  std::iota(order.begin(), order.end(), 0u);
+  for (int round = 0; round < 20; ++round) {
+    // Some orders leave the texts together, in the first five columns.
+    std::ranges::shuffle(std::span(order).first(round % 2 == 0 ? 5 : order.size()), random);
+    const auto reordered = [&](const std::string& line) {
+      std::string out;
+      for (const std::size_t at : order) out += (out.empty() ? "" : " ") + words_of(line)[at];
+      return out;
+    };
+    std::vector<std::string> moved;
+    for (const std::string& line : lines) moved.push_back(reordered(line));
+    format = reordered(std::string(RandomFleet::kFormat));
+    ASSERT_EQ(combined(moved), expected) << format;
+    std::ranges::sort(order);
+  }
+}
+
+TEST_F(AttributionMemoryTest, LawAnInventoryThatChangesChangesWhatComesAfterItAlone) {
+  format = RandomFleet::kFormat;
+  RandomFleet fleet(77);
+  const auto first = fleet.inventory(), second = fleet.inventory();
+  std::vector<std::string> before(800), after(800);
+  for (std::string& line : before) line = fleet.line();
+  for (std::string& line : after) line = fleet.line();
+  inventory = first;
+  Combined expected = combined(before, before.size());
+  inventory = second;
+  combined(after, after.size());
+  for (const proto::AggregateBatch& batch : batches) combine(batch, expected);
+
+  PartialAggregator aggregator(first, options);
+  parsers::DecoderOptions decoding;
+  decoding.flow_format = format;
+  decoding.fields = PartialAggregator::fields_needed();
+  parsers::Decoder decoder(decoding, aggregator);
+  const auto decode = [&](const std::vector<std::string>& lines) {
+    std::string text;
+    for (const std::string& line : lines) text += line + "\n";
+    decoder.message(text);
+  };
+  decode(before);
+  aggregator.set_inventory(second);
+  decode(after);
+  Combined both;
+  for (const proto::AggregateBatch& batch : aggregator.take()) combine(batch, both);
+  EXPECT_EQ(both, expected);
+}
+
+TEST_F(AttributionMemoryTest, MoreInterfacesAndAddressesThanAreRememberedAreAttributedAlike) {
+  use(kVpc);
+  std::vector<std::string> lines;
+  for (int i = 0; i < 70'000; ++i) {
+    const std::string low = std::to_string(i / 250 % 250) + '.' + std::to_string(i % 250);
+    lines.push_back(v2("eni-" + std::to_string(i), "10." + std::to_string(i / 62'500) + '.' + low,
+                       "172.16." + low));
+    if (i % 100 == 0) lines.push_back(v2("eni-a", "10.0.1.5", "10.0.2.6"));
+  }
+  const Combined out = combined(lines, lines.size());
+  std::uint64_t known = 0, records = 0;
+  for (const auto& [key, sums] : out.flows) {
+    records += std::get<2>(sums);
+    if (key[9] == "i-a" && key[11] == "i-b") known += std::get<2>(sums);
+  }
+  EXPECT_EQ(records, lines.size());
+  EXPECT_EQ(known, 700u);
+}
+
+}  // namespace
+}  // namespace fleetmeter::aggregator

@@ -43,7 +43,7 @@ void combine_into(Datapoint& sum, const Datapoint& other) {
 
 Datapoint SeriesPoints::get(std::size_t index) const {
   const Point& point = points_[index];
-  Datapoint datapoint{.start_s = point.start_s,
+  Datapoint datapoint{.start_s = point.start_s(),
                       .sample_count = point.sample_count,
                       .sum = point.sum,
                       .minimum = point.minimum,
@@ -51,7 +51,7 @@ Datapoint SeriesPoints::get(std::size_t index) const {
                       .lower_bound = false,
                       .extended = {}};
   if (!extras_) return datapoint;
-  if (const auto extra = extras_->find(point.start_s); extra != extras_->end()) {
+  if (const auto extra = extras_->find(point.start_s()); extra != extras_->end()) {
     datapoint.lower_bound = extra->second.lower_bound;
     datapoint.extended = extra->second.extended;
   }
@@ -59,8 +59,9 @@ Datapoint SeriesPoints::get(std::size_t index) const {
 }
 
 std::size_t SeriesPoints::lower_bound(GridTime start_s) const noexcept {
-  if (points_.empty() || points_.back().start_s < start_s) return points_.size();
-  const auto at = std::ranges::lower_bound(points_, start_s, {}, &Point::start_s);
+  if (points_.empty() || points_.back().start_s() < start_s) return points_.size();
+  const auto at = std::ranges::lower_bound(points_, start_s, {},
+                                           [](const Point& point) { return point.start_s(); });
   return static_cast<std::size_t>(at - points_.begin());
 }
 
@@ -74,11 +75,13 @@ void SeriesPoints::put_extra(const Datapoint& datapoint) {
   (*extras_)[datapoint.start_s] = std::move(extra);
 }
 
-bool SeriesPoints::upsert(const Datapoint& datapoint) {
-  const Point point{datapoint.start_s, datapoint.sample_count, datapoint.sum, datapoint.minimum,
-                    datapoint.maximum};
+bool SeriesPoints::upsert(const Datapoint& datapoint, std::uint32_t carried_s) {
+  constexpr std::uint32_t kCarriedMax = (1u << kCarriedBits) - 1;  // Twelve days.
+  const Point point{
+      (datapoint.start_s << kCarriedBits) | std::int64_t{std::min(carried_s, kCarriedMax)},
+      datapoint.sample_count, datapoint.sum, datapoint.minimum, datapoint.maximum};
   const std::size_t index = lower_bound(datapoint.start_s);
-  if (index < points_.size() && points_[index].start_s == datapoint.start_s) {
+  if (index < points_.size() && points_[index].start_s() == datapoint.start_s) {
     if (!wins(datapoint, get(index))) return false;
     points_[index] = point;
   } else {
@@ -114,6 +117,7 @@ void SeriesPoints::save(StateWriter& out) const {
   for (std::size_t i = 0; i < points_.size(); ++i) {
     const Datapoint datapoint = get(i);
     out.i64(datapoint.start_s);
+    out.u32(carried_s(i));
     out.f64(datapoint.sample_count);
     out.f64(datapoint.sum);
     out.f64(datapoint.minimum);
@@ -133,6 +137,7 @@ void SeriesPoints::load(StateReader& in) {
   for (std::uint64_t i = 0; i < count && in.ok(); ++i) {
     Datapoint datapoint;
     datapoint.start_s = in.i64();
+    const std::uint32_t carried_s = in.u32();
     datapoint.sample_count = in.f64();
     datapoint.sum = in.f64();
     datapoint.minimum = in.f64();
@@ -144,7 +149,7 @@ void SeriesPoints::load(StateReader& in) {
       const double value = in.f64();
       datapoint.extended.emplace_back(std::move(name), value);
     }
-    if (in.ok()) upsert(datapoint);
+    if (in.ok()) upsert(datapoint, carried_s);
   }
 }
 
@@ -178,26 +183,33 @@ void PeriodLearner::add(GridTime start_s, GridTime heard_s) {
 }
 
 void PeriodLearner::learn(GridTime heard_s) {
+  for (std::size_t i = 0; i < spacings_; ++i) least_s_ = std::min(least_s_, spacing_s_[i]);
   std::size_t first = 0;
   for (GridTime start_s = newest_s_; first < spacings_ && start_s > heard_s; ++first)
     start_s -= spacing_s_[first];
-  std::uint32_t least = std::numeric_limits<std::uint32_t>::max();
-  for (std::size_t i = first; i < spacings_; ++i) {
-    least = std::min(least, spacing_s_[i]);
-    const bool run = i + 2 < spacings_ && spacing_s_[i] == spacing_s_[i + 1] &&
-                     spacing_s_[i] == spacing_s_[i + 2];
-    if (!run) continue;
-    learned_s_ = spacing_s_[i] <= least ? spacing_s_[i] : 0;
-    return;
+  for (std::size_t i = first; i + 2 < spacings_; ++i) {
+    if (spacing_s_[i] == spacing_s_[i + 1] && spacing_s_[i] == spacing_s_[i + 2] &&
+        spacing_s_[i] == least_s_)
+      run_s_ = least_s_;
   }
-  if (least < learned_s_) learned_s_ = 0;
+  if (run_s_ > least_s_) run_s_ = 0;
+}
+
+std::uint32_t PeriodLearner::period_s(std::uint32_t family_s) const noexcept {
+  if (least_s_ >= family_s) return std::max(run_s_, family_s);
+  if (least_s_ >= 60) return least_s_ - least_s_ % 60;
+  for (const std::uint32_t period : {30u, 10u, 5u}) {
+    if (least_s_ % period == 0) return period;
+  }
+  return 1;
 }
 
 void PeriodLearner::save(StateWriter& out) const {
   out.i64(newest_s_);
   out.u8(spacings_);
   for (std::size_t i = 0; i < spacings_; ++i) out.u32(spacing_s_[i]);
-  out.u32(learned_s_);
+  out.u32(run_s_);
+  out.u32(least_s_);
 }
 
 void PeriodLearner::load(StateReader& in) {
@@ -208,7 +220,8 @@ void PeriodLearner::load(StateReader& in) {
     spacings_ = 0;
   }
   for (std::size_t i = 0; i < spacings_; ++i) spacing_s_[i] = in.u32();
-  learned_s_ = in.u32();
+  run_s_ = in.u32();
+  least_s_ = in.u32();
 }
 
 }  // namespace fleetmeter::aggregator

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <vector>
@@ -11,19 +12,27 @@
 
 namespace fleetmeter::aggregator {
 
-/// Datapoints of one series sorted by start, 40 bytes each; the rare extras (percentiles, lower
-/// bounds) stand aside. Of two values of one start the larger SampleCount wins, ties by a fixed
+/// Datapoints of one series sorted by start, 40 bytes each with the period that they carried; the
+/// rare extras (percentiles, lower bounds) stand aside. Of two values of one start the larger SampleCount wins, ties by a fixed
 /// order of the content: a maximum, so the order of arrival never matters.
 class SeriesPoints {
  public:
   [[nodiscard]] std::size_t size() const noexcept { return points_.size(); }
   [[nodiscard]] bool empty() const noexcept { return points_.empty(); }
-  [[nodiscard]] GridTime start(std::size_t index) const noexcept { return points_[index].start_s; }
+  [[nodiscard]] GridTime start(std::size_t index) const noexcept {
+    return points_[index].start_s();
+  }
   [[nodiscard]] Datapoint get(std::size_t index) const;
   /// Index of the first datapoint that starts at or after `start_s`.
   [[nodiscard]] std::size_t lower_bound(GridTime start_s) const noexcept;
 
-  bool upsert(const Datapoint& datapoint);  ///< True when the stored value of that start changed.
+  /// Period that the datapoint carried; 0 = none.
+  [[nodiscard]] std::uint32_t carried_s(std::size_t index) const noexcept {
+    return points_[index].carried_s();
+  }
+
+  /// True when the stored value of that start changed.
+  bool upsert(const Datapoint& datapoint, std::uint32_t carried_s = 0);
   void drop_before(GridTime start_s);
   void drop_from(GridTime start_s);
   void clear() noexcept;
@@ -32,8 +41,14 @@ class SeriesPoints {
   void load(StateReader& in);
 
  private:
+  static constexpr int kCarriedBits = 20;
   struct Point {
-    GridTime start_s = 0;
+    /// Start in the upper 44 bits, a quarter of a million years to both sides; carried period.
+    std::int64_t when = 0;
+    [[nodiscard]] GridTime start_s() const noexcept { return when >> kCarriedBits; }
+    [[nodiscard]] std::uint32_t carried_s() const noexcept {
+      return static_cast<std::uint32_t>(when & ((1 << kCarriedBits) - 1));
+    }
     double sample_count = 0, sum = 0, minimum = 0, maximum = 0;
   };
   struct Extra {
@@ -51,27 +66,31 @@ class SeriesPoints {
 /// Extended statistics cannot be combined and are dropped.
 void combine_into(Datapoint& sum, const Datapoint& other);
 
-/// Learns the period of a series whose datapoints do not carry one, from the spacings of its newest
-/// starts: three equal spacings are the period, until a smaller spacing contradicts them. Looks at
-/// the sorted starts, not at their arrival, and not at those after `heard_s`: between them others
-/// may still come. Of a backlog one partition of four brings every fourth start first.
+/// Learns the period of a series whose datapoints do not carry one, from the spacings of its starts.
+/// Three equal spacings among the newest are the period, but never one longer than the smallest
+/// spacing that was ever seen: a datapoint lost now and then is missing, not a longer period. Looks
+/// at the sorted starts, not at their arrival, and for a run not at those after `heard_s`: between
+/// them others may still come. Of a backlog one partition of four brings every fourth start first.
 class PeriodLearner {
  public:
   void add(GridTime start_s, GridTime heard_s);
-  /// 0 = nothing learned.
-  [[nodiscard]] std::uint32_t period_s() const noexcept { return learned_s_; }
+  /// Of a series whose family has this one. A spacing below it proves a shorter period: 1, 5, 10 or
+  /// 30 s, or whole minutes, as CloudWatch knows them.
+  [[nodiscard]] std::uint32_t period_s(std::uint32_t family_s) const noexcept;
 
   void save(StateWriter& out) const;
   void load(StateReader& in);
 
  private:
   static constexpr std::size_t kStarts = 8;
+  static constexpr std::uint32_t kNoSpacing = std::numeric_limits<std::uint32_t>::max();
   void learn(GridTime heard_s);
 
   GridTime newest_s_ = kBeforeAll;
   std::uint32_t spacing_s_[kStarts - 1] = {};  ///< Newest first.
   std::uint8_t spacings_ = 0;
-  std::uint32_t learned_s_ = 0;
+  std::uint32_t least_s_ = kNoSpacing;  ///< Smallest spacing ever.
+  std::uint32_t run_s_ = 0;             ///< The same once three in a row had it; else 0.
 };
 
 }  // namespace fleetmeter::aggregator

@@ -46,6 +46,7 @@ void save_series(const SeriesState& series, StateWriter& out) {
   out.u32(series.carried_period_s);
   out.i64(series.carried_start_s);
   series.learner.save(out);
+  out.i64(series.learned_s);
   series.points.save(out);
 }
 
@@ -60,6 +61,7 @@ void load_series(SeriesState& series, StateReader& in) {
   series.carried_period_s = in.u32();
   series.carried_start_s = in.i64();
   series.learner.load(in);
+  series.learned_s = in.i64();
   series.points.load(in);
   if (series.info.own_period_s == 0) in.fail();
 }
@@ -75,7 +77,10 @@ std::uint64_t hash_of(const SeriesKey& key) noexcept {
   return hash;
 }
 
-void SeriesState::learn_period(GridTime start_s, std::uint32_t carried_s, GridTime heard_s) {
+bool SeriesState::learn(GridTime start_s, std::uint32_t carried_s, GridTime heard_s) {
+  const GridTime old_phase_s = learned_s;
+  const std::uint32_t old_period_s = info.own_period_s;
+  learned_s = std::max(learned_s, start_s);
   if (carried_s > 0) {
     const auto newer =
         std::tuple(start_s, carried_s) >= std::tuple(carried_start_s, carried_period_s);
@@ -86,10 +91,11 @@ void SeriesState::learn_period(GridTime start_s, std::uint32_t carried_s, GridTi
   } else if (!flow) {
     learner.add(start_s, heard_s);
   }
-  if (period_configured) return;
-  info.own_period_s = carried_period_s > 0     ? carried_period_s
-                      : learner.period_s() > 0 ? learner.period_s()
-                                               : family.own_period_s;
+  if (!period_configured)
+    info.own_period_s =
+        carried_period_s > 0 ? carried_period_s : learner.period_s(family.own_period_s);
+  return old_phase_s == kBeforeAll || old_period_s != info.own_period_s ||
+         (learned_s - old_phase_s) % old_period_s != 0;
 }
 
 void SeriesTable::save(std::string& out) const {
@@ -107,6 +113,12 @@ void SeriesTable::save(std::string& out) const {
   }
   writer.u64(state_->unretained.size());
   for (const SeriesId id : state_->unretained) writer.u32(id);
+  writer.boolean(state_->learns_by_tick);
+  writer.u64(state_->unlearned.size());
+  for (const Unlearned& one : state_->unlearned) {
+    writer.u32(one.id);
+    writer.i64(one.next_s);
+  }
 }
 
 bool SeriesTable::load(std::string_view& in) {
@@ -136,6 +148,17 @@ bool SeriesTable::load(std::string_view& in) {
     const SeriesId id = reader.u32();
     if (id >= loaded.size()) reader.fail();
     loaded.state_->unretained.push_back(id);
+  }
+  loaded.state_->learns_by_tick = reader.boolean();
+  const std::uint64_t unlearned = reader.count();
+  for (std::uint64_t i = 0; i < unlearned && reader.ok(); ++i) {
+    const SeriesId id = reader.u32();
+    const GridTime next_s = reader.i64();
+    if (id >= loaded.size()) {
+      reader.fail();
+      break;
+    }
+    loaded.state_->learn_later(id, next_s);
   }
   if (!reader.ok()) return false;
   *this = std::move(loaded);

@@ -24,7 +24,11 @@ struct SeriesState {
   std::uint32_t carried_period_s = 0;
   GridTime carried_start_s = kBeforeAll;  ///< Start of that datapoint.
   PeriodLearner learner;
+  /// Newest start that was learned from: own slots are aligned to it. kBeforeAll = none yet.
+  GridTime learned_s = kBeforeAll;
   SeriesPoints points;
+  std::uint32_t unlearned_at = kLearned;  ///< Its place in SeriesTable::State::unlearned.
+  static constexpr std::uint32_t kLearned = 0xffffffff;
 
   /// Slot ends [from_s, to_s) are known to be present: a cache that lets due_until walk each slot
   /// once. Not saved.
@@ -34,9 +38,19 @@ struct SeriesState {
   mutable Run run;
 
   /// Own period after a datapoint: configured, else carried by the newest datapoint, else learned,
-  /// else the family's.
-  /// Everything that starts up to `heard_s` has been read.
-  void learn_period(GridTime start_s, std::uint32_t carried_s, GridTime heard_s);
+  /// else the family's. Everything that starts up to `heard_s` has been read. True when the own
+  /// slots are others now.
+  bool learn(GridTime start_s, std::uint32_t carried_s, GridTime heard_s);
+  /// A start of the own slots' grid.
+  [[nodiscard]] GridTime phase_s() const noexcept {
+    return learned_s != kBeforeAll ? learned_s : info.first_start_s;
+  }
+};
+
+/// Datapoints of a series that nothing was learned from yet, the first of which starts then.
+struct Unlearned {
+  GridTime next_s = 0;
+  SeriesId id = 0;
 };
 
 /// Slots that ended in (from_s, to_s] were not heard.
@@ -67,6 +81,8 @@ struct SeriesTable::State {
   std::uint32_t deaf_kept_s = 0;  ///< For series that were never seen.
   /// Series without retention that hold values until the next record.
   std::vector<SeriesId> unretained;
+  bool learns_by_tick = false;  ///< Bounded input: all is there before the first tick.
+  std::vector<Unlearned> unlearned;
 
   [[nodiscard]] SeriesId find(const SeriesKey& key, std::uint64_t hash) const {
     return ids.find(hash, [&](std::uint32_t id) { return series[id].info.key == key; });
@@ -85,6 +101,9 @@ struct SeriesTable::State {
     if (index >= sources.size()) sources.resize(index + 1);
     return sources[index];
   }
+  void learn_later(SeriesId id, GridTime start_s);
+  /// What `one` has not learned from before `before_s`; true when its own slots are others now.
+  bool learn_points(Unlearned& one, GridTime before_s);
   /// How far the source that carried the series last has been read; kNever = nothing says it.
   [[nodiscard]] GridTime read_to(const SeriesState& of) const;
   /// Datapoints of the series that start up to here have been read, whichever partition of the

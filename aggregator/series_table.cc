@@ -9,7 +9,6 @@
 namespace fleetmeter::aggregator {
 namespace {
 
-/// Own slots are aligned to the newest datapoint: `phase` is its start modulo the own period.
 GridTime floor_mod(GridTime value, GridTime divisor) {
   return ((value % divisor) + divisor) % divisor;
 }
@@ -22,7 +21,7 @@ GridTime minus(GridTime time_s, GridTime seconds) {
 /// Smallest slot end at or after `time_s`.
 GridTime slot_end_at_or_after(const SeriesState& series, GridTime time_s) {
   const GridTime period = series.info.own_period_s;
-  return time_s + floor_mod(series.info.last_start_s - time_s, period);
+  return time_s + floor_mod(series.phase_s() - time_s, period);
 }
 
 GridTime slot_end_of(const SeriesState& series, GridTime start_s) {
@@ -102,20 +101,67 @@ void SeriesTable::set_publication_delay(SeriesId id, std::uint32_t delay_s) {
 bool SeriesTable::upsert(SeriesId id, const Datapoint& datapoint, std::uint32_t source,
                          std::uint32_t period_s) {
   SeriesState& series = state_->at(id);
-  const std::uint32_t old_period_s = series.info.own_period_s;
-  const GridTime old_last_s = series.info.last_start_s;
   series.info.source = source;
   series.info.first_start_s = std::min(series.info.first_start_s, datapoint.start_s);
   series.info.last_start_s = std::max(series.info.last_start_s, datapoint.start_s);
-  series.learn_period(datapoint.start_s, period_s, state_->heard_until(series));
-  // The run of present slots is known by its slot ends: another period or phase makes other slots.
-  const bool same_slots = old_last_s != kBeforeAll && old_period_s == series.info.own_period_s &&
-                          floor_mod(series.info.last_start_s - old_last_s, old_period_s) == 0;
-  if (!same_slots) series.run = {};
-
-  const bool changed = series.points.upsert(datapoint);
+  if (state_->learns_by_tick) {
+    // Before the first of them is learned from, the grid begins with the oldest.
+    if (series.learned_s == kBeforeAll) series.run = {};
+    state_->learn_later(id, datapoint.start_s);
+  } else if (series.learn(datapoint.start_s, period_s, state_->heard_until(series))) {
+    // The run of present slots is known by its slot ends.
+    series.run = {};
+  }
+  const bool changed = series.points.upsert(datapoint, period_s);
   if (series.retention_s == 0 && series.points.size() == 1) state_->unretained.push_back(id);
   return changed;
+}
+
+void SeriesTable::State::learn_later(SeriesId id, GridTime start_s) {
+  SeriesState& of = at(id);
+  if (of.unlearned_at == SeriesState::kLearned) {
+    of.unlearned_at = static_cast<std::uint32_t>(unlearned.size());
+    unlearned.push_back({start_s, id});
+  }
+  GridTime& next_s = unlearned[of.unlearned_at].next_s;
+  next_s = std::min(next_s, start_s);
+}
+
+bool SeriesTable::State::learn_points(Unlearned& one, GridTime before_s) {
+  SeriesState& of = at(one.id);
+  bool moved = false;
+  std::size_t i = of.points.lower_bound(one.next_s);
+  for (; i < of.points.size() && of.points.start(i) < before_s; ++i)
+    moved |= of.learn(of.points.start(i), of.points.carried_s(i), kNever);
+  one.next_s = i < of.points.size() ? of.points.start(i) : kNever;
+  if (moved) of.run = {};
+  return moved;
+}
+
+void SeriesTable::learn_until(GridTime tick_s, std::vector<Change>& moved) {
+  std::vector<Unlearned>& unlearned = state_->unlearned;
+  for (std::size_t i = 0; i < unlearned.size();) {
+    if (unlearned[i].next_s >= tick_s) {
+      ++i;
+      continue;
+    }
+    Unlearned& one = unlearned[i];
+    const SeriesId id = one.id;
+    if (state_->learn_points(one, tick_s)) moved.push_back({id, state_->at(id).learned_s, false});
+    if (one.next_s != kNever) {
+      ++i;
+      continue;
+    }
+    state_->at(id).unlearned_at = SeriesState::kLearned;
+    one = unlearned.back();
+    unlearned.pop_back();
+    if (i < unlearned.size()) state_->at(one.id).unlearned_at = static_cast<std::uint32_t>(i);
+  }
+}
+
+void SeriesTable::set_learning(bool by_tick, std::vector<Change>& moved) {
+  state_->learns_by_tick = by_tick;
+  if (!by_tick) learn_until(kNever, moved);
 }
 
 GridTime SeriesTable::State::read_to(const SeriesState& of) const {
@@ -247,25 +293,27 @@ Slot SeriesTable::slot(SeriesId id, GridTime end_s, std::uint32_t period_s,
   if (frontier.bounded && end_s > frontier.tick_s) return slot;
 
   std::uint32_t present = 0;
+  bool unknown = false;
   const GridTime own = series.info.own_period_s;
+  const std::uint32_t source = series.info.source;
+  GridTime next = slot_end_at_or_after(series, std::max(begin_s + 1, first_end));
   for (std::size_t i = series.points.lower_bound(begin_s - 2 * own + 1); i < series.points.size();
        ++i) {
     const GridTime at = slot_end_of(series, series.points.start(i));
     if (at > end_s) break;
     if (at <= begin_s) continue;
+    unknown = unknown || (next < at && state_->deaf(source, next, at - own, own));
+    next = at + own;
     if (present++ == 0) {
       slot.value = series.points.get(i);
     } else {
       combine_into(slot.value, series.points.get(i));
     }
   }
-  if (present > 0) {
-    slot.state = SlotState::kPresent;
-    return slot;
-  }
-  const GridTime from = slot_end_at_or_after(series, std::max(begin_s + 1, first_end));
-  slot.state = state_->deaf(series.info.source, from, end_s, own) ? SlotState::kUnknown
-                                                                  : SlotState::kMissing;
+  unknown = unknown || (next <= end_s && state_->deaf(source, next, end_s, own));
+  slot.state = unknown       ? SlotState::kUnknown
+               : present > 0 ? SlotState::kPresent
+                             : SlotState::kMissing;
   return slot;
 }
 
@@ -308,6 +356,8 @@ void SeriesTable::drop_unretained() {
   for (const SeriesId id : state_->unretained) {
     SeriesState& series = state_->at(id);
     if (series.retention_s != 0) continue;
+    if (series.unlearned_at != SeriesState::kLearned)
+      (void)state_->learn_points(state_->unlearned[series.unlearned_at], kNever);
     series.points.clear();
     series.run = {};
   }
@@ -340,6 +390,7 @@ void SeriesTable::widen(SeriesId id, std::uint32_t period_s, GridTime reopened_s
     series.info.first_start_s -= floor_mod(series.info.first_start_s, period_s);
   if (series.info.last_start_s != kBeforeAll)
     series.info.last_start_s -= floor_mod(series.info.last_start_s, period_s);
+  if (series.learned_s != kBeforeAll) series.learned_s -= floor_mod(series.learned_s, period_s);
   set_own_period(id, period_s);
 }
 

@@ -75,6 +75,14 @@ struct SeriesInfo {
   std::uint32_t source = 0;  ///< Index of the source partition that carried it last.
 };
 
+/// A datapoint of the table that a record has just brought or changed, or from which on the series'
+/// own slots are others.
+struct Change {
+  SeriesId series;
+  GridTime start_s;
+  bool created;  ///< The series is new.
+};
+
 /// The datapoint table of one shard, keyed (series, period start). Of two values of one key the
 /// larger SampleCount wins, ties by a fixed order of the content, so arrival order never matters
 /// (docs/time.md 4). Slots: a datapoint belongs to the span that holds the end of its own period.
@@ -102,10 +110,15 @@ class SeriesTable {
   /// spacing of the starts.
   bool upsert(SeriesId id, const Datapoint& datapoint, std::uint32_t source,
               std::uint32_t period_s = 0);
+  /// Bounded input is there whole before the first tick. A later datapoint changes no past
+  /// evaluation, so while `by_tick`, periods are learned from what starts before a tick, as it comes.
+  /// Those that moved, with the start they moved at, go behind `moved`.
+  void set_learning(bool by_tick, std::vector<Change>& moved);
+  void learn_until(GridTime tick_s, std::vector<Change>& moved);
 
-  /// The span (end_s - period_s, end_s] of slot ends, combined over the own slots in it: Present
-  /// when any is present and none pending; Unknown when none is present and any is unknown; else
-  /// Missing or Nonexistent.
+  /// The span (end_s - period_s, end_s] of slot ends, combined over the own slots in it: Pending when
+  /// any is, else Unknown when any is (a sum of some is not that of all), else Present when any is,
+  /// else Missing or Nonexistent.
   [[nodiscard]] Slot slot(SeriesId id, GridTime end_s, std::uint32_t period_s,
                           const Frontier& frontier) const;
   /// Latest grid second up to which every own slot of the series is due; kBeforeAll before its

@@ -132,16 +132,18 @@ void Shard::apply(const proto::LogRecord& record, std::vector<Change>& changes) 
       break;
     case proto::LogRecord::kProgress:
       state.time.apply(record.progress(), state.table);
+      state.table.set_learning(state.time.frontier().bounded, changes);
       break;
     case proto::LogRecord::kSourceStall:
       state.time.apply(record.source_stall(), state.table);
+      state.table.set_learning(state.time.frontier().bounded, changes);
       break;
     case proto::LogRecord::kTick: {
       // By the time before it: what this tick makes due has not been evaluated yet.
       const Frontier before = state.time.frontier();
-      if (state.time.apply(record.tick(), state.windows.interval_s()) &&
-          record.tick().time_s() % 60 == 0)
-        state.table.trim(before);
+      if (!state.time.apply(record.tick(), state.windows.interval_s())) break;
+      if (record.tick().time_s() % 60 == 0) state.table.trim(before);
+      if (before.bounded) state.table.learn_until(record.tick().time_s(), changes);
       break;
     }
     case proto::LogRecord::kInputEnd:

@@ -39,13 +39,6 @@ struct ShardOptions {
   std::function<Result<std::shared_ptr<const Inventory>>(const std::string& bytes)> parse_inventory;
 };
 
-/// A datapoint of the table that a record has just brought or changed.
-struct Change {
-  SeriesId series;
-  GridTime start_s;
-  bool created;  ///< The series is new.
-};
-
 /// Time and tables of one shard (environment): what the records of the log have told so far.
 /// Applies every record of its log partition in order; a pure function of them: no clock, no
 /// thread, no I/O (docs/time.md 1-6).

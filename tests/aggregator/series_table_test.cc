@@ -247,6 +247,93 @@ TEST_F(SeriesTableTest, ASmallerSpacingContradictsALearnedPeriod) {
   EXPECT_EQ(table.info(id).own_period_s, 60u);
 }
 
+TEST_F(SeriesTableTest, DatapointsThatAreLostAreMissingAndNoLongerPeriod) {
+  const SeriesId id = series();
+  minutes(id, {0, 1, 2, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21});
+  EXPECT_EQ(table.info(id).own_period_s, 60u);
+  EXPECT_EQ(state(id, kNoon + 21 * 60, tick(kNoon + 30 * 60)), SlotState::kMissing);
+  EXPECT_EQ(state(id, kNoon + 22 * 60, tick(kNoon + 30 * 60)), SlotState::kPresent);
+}
+
+TEST_F(SeriesTableTest, ASpacingBelowTheFamilysPeriodProvesAShorterOne) {
+  const std::vector<std::pair<std::vector<int>, std::uint32_t>> cases = {
+      {{0, 10}, 10},         {{0, 30}, 30},     {{0, 20, 40}, 10}, {{0, 10, 40, 50}, 10},
+      {{0, 60, 65, 120}, 5}, {{0, 60, 90}, 30}, {{0, 7}, 1},       {{0, 60}, 60}};
+  for (const auto& [starts, period_s] : cases) {
+    SeriesTable fresh;
+    const SeriesId id = fresh.intern(agent_metric(), "");
+    for (const int start : starts) fresh.upsert(id, at(kNoon + start), 0);
+    EXPECT_EQ(fresh.info(id).own_period_s, period_s) << testing::PrintToString(starts);
+  }
+}
+
+// docs/time.md 5: all of bounded input is there before the first tick.
+TEST_F(SeriesTableTest, OfBoundedInputALaterDatapointChangesNoEarlierSlot) {
+  std::vector<Change> moved;
+  table.set_learning(true, moved);
+  const SeriesId id = series();
+  const SeriesId longer = series(agent_metric("longer"));
+  const SeriesId carried = series(agent_metric("carried"));
+  minutes(id, {0, 1, 2, 3});
+  minutes(longer, {0, 5, 10, 15, 20, 25});
+  for (const int i : {0, 5, 10}) table.upsert(carried, at(kNoon + i * 60), 0, 300);
+  Frontier bounded = tick(kNoon + 30 * 60);
+  bounded.bounded = true;
+  table.learn_until(bounded.tick_s, moved);
+  const auto told = [&] {
+    std::vector<SlotState> states;
+    for (const SeriesId one : {id, longer, carried}) {
+      for (int i = 1; i <= 30; ++i) states.push_back(state(one, kNoon + i * 60, bounded, 300));
+    }
+    return states;
+  };
+  const std::vector<SlotState> before = told();
+  EXPECT_EQ(table.info(longer).own_period_s, 300u);
+  EXPECT_EQ(table.info(carried).own_period_s, 300u);
+  // Of other periods, and half a minute beside the grid.
+  for (int i = 0; i < 4; ++i) {
+    table.upsert(id, at(kNoon + 3630 + i * 120), 0);
+    table.upsert(longer, at(kNoon + 3630 + i * 60), 0);
+    table.upsert(carried, at(kNoon + 3630 + i * 60), 0, 60);
+  }
+  EXPECT_EQ(told(), before);
+  moved.clear();
+  table.learn_until(kNoon + 3 * 3600, moved);
+  EXPECT_EQ(table.info(longer).own_period_s, 60u);
+  EXPECT_EQ(table.info(carried).own_period_s, 60u);
+  EXPECT_EQ(moved.size(), 3u) << "whoever looked at their slots hears of it";
+}
+
+TEST_F(SeriesTableTest, WhatBoundedInputHasNotTaughtYetIsInTheSnapshot) {
+  std::vector<Change> moved;
+  table.set_learning(true, moved);
+  const SeriesId id = series();
+  minutes(id, {0, 5, 10, 15, 16});
+  table.learn_until(kNoon + 901, moved);
+  EXPECT_EQ(table.info(id).own_period_s, 300u);
+  std::string saved;
+  table.save(saved);
+  std::string_view in = saved;
+  SeriesTable loaded;
+  ASSERT_TRUE(loaded.load(in));
+  loaded.learn_until(kNoon + 3600, moved);
+  EXPECT_EQ(loaded.info(id).own_period_s, 60u);
+}
+
+// docs/time.md 6: unknown never alarms and never clears.
+TEST_F(SeriesTableTest, ASpanOfWhichAPartWasNotHeardIsUnknown) {
+  const SeriesId id = series();
+  minutes(id, {0, 1, 2, 3, 4, 8, 9, 10, 11, 12, 13});
+  table.add_deaf_span(0, kNoon + 5 * 60, kNoon + 8 * 60);
+  const Frontier now = tick(kNoon + 20 * 60);
+  EXPECT_EQ(state(id, kNoon + 5 * 60, now, 300), SlotState::kPresent);
+  for (int i = 6; i < 13; ++i)
+    EXPECT_EQ(state(id, kNoon + i * 60, now, 300), SlotState::kUnknown) << i;
+  EXPECT_EQ(state(id, kNoon + 13 * 60, now, 300), SlotState::kPresent);
+  minutes(id, {5, 6, 7});  // They come after all.
+  EXPECT_EQ(state(id, kNoon + 8 * 60, now, 300), SlotState::kPresent);
+}
+
 TEST_F(SeriesTableTest, ACarriedOrConfiguredPeriodIsNotLearnedOver) {
   const SeriesId carried = series(agent_metric("carried"));
   for (int i = 0; i < 5; ++i) table.upsert(carried, at(kNoon + i * 300), 0, 60);

@@ -81,6 +81,12 @@ std::size_t SeriesTable::size() const noexcept { return state_->series.size(); }
 
 const SeriesInfo& SeriesTable::info(SeriesId id) const { return state_->at(id).info; }
 
+SeriesTable::OwnSlots SeriesTable::own_slots(SeriesId id) const {
+  const SeriesState& series = state_->at(id);
+  const std::uint32_t period_s = series.info.own_period_s;
+  return {period_s, static_cast<std::uint32_t>(floor_mod(series.phase_s(), period_s))};
+}
+
 void SeriesTable::set_retention(SeriesId id, std::uint32_t retention_s) {
   SeriesState& series = state_->at(id);
   series.retention_s = std::max(series.retention_s, retention_s);

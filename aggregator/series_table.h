@@ -99,6 +99,13 @@ class SeriesTable {
   [[nodiscard]] std::optional<SeriesId> find(const SeriesKey& key) const;
   [[nodiscard]] std::size_t size() const noexcept;
   [[nodiscard]] const SeriesInfo& info(SeriesId id) const;
+  /// The grid of its own slots: those that were looked at on another count for nothing.
+  struct OwnSlots {
+    std::uint32_t period_s = 0;
+    std::uint32_t offset_s = 0;  ///< Of their starts, less than the period.
+    friend bool operator==(const OwnSlots&, const OwnSlots&) = default;
+  };
+  [[nodiscard]] OwnSlots own_slots(SeriesId id) const;
 
   void set_retention(SeriesId id, std::uint32_t retention_s);  ///< Raises, never lowers.
   /// By configuration; learned spacings then change nothing.

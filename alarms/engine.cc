@@ -88,7 +88,7 @@ void Engine::State::take_rules(std::shared_ptr<const RuleSet> new_rules) {
   readers.clear();
   instances.clear();
   links.clear();
-  own_periods.clear();
+  own_slots.clear();
   alarm_paces.clear();
   group_paces.clear();
   dirty.clear();
@@ -181,8 +181,8 @@ void Engine::State::bind(SeriesId id, aggregator::Shard& shard) {
   const auto reading = readers.find(metric_key(key.metric_namespace, key.name));
   if (reading == readers.end()) return;
   directory.add(id, key);
-  if (own_periods.size() <= id) own_periods.resize(std::size_t{id} + 1);
-  own_periods[id] = shard.table().info(id).own_period_s;
+  if (own_slots.size() <= id) own_slots.resize(std::size_t{id} + 1);
+  own_slots[id] = shard.table().own_slots(id);
   if (key.metric_namespace == aggregator::kFlowNamespace && flow_witness == kNoSeries) {
     flow_witness = id;
     flow_period_s = shard.table().info(id).own_period_s;
@@ -208,8 +208,8 @@ void Engine::State::bind(SeriesId id, aggregator::Shard& shard) {
 void Engine::State::bind_groups(aggregator::Shard& shard) {
   if (groups.empty()) return;
   const EvaluationContext now = context(shard);
-  for (SeriesId id = 0; id < own_periods.size(); ++id) {
-    if (own_periods[id] == 0) continue;  // No rule reads it.
+  for (SeriesId id = 0; id < own_slots.size(); ++id) {
+    if (own_slots[id].period_s == 0) continue;  // No rule reads it.
     const aggregator::SeriesKey& key = shard.table().info(id).key;
     for (const Reader& reader : readers.at(metric_key(key.metric_namespace, key.name))) {
       if (reader.scaling && groups[reader.rule].add(reader.input, id, now, shard.table()))
@@ -330,15 +330,14 @@ void Engine::State::warn_of_short_periods(GridTime at_s, std::vector<proto::Even
   }
 }
 
-/// A series whose own period turns out to be another has other slots: those looked at before would
-/// count a datapoint twice beside them, or not at all.
-void Engine::State::note_periods(const std::vector<Change>& changes,
-                                 const aggregator::Shard& shard) {
+/// A series whose own period or grid turns out to be another has other slots: those looked at before
+/// would count a datapoint twice beside them, or not at all.
+void Engine::State::note_slots(const std::vector<Change>& changes, const aggregator::Shard& shard) {
   bool moved = false;
   for (const Change& change : changes) {
-    if (change.series >= own_periods.size() || own_periods[change.series] == 0) continue;
-    const std::uint32_t period_s = shard.table().info(change.series).own_period_s;
-    moved = std::exchange(own_periods[change.series], period_s) != period_s || moved;
+    if (change.series >= own_slots.size() || own_slots[change.series].period_s == 0) continue;
+    const auto slots = shard.table().own_slots(change.series);
+    moved = std::exchange(own_slots[change.series], slots) != slots || moved;
   }
   if (moved) ++cache_version;
 }
@@ -399,7 +398,7 @@ void Engine::apply(const proto::LogRecord& record, const std::vector<Change>& ch
     if (gone || change.created) state.bind(change.series, shard);
   }
   state.note_record(record, shard);
-  state.note_periods(changes, shard);
+  state.note_slots(changes, shard);
   state.mark_tellers(shard);
 
   const EvaluationContext now = state.context(shard);

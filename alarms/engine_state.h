@@ -46,7 +46,8 @@ struct Engine::State {
   std::unordered_map<std::string, std::vector<Reader>> readers;  ///< By namespace and name.
   std::unordered_map<std::string, std::uint32_t> instances;  ///< By rule index and for_each value.
   std::vector<std::vector<UnitId>> links;                    ///< By series.
-  std::vector<std::uint32_t> own_periods;  ///< By series, as last looked at; 0 = no rule reads it.
+  /// By series, as last looked at; period 0 = no rule reads it.
+  std::vector<aggregator::SeriesTable::OwnSlots> own_slots;
   SeriesDirectory directory;
   std::vector<Standing> standing;
 
@@ -108,7 +109,7 @@ struct Engine::State {
   void note_record(const proto::LogRecord& record, aggregator::Shard& shard);
   [[nodiscard]] bool starts_listening(const proto::Progress& progress);
   [[nodiscard]] bool flow_slots_changed(const aggregator::Shard& shard);
-  void note_periods(const std::vector<aggregator::Change>& changes, const aggregator::Shard& shard);
+  void note_slots(const std::vector<aggregator::Change>& changes, const aggregator::Shard& shard);
   void run_command(const proto::Command& command);
   void warn_of_short_periods(aggregator::GridTime at_s, std::vector<proto::Event>& events);
   void mark_tellers(const aggregator::Shard& shard);

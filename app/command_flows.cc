@@ -151,8 +151,9 @@ Command make_command() {
       {"fleetmeter flows flow.log.gz", "fleetmeter flows 'AWSLogs/**/*.log.gz' --top 20",
        "fleetmeter flows --inventory terraform.tfstate --inventory nat.yaml AWSLogs",
        "aws logs tail /vpc/flow --since 1h --format short | fleetmeter flows -",
-       "fleetmeter flows --flow-format '${version} ${srcaddr} ${dstaddr} ${bytes} ${start}' "
-       "custom.log",
+       "fleetmeter flows --flow-format '${interface-id} ${srcaddr} ${dstaddr} ${dstport} "
+       "${packets} "
+       "${bytes} ${start} ${action}' custom.log",
        "fleetmeter flows --format json --by nat x.log | jq '.top'"});
   command.options().add_options()(
       "inventory", po::value<Texts>()->composing()->value_name("FILE"),

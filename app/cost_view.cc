@@ -63,11 +63,11 @@ Result<std::string> flows_json(const std::string& cost_db, std::int64_t now_s,
   FlowTotals totals = total_flows(*flows);
   // Hourly usage holds no record without bytes, and of packets only their sum.
   const auto told = [](const Traffic& sums) { return sums.bytes == 0 || sums.packets > 0; };
-  if (!told(totals.accept)) totals.forget_packets();
+  if (!told(totals.not_rejected())) totals.forget_packets();
   totals.reject.packets_unknown = !told(totals.reject);
   const std::vector<TopList> top{
-      make_top("interface", totals.interfaces, totals.accept, kTopEntries),
-      make_top("owner", totals.owners, totals.accept, kTopEntries),
+      make_top("interface", totals.interfaces, totals.not_rejected(), kTopEntries),
+      make_top("owner", totals.owners, totals.not_rejected(), kTopEntries),
       make_top("nat_gateway", totals.nat_gateways, totals.nat(), kTopEntries),
       make_top("nat", totals.nat_owners, totals.nat(), kTopEntries)};
   return "{\"schema\":1,\"time\":{\"first\":" +
@@ -75,6 +75,7 @@ Result<std::string> flows_json(const std::string& cost_db, std::int64_t now_s,
          ",\"last\":" + alarms::json_string(rfc3339(std::int64_t{end_hour} * 3600)) +
          "},\"accept\":" + traffic_json(totals.accept) +
          ",\"reject\":" + traffic_json(totals.reject) +
+         ",\"no_action\":" + traffic_json(totals.no_action, totals.no_action_path_classes) +
          ",\"path_classes\":" + path_classes_json(totals.path_classes) +
          ",\"charges\":" + charges_json(totals.charges) + ",\"top\":" + top_json(top) + "}";
 }

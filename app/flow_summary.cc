@@ -32,6 +32,15 @@ aggregator::PartialAggregatorOptions options_for(const std::string& environment)
   return options;
 }
 
+/// `classes` with everything of `whole` that is in none of them; they hold `placed`.
+PathClassTotals with_unplaced(PathClassTotals classes, const Traffic& whole,
+                              const Traffic& placed) {
+  Traffic unplaced = whole;  // Every record without bytes is among these.
+  unplaced -= placed;
+  if (unplaced.records > 0) classes.back() += unplaced;
+  return classes;
+}
+
 }  // namespace
 
 std::uint64_t FlowSummary::records() const noexcept {
@@ -97,7 +106,8 @@ FlowSummary FlowReader::summarize(const parsers::DecodeCounts& counts,
   std::vector<cost::FlowUsage> flows = state.usage.rows();
   FlowTotals totals = total_flows(flows);
   const TopTalkers& talkers = state.talkers;
-  if (talkers.accept().packets_unknown) totals.forget_packets();
+  const Traffic whole = talkers.not_rejected();
+  if (whole.packets_unknown) totals.forget_packets();
 
   FlowSummary summary;
   summary.counts = counts;
@@ -105,17 +115,17 @@ FlowSummary FlowReader::summarize(const parsers::DecodeCounts& counts,
   summary.dropped.erase("unwindowed");  // Counted among the records; kept, only in no window.
   summary.accept = talkers.accept();
   summary.reject = talkers.reject();
-  summary.path_classes = totals.path_classes;
-  Traffic unplaced = summary.accept;  // Every record without bytes is among these.
-  unplaced -= totals.accept;
-  if (unplaced.records > 0) summary.path_classes.back() += unplaced;
+  summary.no_action = talkers.no_action();
+  summary.path_classes = with_unplaced(totals.path_classes, summary.accept, totals.accept);
+  summary.no_action_path_classes =
+      with_unplaced(totals.no_action_path_classes, summary.no_action, totals.no_action);
   summary.charges = std::move(totals.charges);
   summary.first_s = talkers.first_s();
   summary.last_s = talkers.last_s();
   for (const std::string& key : keys) {
     const auto add = [&](TopList list) { summary.top.push_back(std::move(list)); };
-    if (key == "interface") add(make_top(key, totals.interfaces, summary.accept, entries_max));
-    if (key == "owner") add(make_top(key, totals.owners, summary.accept, entries_max));
+    if (key == "interface") add(make_top(key, totals.interfaces, whole, entries_max));
+    if (key == "owner") add(make_top(key, totals.owners, whole, entries_max));
     if (key == "nat_gateway") add(make_top(key, totals.nat_gateways, totals.nat(), entries_max));
     if (key == "nat") add(make_top(key, totals.nat_owners, totals.nat(), entries_max));
     if (key == "source") add(talkers.sources(entries_max));

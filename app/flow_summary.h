@@ -20,8 +20,9 @@ struct FlowSummary {
   };
   parsers::DecodeCounts counts;
   std::map<std::string, std::uint64_t> dropped;  ///< By the aggregator, by reason.
-  Traffic accept, reject;
-  PathClassTotals path_classes{};  ///< Adds up to `accept`: what no window takes is unclassified.
+  Traffic accept, reject, no_action;
+  /// Adds up to `accept`, the other to `no_action`: what no window takes is unclassified.
+  PathClassTotals path_classes{}, no_action_path_classes{};
   std::map<cost::Charge, std::uint64_t> charges;
   std::vector<TopList> top;
   std::uint64_t first_s = 0, last_s = 0;  ///< Of the flow records; 0 = none.

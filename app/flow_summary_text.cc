@@ -68,6 +68,7 @@ std::string flow_summary_json(const FlowSummary& summary) {
   return "{\"schema\":1,\"records\":" + records_json(summary) +
          ",\"accept\":" + traffic_json(summary.accept) +
          ",\"reject\":" + traffic_json(summary.reject) +
+         ",\"no_action\":" + traffic_json(summary.no_action, summary.no_action_path_classes) +
          ",\"path_classes\":" + path_classes_json(summary.path_classes) +
          ",\"charges\":" + charges_json(summary.charges) + ",\"top\":" + top_json(summary.top) +
          ",\"time\":{\"first\":" + time_json(summary.first_s) +
@@ -108,6 +109,7 @@ Section records_section(const FlowSummary& summary) {
   count("total", summary.records(), true);
   section.table.row(traffic_row("ACCEPT", summary.accept));
   section.table.row(traffic_row("REJECT", summary.reject));
+  if (summary.no_action.records > 0) section.table.row(traffic_row("no action", summary.no_action));
   count("NODATA", flows.nodata, false);
   count("SKIPDATA", flows.skipdata, false);
   count("malformed", flows.malformed(), false);
@@ -116,11 +118,10 @@ Section records_section(const FlowSummary& summary) {
   return section;
 }
 
-Section path_section(const FlowSummary& summary) {
-  Section section{"Path classes (ACCEPT)",
-                  TablePrinter({"class", "records", "packets", "bytes", "size"})};
+Section path_section(const char* title, const PathClassTotals& totals) {
+  Section section{title, TablePrinter({"class", "records", "packets", "bytes", "size"})};
   for (std::size_t i = 0; i < kPathClasses.size(); ++i) {
-    const Traffic& sums = summary.path_classes[i];
+    const Traffic& sums = totals[i];
     if (sums.records > 0) section.table.row(traffic_row(path_class_name(kPathClasses[i]), sums));
   }
   return section;
@@ -165,8 +166,11 @@ Section top_section(const TopList& list) {
 std::vector<Section> sections_of(const FlowSummary& summary) {
   std::vector<Section> sections{records_section(summary)};
   if (summary.accept.records > 0) {
-    sections.push_back(path_section(summary));
+    sections.push_back(path_section("Path classes (ACCEPT)", summary.path_classes));
     sections.push_back(charge_section(summary));
+  }
+  if (summary.no_action.records > 0) {
+    sections.push_back(path_section("Path classes (no action)", summary.no_action_path_classes));
   }
   for (const TopList& list : summary.top) {
     if (list.entries.size() > 1) sections.push_back(top_section(list));
@@ -232,8 +236,13 @@ std::string flow_summary_csv(const FlowSummary& summary) {
   count("malformed", flows.malformed());
   traffic("action", "accept", summary.accept);
   traffic("action", "reject", summary.reject);
-  for (std::size_t i = 0; i < kPathClasses.size(); ++i)
-    traffic("path_class", path_class_name(kPathClasses[i]), summary.path_classes[i]);
+  traffic("action", "none", summary.no_action);
+  const auto classes = [&](const std::string& section, const PathClassTotals& totals) {
+    for (std::size_t i = 0; i < kPathClasses.size(); ++i)
+      traffic(section, path_class_name(kPathClasses[i]), totals[i]);
+  };
+  classes("path_class", summary.path_classes);
+  classes("no_action_path_class", summary.no_action_path_classes);
   for (const auto& [charge, bytes] : summary.charges)
     table.row({"charge", cost::to_string(charge), "", "", std::to_string(bytes)});
   for (const TopList& list : summary.top) {

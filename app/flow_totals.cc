@@ -113,9 +113,17 @@ Traffic FlowTotals::nat() const noexcept {
   return sum;
 }
 
+Traffic FlowTotals::not_rejected() const noexcept {
+  Traffic sum = accept;
+  sum += no_action;
+  return sum;
+}
+
 void FlowTotals::forget_packets() noexcept {
-  accept.packets_unknown = true;
-  for (Traffic& traffic : path_classes) traffic.packets_unknown = true;
+  accept.packets_unknown = no_action.packets_unknown = true;
+  for (auto* classes : {&path_classes, &no_action_path_classes}) {
+    for (Traffic& traffic : *classes) traffic.packets_unknown = true;
+  }
   for (auto* sums : {&interfaces, &owners, &nat_gateways, &nat_owners}) {
     for (auto& [key, traffic] : *sums) traffic.packets_unknown = true;
   }
@@ -126,10 +134,14 @@ FlowTotals total_flows(std::vector<cost::FlowUsage>& flows) {
   for (const cost::FlowUsage& flow : flows) {
     if (flow.status != proto::FLOW_OK) continue;
     const Traffic traffic{flow.records, flow.packets, flow.bytes};
-    if (flow.action == proto::ACTION_REJECT) totals.reject += traffic;
-    if (flow.action != proto::ACTION_ACCEPT) continue;
-    totals.accept += traffic;
-    totals.path_classes[index_of(flow.path_class)] += traffic;
+    if (flow.action == proto::ACTION_REJECT) {
+      totals.reject += traffic;
+      continue;
+    }
+    const bool accepted = flow.action == proto::ACTION_ACCEPT;
+    (accepted ? totals.accept : totals.no_action) += traffic;
+    auto& classes = accepted ? totals.path_classes : totals.no_action_path_classes;
+    classes[index_of(flow.path_class)] += traffic;
     totals.interfaces[flow.interface] += traffic;
     // What a gateway logs repeats what the machines behind it log; theirs stays theirs alone.
     totals.owners[flow.role == proto::ROLE_NAT ? flow.interface : flow.owner] += traffic;
@@ -147,6 +159,10 @@ std::string path_classes_json(const PathClassTotals& totals) {
             "\"," + traffic_fields(totals[i]) + "}";
   }
   return json + "]";
+}
+
+std::string traffic_json(const Traffic& traffic, const PathClassTotals& totals) {
+  return "{" + traffic_fields(traffic) + ",\"path_classes\":" + path_classes_json(totals) + "}";
 }
 
 std::string charges_json(const std::map<cost::Charge, std::uint64_t>& charges) {

@@ -68,17 +68,20 @@ struct TopList {
 [[nodiscard]] TopList make_top(std::string by, std::vector<TopEntry> all, const Traffic& whole,
                                std::size_t entries_max, TopRank rank);
 
-/// What the rows of hourly usage say, over ACCEPT and OK except `reject`.
+/// What the rows of hourly usage say of records whose log-status is OK. Whether a record without
+/// action went through is not known: it is talk, and neither accepted, rejected nor charged.
 struct FlowTotals {
-  Traffic accept, reject;
-  PathClassTotals path_classes{};
+  Traffic accept, reject, no_action;
+  PathClassTotals path_classes{};                 ///< Of `accept`.
+  PathClassTotals no_action_path_classes{};       ///< Of `no_action`.
   std::map<cost::Charge, std::uint64_t> charges;  ///< Bytes; only charges that were met.
-  std::map<std::string, Traffic> interfaces;      ///< By capturing interface.
-  std::map<std::string, Traffic> owners;          ///< A NAT gateway's records are its own.
+  std::map<std::string, Traffic> interfaces;      ///< By capturing interface; not of `reject`.
+  std::map<std::string, Traffic> owners;          ///< The same; a NAT gateway's are its own.
   std::map<std::string, Traffic> nat_gateways;    ///< Processed, by gateway.
   std::map<std::string, Traffic> nat_owners;      ///< Processed, by the private address behind.
   [[nodiscard]] Traffic nat() const noexcept;     ///< Processed by all gateways.
-  /// Some accepted records had no packets, and hourly usage does not tell which.
+  [[nodiscard]] Traffic not_rejected() const noexcept;
+  /// Some records had no packets, and hourly usage does not tell which.
   void forget_packets() noexcept;
 };
 /// `flows` comes back as it was; it is not const because packets and records are charged in place
@@ -92,6 +95,8 @@ struct FlowTotals {
 /// {"records","packets","bytes"}; unknown is null, then with "reason".
 [[nodiscard]] std::string traffic_json(const Traffic& traffic);
 [[nodiscard]] std::string path_classes_json(const PathClassTotals& totals);
+/// traffic_json() with its "path_classes".
+[[nodiscard]] std::string traffic_json(const Traffic& traffic, const PathClassTotals& totals);
 [[nodiscard]] std::string charges_json(const std::map<cost::Charge, std::uint64_t>& charges);
 [[nodiscard]] std::string top_json(const std::vector<TopList>& lists);
 

@@ -85,31 +85,49 @@ void TopTalkers::add(const parsers::FlowColumns& flows) {
       last_s_ = std::max({last_s_, at, end.value_or_0(i)});
     }
     if (flows.status[i] != parsers::LogStatus::kOk) continue;
-    const bool accepted = flows.action[i] == parsers::Action::kAccept;
-    if (!accepted && flows.action[i] != parsers::Action::kReject) continue;
     const Traffic traffic{.records = 1,
                           .packets = packets.value_or_0(i),
                           .bytes = bytes.value_or_0(i),
                           .packets_unknown = !packets.has(i),
                           .bytes_unknown = !bytes.has(i)};
-    (accepted ? accept_ : reject_) += traffic;
+    sum_of(flows.action[i]) += traffic;
+    const bool rejected = flows.action[i] == parsers::Action::kReject;
     if (!sources.empty() && flows.present(FlowField::kSrcaddr, i))
-      (accepted ? sources_ : rejected_sources_).add(sources[i], traffic);
-    if (accepted && !destinations.empty() && flows.present(FlowField::kDstaddr, i))
+      (rejected ? rejected_sources_ : sources_).add(sources[i], traffic);
+    if (!rejected && !destinations.empty() && flows.present(FlowField::kDstaddr, i))
       destinations_.add(destinations[i], traffic);
     // The parser refuses ports beyond 65535.
-    if (port.has(i)) (accepted ? ports_ : rejected_ports_)[port.value_or_0(i) % kPorts] += traffic;
+    if (port.has(i)) (rejected ? rejected_ports_ : ports_)[port.value_or_0(i) % kPorts] += traffic;
   }
 }
 
+Traffic& TopTalkers::sum_of(parsers::Action action) noexcept {
+  switch (action) {
+    case parsers::Action::kAccept:
+      return accept_;
+    case parsers::Action::kReject:
+      return reject_;
+    case parsers::Action::kNone:
+      break;
+  }
+  return no_action_;
+}
+
+Traffic TopTalkers::not_rejected() const noexcept {
+  Traffic sum = accept_;
+  sum += no_action_;
+  return sum;
+}
+
 TopList TopTalkers::sources(std::size_t entries_max) const {
-  return make_top("source", sources_.entries(), accept_, entries_max, TopRank::kBytes);
+  return make_top("source", sources_.entries(), not_rejected(), entries_max, TopRank::kBytes);
 }
 TopList TopTalkers::destinations(std::size_t entries_max) const {
-  return make_top("destination", destinations_.entries(), accept_, entries_max, TopRank::kBytes);
+  return make_top("destination", destinations_.entries(), not_rejected(), entries_max,
+                  TopRank::kBytes);
 }
 TopList TopTalkers::ports(std::size_t entries_max) const {
-  return make_top("port", port_entries(ports_), accept_, entries_max, TopRank::kBytes);
+  return make_top("port", port_entries(ports_), not_rejected(), entries_max, TopRank::kBytes);
 }
 TopList TopTalkers::rejected_sources(std::size_t entries_max) const {
   return make_top("rejected_source", rejected_sources_.entries(), reject_, entries_max,

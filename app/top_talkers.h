@@ -29,9 +29,9 @@ class AddressTraffic {
   Traffic other_;
 };
 
-/// Counts what flow records say of themselves, without inventory: accepted and rejected traffic,
-/// the span of time, talkers by address and port. Of records whose log-status is OK; display only,
-/// no alarm and no bill reads it.
+/// Counts what flow records say of themselves, without inventory: traffic by action, the span of
+/// time, talkers by address and port. Of records whose log-status is OK; display only, no alarm and
+/// no bill reads it.
 class TopTalkers {
  public:
   static constexpr std::uint32_t kAddressesMax = 1u << 18;
@@ -41,10 +41,14 @@ class TopTalkers {
 
   [[nodiscard]] const Traffic& accept() const noexcept { return accept_; }
   [[nodiscard]] const Traffic& reject() const noexcept { return reject_; }
+  /// The format has no action, or the record none that a version knows.
+  [[nodiscard]] const Traffic& no_action() const noexcept { return no_action_; }
+  [[nodiscard]] Traffic not_rejected() const noexcept;
   /// Least `start` and largest `end` of all records, Unix seconds; 0 and 0 when none has them.
   [[nodiscard]] std::uint64_t first_s() const noexcept { return first_s_; }
   [[nodiscard]] std::uint64_t last_s() const noexcept { return last_s_; }
 
+  // Of everything that was not rejected, except the last two.
   [[nodiscard]] TopList sources(std::size_t entries_max) const;
   [[nodiscard]] TopList destinations(std::size_t entries_max) const;
   [[nodiscard]] TopList ports(std::size_t entries_max) const;  ///< Destination ports.
@@ -56,9 +60,11 @@ class TopTalkers {
   [[nodiscard]] static parsers::FieldSet fields_needed();
 
  private:
+  [[nodiscard]] Traffic& sum_of(parsers::Action action) noexcept;
+
   AddressTraffic sources_, destinations_, rejected_sources_;
   std::vector<Traffic> ports_, rejected_ports_;  // By port number.
-  Traffic accept_, reject_;
+  Traffic accept_, reject_, no_action_;
   std::uint64_t first_s_ = 0, last_s_ = 0;
 };
 

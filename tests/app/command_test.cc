@@ -126,6 +126,17 @@ TEST_F(CommandTest, EveryHelpShowsExamples) {
   }
 }
 
+TEST_F(CommandTest, TheExampleFormatOfFlowsShowsWhoTalks) {
+  const std::string help = type(command_flows, {"--help"}).out;
+  const std::size_t begin = help.find("--flow-format '") + 15;
+  const std::string format = help.substr(begin, help.find('\'', begin) - begin);
+  const std::string file =
+      write("custom.log", "eni-1 10.0.1.1 203.0.113.9 443 2 300 1734718982 ACCEPT\n");
+  const Outcome outcome = type(command_flows, {"--flow-format", format, file, "--format", "csv"});
+  EXPECT_THAT(outcome.out, HasSubstr("\naction,accept,1,2,300"));
+  EXPECT_THAT(outcome.out, HasSubstr("\ntop_port,443,1,2,300"));
+}
+
 TEST_F(CommandTest, GenerateWritesWhatFlowsReads) {
   const std::string fleet = path("fleet");
   const Outcome made = type(

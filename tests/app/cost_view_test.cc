@@ -77,6 +77,24 @@ TEST_F(CostViewTest, FlowsHoldTheHoursUpToNow) {
   EXPECT_THAT(*later, testing::HasSubstr(R"("accept":{"records":0,"packets":0,"bytes":0})"));
 }
 
+TEST_F(CostViewTest, FlowsWithoutActionTalkToo) {
+  auto store = cost::UsageStore::open(path_.string());
+  ASSERT_TRUE(store.has_value());
+  aggregator::LogEntry entry;
+  entry.position = 2;
+  proto::AggregateBatch& batch = *entry.record.mutable_batch();
+  batch.set_environment("prod");
+  for (const char* text : {"", "eni-1", "10.0.1.1", "internet"}) batch.add_strings(text);
+  add(batch, proto::ACTION_NONE, 70);
+  ASSERT_TRUE((*store)->apply(0, {&entry, 1}).has_value());
+  const auto json = flows_json(path_.string(), kNoon_s + 60, 24);
+  ASSERT_TRUE(json.has_value()) << json.error().message;
+  EXPECT_THAT(*json, testing::HasSubstr(R"("accept":{"records":1,"packets":1,"bytes":300})"));
+  EXPECT_THAT(*json, testing::HasSubstr(R"("no_action":{"records":1,"packets":1,"bytes":70,)"));
+  EXPECT_THAT(*json, testing::HasSubstr(R"({"by":"owner","key":"10.0.1.1","remainder":false,)"
+                                        R"("records":2,"packets":2,"bytes":370})"));
+}
+
 TEST_F(CostViewTest, ReportTakesTheMonthOfNow) {
   CostQuery query;
   query.now_s = kNoon_s;

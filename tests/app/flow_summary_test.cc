@@ -133,6 +133,53 @@ TEST(FlowSummary, WhatTheFormatDoesNotTellIsUnknownAndNeverZero) {
                                  R"("reason":"records without packets and bytes"})"));
 }
 
+/// One line of the 36 fields of a transit gateway's flow log, which have no action.
+std::string gateway_line(const std::string& from, const std::string& to, int bytes) {
+  return "6 TransitGateway 123456789012 tgw-1 tgw-attach-1 1 2 vpc-1 vpc-2 subnet-1 subnet-2 eni-1 "
+         "eni-2 use1-az1 use1-az2 tgw-attach-2 " +
+         from + " " + to + " 40000 443 6 10 " + std::to_string(bytes) +
+         " 1734718982 1734719013 OK IPv4 0 0 0 0 2 us-east-1 ingress - -\n";
+}
+
+TEST(FlowSummary, RecordsWithoutActionAreShownAndTalk) {
+  const FlowSummary summary = summarize(
+      gateway_line("10.0.1.1", "10.0.2.1", 1000) + gateway_line("10.0.1.1", "203.0.113.9", 500),
+      {kTopology});
+  EXPECT_EQ(summary.no_action, (Traffic{2, 20, 1500}));
+  EXPECT_EQ(summary.accept, Traffic{});
+  EXPECT_EQ(summary.no_action_path_classes[1], (Traffic{1, 10, 1000})) << "cross_az";
+  EXPECT_EQ(summary.path_classes, PathClassTotals{}) << "of what was accepted only";
+  EXPECT_TRUE(summary.charges.empty());
+  EXPECT_EQ(list(summary, "source").entries[0].key, "10.0.1.1");
+  EXPECT_EQ(list(summary, "source").entries[0].traffic, (Traffic{2, 20, 1500}));
+  for (const char* by : {"interface", "owner", "source", "destination", "port"}) {
+    Traffic sum;
+    for (const TopEntry& entry : list(summary, by).entries) sum += entry.traffic;
+    EXPECT_EQ(sum, summary.no_action) << by;
+  }
+  const std::string tables = flow_summary_tables(summary);
+  EXPECT_THAT(tables, testing::ContainsRegex("no action +2 +20 +1,500"));
+  EXPECT_THAT(tables, testing::HasSubstr("Path classes (no action)\n"));
+  EXPECT_THAT(flow_summary_csv(summary),
+              testing::AllOf(testing::HasSubstr("\naction,none,2,20,1500"),
+                             testing::HasSubstr("\nno_action_path_class,cross_az,1,10,1000")));
+}
+
+TEST(FlowSummary, AFormatWithoutActionTellsItsBytes) {
+  const FlowSummary summary = summarize_as("${version} ${srcaddr} ${dstaddr} ${bytes} ${start}",
+                                           "2 10.0.1.1 203.0.113.9 10 1418530010\n");
+  EXPECT_THAT(flow_summary_json(summary),
+              testing::HasSubstr(R"("no_action":{"records":1,"packets":null,"bytes":10,)"));
+}
+
+TEST(FlowSummary, AnActionThatNoVersionKnowsIsNone) {
+  const FlowSummary summary = summarize(line("eni-1", "10.0.1.1", "10.0.2.1", 443, 1, 100, "DROP") +
+                                        line("eni-1", "10.0.1.1", "10.0.2.1", 443, 2, 200));
+  EXPECT_EQ(summary.no_action, (Traffic{1, 1, 100}));
+  EXPECT_EQ(summary.accept, (Traffic{1, 2, 200}));
+  EXPECT_EQ(list(summary, "interface").entries[0].traffic, (Traffic{2, 3, 300}));
+}
+
 TEST(FlowSummary, NatTrafficBelongsToThePrivateAddressBehindTheGateway) {
   const std::string text = line("eni-nat", "10.0.1.1", "10.0.2.254", 443, 3, 300) +
                            line("eni-nat", "10.0.2.254", "203.0.113.9", 443, 3, 300) +
@@ -192,7 +239,10 @@ TEST(FlowSummaryJson, HoldsExactlyTheDocumentedKeys) {
                   R"("malformed":0,"headers":0,"unwindowed":0,"malformed_by_reason":{}},)"
                   R"("accept":{"records":1,"packets":2,"bytes":300},)"
                   R"("reject":{"records":0,"packets":0,"bytes":0},)"
+                  R"("no_action":{"records":0,"packets":0,"bytes":0,)"
                   R"("path_classes":[{"class":"same_az","records":0,"packets":0,"bytes":0},)"));
+  EXPECT_THAT(json, testing::HasSubstr(
+                        R"(]},"path_classes":[{"class":"same_az","records":0,"packets":0,)"));
   EXPECT_THAT(json, testing::HasSubstr(R"("charges":[{"charge":"internet_egress","bytes":300}])"));
   EXPECT_THAT(
       json,

@@ -61,7 +61,7 @@ def prepare(fleetmeter, base):
         (base / name).parent.mkdir(exist_ok=True, parents=True)
         shutil.copy(first, base / name)
     files = {"fleet.yaml": FLEET, "staging.yaml": FLEET, "stdin.yaml": FLEET.replace("[AWSLogs]", '["-"]'), "subnets.yaml": INVENTORY,
-             "nat.yaml": INVENTORY, "terraform.tfstate": STATE, "plan.json": PLAN, "usage.yml": "{}\n", "x.log": LINE, "custom.log": "2 10.0.10.5 10.0.11.6 4249 1763692200\n",
+             "nat.yaml": INVENTORY, "terraform.tfstate": STATE, "plan.json": PLAN, "usage.yml": "{}\n", "x.log": LINE, "custom.log": "eni-1 10.0.10.5 10.0.11.6 22 20 4249 1763692200 ACCEPT\n",
              "ec2_cpu_utilization_24ae8d.csv": NAB, "vm/1.csv": BITBRAINS, "vm/2.csv": BITBRAINS, "metrics-out/.keep": "",
              "events.jsonl": ""}
     for name, text in files.items():

@@ -12,10 +12,6 @@ namespace fleetmeter::app {
 
 namespace {
 
-/// Records between two folds of the aggregator, whose keys are a minute wide where ours are an
-/// hour: few enough that they stay small in memory.
-constexpr std::uint64_t kRecordsAFold = 1u << 17;
-
 parsers::FieldSet with_talkers(parsers::FieldSet fields) {
   const parsers::FieldSet more = TopTalkers::fields_needed();
   for (std::size_t i = 0; i < parsers::kFlowFieldCount; ++i) {
@@ -25,17 +21,10 @@ parsers::FieldSet with_talkers(parsers::FieldSet fields) {
   return fields;
 }
 
-aggregator::PartialAggregatorOptions options_for(const std::string& environment) {
-  aggregator::PartialAggregatorOptions options;
-  options.environment = environment;
-  options.source = "flows";
-  return options;
-}
-
 /// `classes` with everything of `whole` that is in none of them; they hold `placed`.
 PathClassTotals with_unplaced(PathClassTotals classes, const Traffic& whole,
                               const Traffic& placed) {
-  Traffic unplaced = whole;  // Every record without bytes is among these.
+  Traffic unplaced = whole;  // Every record without start is among these.
   unplaced -= placed;
   if (unplaced.records > 0) classes.back() += unplaced;
   return classes;
@@ -49,6 +38,13 @@ std::uint64_t FlowSummary::records() const noexcept {
 
 std::uint64_t FlowSummary::malformed() const noexcept {
   return counts.flows.malformed() + counts.metrics.malformed();
+}
+
+Traffic FlowSummary::all() const noexcept {
+  Traffic sum = accept;
+  sum += reject;
+  sum += no_action;
+  return sum;
 }
 
 bool FlowSummary::anything_dropped() const noexcept {
@@ -73,14 +69,9 @@ const std::vector<std::string>& top_keys() {
 
 struct FlowReader::State {
   State(std::shared_ptr<const aggregator::Inventory> inventory, const std::string& environment)
-      : aggregator(std::move(inventory), options_for(environment)) {}
+      : usage(std::move(inventory), environment) {}
 
-  void fold() {
-    for (const proto::AggregateBatch& batch : aggregator.take()) usage.add(batch);
-  }
-
-  aggregator::PartialAggregator aggregator;
-  FlowUsageTable usage;
+  FlowUsageReader usage;
   TopTalkers talkers;
 };
 
@@ -91,8 +82,7 @@ FlowReader::~FlowReader() = default;
 
 void FlowReader::on_flows(const parsers::FlowColumns& flows) {
   state_->talkers.add(flows);
-  state_->aggregator.on_flows(flows);
-  if (state_->aggregator.records() >= kRecordsAFold) state_->fold();
+  state_->usage.add(flows);
 }
 
 parsers::FieldSet FlowReader::fields_needed() {
@@ -102,16 +92,13 @@ parsers::FieldSet FlowReader::fields_needed() {
 FlowSummary FlowReader::summarize(const parsers::DecodeCounts& counts,
                                   const std::vector<std::string>& keys, std::size_t entries_max) {
   State& state = *state_;
-  state.fold();
-  std::vector<cost::FlowUsage> flows = state.usage.rows();
-  FlowTotals totals = total_flows(flows);
+  FlowTotals totals = total_flows(state.usage.rows());
   const TopTalkers& talkers = state.talkers;
   const Traffic whole = talkers.not_rejected();
-  if (whole.packets_unknown) totals.forget_packets();
 
   FlowSummary summary;
   summary.counts = counts;
-  summary.dropped = state.aggregator.dropped();
+  summary.dropped = state.usage.dropped();
   summary.dropped.erase("unwindowed");  // Counted among the records; kept, only in no window.
   summary.accept = talkers.accept();
   summary.reject = talkers.reject();

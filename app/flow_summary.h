@@ -30,6 +30,7 @@ struct FlowSummary {
 
   [[nodiscard]] std::uint64_t records() const noexcept;    ///< ok + nodata + skipdata + malformed.
   [[nodiscard]] std::uint64_t malformed() const noexcept;  ///< Lines and datapoints.
+  [[nodiscard]] Traffic all() const noexcept;              ///< Of any action and none.
   /// Drops of any kind, for --strict.
   [[nodiscard]] bool anything_dropped() const noexcept;
   /// Nothing of the input could be used: no record, datapoint, header or control message.

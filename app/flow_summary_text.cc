@@ -48,7 +48,9 @@ std::string records_json(const FlowSummary& summary) {
                                   {"skipdata", flows.skipdata},
                                   {"malformed", flows.malformed()},
                                   {"headers", flows.headers},
-                                  {"unwindowed", flows.unwindowed}});
+                                  {"unwindowed", flows.unwindowed},
+                                  {"without_packets", summary.all().records_without_packets},
+                                  {"without_bytes", summary.all().records_without_bytes}});
   json.back() = ',';
   return json + "\"malformed_by_reason\":" + counts_json(flow_reasons(summary)) + "}";
 }
@@ -93,38 +95,68 @@ std::string number(const std::optional<std::uint64_t>& value) {
   return value ? group_digits(*value) : "unknown";
 }
 
-/// The columns records, packets, bytes and size behind their key.
-std::vector<std::string> traffic_row(std::string key, const Traffic& sums) {
-  const auto bytes = sums.known_bytes();
-  return {std::move(key), number(sums.records), number(sums.known_packets()), number(bytes),
-          bytes ? human_bytes(*bytes) : ""};
-}
+/// A table of traffic by key: records, packets, bytes, size, and the records that do not tell
+/// packets (bytes) if the summary holds any.
+class TrafficTable {
+ public:
+  TrafficTable(std::string title, std::string key, const FlowSummary& summary)
+      : without_packets_(summary.all().records_without_packets > 0),
+        without_bytes_(summary.all().records_without_bytes > 0),
+        section_{std::move(title), TablePrinter(headers(std::move(key)))} {}
+
+  void row(std::string key, const Traffic& sums) {
+    const auto bytes = sums.known_bytes();
+    std::vector<std::string> cells{std::move(key), number(sums.records),
+                                   number(sums.known_packets()), number(bytes),
+                                   bytes ? human_bytes(*bytes) : ""};
+    if (without_packets_) cells.push_back(number(sums.records_without_packets));
+    if (without_bytes_) cells.push_back(number(sums.records_without_bytes));
+    section_.table.row(std::move(cells));
+  }
+  void row(std::string key, std::uint64_t records) {
+    std::vector<std::string> cells(headers({}).size());
+    cells[0] = std::move(key);
+    cells[1] = number(records);
+    section_.table.row(std::move(cells));
+  }
+  [[nodiscard]] Section take() { return std::move(section_); }
+
+ private:
+  [[nodiscard]] std::vector<std::string> headers(std::string key) const {
+    std::vector<std::string> headers{std::move(key), "records", "packets", "bytes", "size"};
+    if (without_packets_) headers.emplace_back("without packets");
+    if (without_bytes_) headers.emplace_back("without bytes");
+    return headers;
+  }
+
+  bool without_packets_, without_bytes_;
+  Section section_;
+};
 
 Section records_section(const FlowSummary& summary) {
   const parsers::FlowCounts& flows = summary.counts.flows;
-  Section section{"Records", TablePrinter({"what", "records", "packets", "bytes", "size"})};
-  const auto count = [&](const char* what, std::uint64_t records, bool always) {
-    if (always || records > 0) section.table.row({what, number(records), "", "", ""});
+  TrafficTable table("Records", "what", summary);
+  const auto count = [&](const char* what, std::uint64_t records) {
+    if (records > 0) table.row(what, records);
   };
-  count("total", summary.records(), true);
-  section.table.row(traffic_row("ACCEPT", summary.accept));
-  section.table.row(traffic_row("REJECT", summary.reject));
-  if (summary.no_action.records > 0) section.table.row(traffic_row("no action", summary.no_action));
-  count("NODATA", flows.nodata, false);
-  count("SKIPDATA", flows.skipdata, false);
-  count("malformed", flows.malformed(), false);
-  count("without start or bytes", flows.unwindowed, false);
-  count("metric datapoints", summary.counts.metrics.datapoints, false);
-  return section;
+  table.row("total", summary.records());
+  table.row("ACCEPT", summary.accept);
+  table.row("REJECT", summary.reject);
+  if (summary.no_action.records > 0) table.row("no action", summary.no_action);
+  count("NODATA", flows.nodata);
+  count("SKIPDATA", flows.skipdata);
+  count("malformed", flows.malformed());
+  count("without start or bytes", flows.unwindowed);
+  count("metric datapoints", summary.counts.metrics.datapoints);
+  return table.take();
 }
 
-Section path_section(const char* title, const PathClassTotals& totals) {
-  Section section{title, TablePrinter({"class", "records", "packets", "bytes", "size"})};
+Section path_section(const char* title, const PathClassTotals& totals, const FlowSummary& summary) {
+  TrafficTable table(title, "class", summary);
   for (std::size_t i = 0; i < kPathClasses.size(); ++i) {
-    const Traffic& sums = totals[i];
-    if (sums.records > 0) section.table.row(traffic_row(path_class_name(kPathClasses[i]), sums));
+    if (totals[i].records > 0) table.row(path_class_name(kPathClasses[i]), totals[i]);
   }
-  return section;
+  return table.take();
 }
 
 Section charge_section(const FlowSummary& summary) {
@@ -153,27 +185,26 @@ std::string shown_key(const TopEntry& entry) {
   return entry.key.empty() ? "(unknown)" : entry.key;
 }
 
-Section top_section(const TopList& list) {
-  Section section{title_of(list.by),
-                  TablePrinter({list.by, "records", "packets", "bytes", "size"})};
+Section top_section(const TopList& list, const FlowSummary& summary) {
+  TrafficTable table(title_of(list.by), list.by, summary);
   for (const TopEntry& entry : list.entries) {
-    if (!entry.remainder || entry.traffic.records > 0)
-      section.table.row(traffic_row(shown_key(entry), entry.traffic));
+    if (!entry.remainder || entry.traffic.records > 0) table.row(shown_key(entry), entry.traffic);
   }
-  return section;
+  return table.take();
 }
 
 std::vector<Section> sections_of(const FlowSummary& summary) {
   std::vector<Section> sections{records_section(summary)};
   if (summary.accept.records > 0) {
-    sections.push_back(path_section("Path classes (ACCEPT)", summary.path_classes));
+    sections.push_back(path_section("Path classes (ACCEPT)", summary.path_classes, summary));
     sections.push_back(charge_section(summary));
   }
   if (summary.no_action.records > 0) {
-    sections.push_back(path_section("Path classes (no action)", summary.no_action_path_classes));
+    sections.push_back(
+        path_section("Path classes (no action)", summary.no_action_path_classes, summary));
   }
   for (const TopList& list : summary.top) {
-    if (list.entries.size() > 1) sections.push_back(top_section(list));
+    if (list.entries.size() > 1) sections.push_back(top_section(list, summary));
   }
   return sections;
 }
@@ -216,9 +247,10 @@ std::string flow_summary_html(const FlowSummary& summary) {
 }
 
 std::string flow_summary_csv(const FlowSummary& summary) {
-  TablePrinter table({"section", "key", "records", "packets", "bytes"});
+  TablePrinter table({"section", "key", "records", "packets", "bytes", "records_without_packets",
+                      "records_without_bytes"});
   const auto count = [&](const char* key, std::uint64_t records) {
-    table.row({"records", key, std::to_string(records), "", ""});
+    table.row({"records", key, std::to_string(records), "", "", "", ""});
   };
   const auto traffic = [&](const std::string& section, const std::string& key,
                            const Traffic& sums) {
@@ -226,7 +258,8 @@ std::string flow_summary_csv(const FlowSummary& summary) {
       return sum ? std::to_string(*sum) : std::string();
     };
     table.row({section, key, std::to_string(sums.records), or_empty(sums.known_packets()),
-               or_empty(sums.known_bytes())});
+               or_empty(sums.known_bytes()), std::to_string(sums.records_without_packets),
+               std::to_string(sums.records_without_bytes)});
   };
   const parsers::FlowCounts& flows = summary.counts.flows;
   count("total", summary.records());
@@ -244,7 +277,7 @@ std::string flow_summary_csv(const FlowSummary& summary) {
   classes("path_class", summary.path_classes);
   classes("no_action_path_class", summary.no_action_path_classes);
   for (const auto& [charge, bytes] : summary.charges)
-    table.row({"charge", cost::to_string(charge), "", "", std::to_string(bytes)});
+    table.row({"charge", cost::to_string(charge), "", "", std::to_string(bytes), "", ""});
   for (const TopList& list : summary.top) {
     for (const TopEntry& entry : list.entries)
       traffic("top_" + list.by, shown_key(entry), entry.traffic);

@@ -1,6 +1,7 @@
 #include "app/flow_totals.h"
 
 #include <algorithm>
+#include <iterator>
 #include <tuple>
 #include <utility>
 
@@ -23,20 +24,22 @@ void add_nat(const std::vector<cost::ChargedBytes>& charged, std::uint64_t Traff
 
 /// Bytes per charge, and the traffic that NAT gateways processed. Which record stands for a byte is
 /// chosen by its facts, not by its size, so charging packets and records in place of bytes chooses
-/// the same records.
-void add_charges(std::vector<cost::FlowUsage>& flows, FlowTotals& totals) {
+/// the same records. From row `with_packets` on no record has packets.
+void add_charges(std::vector<cost::FlowUsage> flows, std::size_t with_packets, FlowTotals& totals) {
   const auto charged = cost::charge_flows(flows);
   for (const cost::ChargedBytes& bytes : charged) totals.charges[bytes.charge] += bytes.bytes;
   if (!totals.charges.contains(cost::Charge::kNatProcessing)) return;
 
   std::map<NatKey, Traffic> nat;
   add_nat(charged, &Traffic::bytes, nat);
-  for (auto& flow : flows) std::swap(flow.bytes, flow.packets);
+  for (auto& flow : flows) flow.bytes = flow.packets;
   add_nat(cost::charge_flows(flows), &Traffic::packets, nat);
-  for (auto& flow : flows) std::swap(flow.bytes, flow.packets);
-  for (auto& flow : flows) std::swap(flow.bytes, flow.records);
+  for (auto& flow : flows) flow.bytes = flow.records;
   add_nat(cost::charge_flows(flows), &Traffic::records, nat);
-  for (auto& flow : flows) std::swap(flow.bytes, flow.records);
+  if (with_packets < flows.size()) {
+    for (std::size_t i = 0; i < with_packets; ++i) flows[i].bytes = 0;
+    add_nat(cost::charge_flows(flows), &Traffic::records_without_packets, nat);
+  }
   for (const auto& [key, traffic] : nat) {
     totals.nat_gateways[key.first] += traffic;
     totals.nat_owners[key.second] += traffic;
@@ -53,12 +56,19 @@ std::string or_null(const std::optional<std::uint64_t>& sum) {
   return sum ? std::to_string(*sum) : "null";
 }
 
+/// `,"name":count`, or nothing when it is 0.
+std::string count_field(const char* name, std::uint64_t count) {
+  return count == 0 ? "" : ",\"" + std::string(name) + "\":" + std::to_string(count);
+}
+
 std::string traffic_fields(const Traffic& traffic) {
   const auto packets = traffic.known_packets(), bytes = traffic.known_bytes();
   std::string missing = packets ? "" : "packets";
   if (!bytes) missing += missing.empty() ? "bytes" : " and bytes";
   return "\"records\":" + std::to_string(traffic.records) + ",\"packets\":" + or_null(packets) +
          ",\"bytes\":" + or_null(bytes) +
+         count_field("records_without_packets", traffic.records_without_packets) +
+         count_field("records_without_bytes", traffic.records_without_bytes) +
          (missing.empty() ? "" : ",\"reason\":\"records without " + missing + "\"");
 }
 
@@ -120,33 +130,51 @@ Traffic FlowTotals::not_rejected() const noexcept {
 }
 
 void FlowTotals::forget_packets() noexcept {
-  accept.packets_unknown = no_action.packets_unknown = true;
+  const auto forget = [](Traffic& sums) { sums.records_without_packets = sums.records; };
+  for (Traffic* sums : {&accept, &no_action}) forget(*sums);
   for (auto* classes : {&path_classes, &no_action_path_classes}) {
-    for (Traffic& traffic : *classes) traffic.packets_unknown = true;
+    for (Traffic& sums : *classes) forget(sums);
   }
-  for (auto* sums : {&interfaces, &owners, &nat_gateways, &nat_owners}) {
-    for (auto& [key, traffic] : *sums) traffic.packets_unknown = true;
+  for (auto* lists : {&interfaces, &owners, &nat_gateways, &nat_owners}) {
+    for (auto& [key, sums] : *lists) forget(sums);
   }
 }
 
-FlowTotals total_flows(std::vector<cost::FlowUsage>& flows) {
-  FlowTotals totals;
-  for (const cost::FlowUsage& flow : flows) {
-    if (flow.status != proto::FLOW_OK) continue;
-    const Traffic traffic{flow.records, flow.packets, flow.bytes};
-    if (flow.action == proto::ACTION_REJECT) {
-      totals.reject += traffic;
-      continue;
-    }
-    const bool accepted = flow.action == proto::ACTION_ACCEPT;
-    (accepted ? totals.accept : totals.no_action) += traffic;
-    auto& classes = accepted ? totals.path_classes : totals.no_action_path_classes;
-    classes[index_of(flow.path_class)] += traffic;
-    totals.interfaces[flow.interface] += traffic;
-    // What a gateway logs repeats what the machines behind it log; theirs stays theirs alone.
-    totals.owners[flow.role == proto::ROLE_NAT ? flow.interface : flow.owner] += traffic;
+namespace {
+
+void add_row(const cost::FlowUsage& flow, std::size_t lacks, FlowTotals& totals) {
+  if (flow.status != proto::FLOW_OK) return;
+  const Traffic traffic{
+      .records = flow.records,
+      .packets = flow.packets,
+      .bytes = flow.bytes,
+      .records_without_packets = (lacks & kWithoutPackets) != 0 ? flow.records : 0,
+      .records_without_bytes = (lacks & kWithoutBytes) != 0 ? flow.records : 0};
+  if (flow.action == proto::ACTION_REJECT) {
+    totals.reject += traffic;
+    return;
   }
-  add_charges(flows, totals);
+  const bool accepted = flow.action == proto::ACTION_ACCEPT;
+  (accepted ? totals.accept : totals.no_action) += traffic;
+  auto& classes = accepted ? totals.path_classes : totals.no_action_path_classes;
+  classes[index_of(flow.path_class)] += traffic;
+  totals.interfaces[flow.interface] += traffic;
+  // What a gateway logs repeats what the machines behind it log; theirs stays theirs alone.
+  totals.owners[flow.role == proto::ROLE_NAT ? flow.interface : flow.owner] += traffic;
+}
+
+}  // namespace
+
+FlowTotals total_flows(FlowParts parts) {
+  FlowTotals totals;
+  for (std::size_t lacks = 0; lacks < parts.size(); ++lacks) {
+    for (const cost::FlowUsage& flow : parts[lacks]) add_row(flow, lacks, totals);
+  }
+  std::vector<cost::FlowUsage> sized = std::move(parts[0]);
+  const std::size_t with_packets = sized.size();
+  std::move(parts[kWithoutPackets].begin(), parts[kWithoutPackets].end(),
+            std::back_inserter(sized));
+  add_charges(std::move(sized), with_packets, totals);
   return totals;
 }
 

@@ -16,29 +16,32 @@ namespace fleetmeter::app {
 /// Integer sums of flow records.
 struct Traffic {
   std::uint64_t records = 0, packets = 0, bytes = 0;
-  /// A record among them does not tell its packets (bytes): the sum is not known. What is left of
-  /// such a sum is not known either.
-  bool packets_unknown = false, bytes_unknown = false;
+  /// Records among them that do not tell their packets (bytes): the sum is of the others.
+  std::uint64_t records_without_packets = 0, records_without_bytes = 0;
   Traffic& operator+=(const Traffic& other) noexcept {
     records += other.records;
     packets += other.packets;
     bytes += other.bytes;
-    packets_unknown = packets_unknown || other.packets_unknown;
-    bytes_unknown = bytes_unknown || other.bytes_unknown;
+    records_without_packets += other.records_without_packets;
+    records_without_bytes += other.records_without_bytes;
     return *this;
   }
   Traffic& operator-=(const Traffic& other) noexcept {
     records -= other.records;
     packets -= other.packets;
     bytes -= other.bytes;
+    records_without_packets -= other.records_without_packets;
+    records_without_bytes -= other.records_without_bytes;
     return *this;
   }
-  /// The sum where it is known; that of no record is 0.
+  /// The sum of what is known, where a record tells it; that of no record is 0.
   [[nodiscard]] std::optional<std::uint64_t> known_packets() const noexcept {
-    return packets_unknown && records > 0 ? std::nullopt : std::optional(packets);
+    const bool nobody_tells = records > 0 && records_without_packets == records;
+    return nobody_tells ? std::nullopt : std::optional(packets);
   }
   [[nodiscard]] std::optional<std::uint64_t> known_bytes() const noexcept {
-    return bytes_unknown && records > 0 ? std::nullopt : std::optional(bytes);
+    const bool nobody_tells = records > 0 && records_without_bytes == records;
+    return nobody_tells ? std::nullopt : std::optional(bytes);
   }
   friend bool operator==(const Traffic&, const Traffic&) = default;
 };
@@ -68,6 +71,11 @@ struct TopList {
 [[nodiscard]] TopList make_top(std::string by, std::vector<TopEntry> all, const Traffic& whole,
                                std::size_t entries_max, TopRank rank);
 
+/// Bits of what all records of a row of hourly usage lack.
+inline constexpr std::size_t kWithoutPackets = 1, kWithoutBytes = 2;
+/// Hourly usage apart by these bits, the index. What is lacking is 0 in the rows.
+using FlowParts = std::array<std::vector<cost::FlowUsage>, 4>;
+
 /// What the rows of hourly usage say of records whose log-status is OK. Whether a record without
 /// action went through is not known: it is talk, and neither accepted, rejected nor charged.
 struct FlowTotals {
@@ -81,18 +89,18 @@ struct FlowTotals {
   std::map<std::string, Traffic> nat_owners;      ///< Processed, by the private address behind.
   [[nodiscard]] Traffic nat() const noexcept;     ///< Processed by all gateways.
   [[nodiscard]] Traffic not_rejected() const noexcept;
-  /// Some records had no packets, and hourly usage does not tell which.
+  /// No record that was not rejected had packets, and the rows were not apart by it.
   void forget_packets() noexcept;
 };
-/// `flows` comes back as it was; it is not const because packets and records are charged in place
-/// of bytes.
-[[nodiscard]] FlowTotals total_flows(std::vector<cost::FlowUsage>& flows);
+/// Records without bytes are in no charges, nor in what gateways processed.
+[[nodiscard]] FlowTotals total_flows(FlowParts parts);
 
 [[nodiscard]] TopList make_top(std::string by, const std::map<std::string, Traffic>& all,
                                const Traffic& whole, std::size_t entries_max);
 
 // Parts of the JSON documents (docs/json.md).
-/// {"records","packets","bytes"}; unknown is null, then with "reason".
+/// {"records","packets","bytes"}; unknown is null, then with "reason". Records that do not tell are
+/// counted beside them, when there are any.
 [[nodiscard]] std::string traffic_json(const Traffic& traffic);
 [[nodiscard]] std::string path_classes_json(const PathClassTotals& totals);
 /// traffic_json() with its "path_classes".

@@ -88,8 +88,8 @@ void TopTalkers::add(const parsers::FlowColumns& flows) {
     const Traffic traffic{.records = 1,
                           .packets = packets.value_or_0(i),
                           .bytes = bytes.value_or_0(i),
-                          .packets_unknown = !packets.has(i),
-                          .bytes_unknown = !bytes.has(i)};
+                          .records_without_packets = packets.has(i) ? 0u : 1u,
+                          .records_without_bytes = bytes.has(i) ? 0u : 1u};
     sum_of(flows.action[i]) += traffic;
     const bool rejected = flows.action[i] == parsers::Action::kReject;
     if (!sources.empty() && flows.present(FlowField::kSrcaddr, i))

@@ -81,7 +81,7 @@ TEST_F(CommandTest, FlowsPrintsEveryFormat) {
   const std::string file = write("flow.log", kRecord);
   EXPECT_THAT(type(command_flows, {file, "--format", "json"}).out, StartsWith("{\"schema\":1,"));
   EXPECT_THAT(type(command_flows, {file, "--format", "csv"}).out,
-              HasSubstr("\naction,accept,1,2,300\n"));
+              HasSubstr("\naction,accept,1,2,300,0,0\n"));
   EXPECT_THAT(type(command_flows, {file, "--format", "markdown"}).out,
               HasSubstr("\n## Top destination ports\n"));
   EXPECT_THAT(type(command_flows, {file, "--format", "html"}).out, StartsWith("<!doctype html>"));

@@ -105,7 +105,7 @@ TEST(FlowSummary, RecordsWithoutStartAreUnclassifiedNotLost) {
 
 TEST(FlowSummary, WhatTheFormatDoesNotTellIsUnknownAndNeverZero) {
   const std::string reason_packets =
-      R"("packets":null,"bytes":500,"reason":"records without packets"})";
+      R"("packets":null,"bytes":500,"records_without_packets":1,"reason":"records without packets"})";
   const FlowSummary no_packets =
       summarize_as("interface-id srcaddr dstaddr bytes start end action log-status",
                    "eni-1 10.0.1.1 203.0.113.9 500 1734718982 1734719013 ACCEPT OK\n");
@@ -121,7 +121,8 @@ TEST(FlowSummary, WhatTheFormatDoesNotTellIsUnknownAndNeverZero) {
   const FlowSummary no_bytes = summarize_as("srcaddr dstaddr packets action log-status",
                                             "10.0.1.1 10.0.2.1 5 REJECT OK\n"
                                             "10.0.1.1 10.0.2.1 5 ACCEPT OK\n");
-  const std::string reason_bytes = R"("packets":5,"bytes":null,"reason":"records without bytes"})";
+  const std::string reason_bytes =
+      R"("packets":5,"bytes":null,"records_without_bytes":1,"reason":"records without bytes"})";
   EXPECT_THAT(
       flow_summary_json(no_bytes),
       testing::AllOf(testing::HasSubstr(R"("reject":{"records":1,)" + reason_bytes),
@@ -130,6 +131,7 @@ TEST(FlowSummary, WhatTheFormatDoesNotTellIsUnknownAndNeverZero) {
   const FlowSummary neither = summarize_as("srcaddr dstaddr action", "10.0.1.1 10.0.2.1 ACCEPT\n");
   EXPECT_THAT(flow_summary_json(neither),
               testing::HasSubstr(R"("accept":{"records":1,"packets":null,"bytes":null,)"
+                                 R"("records_without_packets":1,"records_without_bytes":1,)"
                                  R"("reason":"records without packets and bytes"})"));
 }
 
@@ -169,7 +171,8 @@ TEST(FlowSummary, AFormatWithoutActionTellsItsBytes) {
   const FlowSummary summary = summarize_as("${version} ${srcaddr} ${dstaddr} ${bytes} ${start}",
                                            "2 10.0.1.1 203.0.113.9 10 1418530010\n");
   EXPECT_THAT(flow_summary_json(summary),
-              testing::HasSubstr(R"("no_action":{"records":1,"packets":null,"bytes":10,)"));
+              testing::HasSubstr(R"("no_action":{"records":1,"packets":null,"bytes":10,)"
+                                 R"("records_without_packets":1,)"));
 }
 
 TEST(FlowSummary, AnActionThatNoVersionKnowsIsNone) {
@@ -178,6 +181,79 @@ TEST(FlowSummary, AnActionThatNoVersionKnowsIsNone) {
   EXPECT_EQ(summary.no_action, (Traffic{1, 1, 100}));
   EXPECT_EQ(summary.accept, (Traffic{1, 2, 200}));
   EXPECT_EQ(list(summary, "interface").entries[0].traffic, (Traffic{2, 3, 300}));
+}
+
+/// A line that leaves out its bytes, or its packets.
+std::string lacking(const std::string& interface, const std::string& from, const std::string& to,
+                    const std::string& packets, const std::string& bytes) {
+  return "2 123456789012 " + interface + " " + from + " " + to + " 40000 443 6 " + packets + " " +
+         bytes + " 1734718982 1734719013 ACCEPT OK\n";
+}
+
+std::uint64_t charged(const FlowSummary& summary) {
+  std::uint64_t sum = 0;
+  for (const auto& [charge, bytes] : summary.charges) sum += bytes;
+  return sum;
+}
+
+TEST(FlowSummary, SumsWhatIsKnownAndCountsTheRecordsThatDoNotTell) {
+  const FlowSummary summary =
+      summarize(line("eni-1", "10.0.1.1", "10.0.2.1", 443, 2, 200) +
+                    lacking("eni-1", "10.0.1.1", "10.0.2.1", "3", "-") +
+                    line("eni-2", "10.0.1.1", "10.0.1.2", 443, 4, 400) +
+                    lacking("eni-2", "10.0.1.1", "10.0.1.2", "-", "500") +
+                    lacking("eni-3", "10.0.1.1", "10.0.1.2", "-", "-") + kQuiet,
+                {kTopology});
+  EXPECT_EQ(summary.accept, (Traffic{5, 9, 1100, 2, 2}));
+  EXPECT_EQ(summary.path_classes[0], (Traffic{3, 4, 900, 2, 1})) << "same_az";
+  EXPECT_EQ(summary.path_classes[1], (Traffic{2, 5, 200, 0, 1})) << "cross_az";
+  EXPECT_EQ(summary.path_classes.back(), Traffic{});
+  EXPECT_EQ(charged(summary), 1100u);
+  const TopList& interfaces = list(summary, "interface");
+  EXPECT_EQ(interfaces.entries[0].traffic, (Traffic{2, 4, 900, 1, 0})) << "eni-2";
+  EXPECT_EQ(interfaces.entries[1].traffic, (Traffic{2, 5, 200, 0, 1})) << "eni-1";
+  EXPECT_EQ(interfaces.entries[2].traffic.known_bytes(), std::nullopt) << "eni-3";
+  EXPECT_EQ(interfaces.entries[3].traffic, Traffic{}) << "nothing is left";
+  const std::string json = flow_summary_json(summary);
+  EXPECT_THAT(json, testing::HasSubstr(R"("without_packets":2,"without_bytes":2,)"));
+  EXPECT_THAT(json,
+              testing::HasSubstr(R"("accept":{"records":5,"packets":9,"bytes":1100,)"
+                                 R"("records_without_packets":2,"records_without_bytes":2})"));
+  EXPECT_THAT(flow_summary_tables(summary),
+              testing::AllOf(testing::ContainsRegex("size +without packets +without bytes"),
+                             testing::ContainsRegex("ACCEPT +5 +9 +1,100 .* 2 +2")));
+  EXPECT_THAT(flow_summary_csv(summary), testing::HasSubstr("\naction,accept,5,9,1100,2,2\n"));
+  EXPECT_FALSE(summary.anything_dropped());
+}
+
+TEST(FlowSummary, ABatchCutByWhatItsRecordsLackAddsUpToTheWhole) {
+  std::string text;
+  Traffic all;
+  for (int i = 0; i < 1000; ++i) {
+    const bool packets = i % 7 != 3, bytes = i % 11 != 5;
+    const std::string interface = "eni-" + std::to_string(i % 3);
+    text += i % 13 == 4
+                ? kQuiet
+                : lacking(interface, "10.0.1.1", "10.0.2.1", packets ? std::to_string(i) : "-",
+                          bytes ? std::to_string(10 * i) : "-");
+    if (i % 13 == 4) continue;
+    const auto number = static_cast<std::uint64_t>(i);
+    all += {1, packets ? number : 0, bytes ? 10 * number : 0, packets ? 0u : 1u, bytes ? 0u : 1u};
+  }
+  const FlowSummary summary = summarize(text, {kTopology});
+  EXPECT_EQ(summary.accept, all);
+  EXPECT_EQ(summary.path_classes[1], all) << "cross_az";
+  EXPECT_EQ(list(summary, "interface").entries.back().traffic, Traffic{});
+  EXPECT_EQ(charged(summary), all.bytes);
+}
+
+TEST(FlowSummary, NatTrafficWithoutPacketsSaysSo) {
+  const FlowSummary summary =
+      summarize(lacking("eni-nat", "10.0.1.1", "10.0.2.254", "-", "300") +
+                    line("eni-nat", "10.0.1.1", "10.0.2.254", 443, 2, 200) +
+                    line("eni-nat", "10.0.2.254", "203.0.113.9", 443, 5, 500),
+                {kTopology, kGateway});
+  EXPECT_EQ(list(summary, "nat").entries[0].traffic, (Traffic{2, 2, 500, 1, 0}));
 }
 
 TEST(FlowSummary, NatTrafficBelongsToThePrivateAddressBehindTheGateway) {
@@ -236,7 +312,8 @@ TEST(FlowSummaryJson, HoldsExactlyTheDocumentedKeys) {
   EXPECT_THAT(json,
               testing::StartsWith(
                   R"({"schema":1,"records":{"total":2,"ok":1,"nodata":1,"skipdata":0,)"
-                  R"("malformed":0,"headers":0,"unwindowed":0,"malformed_by_reason":{}},)"
+                  R"("malformed":0,"headers":0,"unwindowed":0,"without_packets":0,)"
+                  R"("without_bytes":0,"malformed_by_reason":{}},)"
                   R"("accept":{"records":1,"packets":2,"bytes":300},)"
                   R"("reject":{"records":0,"packets":0,"bytes":0},)"
                   R"("no_action":{"records":0,"packets":0,"bytes":0,)"

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "aggregator/partial_aggregator.h"
+#include "app/flow_log_events.h"
 #include "app/flow_usage.h"
 #include "app/top_talkers.h"
 
@@ -73,6 +74,7 @@ struct FlowReader::State {
 
   FlowUsageReader usage;
   TopTalkers talkers;
+  RecentLogEvents events;
 };
 
 FlowReader::FlowReader(std::shared_ptr<const aggregator::Inventory> inventory,
@@ -83,6 +85,10 @@ FlowReader::~FlowReader() = default;
 void FlowReader::on_flows(const parsers::FlowColumns& flows) {
   state_->talkers.add(flows);
   state_->usage.add(flows);
+}
+
+bool FlowReader::keep_log_event(std::string_view event_id) {
+  return state_->events.insert(event_id);
 }
 
 parsers::FieldSet FlowReader::fields_needed() {

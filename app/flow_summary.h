@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "aggregator/inventory.h"
@@ -51,6 +52,8 @@ class FlowReader final : public parsers::PayloadSink {
   void on_flows(const parsers::FlowColumns& flows) override;
   /// Datapoints are counted by the decoder, nothing more is said of them.
   void on_metrics(const parsers::MetricBatch& /*metrics*/) override {}
+  /// Refuses repeats, as far as RecentLogEvents remembers.
+  bool keep_log_event(std::string_view event_id) override;
 
   [[nodiscard]] static parsers::FieldSet fields_needed();
   /// `counts`: the decoder's, over all input. `keys`: of top_keys().

@@ -75,7 +75,8 @@ std::string flow_summary_json(const FlowSummary& summary) {
          ",\"charges\":" + charges_json(summary.charges) + ",\"top\":" + top_json(summary.top) +
          ",\"time\":{\"first\":" + time_json(summary.first_s) +
          ",\"last\":" + time_json(summary.last_s) + "},\"files\":" + files +
-         "],\"late\":0,\"datapoints\":" + std::to_string(summary.counts.metrics.datapoints) +
+         "],\"late\":0,\"duplicate_events\":" + std::to_string(summary.counts.duplicate_events) +
+         ",\"datapoints\":" + std::to_string(summary.counts.metrics.datapoints) +
          ",\"datapoints_malformed\":" + std::to_string(summary.counts.metrics.malformed()) +
          ",\"datapoints_malformed_by_reason\":" + counts_json(metric_reasons(summary)) +
          ",\"payloads_dropped\":" + counts_json(payload_reasons(summary)) +
@@ -209,17 +210,25 @@ std::vector<Section> sections_of(const FlowSummary& summary) {
   return sections;
 }
 
-std::string span_of(const FlowSummary& summary) {
-  if (summary.first_s == 0) return {};
-  return rfc3339(static_cast<std::int64_t>(summary.first_s)) + " to " +
-         rfc3339(static_cast<std::int64_t>(summary.last_s));
+/// What goes above the sections: the span of time, and what the numbers alone do not show.
+std::vector<std::string> notes_of(const FlowSummary& summary) {
+  std::vector<std::string> notes;
+  if (summary.first_s > 0) {
+    notes.push_back(rfc3339(static_cast<std::int64_t>(summary.first_s)) + " to " +
+                    rfc3339(static_cast<std::int64_t>(summary.last_s)));
+  }
+  const auto note = [&notes](std::uint64_t count, const char* what) {
+    if (count > 0) notes.push_back(group_digits(count) + what);
+  };
+  note(summary.counts.duplicate_events, " log events repeat earlier ones and are counted once");
+  return notes;
 }
 
 }  // namespace
 
 std::string flow_summary_tables(const FlowSummary& summary) {
-  std::string out = span_of(summary);
-  if (!out.empty()) out += "\n";
+  std::string out;
+  for (const std::string& note : notes_of(summary)) out += note + "\n";
   for (const Section& section : sections_of(summary)) {
     out += (out.empty() ? "" : "\n") + section.title + "\n" +
            section.table.print(OutputFormat::kTable);
@@ -229,7 +238,7 @@ std::string flow_summary_tables(const FlowSummary& summary) {
 
 std::string flow_summary_markdown(const FlowSummary& summary) {
   std::string out = "# Flow logs\n";
-  if (const std::string span = span_of(summary); !span.empty()) out += "\n" + span + "\n";
+  for (const std::string& note : notes_of(summary)) out += "\n" + note + "\n";
   for (const Section& section : sections_of(summary))
     out += "\n## " + section.title + "\n\n" + section.table.print(OutputFormat::kMarkdown);
   return out;
@@ -239,8 +248,8 @@ std::string flow_summary_html(const FlowSummary& summary) {
   std::string out =
       "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>Flow logs</title>"
       "<style>body{font-family:sans-serif}td,th{padding:.2em .8em;text-align:left}"
-      "tr:nth-child(even){background:#eee}</style></head>\n<body>\n<h1>Flow logs</h1>\n<p>" +
-      span_of(summary) + "</p>\n";
+      "tr:nth-child(even){background:#eee}</style></head>\n<body>\n<h1>Flow logs</h1>\n";
+  for (const std::string& note : notes_of(summary)) out += "<p>" + note + "</p>\n";
   for (const Section& section : sections_of(summary))
     out += "<h2>" + section.title + "</h2>\n" + section.table.print(OutputFormat::kHtml);
   return out + "</body>\n</html>\n";
@@ -267,6 +276,7 @@ std::string flow_summary_csv(const FlowSummary& summary) {
   count("nodata", flows.nodata);
   count("skipdata", flows.skipdata);
   count("malformed", flows.malformed());
+  count("duplicate_events", summary.counts.duplicate_events);
   traffic("action", "accept", summary.accept);
   traffic("action", "reject", summary.reject);
   traffic("action", "none", summary.no_action);

@@ -5,6 +5,7 @@
 
 #include <numeric>
 
+#include "app/flow_log_events.h"
 #include "app/top_talkers.h"
 
 namespace fleetmeter::app {
@@ -275,6 +276,41 @@ TEST(FlowSummary, NatTrafficBelongsToThePrivateAddressBehindTheGateway) {
   EXPECT_EQ(list(summary, "owner").entries[0].key, "eni-nat");
 }
 
+/// A subscription envelope of one log event.
+std::string event(const std::string& id, std::string record) {
+  record.pop_back();  // Messages have no line end.
+  return R"({"messageType":"DATA_MESSAGE","owner":"123456789012","logGroup":"g","logStream":"s",)"
+         R"("subscriptionFilters":["f"],"logEvents":[{"id":")" +
+         id + R"(","timestamp":1734718982000,"message":")" + record + R"("}]})" + "\n";
+}
+
+TEST(FlowSummary, ARepeatedLogEventCountsOnce) {
+  const std::string record = line("eni-1", "10.0.1.1", "10.0.2.1", 443, 1, 100);
+  const FlowSummary summary =
+      summarize(event("1", record) + event("2", record) + event("1", record));
+  EXPECT_EQ(summary.accept, (Traffic{2, 2, 200}));
+  EXPECT_EQ(summary.counts.duplicate_events, 1u);
+  EXPECT_THAT(flow_summary_json(summary), testing::HasSubstr(R"("duplicate_events":1,)"));
+  EXPECT_THAT(flow_summary_csv(summary), testing::HasSubstr("\nrecords,duplicate_events,1,"));
+  for (const std::string& text :
+       {flow_summary_tables(summary), flow_summary_markdown(summary), flow_summary_html(summary)}) {
+    EXPECT_THAT(text, testing::HasSubstr("1 log events repeat earlier ones"));
+  }
+  EXPECT_FALSE(summary.anything_dropped());
+}
+
+TEST(RecentLogEvents, RemembersTheLastIdsAndForgetsTheOldest) {
+  RecentLogEvents events(100);
+  for (int i = 0; i < 1000; ++i) {
+    EXPECT_TRUE(events.insert(std::to_string(i)));
+    EXPECT_FALSE(events.insert(std::to_string(std::max(0, i - 99)))) << i;
+  }
+  EXPECT_TRUE(events.insert("0")) << "forgotten";
+  const std::string text(RecentLogEvents::kIdBytesMax + 1, 'x');
+  EXPECT_TRUE(events.insert(text));
+  EXPECT_TRUE(events.insert(text)) << "no id at all";
+}
+
 TEST(FlowSummary, EveryListAddsUpWithItsRemainder) {
   std::string text;
   for (int i = 1; i <= 20; ++i) {
@@ -328,11 +364,12 @@ TEST(FlowSummaryJson, HoldsExactlyTheDocumentedKeys) {
   EXPECT_THAT(
       json, testing::HasSubstr(
                 R"({"by":"port","key":null,"remainder":true,"records":0,"packets":0,"bytes":0})"));
-  EXPECT_THAT(json,
-              testing::EndsWith(
-                  R"("time":{"first":"2024-12-20T18:23:02Z","last":"2024-12-20T18:23:33Z"},)"
-                  R"("files":[],"late":0,"datapoints":0,"datapoints_malformed":0,)"
-                  R"("datapoints_malformed_by_reason":{},"payloads_dropped":{},"dropped":{}})"));
+  EXPECT_THAT(
+      json,
+      testing::EndsWith(
+          R"("time":{"first":"2024-12-20T18:23:02Z","last":"2024-12-20T18:23:33Z"},)"
+          R"("files":[],"late":0,"duplicate_events":0,"datapoints":0,"datapoints_malformed":0,)"
+          R"("datapoints_malformed_by_reason":{},"payloads_dropped":{},"dropped":{}})"));
 }
 
 }  // namespace

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <iostream>
+#include <sstream>
 
 #include "app/command.h"
 #include "app/flow_summary.h"
+#include "app/yaml_reader.h"
 #include "ingest/files_source.h"
 #include "parsers/decoder.h"
+#include "parsers/flow_layout.h"
 
 namespace fleetmeter::app {
 
@@ -32,6 +35,29 @@ Result<std::shared_ptr<const aggregator::Inventory>> load_inventory(const Texts&
   for (const auto& warning : warnings)
     std::cerr << warning.file << ": warning: " << warning.message << '\n';
   return inventory;
+}
+
+/// A column that no version knows is read over, so a slip of the pen loses it: said before reading.
+void warn_of_unknown_fields(const std::string& flow_format) {
+  const parsers::FlowLayout layout = parsers::parse_layout(flow_format);
+  if (layout.unknown_columns == 0) return;
+  Texts fields;
+  for (std::size_t i = 0; i < parsers::kFlowFieldCount; ++i)
+    fields.emplace_back(parsers::info(static_cast<parsers::FlowField>(i)).name);
+  std::istringstream names(layout.names);
+  std::string name;
+  for (const int column : layout.columns) {
+    names >> name;
+    if (column != parsers::FlowLayout::kUnknownColumn) continue;
+    std::cerr << "--flow-format: warning: `" << name << "` ";
+    if (parsers::find_field(name)) {
+      std::cerr << "is named twice; the first one counts\n";
+      continue;
+    }
+    const std::string near = nearest_word(name, fields);
+    std::cerr << "is no field of a flow log"
+              << (near.empty() ? "" : "; did you mean `" + near + "`?") << '\n';
+  }
 }
 
 std::uint64_t size_of(const std::string& path) {
@@ -207,6 +233,7 @@ int command_flows(const CommandLine& line) {
   if (files.empty()) return fail(kExitUsage, bad.front().file + ": " + bad.front().error);
   const auto inventory = load_inventory(options.inventory);
   if (!inventory) return fail(kExitUsage, "--inventory: " + inventory.error().message);
+  warn_of_unknown_fields(options.flow_format);
   FlowReader reader(*inventory, options.environment);
   return finish(read_all(files, reader, options, std::move(bad)), *format,
                 values->count("strict") > 0);

@@ -76,6 +76,9 @@ std::string flow_summary_json(const FlowSummary& summary) {
          ",\"time\":{\"first\":" + time_json(summary.first_s) +
          ",\"last\":" + time_json(summary.last_s) + "},\"files\":" + files +
          "],\"late\":0,\"duplicate_events\":" + std::to_string(summary.counts.duplicate_events) +
+         ",\"unknown_fields\":" + std::to_string(summary.counts.flows.unknown_fields) +
+         ",\"unknown_values\":" + std::to_string(summary.counts.flows.unknown_values) +
+         ",\"absent_values\":" + std::to_string(summary.counts.flows.absent_optional) +
          ",\"datapoints\":" + std::to_string(summary.counts.metrics.datapoints) +
          ",\"datapoints_malformed\":" + std::to_string(summary.counts.metrics.malformed()) +
          ",\"datapoints_malformed_by_reason\":" + counts_json(metric_reasons(summary)) +
@@ -221,6 +224,9 @@ std::vector<std::string> notes_of(const FlowSummary& summary) {
     if (count > 0) notes.push_back(group_digits(count) + what);
   };
   note(summary.counts.duplicate_events, " log events repeat earlier ones and are counted once");
+  note(summary.counts.flows.unknown_fields, " columns are known to no flow log version");
+  note(summary.counts.flows.unknown_values, " values are known to no flow log version");
+  note(summary.counts.flows.absent_optional, " bad values of optional fields are taken as absent");
   return notes;
 }
 
@@ -277,6 +283,9 @@ std::string flow_summary_csv(const FlowSummary& summary) {
   count("skipdata", flows.skipdata);
   count("malformed", flows.malformed());
   count("duplicate_events", summary.counts.duplicate_events);
+  count("unknown_fields", flows.unknown_fields);
+  count("unknown_values", flows.unknown_values);
+  count("absent_values", flows.absent_optional);
   traffic("action", "accept", summary.accept);
   traffic("action", "reject", summary.reject);
   traffic("action", "none", summary.no_action);

@@ -137,6 +137,24 @@ TEST_F(CommandTest, TheExampleFormatOfFlowsShowsWhoTalks) {
   EXPECT_THAT(outcome.out, HasSubstr("\ntop_port,443,1,2,300"));
 }
 
+TEST_F(CommandTest, FlowsNamesTheUnknownFieldOfAFormatAndTheOneThatWasMeant) {
+  const std::string file = write("custom.log", "10.0.1.1 203.0.113.9 7 300 ACCEPT x\n");
+  const Outcome outcome = type(
+      command_flows,
+      {"--flow-format", "${scraddr} ${dstaddr} ${latency-p99-of-all} ${bytes} ${action} ${bytes}",
+       file, "--format", "json"});
+  EXPECT_EQ(outcome.exit_code, kExitDone);
+  EXPECT_THAT(outcome.err,
+              HasSubstr("`scraddr` is no field of a flow log; did you mean `srcaddr`?\n"));
+  EXPECT_THAT(outcome.err, HasSubstr("`latency-p99-of-all` is no field of a flow log\n"));
+  EXPECT_THAT(outcome.err, HasSubstr("`bytes` is named twice"));
+  EXPECT_THAT(outcome.out, HasSubstr("\"unknown_fields\":3,"));
+  EXPECT_EQ(
+      type(command_flows, {"--flow-format", "srcaddr dstaddr pkt_srcaddr bytes action az-id", file})
+          .err,
+      "");
+}
+
 TEST_F(CommandTest, GenerateWritesWhatFlowsReads) {
   const std::string fleet = path("fleet");
   const Outcome made = type(

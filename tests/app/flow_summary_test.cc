@@ -276,6 +276,24 @@ TEST(FlowSummary, NatTrafficBelongsToThePrivateAddressBehindTheGateway) {
   EXPECT_EQ(list(summary, "owner").entries[0].key, "eni-nat");
 }
 
+TEST(FlowSummary, SaysWhichColumnsAndValuesNoVersionKnows) {
+  const FlowSummary summary = summarize(
+      "srcaddr dstaddr bytes packets start action future-a future-b az-id srcport\n"
+      "10.0.1.1 10.0.2.1 100 1 1734718982 DROP x y use1-az1 40000\n"
+      "10.0.1.1 10.0.2.1 100 1 1734718982 ACCEPT x y use1-az1 40000\n");
+  EXPECT_THAT(flow_summary_json(summary),
+              testing::HasSubstr(R"("unknown_fields":2,"unknown_values":1,"absent_values":0,)"));
+  EXPECT_THAT(flow_summary_csv(summary),
+              testing::AllOf(testing::HasSubstr("\nrecords,unknown_fields,2,"),
+                             testing::HasSubstr("\nrecords,unknown_values,1,")));
+  for (const std::string& text :
+       {flow_summary_tables(summary), flow_summary_markdown(summary), flow_summary_html(summary)}) {
+    EXPECT_THAT(text, testing::HasSubstr("2 columns are known to no flow log version"));
+    EXPECT_THAT(text, testing::HasSubstr("1 values are known to no flow log version"));
+    EXPECT_THAT(text, testing::Not(testing::HasSubstr("taken as absent")));
+  }
+}
+
 /// A subscription envelope of one log event.
 std::string event(const std::string& id, std::string record) {
   record.pop_back();  // Messages have no line end.
@@ -364,12 +382,12 @@ TEST(FlowSummaryJson, HoldsExactlyTheDocumentedKeys) {
   EXPECT_THAT(
       json, testing::HasSubstr(
                 R"({"by":"port","key":null,"remainder":true,"records":0,"packets":0,"bytes":0})"));
-  EXPECT_THAT(
-      json,
-      testing::EndsWith(
-          R"("time":{"first":"2024-12-20T18:23:02Z","last":"2024-12-20T18:23:33Z"},)"
-          R"("files":[],"late":0,"duplicate_events":0,"datapoints":0,"datapoints_malformed":0,)"
-          R"("datapoints_malformed_by_reason":{},"payloads_dropped":{},"dropped":{}})"));
+  EXPECT_THAT(json,
+              testing::EndsWith(
+                  R"("time":{"first":"2024-12-20T18:23:02Z","last":"2024-12-20T18:23:33Z"},)"
+                  R"("files":[],"late":0,"duplicate_events":0,"unknown_fields":0,)"
+                  R"("unknown_values":0,"absent_values":0,"datapoints":0,"datapoints_malformed":0,)"
+                  R"("datapoints_malformed_by_reason":{},"payloads_dropped":{},"dropped":{}})"));
 }
 
 }  // namespace

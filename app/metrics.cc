@@ -54,6 +54,8 @@ void add_decode(Families& out, const parsers::DecodeCounts& counts,
               "Flow records without start or bytes: in no window.", counts.flows.unwindowed);
   out.counter("fleetmeter_flow_unknown_fields_total", "Columns that no flow log version knows.",
               counts.flows.unknown_fields);
+  out.counter("fleetmeter_flow_unknown_values_total", "Values that no flow log version knows.",
+              counts.flows.unknown_values);
   out.counter("fleetmeter_flow_absent_values_total",
               "Bad values of optional fields, taken as absent.", counts.flows.absent_optional);
   out.counter("fleetmeter_datapoints_total", "Datapoints of metric streams kept.",

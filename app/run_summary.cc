@@ -63,6 +63,12 @@ std::string data_quality(ingest::IngestCounters& counters) {
   if (decode.flows.unknown_fields > 0)
     out += "  " + group_digits(decode.flows.unknown_fields) +
            " columns are known to no flow log version\n";
+  if (decode.flows.unknown_values > 0)
+    out += "  " + group_digits(decode.flows.unknown_values) +
+           " values are known to no flow log version\n";
+  if (decode.duplicate_events > 0)
+    out += "  " + group_digits(decode.duplicate_events) +
+           " log events repeat earlier ones and are counted once\n";
   for (const auto& [name, why] : counters.bad_inputs) out += "  " + name + ": " + why + "\n";
   return out;
 }

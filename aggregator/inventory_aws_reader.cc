@@ -31,21 +31,76 @@ void begin_at(const std::string& time, Validity& valid) {
   if (unset || seconds < valid.from_s) valid.from_s = seconds;
 }
 
-/// Licence-included Windows pays more than Linux; own licences (":0800") pay the Linux rate.
-/// Rule: Amazon EC2 User Guide, "AMI billing information fields".
-bool pays_windows(const element& instance) {
+/// A resource named by type and id, until a Terraform file gives it an address.
+Resource resource_of(std::string_view type, std::string id) {
+  Resource entry;
+  entry.type = type;
+  entry.address = entry.type + "/" + id;
+  entry.id = std::move(id);
+  return entry;
+}
+
+void put(Resource& entry, std::string_view name, std::string value) {
+  if (!value.empty()) entry.attributes[std::string(name)] = std::move(value);
+}
+
+/// What a machine pays for its system. Own licences (":0800", ":00g0") pay the Linux rate. Rule:
+/// Amazon EC2 User Guide, "AMI billing information fields".
+struct System {
+  std::string_view operation, details;
+  std::string_view name;  ///< Empty: plain Linux or Windows, as `windows` says.
+  bool windows = false;
+};
+constexpr std::array<System, 21> kSystems{{
+    {"RunInstances", "Linux/UNIX", "", false},
+    {"RunInstances:0002", "Windows", "", true},
+    {"RunInstances:0800", "Windows BYOL", "", false},
+    {"RunInstances:00g0", "Red Hat BYOL Linux", "", false},
+    {"RunInstances:0010", "Red Hat Enterprise Linux", "rhel", false},
+    {"RunInstances:1010", "Red Hat Enterprise Linux with HA", "rhel_ha", false},
+    {"RunInstances:000g", "SUSE Linux", "suse", false},
+    {"RunInstances:0g00", "Ubuntu Pro", "ubuntu_pro", false},
+    {"RunInstances:0006", "Windows with SQL Server Standard", "windows_sql_standard", true},
+    {"RunInstances:0102", "Windows with SQL Server Enterprise", "windows_sql_enterprise", true},
+    {"RunInstances:0202", "Windows with SQL Server Web", "windows_sql_web", true},
+    {"RunInstances:0004", "SQL Server Standard", "linux_sql_standard", false},
+    {"RunInstances:0100", "SQL Server Enterprise", "linux_sql_enterprise", false},
+    {"RunInstances:0200", "SQL Server Web", "linux_sql_web", false},
+    {"RunInstances:0014", "Red Hat Enterprise Linux with SQL Server Standard", "rhel_sql_standard",
+     false},
+    {"RunInstances:0110", "Red Hat Enterprise Linux with SQL Server Enterprise",
+     "rhel_sql_enterprise", false},
+    {"RunInstances:0210", "Red Hat Enterprise Linux with SQL Server Web", "rhel_sql_web", false},
+    {"RunInstances:1014", "Red Hat Enterprise Linux with HA and SQL Server Standard",
+     "rhel_ha_sql_standard", false},
+    {"RunInstances:1110", "Red Hat Enterprise Linux with HA and SQL Server Enterprise",
+     "rhel_ha_sql_enterprise", false},
+    {"", "Red Hat Enterprise Linux with High Availability", "rhel_ha", false},
+    {"", "Linux with SQL Server Standard", "linux_sql_standard", false},
+}};
+
+/// Puts `windows` and, where neither plain rate is paid, the attribute `system`. An operation or
+/// platform that is none of the list is named as it is: no price will be found for it.
+void read_system(const element& instance, Instance& out, Resource& facts) {
   const std::string operation = json_text(instance, "UsageOperation");
-  if (!operation.empty()) {
-    constexpr std::array<std::string_view, 4> kWindows{":0002", ":0006", ":0102", ":0202"};
-    return std::any_of(kWindows.begin(), kWindows.end(),
-                       [&](std::string_view end) { return operation.ends_with(end); });
-  }
   const std::string details = json_text(instance, "PlatformDetails");
-  if (!details.empty()) return details.starts_with("Windows") && details != "Windows BYOL";
-  std::string platform = json_text(instance, "Platform");
-  std::transform(platform.begin(), platform.end(), platform.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return platform == "windows";
+  if (operation.empty() && details.empty()) {
+    std::string platform = json_text(instance, "Platform");
+    std::transform(platform.begin(), platform.end(), platform.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    out.windows = platform == "windows";
+    return;
+  }
+  const auto known = std::find_if(kSystems.begin(), kSystems.end(), [&](const System& one) {
+    return operation.empty() ? one.details == details : one.operation == operation;
+  });
+  if (known == kSystems.end()) {
+    out.windows = details.starts_with("Windows");
+    put(facts, "system", operation.empty() ? details : operation);
+    return;
+  }
+  out.windows = known->windows;
+  put(facts, "system", std::string(known->name));
 }
 
 void read_interface(const element& in, const std::string& instance_id, InventoryEntries& out) {
@@ -89,14 +144,29 @@ void read_instance(const element& in, const std::string& account, InventoryEntri
   entry.subnet_id = json_text(in, "SubnetId");
   entry.account = account;
   entry.state = text_in(in, "State", "Name");
-  entry.windows = pays_windows(in);
   entry.tags = tags_of(in);
+  Resource facts = resource_of("aws_instance", entry.id);
+  read_system(in, entry, facts);
+  if (std::string tenancy = text_in(in, "Placement", "Tenancy"); tenancy != "default")
+    put(facts, "tenancy", std::move(tenancy));
+  put(facts, "instance_lifecycle", json_text(in, "InstanceLifecycle"));
+  const std::string monitoring = text_in(in, "Monitoring", "State");
+  if (monitoring == "enabled" || monitoring == "pending") put(facts, "monitoring", "true");
+  put(facts, "public_ip", json_text(in, "PublicIpAddress"));
   // LaunchTime moves at every stop and start; the first attachment of the primary interface does
   // not.
   begin_at(json_text(in, "LaunchTime"), entry.valid);
   for (const element interface : json_list(in, "NetworkInterfaces")) {
     begin_at(text_in(interface, "Attachment", "AttachTime"), entry.valid);
     read_interface(interface, entry.id, out);
+  }
+  // What only the bill asks for is the resource's; of most machines there is nothing to say.
+  if (!facts.attributes.empty()) {
+    facts.account = entry.account;
+    facts.region = region_of_zone(entry.az);
+    facts.tags = entry.tags;
+    facts.valid = entry.valid;
+    out.resources.push_back(std::move(facts));
   }
   out.instances.push_back(std::move(entry));
 }
@@ -133,19 +203,6 @@ void read_vpc(const element& in, InventoryEntries& out) {
   for (const element one : json_list(in, "Ipv6CidrBlockAssociationSet"))
     add(json_text(one, "Ipv6CidrBlock"));
   if (!entry.id.empty()) out.vpcs.push_back(std::move(entry));
-}
-
-/// A resource named by type and id, until a Terraform file gives it an address.
-Resource resource_of(std::string_view type, std::string id) {
-  Resource entry;
-  entry.type = type;
-  entry.address = entry.type + "/" + id;
-  entry.id = std::move(id);
-  return entry;
-}
-
-void put(Resource& entry, std::string_view name, std::string value) {
-  if (!value.empty()) entry.attributes[std::string(name)] = std::move(value);
 }
 
 void read_nat_gateway(const element& in, InventoryEntries& out) {

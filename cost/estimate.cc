@@ -274,7 +274,7 @@ std::string Estimator::system_of(Subject& subject, bool windows) const {
   const std::string stated = subject.usage_text("operating_system");
   if (options.assume_windows) return *options.assume_windows ? "windows" : "linux";
   if (!stated.empty()) return stated;
-  return windows ? "windows" : "linux";
+  return subject.text("system", windows ? "windows" : "linux");
 }
 
 Result<std::vector<Draft>> Estimator::run(std::vector<std::string>& out_warnings) {
@@ -295,6 +295,7 @@ Result<std::vector<Draft>> Estimator::run(std::vector<std::string>& out_warnings
 
 void Estimator::price(const aggregator::Resource& resource) {
   if (!resource.type.starts_with("aws_") || is_free(resource.type)) return;
+  if (is_facts_of_machine(resource) && instance(resource.id) != nullptr) return;
   std::string environment = placement.environment_of(resource);
   std::string region = placement.region_or(resource.region, environment);
   UsageValues usage;
@@ -320,20 +321,22 @@ void Estimator::price_lone_instances() {
   for (const aggregator::Group& group : inventory.groups())
     members.insert(group.instance_ids.begin(), group.instance_ids.end());
   for (const aggregator::Instance& instance : inventory.instances()) {
-    if (find("aws_instance", instance.id) != nullptr) continue;
+    const aggregator::Resource* own = find("aws_instance", instance.id);
+    if (own != nullptr && !is_facts_of_machine(*own)) continue;
     if (priced_groups.contains(instance.group) || members.contains(instance.id)) continue;
     if (!instance.state.empty() && instance.state != "running" && instance.state != "pending")
       continue;
     aggregator::Resource stand_in;
     stand_in.type = "aws_instance";
     stand_in.address = instance.id;
+    if (own != nullptr) stand_in.attributes = own->attributes;
     std::string environment = placement.environment_of(instance);
     std::string region = placement.region_or(instance.region, environment);
     UsageValues usage;
     if (usage_file != nullptr) usage = usage_file->values(stand_in.type, stand_in.address);
     matched_addresses_.insert(stand_in.address);
     Subject subject(*this, stand_in, std::move(environment), std::move(region), std::move(usage));
-    add_machines(subject, instance.type, instance.windows, units(1));
+    add_lone_machine(subject, instance);
   }
 }
 

@@ -104,8 +104,8 @@ class Estimator {
   /// All of a type.
   [[nodiscard]] const std::vector<const aggregator::Resource*>& of_type(
       std::string_view type) const;
-  /// "windows", "linux", "rhel", "suse": the option, else the usage file, else what the inventory
-  /// says.
+  /// "windows", "linux", "rhel", "suse", ...: the option, else the usage file, else what the
+  /// inventory says: the attribute "system", else `windows`.
   [[nodiscard]] std::string system_of(Subject& subject, bool windows) const;
   /// Marks the aws_eip entry that `gateway` holds, if one is found: it is billed with the gateway.
   bool take_address(const Subject& gateway);
@@ -141,6 +141,22 @@ struct TypeEntry {
 
 /// Hours of `count` machines of a type; spot and dedicated are not told apart here.
 void add_machines(Subject& subject, const std::string& type, bool windows, Quantity count);
+/// Whether a resource holds no more of a machine than what its entry in instances() does not say,
+/// as the AWS CLI gives it.
+[[nodiscard]] bool is_facts_of_machine(const aggregator::Resource& resource);
+/// A machine of the inventory that no resource stands for; the subject has its facts.
+void add_lone_machine(Subject& subject, const aggregator::Instance& instance);
+/// What the rate of a machine depends on. Machines of one kind cost the same.
+struct MachineKind {
+  std::string type;
+  std::string system;    ///< As in price keys: "windows", "linux", "rhel", ...
+  std::string unpriced;  ///< Why the list has no price, such as of spot; empty = it has.
+  auto operator<=>(const MachineKind&) const = default;
+};
+/// `facts`: the machine's resource, if there is one.
+[[nodiscard]] MachineKind kind_of(const ReportOptions& options,
+                                  const aggregator::Instance& instance,
+                                  const aggregator::Resource* facts);
 /// One volume, or `count` equal ones.
 struct VolumeSpec {
   std::string kind;

@@ -34,20 +34,33 @@ bool volume_listed(const Subject& subject, const std::string& block) {
 struct Purchase {
   std::string tenancy = "default";
   bool spot = false;
+  std::string lifecycle = {};  ///< As EC2 says; empty = on demand.
 };
+
+/// Why the list has no price of machines bought so; empty = it has.
+std::string why_unpriced(const Purchase& purchase) {
+  if (purchase.tenancy == "dedicated" || purchase.tenancy == "host")
+    return fmt::format("unsupported: tenancy {}", purchase.tenancy);
+  if (purchase.spot || purchase.lifecycle == "spot") return "unsupported: spot prices vary";
+  if (!purchase.lifecycle.empty())
+    return fmt::format("unsupported: machines bought as {}", purchase.lifecycle);
+  return {};
+}
+
+std::string attribute_of(const Resource* resource, const char* name) {
+  if (resource == nullptr) return {};
+  const auto found = resource->attributes.find(name);
+  return found == resource->attributes.end() ? std::string() : found->second;
+}
 
 void add_bought_machines(Subject& subject, const std::string& type, bool windows, Quantity count,
                          const Purchase& purchase) {
-  const auto unknown = [&](const std::string& reason) {
-    Draft& draft = subject.add("instance hours" + (type.empty() ? "" : ", " + type), {},
-                               product(count, subject.month()));
-    draft.unit = "h";
-    draft.reason = reason;
-  };
-  if (purchase.tenancy == "dedicated" || purchase.tenancy == "host")
-    return unknown(fmt::format("unsupported: tenancy {}", purchase.tenancy));
-  if (purchase.spot) return unknown("unsupported: spot prices vary");
-  add_machines(subject, type, windows, count);
+  const std::string reason = why_unpriced(purchase);
+  if (reason.empty()) return add_machines(subject, type, windows, count);
+  Draft& draft = subject.add("instance hours" + (type.empty() ? "" : ", " + type), {},
+                             product(count, subject.month()));
+  draft.unit = "h";
+  draft.reason = reason;
 }
 
 void price_machine(Subject& subject, bool spot) {
@@ -60,9 +73,9 @@ void price_machine(Subject& subject, bool spot) {
         subject.flag("windows") || (known != nullptr ? known->windows
                                                      : subject.text("platform") == "windows" ||
                                                            subject.flag("get_password_data"));
-    const Purchase purchase{
-        subject.text("tenancy", "default"),
-        spot || subject.text("instance_market_options.0.market_type") == "spot"};
+    const Purchase purchase{subject.text("tenancy", "default"),
+                            spot || subject.text("instance_market_options.0.market_type") == "spot",
+                            subject.text("instance_lifecycle")};
     add_bought_machines(subject, subject.text("instance_type", known != nullptr ? known->type : ""),
                         windows, units(1), purchase);
     if (subject.flag("monitoring"))
@@ -186,9 +199,9 @@ void price_group(Subject& subject) {
   const bool windows = subject.flag("windows") || (known != nullptr && known->windows);
   const Split split = split_purchase(subject, *count, purchase.spot);
   if (split.on_demand > Quantity{} || split.spot == Quantity{})
-    add_bought_machines(subject, type, windows, split.on_demand, {purchase.tenancy, false});
+    add_bought_machines(subject, type, windows, split.on_demand, {purchase.tenancy, false, {}});
   if (split.spot > Quantity{})
-    add_bought_machines(subject, type, windows, split.spot, {purchase.tenancy, true});
+    add_bought_machines(subject, type, windows, split.spot, {purchase.tenancy, true, {}});
   if (from != nullptr) return add_template_parts(subject, *from, *count);
   subject.add_unknown("root volume storage", "the group's launch template is not known");
 }
@@ -264,7 +277,7 @@ void price_node_group(Subject& subject) {
     type = Subject(subject.estimator, *from, "", "", {}).text("instance_type");
   if (type.empty()) type = "t3.medium";  // Amazon EKS User Guide, "Managed node groups".
   add_bought_machines(subject, type, subject.text("ami_type").starts_with("WINDOWS"), *count,
-                      {"default", subject.text("capacity_type") == "SPOT"});
+                      {"default", subject.text("capacity_type") == "SPOT", {}});
   if (from != nullptr) return add_template_parts(subject, *from, *count);
   // Nodes get one root volume of 20 GB unless the group says otherwise.
   VolumeSpec root{"gp2", subject.number("disk_size"), {}, {}, {}};
@@ -347,6 +360,26 @@ void add_machines(Subject& subject, const std::string& type, bool windows, Quant
   const Quantity vcpu = subject.usage("vcpu_count").value_or(units(2));
   subject.add("CPU credits", fmt::format("ec2.cpu_credits.{}.{}", family, system),
               product(product(*credits, vcpu), count), "usage_file");
+}
+
+MachineKind kind_of(const ReportOptions& options, const aggregator::Instance& instance,
+                    const Resource* facts) {
+  MachineKind kind{instance.type, attribute_of(facts, "system"), {}};
+  if (kind.system.empty()) kind.system = instance.windows ? "windows" : "linux";
+  if (options.assume_windows) kind.system = *options.assume_windows ? "windows" : "linux";
+  kind.unpriced = why_unpriced(
+      {attribute_of(facts, "tenancy"), false, attribute_of(facts, "instance_lifecycle")});
+  return kind;
+}
+
+bool is_facts_of_machine(const Resource& resource) {
+  return resource.type == "aws_instance" && !resource.attributes.contains("instance_type") &&
+         !resource.id.empty() && resource.address == resource.type + "/" + resource.id;
+}
+
+void add_lone_machine(Subject& subject, const aggregator::Instance& instance) {
+  add_bought_machines(subject, instance.type, instance.windows, units(1),
+                      {subject.text("tenancy"), false, subject.text("instance_lifecycle")});
 }
 
 void add_volume(Subject& subject, const std::string& name, const VolumeSpec& volume,

@@ -111,10 +111,15 @@ class ToDate {
     }
   }
 
+  const aggregator::Resource* facts_of(const std::string& instance) const {
+    const aggregator::Resource* found = inventory_.resource(instance);
+    return found != nullptr && found->type == "aws_instance" ? found : nullptr;
+  }
+
   /// Seconds by instance, in the environment that the inventory names today.
   void add_instances() {
     // One line per environment, type and system: a fleet of thousands stays readable.
-    std::map<std::tuple<std::string, std::string, std::string>,
+    std::map<std::tuple<std::string, std::string, MachineKind>,
              std::pair<std::uint64_t, std::size_t>>
         machines;
     std::map<std::string, std::pair<std::uint64_t, std::size_t>> strangers;
@@ -128,20 +133,20 @@ class ToDate {
         continue;
       }
       if (environment == "unassigned") environment = placement_.environment_of(*instance);
-      const bool windows = options_.assume_windows.value_or(instance->windows);
       auto& machine =
-          machines[{environment, instance->region,
-                    fmt::format("{} {}", instance->type, windows ? "windows" : "linux")}];
+          machines[{environment, instance->region, kind_of(options_, *instance, facts_of(id))}];
       machine.first += time.seconds;
       ++machine.second;
     }
     for (const auto& [key, machine] : machines) {
       const auto& [environment, region, kind] = key;
-      std::string price_key = "ec2.instance." + kind;
-      std::replace(price_key.begin(), price_key.end(), ' ', '.');
-      add(environment, region, fmt::format("{} instances", machine.second),
-          "instance hours, " + kind, price_key, ratio(machine.first, 3600))
-          .unit = "h";
+      const std::string price_key =
+          kind.unpriced.empty() ? fmt::format("ec2.instance.{}.{}", kind.type, kind.system) : "";
+      Draft& draft = add(environment, region, fmt::format("{} instances", machine.second),
+                         fmt::format("instance hours, {} {}", kind.type, kind.system), price_key,
+                         ratio(machine.first, 3600));
+      draft.unit = "h";
+      draft.reason = kind.unpriced;
     }
     for (const auto& [environment, total] : strangers) {
       Draft& draft = add(environment, {}, fmt::format("{} instances", total.second),

@@ -190,6 +190,21 @@ TEST_F(AwsInventoryTest, TheLicenceFollowsFromTheUsageOperation) {
   EXPECT_FALSE(windows(R"("InstanceType":"m5.large")"));
 }
 
+TEST_F(AwsInventoryTest, WhatElseDecidesAPriceIsKept) {
+  parse(
+      R"({"Reservations":[{"Instances":[{"InstanceId":"i-1","UsageOperation":"RunInstances:0010","InstanceLifecycle":"spot",
+    "Placement":{"Tenancy":"dedicated"},"Monitoring":{"State":"enabled"},"PublicIpAddress":"198.51.100.7"},
+    {"InstanceId":"i-2","UsageOperation":"RunInstances","Placement":{"Tenancy":"default"},"Monitoring":{"State":"disabled"}}]}]})");
+  const std::map<std::string, std::string> kept{{"instance_lifecycle", "spot"},
+                                                {"monitoring", "true"},
+                                                {"public_ip", "198.51.100.7"},
+                                                {"system", "rhel"},
+                                                {"tenancy", "dedicated"}};
+  ASSERT_EQ(inventory->resources().size(), 1U) << "of i-2 there is nothing to say";
+  EXPECT_EQ(inventory->resource("i-1")->attributes, kept);
+  EXPECT_EQ(inventory->resource("i-1")->type, "aws_instance");
+}
+
 TEST_F(AwsInventoryTest, ARestartDoesNotMakeAMachineYounger) {
   parse(
       R"({"Reservations":[{"OwnerId":"1","Instances":[{"InstanceId":"i-1","LaunchTime":"2024-05-01T00:00:00+00:00",

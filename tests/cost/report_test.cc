@@ -401,6 +401,53 @@ TEST(Estimate, AlarmsArePricedByMetricAndResolution) {
   EXPECT_EQ(amount(report, "aws_cloudwatch_metric_alarm.r2", "alarm"), "0.20");
 }
 
+/// As `aws ec2 describe-instances` prints machines in us-east-1.
+std::string described(const std::vector<std::string>& machines) {
+  std::string text = R"({"Reservations":[{"OwnerId":"123456789012","Instances":[)";
+  for (std::size_t i = 0; i < machines.size(); ++i) {
+    text += fmt::format(
+        R"({}{{"InstanceId":"i-{}","InstanceType":"m5.large","State":{{"Name":"running"}},"Placement":{{"AvailabilityZone":"us-east-1a","Tenancy":"{}"}},{}}})",
+        i == 0 ? "" : ",", i, machines[i].starts_with("dedicated") ? "dedicated" : "default",
+        machines[i].substr(machines[i].find('"')));
+  }
+  return text + "]}]}";
+}
+
+TEST(Estimate, MachinesOfTheAwsCliPayForTheirSystemAndPurchase) {
+  const auto inventory = inventory_of(
+      described({R"("UsageOperation":"RunInstances")", R"("UsageOperation":"RunInstances:0002")",
+                 R"("UsageOperation":"RunInstances:0800","Platform":"windows")",
+                 R"("UsageOperation":"RunInstances:0010")", R"("PlatformDetails":"SUSE Linux")",
+                 R"("UsageOperation":"RunInstances:0006","Platform":"windows")",
+                 R"(dedicated "UsageOperation":"RunInstances")",
+                 R"("UsageOperation":"RunInstances","InstanceLifecycle":"spot")",
+                 R"("UsageOperation":"RunInstances:9999")"}));
+  const Report report = estimate(*inventory);
+  EXPECT_EQ(amount(report, "i-0", "instance hours, m5.large linux"), "70.08");
+  EXPECT_EQ(amount(report, "i-1", "instance hours, m5.large windows"), "137.24");
+  EXPECT_EQ(amount(report, "i-2", "instance hours, m5.large linux"), "70.08") << "own licence";
+  EXPECT_EQ(amount(report, "i-3", "instance hours, m5.large rhel"), "91.10")
+      << "70.08 and 2 vCPU x 0.0144 x 730 h";
+  EXPECT_THAT(amount(report, "i-4", "*"), HasSubstr("no price of ec2.instance.m5.large.suse"));
+  EXPECT_THAT(amount(report, "i-5", "*"), HasSubstr("m5.large.windows_sql_standard"));
+  EXPECT_EQ(amount(report, "i-6", "*"), "unknown: unsupported: tenancy dedicated");
+  EXPECT_EQ(amount(report, "i-7", "*"), "unknown: unsupported: spot prices vary");
+  EXPECT_EQ(line(report, "i-7", "*")->quantity, units(730));
+  EXPECT_THAT(amount(report, "i-8", "*"), HasSubstr("m5.large.RunInstances:9999"));
+  EXPECT_EQ(report.unknown_lines, 5u);
+
+  ReportOptions options;
+  options.basis = ReportOptions::Basis::kToDate;
+  std::vector<HourlyUsage> seen;
+  for (int i = 0; i < 9; ++i)
+    seen.push_back({"prod", 500'000, "instance_seconds", fmt::format("i-{}", i), 3600});
+  Result<Report> to_date = make_report(options, prices(), *inventory, nullptr, seen, {});
+  ASSERT_TRUE(to_date);
+  EXPECT_EQ(line(*to_date, "*", "instance hours, m5.large linux")->quantity, units(2));
+  EXPECT_EQ(amount(*to_date, "*", "instance hours, m5.large rhel"), "0.12");
+  EXPECT_EQ(to_date->unknown_lines, 5u) << "seen, and yet of no known price";
+}
+
 TEST(Estimate, TiersArePooledOverEnvironmentsAndSpreadByQuantity) {
   const UsageFile usage = usage_of(
       "resource_usage:\n"

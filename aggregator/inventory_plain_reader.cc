@@ -65,8 +65,11 @@ class MapReader {
     std::int64_t value = 0;
     const char* end = node->text.data() + node->text.size();
     const auto [stop, failed] = std::from_chars(node->text.data(), end, value);
-    if (node->kind != Kind::kScalar || failed != std::errc() || stop != end)
-      return fail(*node, key, "a whole number");
+    if (node->kind != Kind::kScalar || failed != std::errc() || stop != end || value < 0) {
+      return fail(*node, key,
+                  "a whole number, 0 or more" +
+                      (node->kind == Kind::kScalar ? ", not '" + node->text + "'" : ""));
+    }
     out = value;
   }
   void time(std::string_view key, std::int64_t& out) {

@@ -361,7 +361,7 @@ void Estimator::price_lone_groups() {
     }
     std::optional<Quantity> count = subject.usage("instances");
     const std::optional<std::int64_t> size = group.desired ? group.desired : group.minimum;
-    if (!count && size) count = units(*size);
+    if (!count && size && *size >= 0) count = units(*size);
     if (!count) {
       subject.add_unknown("instance hours", "the group's desired and minimum size are not known");
       continue;

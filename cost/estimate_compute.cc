@@ -174,7 +174,8 @@ void price_group(Subject& subject) {
   std::optional<Quantity> count = subject.usage("instances");
   const bool told = count.has_value();
   if (!count) count = subject.number("desired_capacity");
-  if (!count && known != nullptr && known->desired) count = units(*known->desired);
+  if (!count && known != nullptr && known->desired && *known->desired >= 0)
+    count = units(*known->desired);
   if (!count) count = subject.number("min_size");
   if (!count)
     return subject.add_unknown("instance hours",

@@ -94,6 +94,9 @@ TEST_F(InventoryTest, WrongValuesNameTheKeyAndWhatWouldBeRight) {
   EXPECT_THAT(error_of("interfaces:\n- {role: nat}\n"), HasSubstr("interfaces[].id must be given"));
   EXPECT_THAT(error_of("groups:\n- {name: g, min: two}\n"),
               HasSubstr("groups[].min must be a whole number"));
+  EXPECT_THAT(error_of("groups:\n- name: g\n  desired: -4\n"),
+              HasSubstr("fleet.json: line 3: groups[].desired must be a whole number, 0 or more, "
+                        "not '-4'"));
   EXPECT_THAT(error_of("instances:\n- {id: i-1, valid_from: yesterday}\n"),
               HasSubstr("instances[].valid_from must be a time"));
   EXPECT_THAT(error_of("- a\n- b\n"), HasSubstr("no inventory"));

@@ -204,6 +204,12 @@ TEST(Estimate, AGroupIsItsDesiredSizeTimesItsTemplate) {
   EXPECT_EQ(amount(report, "aws_autoscaling_group.r0", "root volume storage, gp3"), "7.20");
 }
 
+TEST(Estimate, NoSizeOfAGroupMakesANegativeBill) {
+  const Report report = estimate(*inventory_of(
+      R"({"AutoScalingGroups":[{"AutoScalingGroupName":"g","AutoScalingGroupARN":"arn:aws:autoscaling:us-east-1:1:g","DesiredCapacity":-4}]})"));
+  EXPECT_THAT(amount(report, "g", "instance hours"), HasSubstr("size are not known"));
+}
+
 // As `terraform show -json PLAN` prints it: ids are not known yet, the configuration tells what
 // refers to what.
 constexpr const char* kGroupPlan =

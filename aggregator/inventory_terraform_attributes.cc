@@ -42,8 +42,8 @@ constexpr std::array kAllowed{
     "subnet_mapping", "interface_type", "enable_cross_zone_load_balancing", "ip_address",
     // databases and caches
     "engine", "engine_version", "engine_mode", "instance_class", "db_cluster_instance_class",
-    "multi_az", "allocated_storage", "max_allocated_storage", "storage_type", "storage_throughput",
-    "backup_retention_period", "license_model", "monitoring_interval",
+    "multi_az", "publicly_accessible", "allocated_storage", "max_allocated_storage", "storage_type",
+    "storage_throughput", "backup_retention_period", "license_model", "monitoring_interval",
     "performance_insights_enabled", "performance_insights_retention_period",
     "serverlessv2_scaling_configuration", "node_type", "num_node_groups", "num_cache_clusters",
     "num_cache_nodes", "replicas_per_node_group", "snapshot_retention_limit",

@@ -239,6 +239,12 @@ void Estimator::index() {
   for (const aggregator::Resource* address : of_type("aws_eip")) {
     for (const char* attribute : {"instance", "instance_address"})
       elastic_instances_.insert(attribute_of(*address, attribute));
+    elastic_addresses_.insert(attribute_of(*address, "public_ip"));
+  }
+  for (const aggregator::Interface& interface : inventory.interfaces()) {
+    if (interface.instance_id.empty() || interface.public_addresses.empty()) continue;
+    addresses_of_[interface.instance_id].insert(interface.public_addresses.begin(),
+                                                interface.public_addresses.end());
   }
 }
 
@@ -252,8 +258,24 @@ const aggregator::Group* Estimator::group(const std::string& name) const {
   return name.empty() || found == groups_.end() ? nullptr : found->second;
 }
 
-bool Estimator::has_elastic_address(const std::string& instance) const {
-  return !instance.empty() && elastic_instances_.contains(instance);
+std::int64_t Estimator::public_addresses(const Subject& machine) const {
+  std::set<std::string> addresses;
+  if (const auto of = addresses_of_.find(machine.resource.id);
+      of != addresses_of_.end() && !machine.resource.id.empty())
+    addresses = of->second;
+  if (std::string own = machine.text("public_ip"); !own.empty()) addresses.insert(std::move(own));
+  auto count = static_cast<std::int64_t>(addresses.size());
+  if (count == 0 && machine.flag("associate_public_ip_address")) count = 1;
+  const auto elastic = std::ranges::count_if(addresses, [this](const std::string& address) {
+    return elastic_addresses_.contains(address);
+  });
+  if (elastic > 0) return count - elastic;
+  // Which of them it is, a plan does not say.
+  const auto has = [this](const std::string& name) {
+    return !name.empty() && elastic_instances_.contains(name);
+  };
+  const bool held = has(machine.resource.id) || has(machine.resource.address);
+  return std::max<std::int64_t>(0, count - std::int64_t{held});
 }
 
 const aggregator::Resource* Estimator::find(std::string_view type,
@@ -324,11 +346,10 @@ void Estimator::price_lone_instances() {
     const aggregator::Resource* own = find("aws_instance", instance.id);
     if (own != nullptr && !is_facts_of_machine(*own)) continue;
     if (priced_groups.contains(instance.group) || members.contains(instance.id)) continue;
-    if (!instance.state.empty() && instance.state != "running" && instance.state != "pending")
-      continue;
     aggregator::Resource stand_in;
     stand_in.type = "aws_instance";
     stand_in.address = instance.id;
+    stand_in.id = instance.id;
     if (own != nullptr) stand_in.attributes = own->attributes;
     std::string environment = placement.environment_of(instance);
     std::string region = placement.region_or(instance.region, environment);

@@ -99,8 +99,9 @@ class Estimator {
                                                  std::string_view reference) const;
   [[nodiscard]] const aggregator::Instance* instance(const std::string& id) const;
   [[nodiscard]] const aggregator::Group* group(const std::string& name) const;
-  /// By id, or by address in a plan.
-  [[nodiscard]] bool has_elastic_address(const std::string& instance) const;
+  /// Public addresses of a machine that no aws_eip entry bills: what its resource and its
+  /// interfaces say.
+  [[nodiscard]] std::int64_t public_addresses(const Subject& machine) const;
   /// All of a type.
   [[nodiscard]] const std::vector<const aggregator::Resource*>& of_type(
       std::string_view type) const;
@@ -123,7 +124,10 @@ class Estimator {
       by_reference_;
   std::unordered_map<std::string, const aggregator::Instance*> instances_;
   std::unordered_map<std::string, const aggregator::Group*> groups_;
-  std::set<std::string> elastic_instances_;
+  std::set<std::string> elastic_instances_;  // By id, or by address in a plan.
+  std::set<std::string> elastic_addresses_;  // Where known.
+  std::unordered_map<std::string, std::set<std::string>>
+      addresses_of_;  // Public ones, by instance.
   std::set<const aggregator::Resource*> taken_addresses_;
   std::set<std::string> matched_addresses_;  // Of the usage file.
 };

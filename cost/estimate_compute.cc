@@ -63,6 +63,12 @@ void add_bought_machines(Subject& subject, const std::string& type, bool windows
   draft.reason = reason;
 }
 
+void add_addresses(Subject& subject) {
+  const std::int64_t addresses = subject.estimator.public_addresses(subject);
+  if (addresses > 0)
+    subject.add("public IPv4", "vpc.public_ipv4.in_use", multiply(subject.month(), addresses));
+}
+
 void price_machine(Subject& subject, bool spot) {
   const aggregator::Instance* known = subject.estimator.instance(subject.resource.id);
   const std::string state =
@@ -89,12 +95,7 @@ void price_machine(Subject& subject, bool spot) {
     if (!volume_listed(subject, block))
       add_volume(subject, fmt::format("volume {}", i), block_device(subject, block), units(1));
   }
-  const bool has_address =
-      !subject.text("public_ip").empty() || subject.flag("associate_public_ip_address");
-  if (has_address && !subject.estimator.has_elastic_address(subject.resource.id) &&
-      !subject.estimator.has_elastic_address(subject.resource.address)) {
-    subject.add("public IPv4", "vpc.public_ipv4.in_use", subject.month());
-  }
+  add_addresses(subject);
 }
 
 void price_instance(Subject& subject) { price_machine(subject, false); }
@@ -379,8 +380,15 @@ bool is_facts_of_machine(const Resource& resource) {
 }
 
 void add_lone_machine(Subject& subject, const aggregator::Instance& instance) {
+  const std::string& state = instance.state;
+  if (state == "terminated" || state == "shutting-down") return;
+  // A stopped machine keeps its Elastic IP.
+  add_addresses(subject);
+  if (state == "stopped" || state == "stopping") return;
   add_bought_machines(subject, instance.type, instance.windows, units(1),
                       {subject.text("tenancy"), false, subject.text("instance_lifecycle")});
+  if (subject.flag("monitoring"))
+    subject.add("detailed monitoring", "cloudwatch.metrics", units(7));
 }
 
 void add_volume(Subject& subject, const std::string& name, const VolumeSpec& volume,

@@ -60,7 +60,14 @@ void price_db_storage(Subject& subject, const std::string& engine, bool multi_az
   }
 }
 
+/// A publicly accessible database has one address. Rule: Amazon VPC pricing, "Public IPv4 address".
+void add_db_address(Subject& subject) {
+  if (subject.flag("publicly_accessible"))
+    subject.add("public IPv4", "vpc.public_ipv4.in_use", subject.month());
+}
+
 void price_db_instance(Subject& subject) {
+  add_db_address(subject);
   const std::string engine = subject.text("engine");
   const std::string type = subject.text("instance_class");
   const bool multi_az = subject.flag("multi_az");
@@ -95,6 +102,7 @@ void price_aurora_cluster(Subject& subject) {
 
 void price_aurora_instance(Subject& subject) {
   const std::string type = subject.text("instance_class"), engine = subject.text("engine");
+  add_db_address(subject);
   if (type == "db.serverless") {
     return void(
         subject.add_usage("serverless capacity", "rds.aurora.serverless_v2", "monthly_acu_hrs"));

@@ -454,6 +454,43 @@ TEST(Estimate, MachinesOfTheAwsCliPayForTheirSystemAndPurchase) {
   EXPECT_EQ(to_date->unknown_lines, 5u) << "seen, and yet of no known price";
 }
 
+TEST(Estimate, AddressesAndMonitoringOfTheAwsClisMachinesArePaidToo) {
+  const std::string addressed =
+      R"("PublicIpAddress":"198.51.100.7","Monitoring":{"State":"enabled"},"NetworkInterfaces":[{"NetworkInterfaceId":"eni-1",
+      "PrivateIpAddresses":[{"PrivateIpAddress":"10.0.0.5","Association":{"PublicIp":"198.51.100.7"}},
+                            {"PrivateIpAddress":"10.0.0.6","Association":{"PublicIp":"198.51.100.8"}}]}])";
+  const Report report = estimate(*inventory_of(described({addressed, R"("Tags":[])"})));
+  EXPECT_EQ(amount(report, "i-0", "public IPv4"), "7.30") << "two addresses, each once";
+  EXPECT_EQ(amount(report, "i-0", "detailed monitoring"), "2.10");
+  EXPECT_EQ(line(report, "i-1", "public IPv4"), nullptr);
+  EXPECT_EQ(line(report, "i-1", "detailed monitoring"), nullptr);
+
+  std::vector<Inventory::Problem> problems;
+  const auto both = Inventory::parse(
+      {{"cli", described({addressed})},
+       {"plain",
+        "region: us-east-1\nresources:\n"
+        "  - { address: aws_instance.a, type: aws_instance, id: i-0, attributes: { instance_type: "
+        "m5.large, public_ip: 198.51.100.7 } }\n"
+        "  - { address: aws_eip.a, type: aws_eip, id: e, attributes: { public_ip: 198.51.100.8 } "
+        "}\n"}},
+      {}, problems);
+  ASSERT_TRUE(both);
+  const Report merged = estimate(**both);
+  EXPECT_EQ(amount(merged, "aws_instance.a", "public IPv4"), "3.65") << "the other is the aws_eip";
+  EXPECT_EQ(amount(merged, "aws_eip.a", "public IPv4"), "3.65");
+  EXPECT_EQ(amount(merged, "aws_instance.a", "detailed monitoring"), "2.10");
+  EXPECT_EQ(line(merged, "i-0", "*"), nullptr) << "billed once";
+}
+
+TEST(Estimate, APubliclyAccessibleDatabaseHasAnAddress) {
+  const Report report = estimate_of(
+      {"aws_db_instance|engine: mysql, instance_class: db.t3.micro, publicly_accessible: true",
+       "aws_db_instance|engine: mysql, instance_class: db.t3.micro, publicly_accessible: false"});
+  EXPECT_EQ(amount(report, "aws_db_instance.r0", "public IPv4"), "3.65");
+  EXPECT_EQ(line(report, "aws_db_instance.r1", "public IPv4"), nullptr);
+}
+
 TEST(Estimate, TiersArePooledOverEnvironmentsAndSpreadByQuantity) {
   const UsageFile usage = usage_of(
       "resource_usage:\n"

@@ -5,6 +5,10 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
+#include <limits>
+
+#include "aggregator/inventory_document.h"
 
 namespace fleetmeter::cost {
 namespace {
@@ -97,6 +101,22 @@ std::string attribute_of(const aggregator::Resource& resource, const std::string
 }
 
 }  // namespace
+
+Period period_of_month(std::string_view month) {
+  int year = 0;
+  unsigned number = 0;
+  const std::size_t dash = month.find('-');
+  if (dash == std::string_view::npos) return {};  // None is named.
+  std::from_chars(month.data(), month.data() + dash, year);
+  std::from_chars(month.data() + dash + 1, month.data() + month.size(), number);
+  const std::chrono::year_month first{std::chrono::year{year}, std::chrono::month{number}};
+  if (!first.ok()) return {};
+  const auto begin = [](std::chrono::year_month of) {
+    const std::chrono::sys_seconds at = std::chrono::sys_days{of / std::chrono::day{1}};
+    return std::int64_t{at.time_since_epoch().count()};
+  };
+  return {begin(first), begin(first + std::chrono::months{1})};
+}
 
 Quantity product(Quantity a, Quantity b) noexcept { return scale(a, b.e9_units, kQuantityOne); }
 
@@ -213,17 +233,19 @@ void Subject::warn_unused_keys() {
 }
 
 Estimator::Estimator(const ReportOptions& report_options, const PriceBook& price_book,
-                     const aggregator::Inventory& of, const UsageFile* file)
+                     const aggregator::Inventory& of, const UsageFile* file, Period in)
     : options(report_options),
       prices(price_book),
       inventory(of),
       usage_file(file),
+      period(in),
       placement(of, report_options.region) {
   index();
 }
 
 void Estimator::index() {
   for (const aggregator::Resource& resource : inventory.resources()) {
+    if (!counts(resource)) continue;
     by_type_[resource.type].push_back(&resource);
     auto& references = by_reference_[resource.type];
     for (const std::string& name :
@@ -234,17 +256,52 @@ void Estimator::index() {
     }
   }
   // The latest of its times.
-  for (const aggregator::Instance& entry : inventory.instances()) instances_[entry.id] = &entry;
-  for (const aggregator::Group& entry : inventory.groups()) groups_[entry.name] = &entry;
+  for (const aggregator::Instance& entry : inventory.instances()) {
+    if (counts(entry.valid)) instances_[entry.id] = &entry;
+  }
+  for (const aggregator::Group& entry : inventory.groups()) {
+    if (counts(entry.valid)) groups_[entry.name] = &entry;
+  }
   for (const aggregator::Resource* address : of_type("aws_eip")) {
     for (const char* attribute : {"instance", "instance_address"})
       elastic_instances_.insert(attribute_of(*address, attribute));
     elastic_addresses_.insert(attribute_of(*address, "public_ip"));
   }
   for (const aggregator::Interface& interface : inventory.interfaces()) {
+    if (!counts(interface.valid)) continue;
     if (interface.instance_id.empty() || interface.public_addresses.empty()) continue;
     addresses_of_[interface.instance_id].insert(interface.public_addresses.begin(),
                                                 interface.public_addresses.end());
+  }
+}
+
+bool Estimator::counts(const aggregator::Validity& valid) const noexcept {
+  return valid.from_s < period.to_s && period.from_s < valid.to_s;
+}
+
+/// What is gone without a time at which it went is taken to be gone for long.
+bool Estimator::counts(const aggregator::Resource& resource) const noexcept {
+  const std::string state = attribute_of(resource, "state");
+  const bool gone = state == "deleted" || state == "deleting" || state == "failed";
+  if (gone && resource.valid.to_s == aggregator::Validity().to_s) return false;
+  return counts(resource.valid);
+}
+
+void Estimator::cut_to(const aggregator::Validity& valid, std::size_t first) {
+  const Period all;
+  if (period.from_s == all.from_s || period.to_s == all.to_s) return;
+  const bool begins = valid.from_s > period.from_s, ends = valid.to_s < period.to_s;
+  if (!begins && !ends) return;
+  const std::int64_t part_s =
+      std::min(valid.to_s, period.to_s) - std::max(valid.from_s, period.from_s);
+  std::string how = "counted";
+  if (begins) how += " from " + aggregator::format_rfc3339(valid.from_s);
+  if (ends) how += " until " + aggregator::format_rfc3339(valid.to_s);
+  for (std::size_t i = first; i < drafts.size(); ++i) {
+    Draft& draft = drafts[i];
+    if (draft.source != "inventory" || !draft.quantity) continue;
+    draft.quantity = scale(*draft.quantity, part_s, period.to_s - period.from_s);
+    draft.reason += (draft.reason.empty() ? "" : "; ") + how;
   }
 }
 
@@ -305,12 +362,14 @@ Result<std::vector<Draft>> Estimator::run(std::vector<std::string>& out_warnings
   for (const aggregator::Resource* gateway : of_type("aws_nat_gateway")) price(*gateway);
   for (const aggregator::Resource& resource : inventory.resources()) {
     if (resource.type == "aws_nat_gateway" || taken_addresses_.contains(&resource)) continue;
+    if (!counts(resource)) continue;
     price(resource);
   }
   price_lone_instances();
   price_lone_groups();
   price_data_transfer();
   warn_unmatched();
+  warn_left_out();
   if (error) return *std::move(error);
   return std::move(drafts);
 }
@@ -332,17 +391,22 @@ void Estimator::price(const aggregator::Resource& resource) {
                                                    resource.type));
     return;
   }
+  const std::size_t first = drafts.size();
   known->second(subject);
+  cut_to(resource.valid, first);
   subject.warn_unused_keys();
 }
 
 void Estimator::price_lone_instances() {
   std::set<std::string_view> priced_groups;
-  for (const aggregator::Group& group : inventory.groups()) priced_groups.insert(group.name);
   std::set<std::string_view> members;
-  for (const aggregator::Group& group : inventory.groups())
+  for (const aggregator::Group& group : inventory.groups()) {
+    if (!counts(group.valid)) continue;
+    priced_groups.insert(group.name);
     members.insert(group.instance_ids.begin(), group.instance_ids.end());
+  }
   for (const aggregator::Instance& instance : inventory.instances()) {
+    if (!counts(instance.valid)) continue;
     const aggregator::Resource* own = find("aws_instance", instance.id);
     if (own != nullptr && !is_facts_of_machine(*own)) continue;
     if (priced_groups.contains(instance.group) || members.contains(instance.id)) continue;
@@ -357,12 +421,15 @@ void Estimator::price_lone_instances() {
     if (usage_file != nullptr) usage = usage_file->values(stand_in.type, stand_in.address);
     matched_addresses_.insert(stand_in.address);
     Subject subject(*this, stand_in, std::move(environment), std::move(region), std::move(usage));
+    const std::size_t first = drafts.size();
     add_lone_machine(subject, instance);
+    cut_to(instance.valid, first);
   }
 }
 
 void Estimator::price_lone_groups() {
   for (const aggregator::Group& group : inventory.groups()) {
+    if (!counts(group.valid)) continue;
     const bool priced = find("aws_autoscaling_group", group.name) != nullptr ||
                         find("aws_ecs_service", group.name) != nullptr ||
                         find("aws_eks_node_group", group.name) != nullptr;
@@ -387,7 +454,9 @@ void Estimator::price_lone_groups() {
       subject.add_unknown("instance hours", "the group's desired and minimum size are not known");
       continue;
     }
+    const std::size_t first = drafts.size();
     add_machines(subject, group.instance_type, group.windows, *count);
+    cut_to(group.valid, first);
   }
 }
 
@@ -438,6 +507,25 @@ void Estimator::warn_unmatched() {
                                       usage_file->name(), address));
     }
   }
+}
+
+/// To date, what had not begun or was over when nothing was seen is no news.
+void Estimator::warn_left_out() {
+  if (options.basis != ReportOptions::Basis::kEstimate) return;
+  std::set<std::string_view> ids;
+  for (const aggregator::Instance& one : inventory.instances()) {
+    if (!counts(one.valid)) ids.insert(one.id);
+  }
+  for (const aggregator::Group& one : inventory.groups()) {
+    if (!counts(one.valid)) ids.insert(one.name);
+  }
+  for (const aggregator::Resource& one : inventory.resources()) {
+    if (!counts(one.valid)) ids.insert(one.id.empty() ? one.address : one.id);
+  }
+  if (ids.empty()) return;
+  warnings->push_back(fmt::format(
+      "{} of the inventory's entries do not hold in {} (valid_from, valid_to) and are left out",
+      ids.size(), options.month));
 }
 
 bool Estimator::take_address(const Subject& gateway) {

@@ -77,17 +77,24 @@ class Subject {
   std::set<std::string> used_;
 };
 
-/// Lines of a month from the inventory and the usage file. One use: run().
+/// The seconds [from_s, to_s) that lines are of; by default all time.
+using Period = aggregator::Validity;
+/// Of a month like "2026-11", UTC; all time where it is empty.
+[[nodiscard]] Period period_of_month(std::string_view month);
+
+/// Lines of a month from the inventory and the usage file. One use: run(). Entries that do not hold
+/// in `period` count nothing, those that hold for a part of it count for that part.
 class Estimator {
  public:
   Estimator(const ReportOptions& options, const PriceBook& prices,
-            const aggregator::Inventory& inventory, const UsageFile* usage_file);
+            const aggregator::Inventory& inventory, const UsageFile* usage_file, Period period);
   Result<std::vector<Draft>> run(std::vector<std::string>& warnings);
 
   const ReportOptions& options;
   const PriceBook& prices;
   const aggregator::Inventory& inventory;
   const UsageFile* usage_file;
+  const Period period;
   Placement placement;
 
   std::vector<Draft> drafts;
@@ -114,10 +121,16 @@ class Estimator {
  private:
   void index();
   void price(const aggregator::Resource& resource);
+  [[nodiscard]] bool counts(const aggregator::Validity& valid) const noexcept;
+  [[nodiscard]] bool counts(const aggregator::Resource& resource) const noexcept;
+  /// Cuts what the inventory says in the drafts from `first` on down to the part of the period in
+  /// which their entry holds.
+  void cut_to(const aggregator::Validity& valid, std::size_t first);
   void price_lone_instances();
   void price_lone_groups();
   void price_data_transfer();
   void warn_unmatched();
+  void warn_left_out();
 
   std::map<std::string, std::vector<const aggregator::Resource*>, std::less<>> by_type_;
   std::map<std::string, std::unordered_map<std::string, const aggregator::Resource*>, std::less<>>

@@ -350,11 +350,13 @@ void price_snapshot(Subject& subject) {
 
 void add_machines(Subject& subject, const std::string& type, bool windows, Quantity count) {
   const std::string system = subject.estimator.system_of(subject, windows);
-  const Quantity hours = product(count, subject.usage("monthly_hrs").value_or(subject.month()));
+  const std::optional<Quantity> told = subject.usage("monthly_hrs");
+  const Quantity hours = product(count, told.value_or(subject.month()));
   if (type.empty()) return subject.add_unknown("instance hours", "the instance type is not known");
   subject
       .add(fmt::format("instance hours, {} {}", type, system),
-           fmt::format("ec2.instance.{}.{}", type, system), hours)
+           fmt::format("ec2.instance.{}.{}", type, system), hours,
+           told ? "usage_file" : "inventory")
       .unit = "h";
   const std::optional<Quantity> credits = subject.usage("monthly_cpu_credit_hrs");
   if (!credits) return;

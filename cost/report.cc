@@ -14,7 +14,8 @@ Result<Report> estimate(const ReportOptions& options, const PriceBook& prices,
                         const aggregator::Inventory& inventory, const UsageFile* usage_file) {
   std::vector<std::string> warnings;
   Result<std::vector<Draft>> drafts =
-      Estimator(options, prices, inventory, usage_file).run(warnings);
+      Estimator(options, prices, inventory, usage_file, period_of_month(options.month))
+          .run(warnings);
   if (!drafts) return std::move(drafts).error();
   Report report = settle(options, prices, usage_file, *std::move(drafts));
   report.warnings.insert(report.warnings.begin(), warnings.begin(), warnings.end());

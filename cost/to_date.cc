@@ -259,8 +259,10 @@ class ToDate {
   void add_standing() {
     if (options_.hours == 0) return;  // Nothing was seen: no time has passed that we know of.
     std::size_t unmetered = 0;
+    const Period seen{std::int64_t{usage_.first_hour} * 3600,
+                      (std::int64_t{usage_.last_hour} + 1) * 3600};
     Result<std::vector<Draft>> drafts =
-        Estimator(options_, prices_, inventory_, nullptr).run(warnings_);
+        Estimator(options_, prices_, inventory_, nullptr, seen).run(warnings_);
     if (!drafts) return;  // Only a usage file can be wrong.
     for (Draft& draft : *drafts) {
       if (is_metered(draft)) continue;

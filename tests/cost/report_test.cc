@@ -491,6 +491,47 @@ TEST(Estimate, APubliclyAccessibleDatabaseHasAnAddress) {
   EXPECT_EQ(line(report, "aws_db_instance.r1", "public IPv4"), nullptr);
 }
 
+TEST(Estimate, EntriesCountForThePartOfTheMonthInWhichTheyHold) {
+  const auto inventory = inventory_of(
+      "region: us-east-1\ninstances:\n"
+      "  - { id: i-gone, type: m5.large, valid_from: 2024-05-01T00:00:00Z, valid_to: "
+      "2024-06-01T00:00:00Z }\n"
+      "  - { id: i-new, type: m5.large, valid_from: 2026-11-16T00:00:00Z }\n"
+      "groups:\n"
+      "  - { name: g, desired: 2, instance_type: m5.large, valid_to: 2026-11-10T00:00:00Z }\n"
+      "resources:\n"
+      "  - { type: aws_ebs_volume, id: v, attributes: { type: gp3, size: 100 }, valid_from: "
+      "2026-11-01T00:00:00Z, valid_to: 2026-11-16T00:00:00Z }\n"
+      "  - { type: aws_ebs_volume, id: v, attributes: { type: gp2, size: 100 }, valid_from: "
+      "2026-11-16T00:00:00Z }\n");
+  const UsageFile usage =
+      usage_of("resource_type_default_usage: { aws_instance: { monthly_hrs: 100 } }");
+  const Report november = estimate(*inventory, nullptr, {.month = "2026-11"});
+  EXPECT_EQ(line(november, "i-gone", "*"), nullptr);
+  EXPECT_EQ(amount(november, "i-new", "*"), "35.04") << "15 of 30 days";
+  EXPECT_EQ(line(november, "i-new", "*")->reason, "counted from 2026-11-16T00:00:00Z");
+  EXPECT_EQ(line(november, "g", "*")->quantity, multiply(units(146), 3)) << "9 of 30 days of two";
+  EXPECT_EQ(amount(november, "aws_ebs_volume/v", "volume storage, gp3"), "4.00");
+  EXPECT_EQ(amount(november, "aws_ebs_volume/v", "volume storage, gp2"), "5.00");
+  EXPECT_THAT(november.warnings, testing::Contains(HasSubstr("1 of the inventory's entries")));
+  EXPECT_EQ(amount(estimate(*inventory, &usage, {.month = "2026-11"}), "i-new", "*"), "9.60")
+      << "hours of the usage file are what they are";
+  EXPECT_EQ(amount(estimate(*inventory, nullptr, {.month = "2026-12"}), "i-new", "*"), "70.08");
+  EXPECT_EQ(amount(estimate(*inventory, nullptr, {.month = "2024-05"}), "i-gone", "*"), "70.08");
+}
+
+TEST(Estimate, AGatewayCountsUntilItWasDeleted) {
+  const auto inventory = inventory_of(
+      R"({"NatGateways":[{"NatGatewayId":"nat-1","State":"deleted","CreateTime":"2026-01-01T00:00:00Z","DeleteTime":"2026-02-15T00:00:00Z"},
+                         {"NatGatewayId":"nat-2","State":"deleted"},{"NatGatewayId":"nat-3","State":"failed"}]})");
+  const ReportOptions november{.month = "2026-11", .region = "us-east-1"};
+  EXPECT_TRUE(estimate(*inventory, nullptr, november).environments.empty());
+  const Report february =
+      estimate(*inventory, nullptr, {.month = "2026-02", .region = "us-east-1"});
+  EXPECT_EQ(amount(february, "aws_nat_gateway/nat-1", "gateway hours"), "16.43") << "14 of 28 days";
+  EXPECT_EQ(line(february, "aws_nat_gateway/nat-2", "*"), nullptr);
+}
+
 TEST(Estimate, TiersArePooledOverEnvironmentsAndSpreadByQuantity) {
   const UsageFile usage = usage_of(
       "resource_usage:\n"

@@ -349,11 +349,24 @@ const std::vector<const aggregator::Resource*>& Estimator::of_type(std::string_v
   return found == by_type_.end() ? kNone : found->second;
 }
 
+std::vector<const aggregator::Instance*> Estimator::members_of(
+    const aggregator::Group& group) const {
+  std::set<std::string_view> listed(group.instance_ids.begin(), group.instance_ids.end());
+  std::vector<const aggregator::Instance*> members;
+  for (const aggregator::Instance& one : inventory.instances()) {
+    if (one.group != group.name && !listed.contains(one.id)) continue;
+    const bool runs = one.state.empty() || one.state == "running" || one.state == "pending";
+    if (runs && counts(one.valid) && instance(one.id) == &one) members.push_back(&one);
+  }
+  return members;
+}
+
 std::string Estimator::system_of(Subject& subject, bool windows) const {
   const std::string stated = subject.usage_text("operating_system");
   if (options.assume_windows) return *options.assume_windows ? "windows" : "linux";
   if (!stated.empty()) return stated;
-  return subject.text("system", windows ? "windows" : "linux");
+  const std::string own = subject.system();
+  return own.empty() ? (windows ? "windows" : "linux") : own;
 }
 
 Result<std::vector<Draft>> Estimator::run(std::vector<std::string>& out_warnings) {
@@ -455,7 +468,7 @@ void Estimator::price_lone_groups() {
       continue;
     }
     const std::size_t first = drafts.size();
-    add_machines(subject, group.instance_type, group.windows, *count);
+    add_lone_group(subject, group, *count);
     cut_to(group.valid, first);
   }
 }

@@ -66,6 +66,9 @@ class Subject {
   void add_if_used(const std::string& component, const std::string& price_key,
                    const std::string& key, unsigned per_power10 = 0);
   void add_unknown(const std::string& component, const std::string& reason);
+  /// The system of the machines that are added next, where the resource's attributes do not say it.
+  void set_system(std::string system) { system_ = std::move(system); }
+  [[nodiscard]] std::string system() const { return text("system", system_); }
   void warn_unused_keys();
 
   const aggregator::Resource& resource;
@@ -75,6 +78,7 @@ class Subject {
  private:
   UsageValues usage_;
   std::set<std::string> used_;
+  std::string system_;
 };
 
 /// The seconds [from_s, to_s) that lines are of; by default all time.
@@ -115,6 +119,9 @@ class Estimator {
   /// "windows", "linux", "rhel", "suse", ...: the option, else the usage file, else what the
   /// inventory says: the attribute "system", else `windows`.
   [[nodiscard]] std::string system_of(Subject& subject, bool windows) const;
+  /// Machines that run in a group, as far as known.
+  [[nodiscard]] std::vector<const aggregator::Instance*> members_of(
+      const aggregator::Group& group) const;
   /// Marks the aws_eip entry that `gateway` holds, if one is found: it is billed with the gateway.
   bool take_address(const Subject& gateway);
 
@@ -163,6 +170,10 @@ void add_machines(Subject& subject, const std::string& type, bool windows, Quant
 [[nodiscard]] bool is_facts_of_machine(const aggregator::Resource& resource);
 /// A machine of the inventory that no resource stands for; the subject has its facts.
 void add_lone_machine(Subject& subject, const aggregator::Instance& instance);
+/// Machines of a group that no resource stands for, and what they have besides their hours.
+/// Each known member is priced by its own kind; of `count` other machines than there are known
+/// members, kinds have the members' share.
+void add_lone_group(Subject& subject, const aggregator::Group& group, Quantity count);
 /// What the rate of a machine depends on. Machines of one kind cost the same.
 struct MachineKind {
   std::string type;

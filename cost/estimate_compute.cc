@@ -393,6 +393,48 @@ void add_lone_machine(Subject& subject, const aggregator::Instance& instance) {
     subject.add("detailed monitoring", "cloudwatch.metrics", units(7));
 }
 
+void add_lone_group(Subject& subject, const aggregator::Group& group, Quantity count) {
+  Estimator& all = subject.estimator;
+  const std::vector<const aggregator::Instance*> members = all.members_of(group);
+  // By kind: how many, and one of them to price by.
+  std::map<MachineKind, std::pair<std::int64_t, const aggregator::Instance*>> kinds;
+  std::int64_t addresses = 0, monitored = 0;
+  for (const aggregator::Instance* member : members) {
+    const Resource* facts = all.find("aws_instance", member->id);
+    auto& [number, example] = kinds[kind_of(all.options, *member, facts)];
+    ++number;
+    example = member;
+    Resource stand_in;
+    if (facts != nullptr) stand_in = *facts;
+    stand_in.id = member->id;
+    const Subject machine(all, stand_in, subject.environment, subject.region, {});
+    addresses += all.public_addresses(machine);
+    monitored += std::int64_t{machine.flag("monitoring")};
+  }
+  const bool typed = std::ranges::none_of(
+      members, [](const aggregator::Instance* one) { return one->type.empty(); });
+  // What the group itself says goes over members that say no more than their type.
+  const bool plain =
+      kinds.size() == 1 && kinds.begin()->first.unpriced.empty() &&
+      (kinds.begin()->first.system == "linux" || kinds.begin()->first.system == "windows");
+  if (members.empty() || !typed || (plain && !group.instance_type.empty())) {
+    add_machines(subject, group.instance_type, group.windows, count);
+  } else {
+    for (const auto& [kind, of] : kinds) {
+      const auto& [number, example] = of;
+      const Quantity part = scale(count, number, static_cast<std::int64_t>(members.size()));
+      const Resource* facts = all.find("aws_instance", example->id);
+      subject.set_system(attribute_of(facts, "system"));
+      add_bought_machines(
+          subject, kind.type, example->windows, part,
+          {attribute_of(facts, "tenancy"), false, attribute_of(facts, "instance_lifecycle")});
+    }
+  }
+  if (monitored > 0) subject.add("detailed monitoring", "cloudwatch.metrics", units(7 * monitored));
+  if (addresses > 0)
+    subject.add("public IPv4", "vpc.public_ipv4.in_use", multiply(subject.month(), addresses));
+}
+
 void add_volume(Subject& subject, const std::string& name, const VolumeSpec& volume,
                 Quantity count) {
   const std::string& kind = volume.kind;

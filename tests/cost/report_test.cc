@@ -532,6 +532,26 @@ TEST(Estimate, AGatewayCountsUntilItWasDeleted) {
   EXPECT_EQ(line(february, "aws_nat_gateway/nat-2", "*"), nullptr);
 }
 
+TEST(Estimate, MembersOfAnAwsGroupPayByTheirOwnType) {
+  std::vector<Inventory::Problem> problems;
+  const auto inventory = Inventory::parse(
+      {{"groups",
+        R"({"AutoScalingGroups":[{"AutoScalingGroupName":"g","AutoScalingGroupARN":"arn:aws:autoscaling:us-east-1:1:g",
+           "DesiredCapacity":4,"Instances":[{"InstanceId":"i-0"},{"InstanceId":"i-1"}]}]})"},
+       {"machines",
+        R"({"Reservations":[{"Instances":[{"InstanceId":"i-0","InstanceType":"m5.large","PublicIpAddress":"198.51.100.7"},
+           {"InstanceId":"i-1","InstanceType":"c5.large","UsageOperation":"RunInstances:0010"}]}]})"}},
+      {}, problems);
+  ASSERT_TRUE(inventory);
+  const Report report = estimate(**inventory);
+  EXPECT_EQ(amount(report, "g", "instance hours, m5.large linux"), "140.16")
+      << "of four machines wanted, half";
+  EXPECT_EQ(amount(report, "g", "instance hours, c5.large rhel"), "166.15")
+      << "2 x (0.085 + 0.0288) x 730";
+  EXPECT_EQ(amount(report, "g", "public IPv4"), "3.65");
+  EXPECT_EQ(report.unknown_lines, 0u);
+}
+
 TEST(Estimate, TiersArePooledOverEnvironmentsAndSpreadByQuantity) {
   const UsageFile usage = usage_of(
       "resource_usage:\n"

@@ -91,25 +91,59 @@ void price_db_instance(Subject& subject) {
   }
 }
 
+/// Whether a cluster's storage is I/O-Optimized: dearer by the GB, and its I/O is free. Rule: Amazon
+/// Aurora pricing, "Aurora Cluster Configurations".
+bool is_io_optimized(const Subject& cluster) {
+  return cluster.text("storage_type") == "aurora-iopt1";
+}
+
 void price_aurora_cluster(Subject& subject) {
   const std::string engine = subject.text("engine");
   if (!engine.starts_with("aurora"))
     return subject.add_unknown("storage", fmt::format("unsupported: cluster of engine {}", engine));
-  subject.add_usage("storage", "rds.aurora.storage", "storage_gb");
-  subject.add_usage("I/O", "rds.aurora.io", "monthly_io_requests", 6);
+  const std::string storage = subject.text("storage_type", "aurora");
+  if (is_io_optimized(subject)) {
+    subject.add_usage("storage, I/O-Optimized", "rds.aurora.storage_io_optimized", "storage_gb");
+    (void)subject.usage("monthly_io_requests");  // Free.
+  } else if (storage != "aurora") {
+    subject.add_unknown("storage", fmt::format("unsupported: storage type {}", storage));
+  } else {
+    subject.add_usage("storage", "rds.aurora.storage", "storage_gb");
+    subject.add_usage("I/O", "rds.aurora.io", "monthly_io_requests", 6);
+  }
   subject.add_if_used("backup storage", "rds.aurora.backup", "backup_snapshot_size_gb");
+}
+
+bool in_io_optimized_cluster(const Subject& instance) {
+  Estimator& all = instance.estimator;
+  for (const char* attribute : {"cluster_identifier", "cluster_identifier_address"}) {
+    const std::string name = instance.text(attribute);
+    for (const aggregator::Resource* one : all.of_type("aws_rds_cluster")) {
+      const Subject cluster(all, *one, "", "", {});
+      if (name.empty() ||
+          (one->id != name && one->address != name && cluster.text("cluster_identifier") != name))
+        continue;
+      return is_io_optimized(cluster);
+    }
+  }
+  return false;
 }
 
 void price_aurora_instance(Subject& subject) {
   const std::string type = subject.text("instance_class"), engine = subject.text("engine");
   add_db_address(subject);
+  const bool optimized = is_io_optimized(subject) || in_io_optimized_cluster(subject);
   if (type == "db.serverless") {
-    return void(
-        subject.add_usage("serverless capacity", "rds.aurora.serverless_v2", "monthly_acu_hrs"));
+    return void(subject.add_usage(
+        "serverless capacity",
+        optimized ? "rds.aurora.serverless_v2_io_optimized" : "rds.aurora.serverless_v2",
+        "monthly_acu_hrs"));
   }
   subject
-      .add(fmt::format("instance hours, {} {}", type, engine),
-           fmt::format("rds.instance.{}.{}.single_az", type, engine), subject.month())
+      .add(fmt::format("instance hours, {} {}{}", type, engine, optimized ? " I/O-Optimized" : ""),
+           fmt::format("rds.instance.{}.{}.{}", type, engine,
+                       optimized ? "io_optimized" : "single_az"),
+           subject.month())
       .unit = "h";
 }
 

@@ -155,6 +155,17 @@ Result<void> PriceBook::read_free_tier(const std::string& name, std::string_view
   return {};
 }
 
+/// Aurora I/O-Optimized asks 30 % more for the instance and for serverless capacity. Rule: Amazon
+/// Aurora pricing, "Aurora Cluster Configurations".
+std::string io_optimized_key(std::string_view key) {
+  constexpr std::string_view kServerless = "rds.aurora.serverless_v2", kSingle = ".single_az";
+  if (key == kServerless) return std::string(key) + "_io_optimized";
+  if (!key.starts_with("rds.instance.") || !key.ends_with(kSingle) ||
+      key.find(".aurora-") == std::string_view::npos)
+    return {};
+  return std::string(key.substr(0, key.size() - kSingle.size())) + ".io_optimized";
+}
+
 /// Licence-included rates that the list derives from the Linux one: Windows adds a fixed sum per
 /// vCPU and hour, or per size where the family is burstable; RHEL adds one per vCPU that falls with
 /// size. Rows of their own win. Rule: Amazon EC2 On-Demand Pricing; Red Hat Enterprise Linux on
@@ -169,6 +180,14 @@ void PriceBook::add_surcharged() {
     };
     Prices added;
     for (const auto& [key, price] : prices) {
+      if (const std::string optimized = io_optimized_key(key);
+          !optimized.empty() && !prices.contains(optimized)) {
+        constexpr Quantity kFactor{kQuantityOne / 10 * 13};
+        added[optimized] = {price.unit,
+                            {{Quantity{}, multiply(price.tiers.front().price, kFactor)}},
+                            price.as_of,
+                            "derived"};
+      }
       const std::string type{linux_type(key)};
       const auto known = types_.find(type);
       if (type.empty() || known == types_.end()) continue;

@@ -552,6 +552,26 @@ TEST(Estimate, MembersOfAnAwsGroupPayByTheirOwnType) {
   EXPECT_EQ(report.unknown_lines, 0u);
 }
 
+TEST(Estimate, AuroraIoOptimizedPaysForStorageAndInstancesAndNotForIo) {
+  const Report report = estimate_of(
+      {"aws_rds_cluster|engine: aurora-mysql, storage_type: aurora-iopt1, cluster_identifier: c",
+       "aws_rds_cluster_instance|engine: aurora-mysql, instance_class: db.r5.large, "
+       "cluster_identifier: c",
+       "aws_rds_cluster_instance|engine: aurora-mysql, instance_class: db.serverless, "
+       "cluster_identifier: c",
+       "aws_rds_cluster_instance|engine: aurora-mysql, instance_class: db.r5.large, "
+       "cluster_identifier: other",
+       "aws_rds_cluster|engine: aurora-mysql, storage_type: aurora-next"},
+      "resource_usage:\n  aws_rds_cluster.r0: { storage_gb: 100, monthly_io_requests: 5000000 }\n"
+      "  aws_rds_cluster_instance.r2: { monthly_acu_hrs: 100 }\n");
+  EXPECT_EQ(amount(report, "aws_rds_cluster.r0", "storage*"), "22.50");
+  EXPECT_EQ(line(report, "aws_rds_cluster.r0", "I/O"), nullptr);
+  EXPECT_EQ(amount(report, "aws_rds_cluster_instance.r1", "*"), "275.21") << "0.29 x 1.3 x 730";
+  EXPECT_EQ(amount(report, "aws_rds_cluster_instance.r2", "*"), "15.60");
+  EXPECT_EQ(amount(report, "aws_rds_cluster_instance.r3", "*"), "211.70");
+  EXPECT_THAT(amount(report, "aws_rds_cluster.r4", "storage"), HasSubstr("aurora-next"));
+}
+
 TEST(Estimate, TiersArePooledOverEnvironmentsAndSpreadByQuantity) {
   const UsageFile usage = usage_of(
       "resource_usage:\n"

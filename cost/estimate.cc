@@ -134,8 +134,13 @@ std::string Subject::text(const std::string& attribute, const std::string& other
 }
 
 std::optional<Quantity> Subject::number(const std::string& attribute) const {
-  const std::optional<Quantity> value = parse_quantity(text(attribute));
-  return value && *value >= Quantity{} ? value : std::nullopt;
+  const std::string told = text(attribute);
+  if (told.empty()) return std::nullopt;
+  const std::optional<Quantity> value = parse_quantity(told);
+  if (value && *value >= Quantity{}) return value;
+  estimator.misread.insert(
+      fmt::format("{} must be a plain number, 0 or more, not '{}'", attribute, told));
+  return std::nullopt;
 }
 
 std::int64_t Subject::integer(const std::string& attribute, std::int64_t otherwise) const {
@@ -145,6 +150,9 @@ std::int64_t Subject::integer(const std::string& attribute, std::int64_t otherwi
 
 bool Subject::flag(const std::string& attribute) const {
   const std::string value = text(attribute);
+  if (!value.empty() && value != "true" && value != "1" && value != "false" && value != "0") {
+    estimator.misread.insert(fmt::format("{} must be true or false, not '{}'", attribute, value));
+  }
   return value == "true" || value == "1";
 }
 
@@ -287,6 +295,19 @@ bool Estimator::counts(const aggregator::Resource& resource) const noexcept {
   return counts(resource.valid);
 }
 
+void Estimator::doubt(std::size_t first) {
+  std::string reason;
+  for (const std::string& one : misread) reason += (reason.empty() ? "" : "; ") + one;
+  misread.clear();
+  if (reason.empty()) return;
+  for (std::size_t i = first; i < drafts.size(); ++i) {
+    Draft& draft = drafts[i];
+    if (draft.source != "inventory") continue;
+    draft.quantity.reset();
+    draft.reason = reason;
+  }
+}
+
 void Estimator::cut_to(const aggregator::Validity& valid, std::size_t first) {
   const Period all;
   if (period.from_s == all.from_s || period.to_s == all.to_s) return;
@@ -406,6 +427,7 @@ void Estimator::price(const aggregator::Resource& resource) {
   }
   const std::size_t first = drafts.size();
   known->second(subject);
+  doubt(first);
   cut_to(resource.valid, first);
   subject.warn_unused_keys();
 }
@@ -436,6 +458,7 @@ void Estimator::price_lone_instances() {
     Subject subject(*this, stand_in, std::move(environment), std::move(region), std::move(usage));
     const std::size_t first = drafts.size();
     add_lone_machine(subject, instance);
+    doubt(first);
     cut_to(instance.valid, first);
   }
 }
@@ -469,6 +492,7 @@ void Estimator::price_lone_groups() {
     }
     const std::size_t first = drafts.size();
     add_lone_group(subject, group, *count);
+    doubt(first);
     cut_to(group.valid, first);
   }
 }

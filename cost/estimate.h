@@ -41,7 +41,8 @@ class Subject {
   Subject(Estimator& estimator, const aggregator::Resource& resource, std::string environment,
           std::string region, UsageValues usage);
 
-  // Attributes by Terraform's name; empty or nullopt = absent or no number.
+  // Attributes by Terraform's name; empty or nullopt = absent. One that is there and cannot be read
+  // is nullopt or false too, and makes what the inventory says of the whole resource unknown.
   [[nodiscard]] std::string text(const std::string& attribute,
                                  const std::string& otherwise = {}) const;
   [[nodiscard]] std::optional<Quantity> number(const std::string& attribute) const;
@@ -104,6 +105,8 @@ class Estimator {
   std::vector<Draft> drafts;
   std::vector<std::string>* warnings = nullptr;
   std::optional<Error> error;  ///< The first one.
+  /// Attributes of the resource that is being priced that cannot be what they say.
+  std::set<std::string> misread;
 
   /// Another resource of `type` by id, ARN, name or address.
   [[nodiscard]] const aggregator::Resource* find(std::string_view type,
@@ -128,6 +131,8 @@ class Estimator {
  private:
   void index();
   void price(const aggregator::Resource& resource);
+  /// What the inventory says in the drafts from `first` on is unknown if something was misread.
+  void doubt(std::size_t first);
   [[nodiscard]] bool counts(const aggregator::Validity& valid) const noexcept;
   [[nodiscard]] bool counts(const aggregator::Resource& resource) const noexcept;
   /// Cuts what the inventory says in the drafts from `first` on down to the part of the period in

@@ -572,6 +572,23 @@ TEST(Estimate, AuroraIoOptimizedPaysForStorageAndInstancesAndNotForIo) {
   EXPECT_THAT(amount(report, "aws_rds_cluster.r4", "storage"), HasSubstr("aurora-next"));
 }
 
+TEST(Estimate, AnAttributeThatCannotBeReadMakesTheLinesUnknownAndIsQuoted) {
+  const Report report =
+      estimate_of({"aws_db_instance|engine: mysql, instance_class: db.t3.micro, multi_az: \"yes\", "
+                   "allocated_storage: 1TB",
+                   "aws_ebs_volume|type: gp3, size: -100", "aws_ebs_volume|type: gp3, size: \"10\"",
+                   "aws_autoscaling_group|name: g, desired_capacity: -4, min_size: 1"});
+  const std::string both =
+      "unknown: allocated_storage must be a plain number, 0 or more, not '1TB'; multi_az must be "
+      "true or false, not 'yes'";
+  EXPECT_EQ(amount(report, "aws_db_instance.r0", "instance hours*"), both);
+  EXPECT_EQ(amount(report, "aws_db_instance.r0", "storage*"), both);
+  EXPECT_EQ(amount(report, "aws_ebs_volume.r1", "*"),
+            "unknown: size must be a plain number, 0 or more, not '-100'");
+  EXPECT_EQ(amount(report, "aws_ebs_volume.r2", "*"), "0.80");
+  EXPECT_THAT(amount(report, "aws_autoscaling_group.r3", "instance hours*"), HasSubstr("'-4'"));
+}
+
 TEST(Estimate, TiersArePooledOverEnvironmentsAndSpreadByQuantity) {
   const UsageFile usage = usage_of(
       "resource_usage:\n"

@@ -67,12 +67,19 @@ Command make_command(CostOptions& options) {
 
 Error bad(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
 
+bool holds_nothing(const aggregator::Inventory& inventory) {
+  return inventory.instances().empty() && inventory.groups().empty() &&
+         inventory.resources().empty() && inventory.interfaces().empty() &&
+         inventory.subnets().empty() && inventory.vpcs().empty();
+}
+
 /// What a report is made of, from the configuration and the command line.
 struct Inputs {
   std::shared_ptr<const aggregator::Inventory> inventory;
   std::optional<cost::UsageFile> usage_file;
   std::optional<cost::PriceBook> prices;
   std::string cost_db;  ///< Empty = there is none.
+  Texts files;          ///< Of the inventory.
 };
 
 Result<Inputs> load_inputs(const CostOptions& options) {
@@ -109,6 +116,7 @@ Result<Inputs> load_inputs(const CostOptions& options) {
       options.prices.empty() ? cost::PriceBook::embedded() : cost::PriceBook::load(options.prices);
   if (!prices) return std::move(prices).error();
   inputs.prices = *std::move(prices);
+  inputs.files = files;
   if (files.empty() && !inputs.usage_file && inputs.cost_db.empty()) {
     return bad(
         "there is nothing to price: give -c FILE of a fleet that has run, --inventory FILE or "
@@ -229,6 +237,14 @@ int report(const CostOptions& options, OutputFormat format) {
   if (!inputs) return fail(inputs.error());
   const auto made = report_options(options, *inputs);
   if (!made) return fail(made.error());
+  if (made->basis == Basis::kEstimate && !inputs->files.empty() &&
+      holds_nothing(*inputs->inventory)) {
+    std::string names;
+    for (const std::string& file : inputs->files) names += (names.empty() ? "" : ", ") + file;
+    return fail(bad("inventory: nothing to price in " + names +
+                    "; give a Terraform state or plan as JSON, AWS CLI output of a kind that "
+                    "docs/inventory.md lists, or the plain form"));
+  }
   const cost::UsageFile* usage_file = inputs->usage_file ? &*inputs->usage_file : nullptr;
   const auto done =
       report_of(*made, *inputs->prices, *inputs->inventory, usage_file, inputs->cost_db);

@@ -233,5 +233,19 @@ TEST_F(CommandTest, CostWritesAFileInTheFormatOfItsName) {
   EXPECT_THAT(text, HasSubstr("2026-11"));
 }
 
+TEST_F(CommandTest, CostRefusesInventoriesThatHoldNothing) {
+  const std::string nothing = write("nothing.json", "{}");
+  const std::string unread = write("endpoints.json", R"({"VpcEndpoints":[{"VpcEndpointId":"v"}]})");
+  const Outcome outcome =
+      type(command_cost, {"report", "--inventory", nothing, "--inventory", unread});
+  EXPECT_EQ(outcome.exit_code, kExitUsage);
+  EXPECT_THAT(outcome.err, HasSubstr("nothing to price in " + nothing + ", " + unread));
+  EXPECT_EQ(outcome.out, "");
+  const std::string some = write("some.yaml", "region: us-east-1\ninstances: [{ id: i-1 }]\n");
+  EXPECT_EQ(type(command_cost, {"report", "--inventory", nothing, "--inventory", some}).exit_code,
+            kExitDone)
+      << "one that holds something is enough";
+}
+
 }  // namespace
 }  // namespace fleetmeter::app

@@ -55,7 +55,7 @@ Command make_command(CostOptions& options) {
       "hours of an estimated month: 730, or actual")(
       "free-tier",
       po::value(&options.free_tier)->default_value(options.free_tier)->implicit_value("always"),
-      "always takes off what AWS gives free each month; never does not")(
+      "always (or legacy) takes off what AWS gives free each month; never (or none) does not")(
       "prices", po::value(&options.prices)->value_name("DIR"),
       "price files that replace or add to the built-in ones")(
       "format", po::value(&options.format)->default_value(options.format),
@@ -172,9 +172,11 @@ Result<cost::ReportOptions> report_options(const CostOptions& options, const Inp
     return bad("--region: there are no prices of `" + options.region + "`; there are of " + known +
                ", and --prices DIR adds others");
   }
-  if (options.free_tier != "always" && options.free_tier != "never")
-    return bad("--free-tier: `" + options.free_tier + "` is none of always, never");
-  made.free_tier = options.free_tier == "always";
+  // AWS calls the accounts that have the allowances legacy, and those without them none.
+  const bool free = options.free_tier == "always" || options.free_tier == "legacy";
+  if (!free && options.free_tier != "never" && options.free_tier != "none")
+    return bad("--free-tier: `" + options.free_tier + "` is none of always, never, legacy, none");
+  made.free_tier = free;
   if (options.hours == "actual") {
     const MonthHours hours = hours_of(*month);
     made.hours = hours.last - hours.first;

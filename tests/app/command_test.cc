@@ -247,5 +247,21 @@ TEST_F(CommandTest, CostRefusesInventoriesThatHoldNothing) {
       << "one that holds something is enough";
 }
 
+TEST_F(CommandTest, CostTakesBothNamesOfTheFreeTier) {
+  const std::string usage = write("usage.yml",
+                                  "resource_usage: { aws_data_transfer.a: { region: us-east-1, "
+                                  "monthly_outbound_internet_gb: 1000 } }\n");
+  const auto egress = [&](const char* tier) {
+    return type(command_cost, {"report", "--usage", usage, "--free-tier", tier, "--format", "csv"})
+        .out;
+  };
+  EXPECT_EQ(egress("legacy"), egress("always"));
+  EXPECT_EQ(egress("none"), egress("never"));
+  EXPECT_NE(egress("legacy"), egress("none"));
+  const Outcome outcome = type(command_cost, {"report", "--usage", usage, "--free-tier", "some"});
+  EXPECT_EQ(outcome.exit_code, kExitUsage);
+  EXPECT_THAT(outcome.err, HasSubstr("none of always, never, legacy, none"));
+}
+
 }  // namespace
 }  // namespace fleetmeter::app

@@ -1,6 +1,7 @@
 #include "aggregator/inventory.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <sstream>
@@ -40,7 +41,28 @@ const Entry* entry_at(const std::vector<Entry>& entries, EntryRange range, std::
   return nullptr;
 }
 
+/// What to name instead of a folder.
+Error folder_error(const std::string& path) {
+  std::vector<std::string> files;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(path, error), end; !error && it != end;
+       it.increment(error)) {
+    const std::string kind = it->path().extension().string();
+    if (kind == ".json" || kind == ".yaml" || kind == ".yml" || kind == ".tfstate")
+      files.push_back(it->path().string());
+  }
+  std::sort(files.begin(), files.end());
+  std::string message = path + ": is a folder; name its files one by one";
+  constexpr std::size_t kShown = 3;
+  for (std::size_t i = 0; i < std::min(files.size(), kShown); ++i)
+    message += (i == 0 ? ": " : ", ") + files[i];
+  if (files.size() > kShown) message += ", ...";
+  return {ErrorCode::kInvalidArgument, std::move(message)};
+}
+
 Result<std::string> read_file(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) return folder_error(path);
   std::ifstream in(path, std::ios::binary);
   std::ostringstream text;
   if (!in || !(text << in.rdbuf())) {

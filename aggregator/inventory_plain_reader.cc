@@ -47,8 +47,15 @@ class MapReader {
     if (node == nullptr) return;
     if (node->kind != Kind::kMap) return fail(*node, key, "a map of texts");
     for (const auto& [name, value] : node->entries) {
-      if (value.kind != Kind::kScalar && value.kind != Kind::kNull)
-        return fail(value, key, "a map of texts");
+      if (value.kind != Kind::kScalar && value.kind != Kind::kNull) {
+        const bool list = value.kind == Kind::kList;
+        return fail(value, std::string(key) + "." + name,
+                    list ? "one text; the elements of a list are keys of their own: `" + name +
+                               ".#: " + std::to_string(value.items.size()) + "`, `" + name +
+                               ".0: ...`"
+                         : "one text; what is inside a block has keys of its own: `" + name +
+                               ".0.<key>: ...`");
+      }
       out[name] = value.text;
     }
   }

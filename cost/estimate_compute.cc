@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "cost/estimate.h"
 
@@ -262,8 +263,49 @@ void price_service(Subject& subject) {
                 multiply(hours, storage_gb - 20));
 }
 
+/// When standard support of Kubernetes 1.<minor> ended, at midnight UTC of that day. Rule: Amazon
+/// EKS User Guide, "Understand the Kubernetes version lifecycle on EKS".
+struct SupportEnd {
+  std::int64_t minor;
+  std::chrono::sys_days day;
+};
+std::optional<std::chrono::sys_days> end_of_standard_support(std::int64_t minor) {
+  using namespace std::chrono;
+  static constexpr SupportEnd kEnds[] = {
+      {28, sys_days{2024y / 11 / 26}}, {29, sys_days{2025y / 3 / 23}},
+      {30, sys_days{2025y / 7 / 23}},  {31, sys_days{2025y / 11 / 26}},
+      {32, sys_days{2026y / 3 / 23}},  {33, sys_days{2026y / 7 / 29}},
+      {34, sys_days{2026y / 12 / 2}},  {35, sys_days{2027y / 3 / 27}}};
+  if (minor < kEnds[0].minor) return sys_days{};  // Older: for as long as months can be asked of.
+  for (const SupportEnd& end : kEnds) {
+    if (end.minor == minor) return end.day;
+  }
+  return std::nullopt;  // Newer than this list.
+}
+
+/// An hour in extended support costs more than one in standard support, unless the cluster's policy
+/// is to be upgraded instead. Rule: Amazon EKS pricing.
 void price_cluster(Subject& subject) {
-  subject.add("control plane hours", "eks.cluster.standard", subject.month());
+  const std::string version = subject.text("version");
+  const Period& period = subject.estimator.period;
+  const Period all;
+  Quantity extended;
+  std::optional<std::chrono::sys_days> end;
+  if (const auto minor =
+          version.starts_with("1.") ? parse_quantity(version.substr(2)) : std::nullopt)
+    end = end_of_standard_support(minor->e9_units / kQuantityOne);
+  const bool upgraded = subject.text("upgrade_policy.0.support_type") == "STANDARD";
+  if (end && !upgraded && period.from_s != all.from_s && period.to_s != all.to_s) {
+    const std::int64_t end_s = std::chrono::sys_seconds{*end}.time_since_epoch().count();
+    const std::int64_t begin_s = std::clamp(end_s, period.from_s, period.to_s);
+    extended = scale(subject.month(), period.to_s - begin_s, period.to_s - period.from_s);
+  }
+  if (extended < subject.month())
+    subject.add("control plane hours", "eks.cluster.standard", subject.month() - extended);
+  if (extended > Quantity{}) {
+    subject.add(fmt::format("control plane hours, extended support of {}", version),
+                "eks.cluster.extended", extended);
+  }
 }
 
 void price_node_group(Subject& subject) {

@@ -205,6 +205,14 @@ TEST_F(AwsInventoryTest, WhatElseDecidesAPriceIsKept) {
   EXPECT_EQ(inventory->resource("i-1")->type, "aws_instance");
 }
 
+TEST_F(AwsInventoryTest, AFolderIsNoFileAndItsFilesAreNamed) {
+  auto loaded = Inventory::load({FLEETMETER_TEST_DATA}, {}, warnings);
+  ASSERT_FALSE(loaded);
+  EXPECT_THAT(loaded.error().message,
+              testing::AllOf(HasSubstr("is a folder; name its files one by one: "),
+                             HasSubstr("/describe-auto-scaling-groups.json, ")));
+}
+
 TEST_F(AwsInventoryTest, ARestartDoesNotMakeAMachineYounger) {
   parse(
       R"({"Reservations":[{"OwnerId":"1","Instances":[{"InstanceId":"i-1","LaunchTime":"2024-05-01T00:00:00+00:00",

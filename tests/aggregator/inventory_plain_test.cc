@@ -99,6 +99,11 @@ TEST_F(InventoryTest, WrongValuesNameTheKeyAndWhatWouldBeRight) {
                         "not '-4'"));
   EXPECT_THAT(error_of("instances:\n- {id: i-1, valid_from: yesterday}\n"),
               HasSubstr("instances[].valid_from must be a time"));
+  EXPECT_THAT(error_of("resources:\n- type: aws_lb\n  attributes: { subnets: [a, b] }\n"),
+              HasSubstr("line 3: resources[].attributes.subnets must be one text; the elements of "
+                        "a list are keys of their own: `subnets.#: 2`, `subnets.0: ...`"));
+  EXPECT_THAT(error_of("resources:\n- {type: aws_lb, attributes: {a: {b: c}}}\n"),
+              HasSubstr("resources[].attributes.a must be one text"));
   EXPECT_THAT(error_of("- a\n- b\n"), HasSubstr("no inventory"));
 }
 

@@ -589,6 +589,21 @@ TEST(Estimate, AnAttributeThatCannotBeReadMakesTheLinesUnknownAndIsQuoted) {
   EXPECT_THAT(amount(report, "aws_autoscaling_group.r3", "instance hours*"), HasSubstr("'-4'"));
 }
 
+TEST(Estimate, AClusterPastStandardSupportPaysForExtendedSupport) {
+  const std::vector<std::string> clusters{
+      "aws_eks_cluster|version: \"1.29\"", "aws_eks_cluster|version: \"1.35\"",
+      "aws_eks_cluster|version: \"1.29\", upgrade_policy.0.support_type: STANDARD",
+      "aws_eks_cluster|version: \"1.31\"", "aws_eks_cluster|"};
+  const Report report = estimate_of(clusters, {}, {.month = "2025-11"});
+  EXPECT_EQ(amount(report, "aws_eks_cluster.r0", "*extended support of 1.29"), "438.00");
+  EXPECT_EQ(line(report, "aws_eks_cluster.r0", "control plane hours"), nullptr);
+  for (const char* standard : {"aws_eks_cluster.r1", "aws_eks_cluster.r2", "aws_eks_cluster.r4"})
+    EXPECT_EQ(amount(report, standard, "*"), "73.00") << standard;
+  EXPECT_EQ(amount(report, "aws_eks_cluster.r3", "control plane hours"), "60.83")
+      << "25 of 30 days";
+  EXPECT_EQ(amount(report, "aws_eks_cluster.r3", "*extended support of 1.31"), "73.00") << "5 days";
+}
+
 TEST(Estimate, TiersArePooledOverEnvironmentsAndSpreadByQuantity) {
   const UsageFile usage = usage_of(
       "resource_usage:\n"

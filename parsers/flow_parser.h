@@ -15,7 +15,8 @@ struct FlowParseOptions {
   std::uint32_t batch_records = 4096;  ///< `out` is full at this size.
   /// The buffer ends the input: a last line without line end is a record.
   bool last = false;
-  bool stop_at_json = false;  ///< Stop before a line that begins with '{' instead of dropping it.
+  /// Stop before a line that begins_no_flow_line() instead of dropping it.
+  bool stop_at_json = false;
   /// Lines out of an envelope: one that is no flow log at all is "not_a_flow_record".
   bool enveloped = false;
 };
@@ -24,7 +25,7 @@ enum class FlowStop : std::uint8_t {
   kNeedMore,  ///< No complete line is left.
   /// `out` is full, or the next line changes the layout: take the batch, clear `out`, call again.
   kFlush,
-  kJson,  ///< The next line begins with '{' (only with stop_at_json).
+  kJson,  ///< The next line begins_no_flow_line() (only with stop_at_json).
 };
 
 struct FlowParseResult {
@@ -50,6 +51,23 @@ struct FlowParseResult {
                                                  const FlowParseOptions& options,
                                                  FlowBinding& binding, FlowColumns& out,
                                                  FlowCounts& counts);
+
+/// True of a line that begins as none of a flow log does: a JSON value, or what may be left of a
+/// broken one. The line is not empty.
+[[nodiscard]] inline bool begins_no_flow_line(std::string_view line) noexcept {
+  switch (line.front()) {
+    case '{':
+    case '}':
+    case ']':
+    case ',':
+    case ':':
+      return true;
+    case '"':
+      return line.starts_with("\"}");
+    default:
+      return false;
+  }
+}
 
 /// True when a text line shows a mark of a flow record: a log-status or action word, an interface
 /// id, two addresses.

@@ -40,7 +40,8 @@ FlowStop ScalarFlowKernel::parse_lines(const char* begin, const char* limit) {
   at_ = begin;
   while (at_ < limit) {
     if (static_cast<unsigned char>(*at_) <= ' ' && skip_blanks(limit) == limit) break;
-    if (options_.stop_at_json && *at_ == '{') return FlowStop::kJson;
+    if (options_.stop_at_json && begins_no_flow_line({at_, static_cast<std::size_t>(limit - at_)}))
+      return FlowStop::kJson;
     if (!take(judge(at_, limit))) return FlowStop::kFlush;
     at_ = line_.end < limit ? line_.end + 1 : limit;
   }

@@ -13,7 +13,7 @@ constexpr auto kIsUnusualFirst = [] {
   std::array<bool, 256> unusual{};
   for (std::size_t i = 0; i <= ' '; ++i) unusual[i] = true;
   for (std::size_t i = 'a'; i <= 'z'; ++i) unusual[i] = true;
-  unusual['{'] = true;
+  for (const char c : {'{', '}', ']', ',', ':', '"'}) unusual[static_cast<std::size_t>(c)] = true;
   return unusual;
 }();
 
@@ -135,8 +135,8 @@ bool SimdFlowKernel::take_unusual(std::uint32_t before, std::uint32_t feed, std:
   const std::uint32_t line = blanks[before] + 1;
   const std::uint32_t end = blanks[feed];
   const char first = text_[line];
-  if (end > safe_end_ || end - line > kFlowLineBytesMax || first == '{' ||
-      static_cast<unsigned char>(first) <= ' ') {
+  if (end > safe_end_ || end - line > kFlowLineBytesMax ||
+      begins_no_flow_line({text_ + line, end - line}) || static_cast<unsigned char>(first) <= ' ') {
     return take_slowly(line);
   }
   std::uint32_t begin = line;
@@ -206,7 +206,8 @@ bool SimdFlowKernel::take_slowly(std::uint32_t line) {
     at_ += begin == limit ? 0 : 1;
     return true;
   }
-  if (options_.stop_at_json && *begin == '{') {
+  if (options_.stop_at_json &&
+      begins_no_flow_line({begin, static_cast<std::size_t>(limit - begin)})) {
     stop_ = FlowStop::kJson;
     return false;
   }

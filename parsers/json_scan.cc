@@ -15,14 +15,14 @@ constexpr std::uint64_t zero_mask(std::uint64_t word) noexcept {
   return (word - kOnes) & ~word & kHighs;
 }
 
-/// Bytes from `at` on that are plain text of a string: no quote, backslash or control byte.
+/// Bytes from `at` on that are plain text of a string: no quote, backslash or line end.
 std::size_t plain_string_bytes(std::string_view text, std::size_t at) noexcept {
   std::size_t count = 0;
   while (text.size() - at - count >= 8) {
     const std::uint64_t word = load_word(text.data() + at + count);
-    const std::uint64_t control = (word - kOnes * 0x20) & ~word & kHighs;
-    const std::uint64_t special =
-        zero_mask(word ^ (kOnes * '"')) | zero_mask(word ^ (kOnes * '\\')) | control;
+    const std::uint64_t special = zero_mask(word ^ (kOnes * '"')) |
+                                  zero_mask(word ^ (kOnes * '\\')) |
+                                  zero_mask(word ^ (kOnes * '\n'));
     if (special != 0) return count + static_cast<std::size_t>(std::countr_zero(special) >> 3);
     count += 8;
   }
@@ -50,7 +50,7 @@ JsonScanner::Result JsonScanner::scan(std::string_view text) noexcept {
     }
     const char c = text[at_];
     if (in_string_) {
-      if (static_cast<unsigned char>(c) < 0x20) return broken();
+      if (c == '\n') return broken();
       if (escaped_) {
         escaped_ = false;
       } else if (c == '\\') {

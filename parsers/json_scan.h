@@ -10,8 +10,9 @@ namespace fleetmeter::parsers {
 /// end between, and that may be cut at any byte: scan() is called again with more of the same text.
 /// It checks just enough structure to tell where a broken value stops being one, so that nothing of
 /// the lines behind it is lost with it: what stands where a key, a value or a comma has to, brackets
-/// that do not pair, a line end or control byte inside a string, a line that begins with '{' where a
-/// key has to stand.
+/// that do not pair, a line end inside a string, a line that begins with '{' where a key has to
+/// stand. Any other control byte inside a string is for the value's reader to refuse: it does not
+/// hide where the value ends.
 class JsonScanner {
  public:
   enum class Status : std::uint8_t {

@@ -186,6 +186,7 @@ MetricJsonParser::Result MetricJsonParser::parse(std::string_view value, bool ex
     draft = {};
     const bool whole = state_->read_object(value, batch, draft);
     if (!exact && !(whole && draft.is_clean())) return undo(Result::kNotClean);
+    if (!whole && looks_like_envelope(value)) return undo(Result::kOther);
     if (!whole) return drop(MetricDrop::kBadJson);
   }
   if (draft.is_envelope && !draft.is_metric) return undo(Result::kOther);

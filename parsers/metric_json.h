@@ -15,7 +15,7 @@ class MetricJsonParser {
  public:
   enum class Result : std::uint8_t {
     kTaken,  ///< A datapoint was appended, or the object was dropped and counted.
-    kOther,  ///< An object with a key of an envelope: not a metric.
+    kOther,  ///< An object with a key of an envelope, or broken JSON that shows one: not a metric.
     /// Only when not `exact`: not sure to be one whole object; nothing appended or counted.
     kNotClean,
   };

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 
 namespace fleetmeter::parsers {
 namespace {
@@ -59,6 +60,18 @@ void sort_dimensions(MetricBatch& batch, const MetricRecord& record) {
   const auto last = first + record.dimension_count;
   // Nearly always in order already.
   if (!std::is_sorted(first, last, by_name)) std::stable_sort(first, last, by_name);
+}
+
+bool looks_like_envelope(std::string_view json) noexcept {
+  constexpr std::string_view kOfMetrics[] = {"\"metric_stream_name\"", "\"metric_name\""};
+  constexpr std::string_view kOfEnvelopes[] = {"\"messageType\"", "\"logEvents\"", "\"records\"",
+                                               "\"Records\"",     "\"awslogs\"",   "\"message\"",
+                                               "\"requestId\"",   "\"rawData\""};
+  const auto is_in = [json](std::string_view key) {
+    return json.find(key) != std::string_view::npos;
+  };
+  return std::any_of(std::begin(kOfEnvelopes), std::end(kOfEnvelopes), is_in) &&
+         std::none_of(std::begin(kOfMetrics), std::end(kOfMetrics), is_in);
 }
 
 std::string_view TextArena::keep(std::string_view text) {

@@ -23,6 +23,9 @@ inline constexpr std::int64_t kTimestampMsMax = 253402300799000;
 /// order).
 void sort_dimensions(MetricBatch& batch, const MetricRecord& record);
 
+/// True when JSON that cannot be read shows an envelope's key and none of a datapoint's own.
+[[nodiscard]] bool looks_like_envelope(std::string_view json) noexcept;
+
 /// Text that has to live as long as a batch and lies in no payload: unescaped strings. clear()
 /// keeps one block.
 class TextArena {

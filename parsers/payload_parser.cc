@@ -4,6 +4,7 @@
 
 #include "parsers/byte_buffer.h"
 #include "parsers/flow_parser.h"
+#include "parsers/metric_support.h"
 #include "parsers/payload_text.h"
 
 namespace fleetmeter::parsers {
@@ -107,11 +108,7 @@ std::size_t PayloadParser::parse_lines(PayloadState& state, std::string_view byt
   std::size_t at = 0;
   while (at < bytes.size() && !state.dead) {
     if (state.skipping != nullptr) {
-      const std::size_t end = bytes.find('\n', at);
-      const std::size_t skipped = std::min(end, bytes.size() - 1) + 1 - at;
-      at += skipped;
-      state.beyond_border += skipped;
-      if (end != std::string_view::npos) end_skipping(state);
+      at = skip_on(state, bytes, at);
       continue;
     }
     if (!state.scanner.started()) {
@@ -122,6 +119,11 @@ std::size_t PayloadParser::parse_lines(PayloadState& state, std::string_view byt
       const std::size_t taken = parse_json(state, bytes.substr(at), padding_bytes, last);
       if (taken == 0) break;
       at += taken;
+      continue;
+    }
+    if (bytes[at] == '"' && at + 1 == bytes.size() && !last) break;
+    if (begins_no_flow_line(bytes.substr(at))) {
+      skip_value(state, {});
       continue;
     }
     parse_messages();
@@ -138,11 +140,47 @@ std::size_t PayloadParser::parse_lines(PayloadState& state, std::string_view byt
   return at;
 }
 
-/// A line that is dropped has ended. It is counted now, not at its beginning: a restart reads it
-/// again from there.
+/// Drops a JSON value that cannot be read on behind `begun`, or, with nothing begun, what is left of
+/// one. Its end is the line's, or the begin of the
+/// value behind it, whichever comes first: nothing of what follows is lost with it.
+void PayloadParser::skip_value(PayloadState& state, std::string_view begun) noexcept {
+  state.scanner.reset();
+  state.skipping = begun.empty() || looks_like_envelope(begun)
+                       ? &counts.dropped[static_cast<std::size_t>(PayloadDrop::kBadEnvelope)]
+                       : &counts.metrics.dropped[static_cast<std::size_t>(MetricDrop::kBadJson)];
+  state.skips_value = true;
+  state.skipped_brace = without_trailing_blanks(begun).ends_with('}');
+  state.beyond_border = begun.size();
+  if (begun.ends_with('\n')) end_skipping(state);
+}
+
+/// Skips what is dropped from `at` on; where it goes on, or all bytes.
+std::size_t PayloadParser::skip_on(PayloadState& state, std::string_view bytes,
+                                   std::size_t at) noexcept {
+  const std::size_t begin = at;
+  bool ended = false;
+  if (!state.skips_value) {
+    const std::size_t end = bytes.find('\n', at);
+    ended = end != std::string_view::npos;
+    at = ended ? end + 1 : bytes.size();
+  }
+  for (; at < bytes.size() && !ended; ++at) {
+    const char c = bytes[at];
+    if (c == '{' && state.skipped_brace) break;
+    ended = c == '\n';
+    if (c != ' ' && c != '\t' && c != '\r') state.skipped_brace = c == '}';
+  }
+  state.beyond_border += at - begin;
+  if (ended || at < bytes.size()) end_skipping(state);
+  return at;
+}
+
+/// A line or value that is dropped has ended. It is counted now, not at its beginning: a restart
+/// reads it again from there.
 void PayloadParser::end_skipping(PayloadState& state) noexcept {
   ++*state.skipping;
   state.skipping = nullptr;
+  state.skips_value = false;
   state.beyond_border = 0;
 }
 
@@ -169,10 +207,7 @@ std::size_t PayloadParser::parse_json(PayloadState& state, std::string_view byte
       take_value(state, bytes.substr(0, result.end), bytes.size() - result.end + padding_bytes);
       return result.end;
     case JsonScanner::Status::kBroken:
-      state.scanner.reset();
-      state.skipping = &counts.metrics.dropped[static_cast<std::size_t>(MetricDrop::kBadJson)];
-      state.beyond_border = result.end;
-      if (bytes[result.end - 1] == '\n') end_skipping(state);
+      skip_value(state, bytes.substr(0, result.end));
       return result.end;
     case JsonScanner::Status::kNeedMore:
       break;

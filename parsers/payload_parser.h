@@ -34,8 +34,13 @@ struct PayloadState {
   bool is_resumed = false;
   bool enveloped = false;
   std::uint32_t depth = 0;  ///< Layers of compression and base64 around it.
-  /// Inside a line that is dropped, its end not in sight: the count that its end raises.
+  /// Inside a line or JSON value that is dropped, its end not in sight: the count that its end
+  /// raises.
   std::uint64_t* skipping = nullptr;
+  /// It is JSON, and ends before a '{' behind a '}' as well: values may follow each other without a
+  /// line end.
+  bool skips_value = false;
+  bool skipped_brace = false;  ///< The last of it but blanks was a '}'.
   /// Bytes at the end of what was taken that are no whole records (dropped, unreadable).
   std::size_t beyond_border = 0;
   bool request_begun = false;  ///< kResources: the one request has been counted.
@@ -85,6 +90,9 @@ class PayloadParser final : private MessageSink {
   std::size_t parse_base64(PayloadState& state, std::string_view bytes, bool last);
   std::size_t parse_parquet(PayloadState& state, std::string_view bytes, bool last);
 
+  void skip_value(PayloadState& state, std::string_view begun) noexcept;
+  [[nodiscard]] static std::size_t skip_on(PayloadState& state, std::string_view bytes,
+                                           std::size_t at) noexcept;
   static void end_skipping(PayloadState& state) noexcept;
   void take_value(PayloadState& state, std::string_view value, std::size_t padding_bytes);
   void open_envelope(PayloadState& state, std::string_view value);

@@ -246,6 +246,22 @@ TEST(Decoder, AJsonValueThatDoesNotEndLosesNoLineBehindIt) {
   }
 }
 
+/// What Firehose writes to S3: a member an envelope, and no line end between them.
+TEST(Decoder, AnEnvelopeThatCannotBeReadIsLostAlone) {
+  const std::string good = subscription(log_event("", kOkRecord));
+  for (const std::string message : {"a control byte \x01", "a quote \" in it"}) {
+    const std::string bad = subscription(log_event("", message));
+    const std::string object = gzip(good) + gzip(bad) + gzip(good) + gzip(good);
+    for (const std::string& bytes : {object, good + bad + good + "\n" + good}) {
+      const Decoded decoded = decode_stream(bytes, 64);
+      EXPECT_THAT(decoded.flows, SizeIs(3)) << message;
+      EXPECT_EQ(decoded.dropped(PayloadDrop::kBadEnvelope), 1u) << message;
+      EXPECT_EQ(decoded.counts.metrics.malformed(), 0u) << "No datapoint was lost.";
+      EXPECT_TRUE(decoded.whole);
+    }
+  }
+}
+
 TEST(Decoder, OpensTheEventsOfLambda) {
   const std::string envelope = gzip(subscription(log_event("1", kOkRecord)));
   EXPECT_THAT(decode_message(R"({"awslogs":{"data":")" + base64(envelope) + "\"}}").flows,

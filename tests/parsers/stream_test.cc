@@ -67,6 +67,22 @@ std::string damaged_values(std::uint32_t seed, int count) {
   return values;
 }
 
+/// Datapoints and log messages one behind the other without a line end, of which every other one is
+/// damaged.
+std::string damaged_values_in_one_line(std::uint32_t seed, int count) {
+  std::mt19937 random{seed};
+  const std::string message =
+      R"({"message":")" + std::string{kOkLine.substr(0, kOkLine.size() - 1)} + "\"}";
+  std::string values;
+  for (int i = 0; i < count; ++i) {
+    std::string value = i % 3 == 0 ? message : std::string{kMetricJson};
+    constexpr std::string_view kBytes = "{}[]\":,\\ 1x\t\x01\n";
+    if (i % 2 != 0) value[random() % value.size()] = kBytes[random() % kBytes.size()];
+    values += value + (i % 5 == 0 ? " " : "");
+  }
+  return values;
+}
+
 std::string members(const std::string& plain, std::size_t member_bytes,
                     std::string (*pack)(std::string_view)) {
   std::string out;
@@ -88,6 +104,8 @@ std::vector<Shape> shapes() {
           {"long line", lines + std::string(70000, 'x') + "\n" + lines},
           {"values", values},
           {"damaged values", damaged_values(7, 60)},
+          {"damaged values in one line", damaged_values_in_one_line(8, 60)},
+          {"damaged values in members", members(damaged_values_in_one_line(9, 60), 700, gzip)},
           {"members with zeros between", gzip(lines) + std::string(100, '\0') + gzip(kOkLine)},
           {"base64 in one line of text",
            std::string(5000, 'A') + " " + std::string(100, 'A') + "\n" + lines},
@@ -324,6 +342,30 @@ TEST(Stream, OneBrokenValueDoesNotTakeItsNeighboursWithIt) {
       EXPECT_EQ(decoded.counts.metrics.malformed(), 1u) << bad;
       EXPECT_TRUE(decoded.whole) << bad;
     }
+  }
+}
+
+/// As Firehose writes them to S3.
+TEST(Stream, OneBrokenValueDoesNotTakeThoseBehindItInTheSameLine) {
+  const std::string good{kMetricJson};
+  for (const std::string bad :
+       {"{\"a\":\"\x01\"}", "{\"a\":\"tab\tin\"}", "{\"a\":]}", "{\"a\":[}", "{\"a\":nan, 1} ",
+        "{\"a\":{\"b\":1}", "{\"a\":\"line\n\"}", "{\"a\"}\t", "{]}"}) {
+    const std::string bytes = good + bad + good + good;
+    for (std::size_t cut = 0; cut <= bytes.size(); ++cut) {
+      const Decoded decoded = decode_cut(bytes, cut);
+      ASSERT_EQ(decoded.metrics.size(), 3u) << bad << cut;
+      ASSERT_TRUE(decoded.whole) << bad << cut;
+    }
+  }
+}
+
+TEST(Stream, ABracketTooManyBehindAValueTakesNothingWithIt) {
+  for (const std::string rest : {"}", "]}", ",", "\"} ", ":1}"}) {
+    const Decoded decoded =
+        decode_stream(std::string{kMetricJson} + rest + std::string{kMetricJson}, 1);
+    EXPECT_EQ(decoded.metrics.size(), rest.find('}') != std::string::npos ? 2u : 1u) << rest;
+    EXPECT_EQ(decoded.dropped(PayloadDrop::kBadEnvelope), 1u) << rest;
   }
 }
 

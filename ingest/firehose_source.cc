@@ -310,6 +310,7 @@ void FirehoseEndpoint::note_event_time(std::int64_t event_time_s) {
 
 void read_records(Worker& worker, std::size_t body_bytes) {
   worker.batcher.refresh();
+  worker.decoder.begin_messages();  // The request before was perhaps another stream's.
   for (const std::string_view record : worker.request.records) worker.decoder.message(record);
   worker.batcher.count(worker.decoder, body_bytes);
   worker.batcher.count_drop("bad_base64", worker.request.bad_base64);

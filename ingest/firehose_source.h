@@ -23,7 +23,8 @@ struct FirehoseOptions {
 /// contract (requestId echoed, numeric timestamp, Content-Type application/json, Content-Length, no
 /// other key). The access key is asked before the body is read. A repeated request id is answered
 /// 200 without counting again; one in flight waits for the first attempt's outcome. A bad record
-/// inside a good batch is dropped and counted, the batch is 200. GET on any path answers 200 for
+/// inside a good batch is dropped and counted, the batch is 200. A header line binds the columns of
+/// the records behind it in its request, and of no other request. GET on any path answers 200 for
 /// load balancer health checks. Rule: Amazon Data Firehose Developer Guide, "HTTP endpoint delivery
 /// request and response specifications".
 class FirehoseSource : public Source {

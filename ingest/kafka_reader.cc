@@ -88,6 +88,8 @@ void KafkaReader::State::read(const rd_kafka_message_t& message) {
   if (!std::exchange(input.uncommitted, true)) input.batcher.refresh();
   input.progress.read_up_to(message.offset + 1);
   uncommitted_bytes += message.len;
+  // Where a restart begins must not decide which header a message stands behind.
+  input.decoder.begin_messages();
   input.decoder.message({static_cast<const char*>(message.payload), message.len});
   input.batcher.count(input.decoder, message.len);
 }

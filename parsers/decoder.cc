@@ -75,6 +75,13 @@ struct Decoder::State {
     ++parser.counts.payloads;
   }
 
+  void begin_messages() {
+    const FlowLayout& bound = message_binding.layout;
+    if (bound.implied && option_layout.implied) return;  // Each line tells these apart.
+    if (bound.implied == option_layout.implied && bound.names == option_layout.names) return;
+    message_binding = FlowBinding(option_layout, options.fields);
+  }
+
   void begin_plain(const StreamPosition& from) {
     begin_stream(from);
     is_plain = true;
@@ -311,6 +318,7 @@ void Decoder::message(std::string_view bytes) noexcept {
   state_->parser.parse(payload, bytes, 0, true);
 }
 
+void Decoder::begin_messages() noexcept { state_->begin_messages(); }
 void Decoder::feed(std::string_view chunk) noexcept { state_->feed(chunk); }
 void Decoder::take(const PlainPiece& piece) noexcept { state_->take(piece); }
 bool Decoder::finish() noexcept { return state_->finish(); }

@@ -82,9 +82,9 @@ struct StreamPosition {
 /// subscription, Firehose request, Lambda event, vended {"message"}), and parses. Parquet is held
 /// back until it is whole, or read by random access. No exception, any
 /// bytes in; a bad piece is counted and dropped alone. One decoder per source partition; not thread
-/// safe. Rules: docs/formats.md (content sniffing), Amazon VPC User Guide "Flow log records",
-/// Amazon CloudWatch Logs User Guide "Subscription filters", Amazon Data Firehose Developer Guide
-/// "HTTP endpoint delivery".
+/// safe. Rules: Amazon VPC User Guide "Flow log records", Amazon CloudWatch Logs User Guide
+/// "Subscription filters", Amazon Data Firehose Developer Guide "HTTP endpoint delivery"; what the
+/// bytes are: sniff.h.
 class Decoder {
  public:
   Decoder(DecoderOptions options, PayloadSink& sink);
@@ -92,8 +92,12 @@ class Decoder {
   Decoder(const Decoder&) = delete;
   Decoder& operator=(const Decoder&) = delete;
 
-  /// One whole message: a Kafka value, a Firehose record's data, a small file.
+  /// One whole message: a Kafka value, a Firehose record's data, a small file. A header line binds
+  /// the columns of what follows, later messages included, until begin_messages().
   void message(std::string_view bytes) noexcept;
+  /// Forgets the columns that header lines of messages have bound: what follows is another sender's,
+  /// or has to say the same to a reader that begins here.
+  void begin_messages() noexcept;
 
   /// A file or pipe in pieces cut at any byte. Lines, JSON values and frames that end inside what
   /// was fed are parsed and flushed to the sink before feed returns; an unfinished last one waits

@@ -148,6 +148,20 @@ TEST_F(FirehoseSourceTest, ABadRecordInAGoodBatchIsCountedAndTheBatchTaken) {
   EXPECT_EQ(world_.decoded().flows.malformed(), 1u);
 }
 
+TEST_F(FirehoseSourceTest, AHeaderHoldsForItsRequestAlone) {
+  serve();
+  const std::string swapped =
+      "version account-id interface-id srcaddr dstaddr srcport dstport protocol bytes packets "
+      "start "
+      "end action log-status\n";
+  // One after the other, so that the same worker reads them.
+  EXPECT_EQ(post("a", body_of("a", {swapped, swapped})).status, 200u);
+  EXPECT_EQ(post("b", body_of("b", {flow_line(3)})).status, 200u);
+  EXPECT_EQ(world_.log.sums(), (Sums{1, 3, 0}));
+  EXPECT_EQ(post("c", body_of("c", {swapped, flow_line(3)})).status, 200u);
+  EXPECT_EQ(world_.log.sums(), (Sums{2, 23, 0})) << "In its request it holds: 20 bytes.";
+}
+
 TEST_F(FirehoseSourceTest, TakesTenThousandRecordsAndNoMore) {
   serve();
   EXPECT_EQ(post("a", body_of("a", std::vector<std::string>(10'000, flow_line(1)))).status, 200u);

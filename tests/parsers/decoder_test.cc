@@ -298,6 +298,21 @@ TEST(Decoder, AHeaderThatCameAsAMessageBindsTheOnesAfterIt) {
   EXPECT_THAT(recorder.flows, ElementsAre("bytes=7 start=1700000000 log-status=OK line_bytes=15"));
 }
 
+TEST(Decoder, AHeaderBindsNothingBehindTheBeginOfOtherMessages) {
+  for (const std::string format : {"", "version bytes start log-status"}) {
+    Recorder recorder;
+    DecoderOptions options;
+    options.flow_format = format;
+    Decoder decoder{options, recorder};
+    decoder.message("bytes start log-status\n7 1700000000 OK");
+    decoder.begin_messages();
+    decoder.message(format.empty() ? text(kOkLine) : "2 8 1700000000 OK");
+    ASSERT_THAT(recorder.flows, SizeIs(2));
+    EXPECT_THAT(recorder.flows[1], HasSubstr("version=2 "));
+    EXPECT_EQ(decoder.counts().flows.malformed(), 0u);
+  }
+}
+
 TEST(Decoder, RefusesParquetAndUnknownContentAndArrays) {
   EXPECT_EQ(decode_message("PAR1\x15\x04").dropped(PayloadDrop::kParquet), 1u);
   EXPECT_EQ(decode_message(std::string("\x7f"

@@ -49,7 +49,7 @@ class FlowColumns {
   [[nodiscard]] std::span<const std::uint64_t> numbers(FlowField field) const noexcept;
   [[nodiscard]] std::span<const std::string_view> texts(FlowField field) const noexcept;
   [[nodiscard]] std::span<const IpAddress> addresses(FlowField field) const noexcept;
-  /// False for "-", for a bad optional value, and for a field that the layout lacks.
+  /// False for "-", for a bad value that was let pass, and for a field that the layout lacks.
   [[nodiscard]] bool present(FlowField field, std::uint32_t record) const noexcept;
 
   void clear() noexcept;  ///< Keeps capacity.
@@ -65,7 +65,7 @@ class FlowColumns {
 /// `reason` label of the drop counters and the keys of `malformed_by_reason`.
 enum class FlowDrop : std::uint8_t {
   kFieldCount,  ///< "field_count": token count differs from the layout's.
-  /// "bad_number": packets, bytes, start, end, a port or protocol is not digits or out of range.
+  /// "bad_number": packets, bytes, start, end, a port or protocol is not digits.
   kBadNumber,
   kBadAddress,   ///< "bad_address": srcaddr or dstaddr present but not an address.
   kBadStatus,    ///< "bad_status": log-status is none of OK, NODATA, SKIPDATA.
@@ -86,7 +86,7 @@ struct FlowCounts {
   std::uint64_t headers = 0;  ///< Header lines; each rebinds the columns.
   /// Kept records whose layout lacks, or which left out, start or bytes.
   std::uint64_t unwindowed = 0;
-  std::uint64_t absent_optional = 0;  ///< Bad values of optional fields, made absent.
+  std::uint64_t absent_optional = 0;  ///< Bad values that drop no record, made absent.
   /// Header or format columns that no version knows; kept as unknown.
   std::uint64_t unknown_fields = 0;
   std::uint64_t unknown_values = 0;  ///< Enum values that no version knows.

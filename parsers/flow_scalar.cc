@@ -163,6 +163,8 @@ std::ptrdiff_t ScalarFlowKernel::record_bytes() const noexcept {
   return end - line_.begin;
 }
 
+/// Why the record is dropped, if it is: for its first wrong column. One without flows (NODATA,
+/// SKIPDATA) needs none of them, and is not dropped for what stands in their place.
 std::optional<FlowDrop> ScalarFlowKernel::decode_record(std::uint32_t record) noexcept {
   out_.status[record] = LogStatus::kOk;
   out_.action[record] = Action::kNone;
@@ -171,18 +173,17 @@ std::optional<FlowDrop> ScalarFlowKernel::decode_record(std::uint32_t record) no
   bytes_present_ = binding_.has_bytes;
   absent_optional_ = 0;
   unknown_values_ = 0;
-  const char* const readable_end = buffer_.data() + buffer_.size();
+  std::optional<FlowDrop> wrong;
   const Token* token = line_.tokens.data();
   for (const FlowBinding::Column& column : binding_.columns) {
     const Token value = *token++;
     using Step = FlowBinding::Step;
     if (column.step == Step::kSkip) continue;
     if (value.absent()) {
-      if (column.step == Step::kStatus) return FlowDrop::kBadStatus;
+      if (column.step == Step::kStatus) return wrong.value_or(FlowDrop::kBadStatus);
       make_absent(column.field);
       continue;
     }
-    std::uint64_t number = 0;
     switch (column.step) {
       case Step::kSkip:
         break;
@@ -192,42 +193,19 @@ std::optional<FlowDrop> ScalarFlowKernel::decode_record(std::uint32_t record) no
       case Step::kText:
         texts_[column.field][record] = value.view();
         break;
-      case Step::kRequiredNumber:
-        if (!parse_number(value.begin, value.length, readable_end, number) ||
-            number > column.number_max) {
-          return FlowDrop::kBadNumber;
-        }
-        numbers_[column.field][record] = number;
-        break;
-      case Step::kCheckNumber:
-        if (!parse_number(value.begin, value.length, readable_end, number) ||
-            number > column.number_max) {
-          return FlowDrop::kBadNumber;
-        }
-        break;
       case Step::kNumber:
-        if (parse_number(value.begin, value.length, readable_end, number) &&
-            number <= column.number_max) {
-          numbers_[column.field][record] = number;
-        } else {
-          make_bad_absent(column.field);
-        }
+      case Step::kRequiredNumber:
+      case Step::kCheckNumber:
+        if (!take_number(column, value) && !wrong) wrong = FlowDrop::kBadNumber;
         break;
-      case Step::kRequiredAddress:
-        if (!parse_address(value.begin, value.length, addresses_[column.field][record]))
-          return FlowDrop::kBadAddress;
-        break;
-      case Step::kCheckAddress: {
-        IpAddress unused;
-        if (!parse_address(value.begin, value.length, unused)) return FlowDrop::kBadAddress;
-        break;
-      }
       case Step::kAddress:
-        if (!parse_address(value.begin, value.length, addresses_[column.field][record]))
-          make_bad_absent(column.field);
+      case Step::kRequiredAddress:
+      case Step::kCheckAddress:
+        if (!take_address(column, value) && !wrong) wrong = FlowDrop::kBadAddress;
         break;
       case Step::kStatus:
-        if (!take_status(value.view(), out_.status[record])) return FlowDrop::kBadStatus;
+        if (!take_status(value.view(), out_.status[record]))
+          return wrong.value_or(FlowDrop::kBadStatus);
         break;
       case Step::kAction:
         take_action(value.view(), out_.action[record]);
@@ -237,7 +215,32 @@ std::optional<FlowDrop> ScalarFlowKernel::decode_record(std::uint32_t record) no
         break;
     }
   }
-  return std::nullopt;
+  return out_.status[record] == LogStatus::kOk ? wrong : std::nullopt;
+}
+
+/// False when a required field holds no number. One that is out of the field's range is absent.
+bool ScalarFlowKernel::take_number(const FlowBinding::Column& column, Token value) noexcept {
+  const char* const readable_end = buffer_.data() + buffer_.size();
+  std::uint64_t number = 0;
+  if (parse_number(value.begin, value.length, readable_end, number) &&
+      number <= column.number_max) {
+    if (column.step != FlowBinding::Step::kCheckNumber) numbers_[column.field][out_.size] = number;
+    return true;
+  }
+  make_bad_absent(column.field);
+  return column.step == FlowBinding::Step::kNumber || is_digits(value.view());
+}
+
+/// False when a required field holds no address.
+bool ScalarFlowKernel::take_address(const FlowBinding::Column& column, Token value) noexcept {
+  IpAddress address;
+  if (parse_address(value.begin, value.length, address)) {
+    if (column.step != FlowBinding::Step::kCheckAddress)
+      addresses_[column.field][out_.size] = address;
+    return true;
+  }
+  make_bad_absent(column.field);
+  return column.step == FlowBinding::Step::kAddress;
 }
 
 void ScalarFlowKernel::take_action(std::string_view value, Action& action) noexcept {

@@ -72,6 +72,8 @@ class ScalarFlowKernel {
   void take_record() noexcept;
   [[nodiscard]] std::ptrdiff_t record_bytes() const noexcept;
   [[nodiscard]] std::optional<FlowDrop> decode_record(std::uint32_t record) noexcept;
+  [[nodiscard]] bool take_number(const FlowBinding::Column& column, Token value) noexcept;
+  [[nodiscard]] bool take_address(const FlowBinding::Column& column, Token value) noexcept;
   void take_action(std::string_view value, Action& action) noexcept;
   void take_direction(std::string_view value, Direction& direction) noexcept;
   void make_absent(std::uint8_t field) noexcept;

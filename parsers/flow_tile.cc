@@ -134,6 +134,7 @@ void FlowTile::decode_number(const FlowTokens& tokens, const FlowBinding::Column
   const FlowFound found = ops_.numbers(tokens, column.number_max, out);
   absent_ = found.absent;
   std::uint64_t bad = found.bad & live_;
+  std::uint64_t excused = 0;
   const char* const readable_end = buffer_.data() + buffer_.size();
   for (std::uint64_t rest = bad; rest != 0; rest &= rest - 1) {
     const std::uint32_t row = lowest_row(rest);
@@ -141,16 +142,18 @@ void FlowTile::decode_number(const FlowTokens& tokens, const FlowBinding::Column
     if (parse_number(text.data(), text.size(), readable_end, out[row]) &&
         out[row] <= column.number_max) {
       bad &= ~(rest & (0 - rest));
-    } else {
-      out[row] = 0;
+      continue;
     }
+    out[row] = 0;
+    if (column.step == Step::kNumber || is_digits(text) || is_without_flows(row))
+      excused |= rest & (0 - rest);
   }
+  absent_ |= excused;
   if (column.field == static_cast<std::uint8_t>(FlowField::kStart)) without_start_ = absent_;
   if (column.field == static_cast<std::uint8_t>(FlowField::kBytes)) without_bytes_ = absent_;
   if (bad == 0) return;
-  if (column.step != Step::kNumber) return fail(bad, FlowDrop::kBadNumber);
-  absent_ |= bad;
-  counts_.absent_optional += count(bad);
+  excuse(excused);
+  fail(bad & ~excused, FlowDrop::kBadNumber);
 }
 
 void FlowTile::decode_address(const FlowTokens& tokens, const FlowBinding::Column& column) {
@@ -159,6 +162,7 @@ void FlowTile::decode_address(const FlowTokens& tokens, const FlowBinding::Colum
                              ? unasked_addresses_.data()
                              : scalar_.addresses(column.field) + out_.size;
   std::uint64_t bad = ops_.addresses(tokens, out).bad & live_;
+  std::uint64_t excused = 0;
   for (std::uint64_t rest = bad; rest != 0; rest &= rest - 1) {
     const std::uint64_t bit = rest & (0 - rest);
     const std::uint32_t row = lowest_row(rest);
@@ -166,12 +170,14 @@ void FlowTile::decode_address(const FlowTokens& tokens, const FlowBinding::Colum
     const bool is_absent = text == "-";
     if (is_absent) absent_ |= bit;
     if (is_absent || parse_address(text.data(), text.size(), out[row])) bad &= ~bit;
-    if (((absent_ | bad) & bit) != 0) out[row] = {};
+    if (((absent_ | bad) & bit) == 0) continue;
+    out[row] = {};
+    if (!is_absent && (column.step == Step::kAddress || is_without_flows(row))) excused |= bit;
   }
   if (bad == 0) return;
-  if (column.step != Step::kAddress) return fail(bad, FlowDrop::kBadAddress);
-  absent_ |= bad;
-  counts_.absent_optional += count(bad);
+  absent_ |= excused;
+  excuse(excused);
+  fail(bad & ~excused, FlowDrop::kBadAddress);
 }
 
 void FlowTile::decode_known_text(const FlowTokens& tokens, std::uint8_t field) {
@@ -199,8 +205,26 @@ void FlowTile::decode_word(const FlowTokens& tokens, const FlowWords& words, std
   counts_.unknown_values += count(found.bad & live_);
 }
 
+/// A record of status NODATA or SKIPDATA: whatever stands in place of its flow is absent.
+bool FlowTile::is_without_flows(std::uint32_t row) const noexcept {
+  for (const std::uint8_t index : binding_.order) {
+    if (binding_.columns[index].step != FlowBinding::Step::kStatus) continue;
+    const FlowTokens tokens{buffer_.data(), bounds_.ends[index].data(),
+                            bounds_.ends[index + 1].data(), rows_};
+    const std::string_view status = tokens.view(row);
+    return status == "NODATA" || status == "SKIPDATA";
+  }
+  return false;
+}
+
+/// Counts bad values, later: another column may still drop their rows.
+void FlowTile::excuse(std::uint64_t rows) noexcept {
+  if (rows != 0) excused_[excused_columns_++] = rows;
+}
+
 /// Drops rows. Those of an envelope are read once more: they may be no flow records at all.
 void FlowTile::fail(std::uint64_t rows, FlowDrop reason) {
+  if (rows == 0) return;
   live_ &= ~rows;
   if (!options_.enveloped) {
     counts_.dropped[static_cast<std::size_t>(reason)] += count(rows);
@@ -227,6 +251,8 @@ void FlowTile::count_rows() noexcept {
       skipdata |= std::uint64_t{status[i] == LogStatus::kSkipData} << i;
     }
   }
+  for (; excused_columns_ > 0; --excused_columns_)
+    counts_.absent_optional += count(excused_[excused_columns_ - 1] & live_);
   nodata &= live_;
   skipdata &= live_;
   const std::uint64_t ok = live_ & ~(nodata | skipdata);

@@ -53,6 +53,8 @@ class FlowTile {
   void decode_known_text(const FlowTokens& tokens, std::uint8_t field);
   void decode_status(const FlowTokens& tokens);
   void decode_word(const FlowTokens& tokens, const FlowWords& words, std::uint8_t* out);
+  [[nodiscard]] bool is_without_flows(std::uint32_t row) const noexcept;
+  void excuse(std::uint64_t rows) noexcept;
   void fail(std::uint64_t rows, FlowDrop reason);
   void count_rows() noexcept;
   void close_gaps() noexcept;
@@ -80,6 +82,9 @@ class FlowTile {
   std::uint64_t without_start_ = 0;
   std::uint64_t without_bytes_ = 0;
   std::array<std::uint64_t, kTileColumnsMax> absent_of_;
+  /// Rows with a bad value that does not drop them, of each required column that has some.
+  std::array<std::uint64_t, kTileColumnsMax> excused_;
+  std::uint32_t excused_columns_ = 0;
   std::array<std::uint64_t, kTileRows> unasked_numbers_;
   std::array<IpAddress, kTileRows> unasked_addresses_;
 };

@@ -13,12 +13,13 @@ namespace fleetmeter::parsers {
 /// What the rows of a batch have met besides their values; entry i of each is row i.
 struct ParquetRows {
   static constexpr std::uint8_t kKept = static_cast<std::uint8_t>(FlowDrop::kCount);
-  enum : std::uint8_t { kNoStart = 1, kNoBytes = 2 };
+  enum : std::uint8_t { kNoStart = 1, kNoBytes = 2, kNoRecord = 4 };
 
-  std::vector<std::uint8_t> drop;      ///< FlowDrop of the first column that was wrong, or kKept.
-  std::vector<std::uint8_t> bad;       ///< How many values of optional fields were made absent.
-  std::vector<std::uint8_t> unknown;   ///< How many words no version knows.
-  std::vector<std::uint8_t> unplaced;  ///< kNoStart, kNoBytes.
+  std::vector<std::uint8_t> drop;     ///< FlowDrop of the first column that was wrong, or kKept.
+  std::vector<std::uint8_t> bad;      ///< How many bad values were made absent.
+  std::vector<std::uint8_t> unknown;  ///< How many words no version knows.
+  /// kNoStart, kNoBytes; kNoRecord: dropped whatever its status.
+  std::vector<std::uint8_t> unplaced;
   bool any_drop = false;
 
   void reset(std::size_t rows, std::uint8_t unplaced_by_schema);

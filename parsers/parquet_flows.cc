@@ -238,6 +238,9 @@ struct ParquetFlows::State {
   void finish(std::size_t count, FlowColumns& out, FlowCounts& counts) {
     std::size_t kept = 0;
     for (std::size_t i = 0; i < count; ++i) {
+      // Where there is no flow, nothing that stands in its place is wrong.
+      if (out.status[i] != LogStatus::kOk && (marks.unplaced[i] & ParquetRows::kNoRecord) == 0)
+        marks.drop[i] = ParquetRows::kKept;
       if (marks.drop[i] != ParquetRows::kKept) {
         ++counts.dropped[marks.drop[i]];
         continue;

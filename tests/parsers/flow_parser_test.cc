@@ -274,17 +274,12 @@ INSTANTIATE_TEST_SUITE_P(
                 FlowDrop::kBadNumber},
         BadLine{"2 1 eni-1 10.0.0.1 10.0.0.2 1 2 6 -20 4249 1418530010 1418530070 ACCEPT OK",
                 FlowDrop::kBadNumber},
-        BadLine{"2 1 eni-1 10.0.0.1 10.0.0.2 65536 2 6 20 4249 1418530010 1418530070 ACCEPT OK",
-                FlowDrop::kBadNumber},
-        BadLine{"2 1 eni-1 10.0.0.1 10.0.0.2 1 2 256 20 4249 1418530010 1418530070 ACCEPT OK",
-                FlowDrop::kBadNumber},
-        BadLine{"2 1 eni-1 10.0.0.1 10.0.0.2 1 2 6 20 9223372036854775808 1418530010 1418530070 "
-                "ACCEPT OK",
-                FlowDrop::kBadNumber},
         BadLine{"2 1 eni-1 10.0.0.1 10.0.0.2 1 2 6 20 4249 soon 1418530070 ACCEPT OK",
                 FlowDrop::kBadNumber},
-        BadLine{"2 1 eni-1 10.0.0.1 10.0.0.2 1 2 6 20 4249 1418530010 99999999999999 ACCEPT OK",
+        BadLine{"2 1 eni-1 10.0.0.1 10.0.0.2 1 2 6 20 4249 1418530010 1e9 ACCEPT OK",
                 FlowDrop::kBadNumber},
+        BadLine{"2 1 eni-1 None None None None None None None soon 1418530070 ACCEPT NODATE",
+                FlowDrop::kBadAddress},
         BadLine{"2 1 eni-1 10.0.0.999 10.0.0.2 1 2 6 20 4249 1418530010 1418530070 ACCEPT OK",
                 FlowDrop::kBadAddress},
         BadLine{"2 1 eni-1 10.0.0.1 host 1 2 6 20 4249 1418530010 1418530070 ACCEPT OK",
@@ -301,6 +296,48 @@ INSTANTIATE_TEST_SUITE_P(
             FlowDrop::kNotText},
         BadLine{"5 10.0.0.1 10.0.0.2 1700000000 OK", FlowDrop::kNoLayout},
         BadLine{std::string(70000, 'x'), FlowDrop::kLineTooLong}));
+
+TEST(FlowParser, ANumberOutOfItsRangeIsAbsentAndItsRecordStays) {
+  const std::string begin = "2 1 eni-1 10.0.0.1 10.0.0.2 ";
+  const std::string lines =
+      begin + "65536 2 6 20 4249 1418530010 1418530070 ACCEPT OK\n" +                  //
+      begin + "1 2 256 20 4249 1418530010 1418530070 ACCEPT OK\n" +                    //
+      begin + "1 2 6 20 9223372036854775808 1418530010 1418530070 ACCEPT OK\n" +       //
+      begin + "1 2 6 20 100000000000000000000000 1418530010 1418530070 ACCEPT OK\n" +  //
+      begin + "1 2 6 20 4249 1418530010 99999999999999 ACCEPT OK\n";
+  std::string many;
+  for (int i = 0; i < 30; ++i) many += lines;  // By whatever kernel.
+  const Decoded decoded = decode_message(many);
+  ASSERT_EQ(decoded.flows.size(), 150u);
+  EXPECT_THAT(decoded.flows[0], HasSubstr("srcport=- dstport=2 "));
+  EXPECT_THAT(decoded.flows[1], HasSubstr("protocol=- packets=20 "));
+  EXPECT_THAT(decoded.flows[2], HasSubstr("bytes=- start=1418530010 "));
+  EXPECT_THAT(decoded.flows[3], HasSubstr("bytes=- start=1418530010 "));
+  EXPECT_THAT(decoded.flows[4], HasSubstr("end=- "));
+  EXPECT_EQ(decoded.counts.flows.absent_optional, 150u);
+  EXPECT_EQ(decoded.counts.flows.unwindowed, 60u);
+  EXPECT_EQ(decoded.counts.flows.malformed(), 0u);
+}
+
+TEST(FlowParser, ARecordWithoutFlowsNeedsNoneOfTheirFields) {
+  const std::string lines =
+      "2 1 eni-1 None None None None None None None 1431280876 1431280934 - NODATA\n"
+      "2 1 eni-1 1.2.3.4 5.6.7.8 1 2 999 - x 1431280876 1431280934 - NODATA\n"
+      "2 1 eni-1 - - - - - - - 1431280876 1431280934 ACCEPT NODATA\n"
+      "2 1 eni-1 - - - - - - - soon later - SKIPDATA\n";
+  std::string many;
+  for (int i = 0; i < 30; ++i) many += lines;
+  const Decoded decoded = decode_message(many);
+  ASSERT_EQ(decoded.flows.size(), 120u);
+  EXPECT_THAT(decoded.flows[0], HasSubstr("srcaddr=- dstaddr=- srcport=- "));
+  EXPECT_THAT(decoded.flows[1], HasSubstr("srcaddr=1.2.3.4 "));
+  EXPECT_THAT(decoded.flows[3], HasSubstr("start=- end=- "));
+  EXPECT_EQ(decoded.counts.flows.nodata, 90u);
+  EXPECT_EQ(decoded.counts.flows.skipdata, 30u);
+  EXPECT_EQ(decoded.counts.flows.absent_optional, 30u * (7 + 2 + 2));
+  EXPECT_EQ(decoded.counts.flows.unwindowed, 30u);
+  EXPECT_EQ(decoded.counts.flows.malformed(), 0u);
+}
 
 TEST(FlowParser, ABadOptionalValueIsAbsentAndCounted) {
   const Decoded decoded = with_format("300 10.0.0.x 256 5 1700000000 OK\n",

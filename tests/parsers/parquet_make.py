@@ -159,6 +159,18 @@ def main():
     write("bad-plain", table(fields, rows), use_dictionary=False, data_page_version="2.0")
     write("bad-astext", table(fields, rows, as_text=True))
 
+    # Records without a flow, and something in its place all the same.
+    rows = records(DEFAULT, 40, 5)
+    for at, (field, value) in enumerate([
+            ("srcport", "70000"), ("protocol", "999"), ("bytes", "-5"), ("start", "-1"), ("end", "253402300800"),
+            ("packets", "1"), ("srcaddr", "None"), ("dstaddr", "nowhere"), ("action", "ALLOW"), ("log-status", "NODATE")]):
+        rows[3 * at]["log-status"] = ("NODATA", "SKIPDATA")[at % 2]
+        rows[3 * at][field] = value
+    write_text("odd", DEFAULT, rows)
+    write("odd-values", table(DEFAULT, rows))
+    write("odd-plain", table(DEFAULT, rows), use_dictionary=False)
+    write("odd-astext", table(DEFAULT, rows, as_text=True))
+
     rows = records(V5, 150, 2)
     write_text("v5", V5, rows)
     content = table(V5, rows)

@@ -35,7 +35,7 @@ struct FlowParseResult {
 
 /// Parses flow log lines in the column order of `binding` and appends them to `out`, whose views
 /// point into `buffer`. A header line rebinds `binding`; `out` never mixes two layouts. A line may
-/// carry a leading RFC 3339 time or a `time,` CSV cell (CloudWatch Logs exports), runs of spaces,
+/// carry a leading RFC 3339 time or a `time,` CSV cell (CloudWatch Logs exports; a header too), runs of spaces,
 /// trailing blanks, a CR; empty lines are skipped.
 ///
 /// A line is dropped alone and counted when its field count is wrong, or when packets, bytes,
@@ -53,8 +53,10 @@ struct FlowParseResult {
                                                  FlowBinding& binding, FlowColumns& out,
                                                  FlowCounts& counts);
 
-/// True of a line that begins as none of a flow log does: a JSON value, or what may be left of a
-/// broken one. The line is not empty.
+inline constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
+/// True of a line that begins as none of a flow log does: a JSON value, what may be left of a broken
+/// one, or a byte order mark. The line is not empty.
 [[nodiscard]] inline bool begins_no_flow_line(std::string_view line) noexcept {
   switch (line.front()) {
     case '{':
@@ -65,6 +67,8 @@ struct FlowParseResult {
       return true;
     case '"':
       return line.starts_with("\"}");
+    case kByteOrderMark.front():
+      return line.starts_with(kByteOrderMark);
     default:
       return false;
   }

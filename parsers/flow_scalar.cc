@@ -13,6 +13,8 @@ bool take_status(std::string_view value, LogStatus& status) noexcept {
   return value == "NODATA" || value == "SKIPDATA";
 }
 
+bool is_lowercase(char c) noexcept { return c >= 'a' && c <= 'z'; }
+
 bool is_known_text(std::uint8_t field, std::string_view value) noexcept {
   if (field == static_cast<std::uint8_t>(FlowField::kType))
     return value == "IPv4" || value == "IPv6" || value == "EFA";
@@ -60,15 +62,22 @@ ScalarFlowKernel::LineKind ScalarFlowKernel::judge(const char* begin, const char
     return dropped(FlowDrop::kLineTooLong);
   if (!line_.is_text) return dropped(FlowDrop::kNotText);
   if (line_.count == 0) return LineKind::kDone;
-  const char first = *line_.tokens[0].begin;
-  if (first >= 'a' && first <= 'z') {
-    if (line_.count == 1 && line_.tokens[0].view() == "timestamp,message") return LineKind::kDone;
-    if (is_header({begin, static_cast<std::size_t>(line_.end - begin)})) return LineKind::kHeader;
-  } else if (line_.tokens[0].length >= kExportTimeBytesMin) {
+  if (line_.count == 1 && line_.tokens[0].view() == "timestamp,message") return LineKind::kDone;
+  if (!is_lowercase(*line_.tokens[0].begin) && line_.tokens[0].length >= kExportTimeBytesMin)
     strip_export_time(line_);
+  // A time may leave nothing behind it.
+  if (line_.count > 0 && line_.tokens[0].length > 0 && is_lowercase(*line_.tokens[0].begin) &&
+      is_header(record_text())) {
+    return LineKind::kHeader;
   }
   if (line_.count == binding_.columns.size()) return LineKind::kRecord;
   return other_default() ? LineKind::kOtherDefault : dropped(width_reason());
+}
+
+/// The tokens of the line, past an export's time and out of its quotes.
+std::string_view ScalarFlowKernel::record_text() const noexcept {
+  const Token& last = line_.tokens[line_.count - 1];
+  return {line_.begin, static_cast<std::size_t>(last.begin + last.length - line_.begin)};
 }
 
 ScalarFlowKernel::LineKind ScalarFlowKernel::dropped(FlowDrop reason) noexcept {
@@ -95,8 +104,7 @@ bool ScalarFlowKernel::take(LineKind kind) {
 }
 
 bool ScalarFlowKernel::take_header() {
-  FlowLayout layout =
-      parse_layout({line_.begin, static_cast<std::size_t>(line_.end - line_.begin)});
+  FlowLayout layout = parse_layout(record_text());
   if (layout.names != binding_.layout.names) {
     if (out_.size > 0) return false;
     counts_.unknown_fields += layout.unknown_columns;

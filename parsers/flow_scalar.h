@@ -65,6 +65,7 @@ class ScalarFlowKernel {
   FlowStop parse_lines(const char* begin, const char* limit);
   const char* skip_blanks(const char* limit) noexcept;
   [[nodiscard]] bool take_header();
+  [[nodiscard]] std::string_view record_text() const noexcept;
   LineKind dropped(FlowDrop reason) noexcept;
   void rebind(FlowLayout layout);
   [[nodiscard]] std::optional<FlowLayout> other_default() const;

@@ -13,7 +13,8 @@ constexpr auto kIsUnusualFirst = [] {
   std::array<bool, 256> unusual{};
   for (std::size_t i = 0; i <= ' '; ++i) unusual[i] = true;
   for (std::size_t i = 'a'; i <= 'z'; ++i) unusual[i] = true;
-  for (const char c : {'{', '}', ']', ',', ':', '"'}) unusual[static_cast<std::size_t>(c)] = true;
+  for (const char c : {'{', '}', ']', ',', ':', '"', kByteOrderMark.front()})
+    unusual[static_cast<unsigned char>(c)] = true;
   return unusual;
 }();
 
@@ -151,6 +152,10 @@ bool SimdFlowKernel::take_unusual(std::uint32_t before, std::uint32_t feed, std:
       begin = blanks[++before] + 1;
       --tokens;
     }
+  }
+  if (begin != line && is_lowercase(text_[begin]) &&
+      (binding_.no_header_word <= 0 || may_be_header(before, tokens))) {
+    return take_slowly(line);
   }
   if (tokens == columns_) return add_row(line, begin, before + 1, feed);
   if (!is_plain_drop(line, before, tokens)) return take_slowly(line);

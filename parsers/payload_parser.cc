@@ -11,7 +11,11 @@ namespace fleetmeter::parsers {
 namespace {
 
 constexpr std::size_t kMetricBatchRecords = 4096;
-constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+/// So little of a line that it does not yet show whether it begins_no_flow_line().
+bool is_undecided(std::string_view bytes) noexcept {
+  return bytes == "\"" ||
+         (bytes.size() < kByteOrderMark.size() && kByteOrderMark.starts_with(bytes));
+}
 
 bool is_readable(Content content) noexcept {
   return content != Content::kJsonArray && content != Content::kUnknown;
@@ -121,7 +125,11 @@ std::size_t PayloadParser::parse_lines(PayloadState& state, std::string_view byt
       at += taken;
       continue;
     }
-    if (bytes[at] == '"' && at + 1 == bytes.size() && !last) break;
+    if (!last && is_undecided(bytes.substr(at))) break;
+    if (bytes.substr(at).starts_with(kByteOrderMark)) {  // Of another file, put behind the first.
+      at += kByteOrderMark.size();
+      continue;
+    }
     if (begins_no_flow_line(bytes.substr(at))) {
       skip_value(state, {});
       continue;

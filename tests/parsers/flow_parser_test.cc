@@ -297,6 +297,21 @@ INSTANTIATE_TEST_SUITE_P(
         BadLine{"5 10.0.0.1 10.0.0.2 1700000000 OK", FlowDrop::kNoLayout},
         BadLine{std::string(70000, 'x'), FlowDrop::kLineTooLong}));
 
+TEST(FlowParser, AHeaderMayStandBehindTheTimeOfAnExport) {
+  const std::string names = "bytes start log-status";
+  for (const std::string& header : {"2018-09-22T20:28:14.000Z " + names, "1537648094000," + names,
+                                    "1537648094000,\"" + names + "\"\r"}) {
+    std::string lines;
+    for (int i = 0; i < 20; ++i) lines += kOkLine;
+    lines += header + "\n";
+    for (int i = 0; i < 80; ++i) lines += "2018-09-22T20:28:14.000Z 7 1700000000 OK\n";
+    const Decoded decoded = decode_message(lines);
+    EXPECT_EQ(decoded.counts.flows.headers, 1u) << header;
+    EXPECT_EQ(decoded.flows.size(), 100u) << header;
+    EXPECT_EQ(decoded.flows.back(), "bytes=7 start=1700000000 log-status=OK line_bytes=15");
+  }
+}
+
 TEST(FlowParser, ANumberOutOfItsRangeIsAbsentAndItsRecordStays) {
   const std::string begin = "2 1 eni-1 10.0.0.1 10.0.0.2 ";
   const std::string lines =

@@ -345,6 +345,22 @@ TEST(Stream, OneBrokenValueDoesNotTakeItsNeighboursWithIt) {
   }
 }
 
+TEST(Stream, AFileBehindAnotherMayBeginWithItsByteOrderMark) {
+  const std::string line(kOkLine);
+  const std::string mark = "\xef\xbb\xbf";
+  const std::string file = mark + "bytes start log-status\n7 1700000000 OK\n";
+  std::string many;
+  for (int i = 0; i < 20; ++i) many += line;
+  const std::string bytes = mark + many + file + mark + std::string{kMetricJson} + "\n" + file;
+  for (std::size_t cut = 0; cut <= bytes.size(); cut += cut < many.size() ? 101 : 1) {
+    const Decoded decoded = decode_cut(bytes, cut);
+    ASSERT_EQ(decoded.flows.size(), 22u) << cut;
+    ASSERT_EQ(decoded.flows.back(), "bytes=7 start=1700000000 log-status=OK line_bytes=15") << cut;
+    ASSERT_EQ(decoded.metrics.size(), 1u) << cut;
+    ASSERT_EQ(decoded.counts.flows.malformed(), 0u) << cut;
+  }
+}
+
 /// As Firehose writes them to S3.
 TEST(Stream, OneBrokenValueDoesNotTakeThoseBehindItInTheSameLine) {
   const std::string good{kMetricJson};

@@ -20,10 +20,38 @@ struct Keys {
   bool raw_data = false;
 };
 
+/// How many bytes the UTF-8 character at the front of `text` has; 0: it is none.
+std::size_t utf8_bytes(std::string_view text) noexcept {
+  const auto byte = [text](std::size_t at) {
+    return at < text.size() ? static_cast<unsigned char>(text[at]) : 0;
+  };
+  const auto is_next = [byte](std::size_t at) { return (byte(at) & 0xc0) == 0x80; };
+  const unsigned first = byte(0);
+  const unsigned second = byte(1);
+  if (first < 0x80) return 1;
+  if (first < 0xc2 || first > 0xf4 || !is_next(1)) return 0;
+  if (first < 0xe0) return 2;
+  if (!is_next(2)) return 0;
+  // Nothing that fits fewer bytes, no surrogates, nothing beyond U+10FFFF.
+  if (first < 0xf0)
+    return (first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ? 0 : 3;
+  if (!is_next(3)) return 0;
+  return (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f) ? 0 : 4;
+}
+
+void replace_bad_utf8(std::string& text) noexcept {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t count = utf8_bytes(std::string_view(text).substr(at));
+    if (count == 0) text[at] = '?';
+    at += count == 0 ? 1 : count;
+  }
+}
+
 }  // namespace
 
 struct EnvelopeParser::State {
   ondemand::parser parser;
+  std::string repaired;           // A copy of the value.
   std::size_t decoded_bytes = 0;  // Of Envelope::bytes.
 
   /// False when `value` is no JSON object.
@@ -72,9 +100,14 @@ struct EnvelopeParser::State {
     }
     for (auto item : events) {
       ondemand::object event;
-      if (std::move(item).get_object().get(event) != simdjson::SUCCESS)
+      const simdjson::error_code error = std::move(item).get_object().get(event);
+      if (error == simdjson::SUCCESS) {
+        take_event(event, sink);
+      } else if (error == simdjson::INCORRECT_TYPE) {
+        sink.on_log_message({}, {});  // No event: counted as one without a message.
+      } else {
         return Envelope::Kind::kUnknown;
-      take_event(event, sink);
+      }
     }
     return Envelope::Kind::kLogEvents;
   }
@@ -97,11 +130,14 @@ struct EnvelopeParser::State {
     }
     for (auto item : records) {
       ondemand::object record;
-      if (std::move(item).get_object().get(record) != simdjson::SUCCESS)
-        return Envelope::Kind::kUnknown;
+      simdjson::error_code error = std::move(item).get_object().get(record);
+      if (error == simdjson::INCORRECT_TYPE) {
+        ++out.bad_base64;
+        continue;
+      }
+      if (error != simdjson::SUCCESS) return Envelope::Kind::kUnknown;
       ondemand::object inner;
       ondemand::value data;
-      simdjson::error_code error = simdjson::SUCCESS;
       if (kinesis) {
         if (record.find_field_unordered("kinesis").get_object().get(inner) != simdjson::SUCCESS) {
           return Envelope::Kind::kUnknown;  // An SQS, SNS or S3 event has `Records` too.
@@ -139,12 +175,24 @@ struct EnvelopeParser::State {
     return Envelope::Kind::kPayloads;
   }
 
+  simdjson::error_code begin(std::string_view value, ondemand::document& document) {
+    const simdjson::padded_string_view padded{value.data(), value.size(),
+                                              value.size() + simdjson::SIMDJSON_PADDING};
+    return parser.iterate(padded).get(document);
+  }
+
   Envelope::Kind open(std::string_view value, MessageSink& sink, Envelope& out) {
     ondemand::document document;
     ondemand::object object;
-    const simdjson::padded_string_view padded{value.data(), value.size(),
-                                              value.size() + simdjson::SIMDJSON_PADDING};
-    if (parser.iterate(padded).get(document) != simdjson::SUCCESS) return Envelope::Kind::kNotJson;
+    simdjson::error_code error = begin(value, document);
+    if (error == simdjson::UTF8_ERROR) {
+      // One bad byte in one event is no reason to lose the others.
+      repaired.assign(value);
+      replace_bad_utf8(repaired);
+      repaired.append(ByteBuffer::kPaddingBytes, ' ');
+      error = begin(std::string_view(repaired).substr(0, value.size()), document);
+    }
+    if (error != simdjson::SUCCESS) return Envelope::Kind::kNotJson;
     if (document.get_object().get(object) != simdjson::SUCCESS) return Envelope::Kind::kNotJson;
     Keys keys;
     // The whole object is walked once before anything is taken, so that a broken one yields nothing
@@ -178,6 +226,7 @@ void EnvelopeParser::open(std::string_view value, MessageSink& sink, Envelope& o
   out.bytes.clear();
   state_->decoded_bytes = 0;
   out.kind = state_->open(value, sink, out);
+  std::string{}.swap(state_->repaired);
   out.bytes.resize(state_->decoded_bytes);
   out.bytes.append(ByteBuffer::kPaddingBytes, '\0');
 }

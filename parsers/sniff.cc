@@ -16,6 +16,8 @@ constexpr std::size_t kBase64LineMin = 24;
 // Without a blank in so many bytes it is no flow log line.
 constexpr std::size_t kBase64Enough = 4096;
 
+constexpr std::size_t kEmptyFramesMax = 4096;
+
 struct Varint {
   std::uint64_t value = 0;
   std::size_t width = 0;  // 0: cut or over five bytes.
@@ -51,10 +53,8 @@ bool is_resource_metrics(std::string_view bytes, std::size_t at, std::uint64_t l
 }
 
 bool is_frame(std::string_view bytes) noexcept {
-  std::size_t at = 0;
-  while (byte_at(bytes, at) == 0 && at < bytes.size() && at < 8) ++at;  // Empty requests.
-  const Varint length = varint_at(bytes, at);
-  return length.width > 0 && is_resource_metrics(bytes, at + length.width, length.value);
+  const Varint length = varint_at(bytes, 0);
+  return length.width > 0 && is_resource_metrics(bytes, length.width, length.value);
 }
 
 bool is_base64_byte(char c) noexcept {
@@ -95,17 +95,20 @@ std::optional<Content> sniff(std::string_view bytes, bool last) noexcept {
   // line of ours.
   if (compression != Compression::kNone) return Content::kCompressed;
   if (is_parquet(head)) return Content::kParquet;
-  if (is_frame(head)) return Content::kFrames;
+  // Empty requests come first at times.
+  const std::size_t zeros = std::min(bytes.find_first_not_of('\0'), bytes.size());
+  const std::string_view frame = bytes.substr(zeros, kEnough);
+  if (zeros > 0 && zeros < kEmptyFramesMax && frame.size() < kEnough && !last) return std::nullopt;
+  if (is_frame(frame) && zeros < kEmptyFramesMax) return Content::kFrames;
   if (is_resource_metrics(bytes, 0, last ? bytes.size() : ~std::uint64_t{0}))
     return Content::kResources;
   if (!is_text(head)) {
     // A frame can be so short, or cut so early, that only its prefix shows.
-    const FramePrefix prefix = read_frame_prefix(head);
+    const FramePrefix prefix = read_frame_prefix(frame);
     const bool whole =
-        prefix.kind == FramePrefix::Kind::kComplete && byte_at(head, prefix.prefix_bytes) == 0x0a;
-    return whole || (last && head.find_first_not_of('\0') == std::string_view::npos)
-               ? Content::kFrames
-               : Content::kUnknown;
+        prefix.kind == FramePrefix::Kind::kComplete && byte_at(frame, prefix.prefix_bytes) == 0x0a;
+    return zeros < kEmptyFramesMax && (whole || (last && frame.empty())) ? Content::kFrames
+                                                                         : Content::kUnknown;
   }
   if (is_json_array(head)) return Content::kJsonArray;
   if (!std::all_of(head.begin(), head.end(), is_base64_byte) &&

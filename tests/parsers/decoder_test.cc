@@ -262,6 +262,38 @@ TEST(Decoder, AnEnvelopeThatCannotBeReadIsLostAlone) {
   }
 }
 
+TEST(Decoder, WhatIsNoEventAndNoRecordIsLostAlone) {
+  const Decoded events = decode_message(
+      subscription("7," + log_event("1", kOkRecord) + ",null,[{}]," + log_event("2", kOkRecord)));
+  EXPECT_THAT(events.flows, SizeIs(2));
+  EXPECT_EQ(events.dropped(FlowDrop::kNotAFlowRecord), 3u);
+  EXPECT_EQ(events.dropped(PayloadDrop::kBadEnvelope), 0u);
+  const Decoded records =
+      decode_message(R"({"requestId":"r","timestamp":1,"records":["x",{"data":")" +
+                     base64(kOkRecord) + R"("},[1],{"data":")" + base64(kOkRecord) + "\"}]}");
+  EXPECT_THAT(records.flows, SizeIs(2));
+  EXPECT_EQ(records.dropped(PayloadDrop::kBadBase64), 2u);
+}
+
+TEST(Decoder, AByteThatIsNoUtf8LosesNoLogEvent) {
+  for (const std::string tag : {"caf\xe9", "\xff\xfe", "\xc3\xa9\xed\xa0\x80", "\xf0\x9f\x98"}) {
+    std::string bad = kOkRecord;
+    bad.replace(bad.find("eni-"), 8, "eni-" + tag);
+    const Decoded decoded = decode_message(subscription(
+        log_event("1", kOkRecord) + "," + log_event("2", bad) + "," + log_event("3", kOkRecord)));
+    EXPECT_THAT(decoded.flows, SizeIs(3)) << tag;
+    EXPECT_EQ(decoded.dropped(PayloadDrop::kBadEnvelope), 0u) << tag;
+  }
+}
+
+TEST(Decoder, AnyNumberOfEmptyFramesMayComeFirst) {
+  for (const std::size_t zeros : {1u, 9u, 40u, 1000u}) {
+    const std::string bytes = std::string(zeros, '\0') + from_base64(kOtlp07Base64);
+    EXPECT_THAT(decode_message(bytes).metrics, SizeIs(1)) << zeros;
+    EXPECT_THAT(decode_stream(bytes, 7).metrics, SizeIs(1)) << zeros;
+  }
+}
+
 TEST(Decoder, OpensTheEventsOfLambda) {
   const std::string envelope = gzip(subscription(log_event("1", kOkRecord)));
   EXPECT_THAT(decode_message(R"({"awslogs":{"data":")" + base64(envelope) + "\"}}").flows,

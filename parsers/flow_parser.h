@@ -63,8 +63,9 @@ inline constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
     case '}':
     case ']':
     case ',':
-    case ':':
       return true;
+    case ':':
+      return !line.starts_with("::");  // An address may come first.
     case '"':
       return line.starts_with("\"}");
     case kByteOrderMark.front():

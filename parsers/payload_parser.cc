@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kMetricBatchRecords = 4096;
 /// So little of a line that it does not yet show whether it begins_no_flow_line().
 bool is_undecided(std::string_view bytes) noexcept {
-  return bytes == "\"" ||
+  return bytes == "\"" || bytes == ":" ||
          (bytes.size() < kByteOrderMark.size() && kByteOrderMark.starts_with(bytes));
 }
 

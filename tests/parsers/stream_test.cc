@@ -376,6 +376,21 @@ TEST(Stream, OneBrokenValueDoesNotTakeThoseBehindItInTheSameLine) {
   }
 }
 
+TEST(Stream, ALineThatBeginsWithAnAddressOfColonsIsARecord) {
+  DecoderOptions options;
+  options.flow_format = "srcaddr dstaddr bytes start log-status";
+  const std::string bytes = "::1 ::2 5 1700000000 OK\n::ffff:10.0.0.1 10.0.0.2 6 1700000000 OK\n";
+  for (std::size_t cut = 0; cut <= bytes.size(); ++cut) {
+    Recorder recorder;
+    Decoder decoder{options, recorder};
+    decoder.feed(bytes.substr(0, cut));
+    decoder.feed(bytes.substr(cut));
+    ASSERT_TRUE(decoder.finish()) << cut;
+    ASSERT_EQ(decoder.counts().flows.ok, 2u) << cut;
+    ASSERT_EQ(decoder.counts().metrics.malformed() + decoder.counts().flows.malformed(), 0u) << cut;
+  }
+}
+
 TEST(Stream, ABracketTooManyBehindAValueTakesNothingWithIt) {
   for (const std::string rest : {"}", "]}", ",", "\"} ", ":1}"}) {
     const Decoded decoded =

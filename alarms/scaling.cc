@@ -93,13 +93,13 @@ Decision arbitrate(std::span<const Wish> wishes, std::int64_t current, CapacityL
                    bool scale_in_allowed) noexcept {
   Decision decision{.winner = nullptr, .desired = current, .cut = false};
   for (const Wish& wish : wishes) {
-    if (wish.capacity == current) continue;
     if (wish.capacity < current && !scale_in_allowed) continue;
     if (decision.winner == nullptr || wish.capacity > decision.winner->capacity)
       decision.winner = &wish;
   }
   if (decision.winner == nullptr) return decision;
   const std::int64_t wanted = decision.winner->capacity;
+  if (wanted == current) return decision;
   const std::int64_t inside = std::clamp(wanted, limits.minimum, limits.maximum);
   decision.desired = wanted > current ? std::max(current, inside) : std::min(current, inside);
   decision.cut = wanted > current && wanted > limits.maximum;

@@ -64,15 +64,15 @@ struct Wish {
 };
 
 struct Decision {
-  const Wish* winner = nullptr;  ///< nullptr = nobody wants a change.
+  const Wish* winner = nullptr;  ///< nullptr = nobody wants anything that is allowed.
   std::int64_t desired = 0;  ///< After limits; equal to the current capacity when nothing changes.
   bool cut = false;          ///< The winner wants more than the maximum.
 };
 
 /// The wish that leaves the largest capacity wins, for out and in; then the limits. A limit never
-/// turns a wish round: a group above its maximum is not shrunk by a wish to grow. Wishes equal to
-/// `current` are none. Ties: the first. Rule: EC2 Auto Scaling User Guide, "Dynamic scaling:
-/// multiple dynamic scaling policies".
+/// turns a wish round: a group above its maximum is not shrunk by a wish to grow. A wish for
+/// `current` wins against every wish to remove, and changes nothing. Ties: the first. Rule: EC2
+/// Auto Scaling User Guide, "Dynamic scaling: multiple dynamic scaling policies".
 [[nodiscard]] Decision arbitrate(std::span<const Wish> wishes, std::int64_t current,
                                  CapacityLimits limits, bool scale_in_allowed) noexcept;
 

@@ -61,11 +61,11 @@ void ScalingGroup::arbitrate_at(GridTime at_s, std::int64_t current,
   bool cut = false;              // Somebody wants more than the maximum, cooling down or not.
   for (const Policy& policy : policies_) {
     const std::optional<Wish> wish = wish_of(policy, current, warming);
-    if (!wish || wish->capacity == current) continue;
+    if (!wish) continue;
     cut = cut || (wish->capacity > current && wish->capacity > limits_now.maximum);
     const bool removes = wish->capacity < current;
     if ((wish->simple && cooling) || (removes && scale_in_held)) {
-      held = &policy;
+      if (wish->capacity != current) held = &policy;
     } else {
       wishes.push_back(*wish);
     }
@@ -76,15 +76,20 @@ void ScalingGroup::arbitrate_at(GridTime at_s, std::int64_t current,
   const Decision decision = arbitrate(wishes, current, limits_now, all_valid && warm);
   if (decision.cut && !limited_) report_limit(at_s, current, *decision.winner, limits_now, sink);
   limited_ = decision.cut || (limited_ && cut);
+  const bool keeps = decision.winner != nullptr && decision.winner->capacity == current;
   if (decision.winner != nullptr && decision.desired != current) {
     decide(at_s, current, decision, limits_now, context, sink);
+  } else if (held != nullptr && (keeps || decision.winner == nullptr)) {
+    last_reason_ = held->text + " holds, but the group cools down";
+  } else if (keeps) {
+    last_reason_ = fmt::format("{} wants {}, which the group has{}", decision.winner->policy,
+                               current, warm ? "" : ": new capacity warms up");
   } else if (decision.winner != nullptr) {
     last_reason_ = fmt::format("{} wants {}, but the group stays at {} (min {}, max {})",
                                decision.winner->policy, decision.winner->capacity, current,
                                limits_now.minimum, limits_now.maximum);
   } else {
-    last_reason_ = held != nullptr ? held->text + " holds, but the group cools down"
-                                   : standstill_reason(cooling, !warm, !wishes.empty());
+    last_reason_ = standstill_reason(cooling, !warm, !wishes.empty());
   }
 }
 

@@ -280,5 +280,72 @@ TEST(Scaling, TheLargestCapacityWinsOncePerMinute) {
   EXPECT_EQ(fleet.decisions(), (Lines{"5 web 4>7"}));
 }
 
+/// Above 70 the group is to have four; a second metric, that of queues, wants one less below 5.
+ScalingRule keep_or_remove_rule() {
+  ScalingRule rule = web_rule();
+  rule.metrics["queue"].metric_namespace = "Custom";
+  rule.metrics["queue"].name = "Queue";
+  rule.metrics["queue"].dimensions = {{"Name", "orders"}};
+  rule.simple = {simple_policy(Comparison::kGreater, 70, 60, 4),
+                 simple_policy(Comparison::kLess, 5, 60, -1)};
+  rule.simple[0].adjustment = Adjustment::kExact;
+  rule.simple[1].metric = "queue";
+  return rule;
+}
+
+void run_with_queue(Fleet& fleet, std::int64_t from, std::int64_t to, double cpu, double queue) {
+  for (std::int64_t m = from; m < to; ++m) {
+    Sample waiting = Fleet::cpu("", m, queue);
+    waiting.metric_namespace = "Custom";
+    waiting.name = "Queue";
+    waiting.dimensions = {{"Name", "orders"}};
+    fleet.samples({Fleet::cpu("i-a", m, cpu), Fleet::cpu("i-b", m, cpu), waiting});
+    fleet.tick(m + 1);
+  }
+}
+
+TEST(Scaling, AWishForThePresentCapacityKeepsOthersFromRemovingAndStartsNoCooldown) {
+  Fleet fleet = web_fleet(keep_or_remove_rule());
+  run_with_queue(fleet, 0, 8, 90, 1);
+  EXPECT_TRUE(fleet.decisions().empty());
+  EXPECT_EQ(fleet.group().last_reason, "cpu > 70.0 wants 4, which the group has");
+  EXPECT_EQ(fleet.group().last_action_s, 0);
+  run_with_queue(fleet, 8, 9, 50, 1);
+  EXPECT_EQ(fleet.decisions(), (Lines{"9 web 4>3"})) << "Nothing cooled down.";
+}
+
+TEST(Scaling, AWishThatCoolsDownKeepsNobodyFromRemoving) {
+  ScalingRule rule = keep_or_remove_rule();
+  rule.step = {{.metric = "queue",
+                .comparison = Comparison::kLess,
+                .threshold = 5,
+                .for_s = 60,
+                .adjustment = Adjustment::kChange,
+                .min_adjustment_magnitude = 0,
+                .steps = {{{}, 0, -1}},
+                .warm_up_s = 0}};
+  rule.simple.pop_back();
+  rule.cooldown_s = 240;
+  rule.desired = 3;
+  Fleet fleet(only(rule));
+  fleet.inventory("{instances: [{id: i-a, group: web}, {id: i-b, group: web}]}");
+  run_with_queue(fleet, 0, 1, 90, 9);
+  run_with_queue(fleet, 1, 5, 90, 1);
+  EXPECT_EQ(fleet.decisions(),
+            (Lines{"1 web 3>4", "2 web 4>3", "3 web 3>2", "4 web 2>1", "5 web 1>4"}));
+}
+
+TEST(StepScaling, AStepThatAddsNothingKeepsOthersFromRemoving) {
+  ScalingRule rule = keep_or_remove_rule();
+  rule.simple.erase(rule.simple.begin());
+  rule.step = {step_rule().step[0]};  // 0 % from 50 to 60.
+  rule.minimum = 1;
+  Fleet fleet = web_fleet(rule);
+  run_with_queue(fleet, 0, 3, 55, 1);
+  EXPECT_TRUE(fleet.decisions().empty());
+  run_with_queue(fleet, 3, 4, 45, 1);
+  EXPECT_EQ(fleet.decisions(), (Lines{"4 web 4>3"}));
+}
+
 }  // namespace
 }  // namespace fleetmeter::alarms

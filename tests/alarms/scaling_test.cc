@@ -149,8 +149,26 @@ TEST(Arbitrate, InvalidInputForbidsScaleInButNotScaleOut) {
 
 TEST(Arbitrate, NoWishIsNoChange) {
   EXPECT_EQ(arbitrate({}, 8, {0, 100}, true).winner, nullptr);
+  EXPECT_EQ(arbitrate({}, 8, {0, 100}, true).desired, 8);
+}
+
+TEST(Arbitrate, AWishForTheCurrentCapacityWinsAgainstRemovingButNotAgainstAdding) {
+  const std::vector<Wish> in{wish(7), wish(8)};
+  for (const bool scale_in_allowed : {true, false}) {
+    const Decision kept = arbitrate(in, 8, {0, 100}, scale_in_allowed);
+    EXPECT_EQ(kept.winner, &in[1]);
+    EXPECT_EQ(kept.desired, 8);
+    EXPECT_FALSE(kept.cut);
+  }
+  const std::vector<Wish> out{wish(8), wish(9)};
+  EXPECT_EQ(arbitrate(out, 8, {0, 100}, true).desired, 9);
+}
+
+TEST(Arbitrate, AWishForTheCurrentCapacityMovesNoGroupThatIsOutsideItsLimits) {
   const std::vector<Wish> same{wish(8)};
-  EXPECT_EQ(arbitrate(same, 8, {0, 100}, true).winner, nullptr);
+  EXPECT_EQ(arbitrate(same, 8, {0, 5}, true).desired, 8);
+  EXPECT_FALSE(arbitrate(same, 8, {0, 5}, true).cut);
+  EXPECT_EQ(arbitrate(same, 8, {10, 20}, true).desired, 8);
 }
 
 TEST(Limits, TheQuotaCapsTheMaximumAndTheMinimum) {

@@ -1,6 +1,8 @@
 #include "alarms/scaling.h"
 
 #include <algorithm>
+#include <cmath>
+#include <compare>
 #include <limits>
 
 #include "proto/check.h"
@@ -13,6 +15,18 @@ constexpr std::int64_t kCapacityMax = std::int64_t{1} << 40;
 
 std::int64_t bounded(__int128 value) noexcept {
   return static_cast<std::int64_t>(std::clamp<__int128>(value, -kCapacityMax, kCapacityMax));
+}
+
+/// How `metric` lies to `threshold + bound`. All three are decimals of which a double holds the
+/// nearest binary fraction: 0.1 + 0.2 comes out above 0.3. Each of the three is off by up to half a
+/// unit in its last place, the sum by another half; with four units of the largest of them as on the
+/// bound there is room for the rounding of an average. Decimals of 15 digits still differ by more.
+std::partial_ordering at_bound(double metric, double threshold, double bound) noexcept {
+  const double edge = threshold + bound;
+  const double largest = std::max({std::abs(metric), std::abs(threshold), std::abs(bound)});
+  if (std::abs(metric - edge) <= 4 * std::numeric_limits<double>::epsilon() * largest)
+    return std::partial_ordering::equivalent;
+  return metric <=> edge;
 }
 
 }  // namespace
@@ -44,11 +58,13 @@ std::int64_t adjusted(Adjustment adjustment, std::int64_t current, std::int64_t 
 }
 
 const Step* step_of(const StepPolicy& policy, double metric) noexcept {
-  const double d = metric - policy.threshold;
   const bool above = breaches_above(policy.comparison);
+  const auto against = [&](double bound) { return at_bound(metric, policy.threshold, bound); };
   for (const Step& step : policy.steps) {
-    const bool over_lower = !step.lower || (above ? d >= *step.lower : d > *step.lower);
-    const bool under_upper = !step.upper || (above ? d < *step.upper : d <= *step.upper);
+    const bool over_lower =
+        !step.lower || (above ? against(*step.lower) >= 0 : against(*step.lower) > 0);
+    const bool under_upper =
+        !step.upper || (above ? against(*step.upper) < 0 : against(*step.upper) <= 0);
     if (over_lower && under_upper) return &step;
   }
   return nullptr;

@@ -21,8 +21,9 @@ namespace fleetmeter::alarms {
                                     std::int64_t amount, std::int64_t min_magnitude) noexcept;
 
 /// The step that holds `metric - threshold`: lower <= d < upper for policies on > and >=, lower < d
-/// <= upper for < and <=. nullptr = none. Rule: EC2 Auto Scaling User Guide, "Step adjustments for
-/// step scaling".
+/// <= upper for < and <=. A metric that differs from a bound by no more than binary fractions do
+/// from the decimals they stand for is on it. nullptr = none. Rule: EC2 Auto Scaling User Guide,
+/// "Step adjustments for step scaling".
 [[nodiscard]] const Step* step_of(const StepPolicy& policy, double metric) noexcept;
 
 /// What a step policy asks for while `warming` of `current` instances still warm up: they count as

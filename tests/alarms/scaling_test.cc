@@ -96,6 +96,40 @@ TEST(StepScaling, IncludesTheLowerBoundOnTheWayOutAndTheUpperOnTheWayIn) {
   EXPECT_EQ(step_of(out_policy(), 49.9), nullptr);
 }
 
+TEST(StepScaling, DecimalsOnABoundAreOnItThoughTheirBinaryFractionsAreNot) {
+  StepPolicy out = out_policy();
+  out.threshold = 0.1;
+  out.steps = {{0, 0.2, 1}, {0.2, {}, 5}};
+  EXPECT_EQ(step_of(out, 0.3)->amount, 5);
+  EXPECT_EQ(step_of(out, 0.299999999999999)->amount, 1) << "15 digits are told apart.";
+  EXPECT_EQ(step_of(out, (0.1 + 0.2 + 0.6) / 3)->amount, 5) << "So is a rounded average.";
+  StepPolicy in = in_policy();
+  in.threshold = 0.8;
+  in.steps = {{-0.1, 0, 1}, {{}, -0.1, 5}};
+  EXPECT_EQ(step_of(in, 0.7)->amount, 5);
+  EXPECT_EQ(step_of(in, 0.700000000000001)->amount, 1);
+}
+
+/// Tenths against whole numbers of tenths: exact decimal arithmetic.
+TEST(StepScaling, EveryValueInTenthsPicksTheStepThatDecimalArithmeticPicks) {
+  for (int threshold = -20; threshold <= 20; ++threshold) {
+    for (int bound = 1; bound <= 20; ++bound) {
+      for (int value = threshold; value <= threshold + 40; ++value) {
+        StepPolicy out = out_policy();
+        out.threshold = threshold / 10.0;
+        out.steps = {{0, bound / 10.0, 1}, {bound / 10.0, {}, 5}};
+        ASSERT_EQ(step_of(out, value / 10.0)->amount, value - threshold >= bound ? 5 : 1)
+            << threshold << " + " << bound << " against " << value;
+        StepPolicy in = in_policy();
+        in.threshold = -threshold / 10.0;
+        in.steps = {{-bound / 10.0, 0, 1}, {{}, -bound / 10.0, 5}};
+        ASSERT_EQ(step_of(in, -value / 10.0)->amount, value - threshold >= bound ? 5 : 1)
+            << -threshold << " - " << bound << " against " << -value;
+      }
+    }
+  }
+}
+
 TEST(StepScaling, WarmingInstancesCountSoThatARepeatedBreachAddsOnceAndAHigherStepTheDifference) {
   EXPECT_EQ(after(62, 11, 1), 11);
   EXPECT_EQ(after(70, 11, 1), 13);

@@ -263,6 +263,17 @@ HttpResponse FirehoseEndpoint::refuse(unsigned status, const std::string& reques
   return reply(status, request_id, why);
 }
 
+/// Names of codings are the same in any case (RFC 9110, 8.4.1).
+bool is_coding(std::string_view coding, std::string_view name) {
+  return std::equal(coding.begin(), coding.end(), name.begin(), name.end(), [](char a, char b) {
+    return (a >= 'A' && a <= 'Z' ? a + ('a' - 'A') : a) == b;
+  });
+}
+bool is_gzip(std::string_view coding) { return is_coding(coding, "gzip"); }
+bool is_identity(std::string_view coding) {
+  return coding.empty() || is_coding(coding, "identity");
+}
+
 bool is_health_check(const HttpRequest& request) {
   return request.method == "GET" || request.method == "HEAD";
 }
@@ -277,7 +288,7 @@ std::optional<HttpResponse> FirehoseEndpoint::admit(const HttpRequest& head) {
       !same_key(head.header("x-amz-firehose-access-key"), options_.access_key))
     return refuse(401, header_id, "X-Amz-Firehose-Access-Key is missing or wrong");
   const std::string_view coding = head.header("content-encoding");
-  if (!coding.empty() && coding != "gzip")
+  if (!is_identity(coding) && !is_gzip(coding))
     return refuse(415, header_id, "Content-Encoding must be gzip or absent");
   return std::nullopt;
 }
@@ -286,7 +297,7 @@ HttpResponse FirehoseEndpoint::answer(HttpRequest& request) {
   // Load balancers in front check health with a GET on any path.
   if (is_health_check(request)) return {200, "application/json", "{\"status\":\"healthy\"}", {}};
   const std::string header_id(request.header(kRequestId));
-  if (!request.header("content-encoding").empty()) {
+  if (is_gzip(request.header("content-encoding"))) {
     std::string plain;
     switch (gunzip(request.body, plain, options_.body_bytes_max)) {
       case Gunzip::kDone:

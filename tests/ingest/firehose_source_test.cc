@@ -133,6 +133,8 @@ TEST_F(FirehoseSourceTest, TakesGzip) {
   serve();
   const std::string body = body_of("id", {flow_line(1)});
   EXPECT_EQ(post("id", gzip(body), "Content-Encoding: gzip\r\n").status, 200u);
+  EXPECT_EQ(post("id", gzip(body), "Content-Encoding: GZIP\r\n").status, 200u);
+  EXPECT_EQ(post("id", body, "Content-Encoding: identity\r\n").status, 200u);
   EXPECT_EQ(post("id2", gzip("x").substr(0, 10), "Content-Encoding: gzip\r\n").status, 400u);
   EXPECT_EQ(world_.log.sums(), (Sums{1, 1, 0}));
 }

@@ -11,8 +11,10 @@ constexpr std::string_view kUnassigned = "unassigned";
 /// Everything known of a record, most stable first.
 struct KnownFacts {
   std::string_view account, region, vpc_id, subnet_id, subnet_name, group, instance_id;
-  /// The asker's own, then of instance, interface and group, whichever are known.
-  std::array<const Tags*, 4> tags{};
+  /// The asker's own, then of instance, interface, the interface's owner and group, whichever are
+  /// known. No tags at all say nothing: many a source does not print them, and AWS puts none on
+  /// interfaces that it makes.
+  std::array<const Tags*, 5> tags{};
 };
 
 /// What one fact says of one environment: kSilent when the environment does not ask or the fact is
@@ -39,7 +41,7 @@ Verdict judge_tags(const Tags& wanted, const KnownFacts& facts) {
   for (const auto& [key, value] : wanted) {
     bool holds = false;
     for (const Tags* tags : facts.tags) {
-      if (tags == nullptr) continue;
+      if (tags == nullptr || tags->empty()) continue;
       known = true;
       const auto found = tags->find(key);
       if (found == tags->end()) continue;
@@ -168,6 +170,13 @@ std::string_view Inventory::environment_of(const Facts& facts) const {
       known.subnet_id = or_else(known.subnet_id, interface->subnet_id);
       known.instance_id = or_else(known.instance_id, interface->instance_id);
       known.tags[2] = &interface->tags;
+      if (const Resource* owner =
+              interface->resource_id.empty() ? nullptr : resource(interface->resource_id);
+          owner != nullptr && !owner->planned) {
+        known.account = or_else(known.account, owner->account);
+        known.region = or_else(known.region, owner->region);
+        known.tags[3] = &owner->tags;
+      }
     }
   }
   if (!known.instance_id.empty()) {
@@ -185,7 +194,7 @@ std::string_view Inventory::environment_of(const Facts& facts) const {
     if (const Group* found = group(known.group, facts.at_s)) {
       known.account = or_else(known.account, found->account);
       known.region = or_else(known.region, found->region);
-      known.tags[3] = &found->tags;
+      known.tags[4] = &found->tags;
     }
   }
   if (!known.subnet_id.empty()) {

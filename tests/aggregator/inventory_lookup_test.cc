@@ -172,6 +172,32 @@ TEST_F(InventoryTest, WhatAnEnvironmentAsksForHasToHoldAltogether) {
   EXPECT_EQ(inventory->environment_of({.account = "111"}), "prod") << "tags not known (yet)";
 }
 
+TEST_F(InventoryTest, WithoutAnyTagsTheAccountThatOneEnvironmentNamesDecides) {
+  const std::vector<EnvironmentMatch> tagged{
+      {.name = "prod", .accounts = {"111"}, .tags = {{"Environment", "prod"}}},
+      {.name = "dev", .accounts = {"222"}, .tags = {{"Environment", "dev"}}}};
+  parse("account: \"111\"\ninterfaces: [{id: eni-bare}, {id: eni-x, tags: {Environment: x}}]\n",
+        tagged);
+  EXPECT_EQ(inventory->environment_of({.interface_id = "eni-bare"}), "prod");
+  EXPECT_EQ(inventory->environment_of({.interface_id = "eni-x"}), "unassigned");
+  std::vector<EnvironmentMatch> shared = tagged;
+  shared[1].accounts = {"111"};
+  parse("account: \"111\"\ninterfaces: [{id: eni-bare}]\n", shared);
+  EXPECT_EQ(inventory->environment_of({.interface_id = "eni-bare"}), "unassigned")
+      << "both name the account, and nothing tells which";
+}
+
+TEST_F(InventoryTest, TagsOfTheResourceThatAnInterfaceBelongsToCount) {
+  parse(R"yaml(
+interfaces: [ { id: eni-nat, role: nat, resource: nat-1 }, { id: eni-own, resource: nat-1, tags: { Environment: dev } } ]
+resources: [ { type: aws_nat_gateway, id: nat-1, tags: { Environment: prod } } ]
+)yaml",
+        {{.name = "prod", .tags = {{"Environment", "prod"}}},
+         {.name = "dev", .tags = {{"Environment", "dev"}}}});
+  EXPECT_EQ(inventory->environment_of({.interface_id = "eni-nat"}), "prod");
+  EXPECT_EQ(inventory->environment_of({.interface_id = "eni-own"}), "dev") << "its own are nearer";
+}
+
 TEST_F(InventoryTest, InASharedAccountATagNarrowsAndTheOtherTakesTheRest) {
   parse(kTagged, {{.name = "prod", .accounts = {"111"}},
                   {.name = "dev", .accounts = {"111"}, .tags = {{"Environment", "dev"}}}});

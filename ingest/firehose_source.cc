@@ -289,7 +289,7 @@ std::optional<HttpResponse> FirehoseEndpoint::admit(const HttpRequest& head) {
     return refuse(401, header_id, "X-Amz-Firehose-Access-Key is missing or wrong");
   const std::string_view coding = head.header("content-encoding");
   if (!is_identity(coding) && !is_gzip(coding))
-    return refuse(415, header_id, "Content-Encoding must be gzip or absent");
+    return refuse(415, header_id, "Content-Encoding must be gzip, identity or absent");
   return std::nullopt;
 }
 

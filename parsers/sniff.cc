@@ -77,6 +77,15 @@ bool is_json_array(std::string_view head) noexcept {
          head[second] == ']';
 }
 
+/// An object with a key, whatever its texts hold.
+bool is_json_object(std::string_view head) noexcept {
+  constexpr std::string_view kBlanks = " \t\r\n";
+  const std::size_t first = std::min(head.find_first_not_of(kBlanks), head.size());
+  if (!head.substr(first).starts_with('{')) return false;
+  const std::size_t second = std::min(head.find_first_not_of(kBlanks, first + 1), head.size());
+  return head.substr(second).starts_with('"');
+}
+
 bool is_text(std::string_view bytes) noexcept {
   return std::all_of(bytes.begin(), bytes.end(), [](char c) {
     const auto byte = static_cast<unsigned char>(c);
@@ -95,6 +104,8 @@ std::optional<Content> sniff(std::string_view bytes, bool last) noexcept {
   // line of ours.
   if (compression != Compression::kNone) return Content::kCompressed;
   if (is_parquet(head)) return Content::kParquet;
+  // Before OTLP: "\n{\n " could be the begin of a request.
+  if (is_json_object(head) && is_text(head)) return Content::kLines;
   // Empty requests come first at times.
   const std::size_t zeros = std::min(bytes.find_first_not_of('\0'), bytes.size());
   const std::string_view frame = bytes.substr(zeros, kEnough);
@@ -102,6 +113,7 @@ std::optional<Content> sniff(std::string_view bytes, bool last) noexcept {
   if (is_frame(frame) && zeros < kEmptyFramesMax) return Content::kFrames;
   if (is_resource_metrics(bytes, 0, last ? bytes.size() : ~std::uint64_t{0}))
     return Content::kResources;
+  if (is_json_object(head)) return Content::kLines;
   if (!is_text(head)) {
     // A frame can be so short, or cut so early, that only its prefix shows.
     const FramePrefix prefix = read_frame_prefix(frame);

@@ -19,7 +19,7 @@ enum class Content : std::uint8_t {
 };
 
 /// In this order, first match wins: gzip, zlib and zstd by their first bytes, Parquet by "PAR1",
-/// OTLP frames, an OTLP request, an array of JSON objects, base64, text. nullopt: more bytes are needed to tell
+/// a JSON object, OTLP frames, an OTLP request, an array of objects, base64, text. nullopt: more bytes are needed to tell
 /// (never with `last`, which says that `bytes` is all there is). OTLP is told by the shape of its
 /// first nested fields, so that a frame that is cut short still shows as one.
 [[nodiscard]] std::optional<Content> sniff(std::string_view bytes, bool last) noexcept;

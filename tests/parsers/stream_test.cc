@@ -391,6 +391,36 @@ TEST(Stream, ALineThatBeginsWithAnAddressOfColonsIsARecord) {
   }
 }
 
+TEST(Stream, ARestartBetweenPrettyPrintedValuesDoesNotTakeThemForOtlp) {
+  const std::string value = "{\n \"message\": \"" + std::string(kOkLine.substr(0, 90)) + "\"\n}\n";
+  const std::string message =
+      "{\n \"message\": \"" + std::string(kOkLine.substr(0, kOkLine.size() - 1)) + "\"\n}\n";
+  const std::string bytes = value + message + message;
+  for (const std::size_t at : {value.size() - 1, value.size() + message.size() - 1}) {
+    Recorder recorder;
+    Decoder decoder{{}, recorder};
+    decoder.resume({0, at, ""});
+    decoder.feed(bytes);
+    EXPECT_TRUE(decoder.finish());
+    EXPECT_EQ(recorder.flows.size(), at < value.size() ? 2u : 1u);
+  }
+}
+
+/// Where a restart begins, and a stream, a control byte says nothing against text.
+TEST(Stream, AControlByteNearTheBeginLosesNothingBehindItsValue) {
+  for (const std::string begin : {"{\"\x01\":1}", "{\n \"\x01\": 1\n}"}) {
+    const std::string bytes = std::string(kOkLine) + begin + std::string{kMetricJson};
+    const StreamPosition position{0, kOkLine.size(), ""};
+    Recorder recorder;
+    Decoder decoder{{}, recorder};
+    decoder.resume(position);
+    decoder.feed(bytes);
+    EXPECT_TRUE(decoder.finish());
+    EXPECT_EQ(recorder.metrics.size(), 1u) << begin;
+    EXPECT_EQ(decode_stream(begin + std::string{kMetricJson}, 9).metrics.size(), 1u) << begin;
+  }
+}
+
 TEST(Stream, ABracketTooManyBehindAValueTakesNothingWithIt) {
   for (const std::string rest : {"}", "]}", ",", "\"} ", ":1}"}) {
     const Decoded decoded =

@@ -264,8 +264,19 @@ void read_group(const element& in, InventoryEntries& out) {
   entry.maximum = json_integer(in, "MaxSize");
   entry.desired = json_integer(in, "DesiredCapacity");
   for (const element instance : json_list(in, "Instances")) {
-    if (std::string id = json_text(instance, "InstanceId"); !id.empty())
-      entry.instance_ids.push_back(std::move(id));
+    Instance member;
+    member.id = json_text(instance, "InstanceId");
+    if (member.id.empty()) continue;
+    entry.instance_ids.push_back(member.id);
+    // Since when it runs, this output does not say.
+    member.type = json_text(instance, "InstanceType");
+    if (member.type.empty() || json_text(instance, "LifecycleState").starts_with("Terminat"))
+      continue;
+    member.az = json_text(instance, "AvailabilityZone");
+    member.group = entry.name;
+    member.account = entry.account;
+    member.region = entry.region;
+    out.instances.push_back(std::move(member));
   }
   entry.tags = tags_of(in);
   begin_at(json_text(in, "CreatedTime"), entry.valid);

@@ -213,6 +213,20 @@ TEST_F(AwsInventoryTest, AFolderIsNoFileAndItsFilesAreNamed) {
                              HasSubstr("/describe-auto-scaling-groups.json, ")));
 }
 
+TEST_F(AwsInventoryTest, AGroupTellsTheTypesOfItsMembers) {
+  parse(
+      R"({"AutoScalingGroups":[{"AutoScalingGroupName":"g","AutoScalingGroupARN":"arn:aws:autoscaling:us-east-1:111:g",
+    "Instances":[{"InstanceId":"i-1","InstanceType":"m5.large","AvailabilityZone":"us-east-1a","LifecycleState":"InService"},
+                 {"InstanceId":"i-2","InstanceType":"c5.large","LifecycleState":"Terminating"},{"InstanceId":"i-3"}]}]})");
+  EXPECT_THAT(inventory->groups().front().instance_ids, ElementsAre("i-1", "i-2", "i-3"));
+  ASSERT_EQ(inventory->instances().size(), 1U);
+  const Instance& member = inventory->instances().front();
+  EXPECT_EQ(member.id, "i-1");
+  EXPECT_EQ(member.type, "m5.large");
+  EXPECT_EQ(member.group, "g");
+  EXPECT_EQ(member.account, "111");
+}
+
 TEST_F(AwsInventoryTest, ARestartDoesNotMakeAMachineYounger) {
   parse(
       R"({"Reservations":[{"OwnerId":"1","Instances":[{"InstanceId":"i-1","LaunchTime":"2024-05-01T00:00:00+00:00",

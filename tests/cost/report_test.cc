@@ -550,6 +550,12 @@ TEST(Estimate, MembersOfAnAwsGroupPayByTheirOwnType) {
       << "2 x (0.085 + 0.0288) x 730";
   EXPECT_EQ(amount(report, "g", "public IPv4"), "3.65");
   EXPECT_EQ(report.unknown_lines, 0u);
+
+  const Report alone = estimate(*inventory_of(
+      R"({"AutoScalingGroups":[{"AutoScalingGroupName":"g","AutoScalingGroupARN":"arn:aws:autoscaling:us-east-1:1:g","DesiredCapacity":2,
+      "Instances":[{"InstanceId":"i-0","InstanceType":"m5.large"},{"InstanceId":"i-1","InstanceType":"c5.large"}]}]})"));
+  EXPECT_EQ(amount(alone, "g", "instance hours, m5.large linux"), "70.08");
+  EXPECT_EQ(amount(alone, "g", "instance hours, c5.large linux"), "62.05");
 }
 
 TEST(Estimate, AuroraIoOptimizedPaysForStorageAndInstancesAndNotForIo) {

@@ -239,7 +239,8 @@ int report(const CostOptions& options, OutputFormat format) {
   if (!inputs) return fail(inputs.error());
   const auto made = report_options(options, *inputs);
   if (!made) return fail(made.error());
-  if (made->basis == Basis::kEstimate && !inputs->files.empty() &&
+  // With a usage file there is what it states; an empty plan is no mistake then.
+  if (made->basis == Basis::kEstimate && !inputs->files.empty() && !inputs->usage_file &&
       holds_nothing(*inputs->inventory)) {
     std::string names;
     for (const std::string& file : inputs->files) names += (names.empty() ? "" : ", ") + file;

@@ -245,6 +245,10 @@ TEST_F(CommandTest, CostRefusesInventoriesThatHoldNothing) {
   EXPECT_EQ(type(command_cost, {"report", "--inventory", nothing, "--inventory", some}).exit_code,
             kExitDone)
       << "one that holds something is enough";
+  const std::string usage = write("usage.yml", "version: 0.1\n");
+  EXPECT_EQ(type(command_cost, {"report", "--inventory", nothing, "--usage", usage}).exit_code,
+            kExitDone)
+      << "the usage file's lines are left";
 }
 
 TEST_F(CommandTest, CostTakesBothNamesOfTheFreeTier) {

@@ -215,7 +215,7 @@ Result<void> validate(const AlarmRule& rule) {
   if (rule.range_slots != 0 && rule.range_slots < rule.evaluation_periods) {
     return invalid("the evaluation range is shorter than the evaluation periods");
   }
-  if (rule.range_slots > rule.evaluation_periods + 100)
+  if (rule.range_slots > rule.evaluation_periods + kRangeSpareSlotsMax)
     return invalid("the evaluation range is over 100 slots longer than needed");
   return {};
 }

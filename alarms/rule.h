@@ -42,6 +42,9 @@ struct MetricSelector {
   bool exact = false;
 };
 
+/// How much longer than the evaluation periods an evaluation range may be.
+inline constexpr std::uint32_t kRangeSpareSlotsMax = 100;
+
 /// One metric alarm rule; `for_each` makes one alarm per value of a dimension.
 struct AlarmRule {
   std::string name;

@@ -100,10 +100,14 @@ alarms::MissingData read_missing(YamlObject& object, const alarms::MetricSelecto
 }
 
 /// EvaluateLowSampleCountPercentile: whether a period with too few samples keeps the state.
-bool read_low_samples(YamlObject& object) {
+bool read_low_samples(YamlObject& object, const alarms::MetricSelector& metric) {
   const std::string text = object.text("low_samples", "evaluate");
   if (text != "evaluate" && text != "ignore")
     object.fail("low_samples", "`" + text + "` is none of evaluate, ignore");
+  if (text == "ignore" && alarms::samples_needed(metric.statistic) == 0) {
+    object.fail("low_samples", "is for percentiles below p100, and the metric's statistic is " +
+                                   metric.statistic + "; leave it out");
+  }
   return text == "ignore";
 }
 
@@ -140,10 +144,16 @@ void read_alarm(YamlContext& context, const YAML::Node& node, const std::string&
   read_datapoints(object, rule);
   check_period(object, rule);
   rule.range_slots = static_cast<std::uint32_t>(object.integer("range", 0, 0, 100000));
+  const std::uint32_t range_max = rule.evaluation_periods + alarms::kRangeSpareSlotsMax;
   if (rule.range_slots != 0 && rule.range_slots < rule.evaluation_periods)
     object.fail("range", "must hold at least the N of `datapoints: M of N`");
+  if (rule.range_slots > range_max) {
+    object.fail("range", "must be at most " + std::to_string(range_max) + ", which is " +
+                             std::to_string(alarms::kRangeSpareSlotsMax) +
+                             " more than the N of `datapoints: M of N`");
+  }
   rule.missing = read_missing(object, rule.metric);
-  rule.ignore_low_samples = read_low_samples(object);
+  rule.ignore_low_samples = read_low_samples(object, rule.metric);
   rule.notify = object.texts("notify");
   object.done();
   // The engine takes only rules that pass; what the checks above say better is said already.
@@ -156,6 +166,12 @@ void read_alarm(YamlContext& context, const YAML::Node& node, const std::string&
   config.rules.alarms.push_back(std::move(rule));
 }
 
+/// The two dimensions of a service's metrics; neither holds a slash. Amazon ECS API Reference,
+/// CreateCluster "clusterName" and CreateService "serviceName".
+bool is_cluster_and_service(std::string_view name) {
+  return std::ranges::count(name, '/') == 1 && name.front() != '/' && name.back() != '/';
+}
+
 alarms::GroupRef read_group(YamlContext& context, const YAML::Node& node, const std::string& path) {
   using Kind = alarms::GroupRef::Kind;
   static constexpr std::pair<const char*, Kind> kKinds[] = {{"asg", Kind::kAsg},
@@ -164,13 +180,25 @@ alarms::GroupRef read_group(YamlContext& context, const YAML::Node& node, const 
                                                             {"other", Kind::kOther}};
   alarms::GroupRef group;
   YamlObject object(context, node, path);
+  std::string given;
+  int kinds = 0;
   for (const auto& [name, kind] : kKinds) {
+    if (object.has(name)) {
+      ++kinds;
+      given += (given.empty() ? "" : ", ") + std::string(name);
+    }
     const std::string value = object.text(name);
     if (value.empty()) continue;
     group.kind = kind;
     group.name = value;
   }
   object.done();
+  if (kinds > 1) context.fail(node, path, "names more than one group: " + given + "; keep one");
+  if (group.kind == Kind::kEcsService && !is_cluster_and_service(group.name)) {
+    object.fail("ecs_service", "`" + group.name +
+                                   "` is not CLUSTER/SERVICE, the metrics' ClusterName and "
+                                   "ServiceName; write it like shop/cart");
+  }
   if (group.name.empty())
     context.fail(node, path,
                  "must be { asg: NAME }, { ecs_service: CLUSTER/SERVICE }, { eks_nodegroup: "
@@ -207,15 +235,37 @@ std::pair<alarms::Adjustment, std::int64_t> read_adjustment(YamlContext& context
   return adjustment;
 }
 
+/// A key of the rule's `metrics`, which are read before its policies. A rule without any has most
+/// often misspelt the key `metrics` itself, and is told so.
+std::string read_policy_metric(YamlObject& object, const alarms::ScalingRule& rule) {
+  std::string metric = object.required_text("metric");
+  if (metric.empty() || rule.metrics.empty() || rule.metrics.contains(metric)) return metric;
+  std::string defined;
+  for (const auto& [name, selector] : rule.metrics) defined += (defined.empty() ? "" : ", ") + name;
+  object.fail("metric", "`" + metric +
+                            "` is not defined under the rule's `metrics`, which define " + defined);
+  return metric;
+}
+
+/// Amazon EC2 Auto Scaling API Reference, PutScalingPolicy, "MinAdjustmentMagnitude".
+std::int64_t read_magnitude(YamlObject& object, alarms::Adjustment adjustment) {
+  const std::int64_t magnitude = object.integer("min_adjustment_magnitude", 0, 0, 1'000'000);
+  if (magnitude > 0 && adjustment != alarms::Adjustment::kPercent) {
+    object.fail("min_adjustment_magnitude",
+                "belongs to add_percent and remove_percent; leave it out");
+  }
+  return magnitude;
+}
+
 void read_simple(YamlContext& context, YamlObject& object, alarms::ScalingRule& rule) {
   alarms::SimplePolicy policy;
-  policy.metric = object.required_text("metric");
+  policy.metric = read_policy_metric(object, rule);
   const Condition condition = read_when(object);
   policy.comparison = condition.comparison;
   policy.threshold = condition.threshold;
   policy.for_s = object.duration_s("for", 300, 60, 86400);
   std::tie(policy.adjustment, policy.amount) = read_adjustment(context, object);
-  policy.min_adjustment_magnitude = object.integer("min_adjustment_magnitude", 0, 0, 1'000'000);
+  policy.min_adjustment_magnitude = read_magnitude(object, policy.adjustment);
   if (object.has("cooldown")) policy.cooldown_s = object.duration_s("cooldown", 300, 0, 86400);
   if (object.has("warm_up"))
     object.fail("warm_up", "belongs to step policies; a simple policy has `cooldown`");
@@ -231,8 +281,8 @@ std::optional<double> read_bound(YamlObject& object, const char* key) {
 }
 
 /// Amazon EC2 Auto Scaling User Guide, "Step adjustments for step scaling": no gap, no overlap,
-/// open ends only outside.
-void check_steps(YamlObject& object, std::vector<alarms::Step> steps) {
+/// open ends only outside. A policy none of whose steps holds a value that breaches never acts.
+void check_steps(YamlObject& object, std::vector<alarms::Step> steps, Comparison comparison) {
   std::sort(steps.begin(), steps.end(), [](const alarms::Step& a, const alarms::Step& b) {
     return a.lower.value_or(-1e308) < b.lower.value_or(-1e308);
   });
@@ -252,16 +302,28 @@ void check_steps(YamlObject& object, std::vector<alarms::Step> steps) {
                 "with a `from` below 0 the lowest step must be open: leave its `from` out");
   if (steps.back().upper && *steps.back().upper > 0)
     object.fail("steps", "with a `to` above 0 the highest step must be open: leave its `to` out");
+  const bool above = alarms::breaches_above(comparison);
+  if (above && steps.back().upper && *steps.back().upper <= 0) {
+    object.fail(
+        "steps",
+        "lie below the threshold, where `when` does not hold, so none is ever taken: bounds "
+        "count from the threshold; begin with `from: 0`");
+  }
+  if (!above && steps.front().lower && *steps.front().lower >= 0) {
+    object.fail(
+        "steps",
+        "lie above the threshold, where `when` does not hold, so none is ever taken: bounds "
+        "count from the threshold; end with `to: 0`");
+  }
 }
 
 void read_step(YamlContext& context, YamlObject& object, alarms::ScalingRule& rule) {
   alarms::StepPolicy policy;
-  policy.metric = object.required_text("metric");
+  policy.metric = read_policy_metric(object, rule);
   const Condition condition = read_when(object);
   policy.comparison = condition.comparison;
   policy.threshold = condition.threshold;
   policy.for_s = object.duration_s("for", 60, 60, 86400);
-  policy.min_adjustment_magnitude = object.integer("min_adjustment_magnitude", 0, 0, 1'000'000);
   const bool ecs = rule.group.kind == alarms::GroupRef::Kind::kEcsService;
   if (ecs && object.has("warm_up")) {
     object.fail("warm_up", "is not known to an ECS service; its step policies take `cooldown`");
@@ -274,6 +336,8 @@ void read_step(YamlContext& context, YamlObject& object, alarms::ScalingRule& ru
     policy.cooldown_s = object.duration_s("cooldown", 300, 0, 86400);
   }
   const YAML::Node steps = object.required("steps");
+  if (steps.IsDefined() && !steps.IsSequence())
+    object.fail("steps", "must be a list of steps, like [ { from: 0, add: 1 } ]");
   for (std::size_t i = 0; steps.IsDefined() && steps.IsSequence() && i < steps.size(); ++i) {
     YamlObject entry(context, steps[i], object.path_of("steps") + "[" + std::to_string(i) + "]");
     alarms::Step step;
@@ -287,7 +351,8 @@ void read_step(YamlContext& context, YamlObject& object, alarms::ScalingRule& ru
     entry.done();
     policy.steps.push_back(step);
   }
-  check_steps(object, policy.steps);
+  policy.min_adjustment_magnitude = read_magnitude(object, policy.adjustment);
+  check_steps(object, policy.steps, condition.comparison);
   rule.step.push_back(std::move(policy));
 }
 
@@ -296,6 +361,7 @@ void read_policies(YamlContext& context, YamlObject& object, alarms::ScalingRule
   if (!policies.IsDefined()) return;
   if (!policies.IsSequence())
     return object.fail("policies", "must be a list of { simple: ... } or { step: ... }");
+  if (policies.size() == 0) object.fail("policies", "must hold at least one policy");
   for (std::size_t i = 0; i < policies.size(); ++i) {
     const std::string path = object.path_of("policies") + "[" + std::to_string(i) + "]";
     YamlObject entry(context, policies[i], path);
@@ -383,6 +449,16 @@ void read_scaling_rule(YamlContext& context, const YAML::Node& node, const std::
   rule.desired = object.optional_integer("desired", 0, 1'000'000);
   if (rule.minimum && rule.maximum && *rule.minimum > *rule.maximum)
     object.fail("min", "is above `max`");
+  if (rule.minimum && rule.quota && *rule.minimum > *rule.quota)
+    object.fail("quota", "is below `min`, and the quota is the hard limit");
+  if (rule.desired && rule.maximum && *rule.desired > *rule.maximum) {
+    object.fail("desired", "is above `max`; write at most " + std::to_string(*rule.maximum) +
+                               " or raise `max`");
+  }
+  if (rule.desired && rule.minimum && *rule.desired < *rule.minimum) {
+    object.fail("desired", "is below `min`; write at least " + std::to_string(*rule.minimum) +
+                               " or lower `min`");
+  }
   const bool cooldown_given = object.has("cooldown");
   rule.cooldown_s = object.duration_s("cooldown", 300, 0, 86400);
   rule.grace_s = object.duration_s("grace", 0, 0, 86400);
@@ -394,12 +470,7 @@ void read_scaling_rule(YamlContext& context, const YAML::Node& node, const std::
   rule.act = read_act(context, object);
   rule.notify = object.texts("notify");
   object.done();
-  const auto check_metric = [&](const std::string& metric) {
-    if (!metric.empty() && !rule.metrics.contains(metric))
-      object.fail("policies", "name the metric `" + metric + "`, which `metrics` does not define");
-  };
-  for (const alarms::SimplePolicy& policy : rule.simple) check_metric(policy.metric);
-  for (const alarms::StepPolicy& policy : rule.step) check_metric(policy.metric);
+  if (rule.metrics.empty()) object.fail("metrics", "must define the metrics that policies name");
   if (const auto valid = alarms::validate(rule); !valid)
     context.fail(node, path, valid.error().message);
   for (const alarms::ScalingRule& other : config.rules.scaling) {

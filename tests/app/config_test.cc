@@ -341,10 +341,11 @@ TEST(Config, AlarmErrorsNameFileLineKeyAndFix) {
       {alarm_with("period: 1h, datapoints: 169 of 169"), {"alarms[1].datapoints", "604800"}},
       {alarm_with("period: 5m, datapoints: 289 of 289"), {"alarms[1].datapoints", "86400"}},
       {alarm_with("datapoints: 3 of 5, range: 4"), {"alarms[1].range"}},
-      {alarm_with("datapoints: 3 of 5, range: 106"), {"alarms[1]", "range"}},
+      {alarm_with("datapoints: 3 of 5, range: 106"), {"alarms[1].range", "at most 105"}},
       {alarm_with("missing: zero"), {"alarms[1].missing", "notBreaching"}},
       {alarm_with("low_samples: skip"), {"alarms[1].low_samples", "evaluate, ignore"}},
-      {alarm_with("low_samples: ignore"), {"alarms[1]", "low_samples is for percentiles"}},
+      {alarm_with("low_samples: ignore"),
+       {"alarms[1].low_samples", "percentiles below p100", "Average"}},
       {alarm_with("notify: [opps]"), {"alarms[1].notify", "`opps`", "`notify`"}},
       {alarm_with("environments: [prd]"), {"alarms[1].environments", "`prd`", "environments"}},
       {alarm_with("treshold: 5"), {"alarms[1].treshold", "not a known key"}},
@@ -360,14 +361,35 @@ TEST(Config, ScalingErrorsNameFileLineKeyAndFix) {
   const std::pair<std::string, std::vector<const char*>> cases[] = {
       {group_with("min: 5, max: 2, " + kSimple), {"scaling[0].min", "above `max`"}},
       {group_with("min: -1, " + kSimple), {"scaling[0].min", "0 to"}},
-      {group_with("min: 5, quota: 2, " + kSimple), {"quota is below min"}},
+      {group_with("min: 5, quota: 2, " + kSimple), {"scaling[0].quota", "below `min`"}},
+      {group_with("max: 5, desired: 6, " + kSimple), {"scaling[0].desired", "above `max`", "5"}},
+      {group_with("min: 5, desired: 4, " + kSimple), {"scaling[0].desired", "below `min`", "5"}},
       {group_with("cooldown: 5, " + kSimple), {"cooldown", "90s, 5m"}},
-      {group_with("policies: []"), {"scaling[0]", "at least one policy"}},
+      {"scaling:\n\n  - { group: { asg: g }, " + kSimple + " }\n",
+       {"scaling[0].metrics", "that policies name"}},
+      {"scaling:\n\n  - { group: { asg: g }, metric: { cpu: { namespace: A, name: B } }, " +
+           kSimple + " }\n",
+       {"scaling[0].metric:", "did you mean `metrics`"}},
+      {group_with("policies: []"), {"scaling[0].policies", "at least one policy"}},
       {group_with("min: 1"), {"`policies` is missing"}},
       {group_with("policies: [ { simple: { metric: cpu, when: \"> 7\", add: 1 }, step: { } } ]"),
        {"policies[0]", "exactly one of simple, step"}},
       {group_with("policies: [ { simple: { metric: mem, when: \"> 7\", add: 1 } } ]"),
-       {"`mem`", "metrics"}},
+       {"policies[0].simple.metric", "`mem`", "`metrics`", "cpu"}},
+      {group_with(
+           "policies: [ { step: { metric: mem, when: \"> 7\", steps: [ { from: 0, add: 1 } ] "
+           "} } ]"),
+       {"policies[0].step.metric", "`mem`"}},
+      {group_with("policies: [ { simple: { metric: cpu, when: \"> 7\", add: 1, "
+                  "min_adjustment_magnitude: 2 } } ]"),
+       {"policies[0].simple.min_adjustment_magnitude", "add_percent"}},
+      {group_with("policies: [ { step: { metric: cpu, when: \"> 7\", min_adjustment_magnitude: 2, "
+                  "steps: [ { from: 0, add: 1 } ] } } ]"),
+       {"policies[0].step.min_adjustment_magnitude", "add_percent"}},
+      {group_with(
+           "policies: [ { step: { metric: cpu, when: \"> 7\", steps: { from: 0, add: 1 } } } "
+           "]"),
+       {"policies[0].step.steps", "list of steps"}},
       {group_with("policies: [ { simple: { metric: cpu, when: \"> 7\" } } ]"),
        {"exactly one of add"}},
       {group_with("policies: [ { simple: { metric: cpu, when: \"> 7\", add: 1, remove: 1 } } ]"),
@@ -391,6 +413,11 @@ TEST(Config, ScalingErrorsNameFileLineKeyAndFix) {
       {group_with(step("{ from: 10, to: 0, add: 1 }")), {"steps", "above its `from`"}},
       {group_with(step("{ from: 0, to: 10, add: 1 }")), {"steps", "highest step must be open"}},
       {group_with(step("{ from: -5, to: 0, remove: 1 }")), {"steps", "lowest step must be open"}},
+      {group_with(step("{ to: -1, add: 1 }")), {"steps", "below the threshold", "`from: 0`"}},
+      {group_with(step("{ to: 0, add: 1 }")), {"steps", "below the threshold"}},
+      {group_with("policies: [ { step: { metric: cpu, when: \"< 7\", steps: [ { from: 0, remove: 1 "
+                  "} ] } } ]"),
+       {"policies[0].step.steps", "above the threshold", "`to: 0`"}},
       {group_with(step("{ from: zero, add: 1 }")), {"from", "not a number"}},
       {group_with(step("{ from: 0, to: 10, add: 1 }, { from: 10, add_percent: 20 }")),
        {"adjust in one way"}},
@@ -398,6 +425,14 @@ TEST(Config, ScalingErrorsNameFileLineKeyAndFix) {
       {group_with("act: [ { slack: ops } ], " + kSimple), {"act[0]"}},
       {group_with("act: [nobody], " + kSimple), {"`nobody`", "notify"}},
       {"scaling:\n\n  - { group: { }, " + kSimple + " }\n", {"scaling[0].group", "asg"}},
+      {"scaling:\n\n  - { group: { asg: g, other: h }, " + kSimple + " }\n",
+       {"scaling[0].group", "asg, other", "keep one"}},
+      {"scaling:\n\n  - { group: { ecs_service: cart }, " + kSimple + " }\n",
+       {"scaling[0].group.ecs_service", "`cart`", "CLUSTER/SERVICE"}},
+      {"scaling:\n\n  - { group: { ecs_service: shop/ }, " + kSimple + " }\n",
+       {"scaling[0].group.ecs_service", "`shop/`"}},
+      {"scaling:\n\n  - { group: { ecs_service: service/shop/cart }, " + kSimple + " }\n",
+       {"scaling[0].group.ecs_service", "shop/cart"}},
       {group_with(kSimple) +
            "  - { group: { asg: g }, metrics: { cpu: { namespace: A, name: B } }, " + kSimple +
            " }\n",
@@ -405,6 +440,36 @@ TEST(Config, ScalingErrorsNameFileLineKeyAndFix) {
   };
   for (const auto& [yaml, says] : cases)
     expect_wrong(yaml, yaml, says.front() == std::string("scaled by two rules") ? 4 : 3, says);
+}
+
+TEST(Config, AnErrorOfAPolicyNamesThePolicysOwnLine) {
+  const auto rule = [](const std::string& policy) {
+    return "scaling:\n"
+           "  - group: { asg: g }\n"
+           "    desired: 1\n"
+           "    metrics: { cpu: { namespace: AWS/EC2, name: CPUUtilization } }\n"
+           "    policies:\n"
+           "      - simple: { metric: cpu, when: \"> 70\", add: 1 }\n"
+           "      - " +
+           policy + "\n";
+  };
+  const std::string metric = rule("simple: { metric: mem, when: \"> 1\", add: 1 }");
+  expect_wrong(metric, metric, 7, {"policies[1].simple.metric"});
+  const std::string magnitude = rule(
+      "step: { metric: cpu, when: \"> 1\", min_adjustment_magnitude: 2, steps: [ { from: 0, add: 1 "
+      "} ] }");
+  expect_wrong(magnitude, magnitude, 7, {"policies[1].step.min_adjustment_magnitude"});
+}
+
+TEST(Config, AStepPolicyThatHoldsOnlyForPartOfWhatBreachesIsAccepted) {
+  const auto policy = [](const std::string& when, const std::string& steps) {
+    return parse(group_with("policies: [ { step: { metric: cpu, when: \"" + when +
+                            "\", warm_up: 60s, steps: [ " + steps + " ] } } ]"));
+  };
+  EXPECT_TRUE(policy("> 70", "{ from: 10, add: 1 }"));
+  EXPECT_TRUE(policy(">= 70", "{ to: 0, add: 0 }, { from: 0, add: 1 }"));
+  EXPECT_TRUE(policy("< 70", "{ to: -10, remove: 1 }"));
+  EXPECT_TRUE(policy("<= 70", "{ to: 0, remove: 1 }, { from: 0, remove: 0 }"));
 }
 
 TEST(Config, StepPoliciesOfAnEcsServiceTakeACooldownAndNoWarmUp) {

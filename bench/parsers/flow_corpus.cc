@@ -113,8 +113,9 @@ void break_line(FlowCorpus& corpus, std::string& line, std::size_t kind) {
   std::vector<std::string> tokens = split(line);
   --corpus.records;
   if (tokens[13] == "OK") corpus.byte_sum -= std::stoull(tokens[9]);
+  if (tokens[13] != "OK") kind = 4;  // Of those no field has to be readable.
   constexpr std::array<std::size_t, 8> kDamaged = {9, 3, 13, 5, 0, 0, 10, 4};
-  constexpr std::array<const char*, 8> kBy = {"42x9", "10.0.0.999", "FINE", "65536",
+  constexpr std::array<const char*, 8> kBy = {"42x9", "10.0.0.999", "FINE", "65x36",
                                               "",     "",           "soon", "host"};
   if (kind == 4) {
     tokens.pop_back();

@@ -57,7 +57,8 @@ void add_decode(Families& out, const parsers::DecodeCounts& counts,
   out.counter("fleetmeter_flow_unknown_values_total", "Values that no flow log version knows.",
               counts.flows.unknown_values);
   out.counter("fleetmeter_flow_absent_values_total",
-              "Values that cannot be read or are out of range, taken as absent.", counts.flows.absent_optional);
+              "Values that cannot be read or are out of range, taken as absent.",
+              counts.flows.absent_optional);
   out.counter("fleetmeter_datapoints_total", "Datapoints of metric streams kept.",
               counts.metrics.datapoints);
   out.counter("fleetmeter_control_messages_total", "CloudWatch Logs control messages.",

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <boost/beast/core/string.hpp>
 #include <condition_variable>
 #include <set>
 #include <thread>
@@ -264,10 +265,8 @@ HttpResponse FirehoseEndpoint::refuse(unsigned status, const std::string& reques
 }
 
 /// Names of codings are the same in any case (RFC 9110, 8.4.1).
-bool is_coding(std::string_view coding, std::string_view name) {
-  return std::equal(coding.begin(), coding.end(), name.begin(), name.end(), [](char a, char b) {
-    return (a >= 'A' && a <= 'Z' ? a + ('a' - 'A') : a) == b;
-  });
+bool is_coding(std::string_view coding, const char* name) {
+  return boost::beast::iequals({coding.data(), coding.size()}, name);
 }
 bool is_gzip(std::string_view coding) { return is_coding(coding, "gzip"); }
 bool is_identity(std::string_view coding) {

@@ -2,6 +2,8 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
+
 #include "parsers/byte_buffer.h"
 #include "parsers/json_base64.h"
 
@@ -22,21 +24,10 @@ struct Keys {
 
 /// How many bytes the UTF-8 character at the front of `text` has; 0: it is none.
 std::size_t utf8_bytes(std::string_view text) noexcept {
-  const auto byte = [text](std::size_t at) {
-    return at < text.size() ? static_cast<unsigned char>(text[at]) : 0;
-  };
-  const auto is_next = [byte](std::size_t at) { return (byte(at) & 0xc0) == 0x80; };
-  const unsigned first = byte(0);
-  const unsigned second = byte(1);
-  if (first < 0x80) return 1;
-  if (first < 0xc2 || first > 0xf4 || !is_next(1)) return 0;
-  if (first < 0xe0) return 2;
-  if (!is_next(2)) return 0;
-  // Nothing that fits fewer bytes, no surrogates, nothing beyond U+10FFFF.
-  if (first < 0xf0)
-    return (first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ? 0 : 3;
-  if (!is_next(3)) return 0;
-  return (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f) ? 0 : 4;
+  for (std::size_t count = 1; count <= std::min<std::size_t>(text.size(), 4); ++count) {
+    if (simdjson::validate_utf8(text.data(), count)) return count;
+  }
+  return 0;
 }
 
 void replace_bad_utf8(std::string& text) noexcept {

@@ -34,10 +34,10 @@ struct Envelope {
 };
 
 /// Opens one JSON object of the envelopes that AWS and its Lambda events wrap telemetry in. Key
-/// order does not matter, unknown keys are ignored; a byte that is no UTF-8 becomes '?'. Rules: Amazon CloudWatch Logs User Guide,
-/// "Real-time processing of log data with subscriptions"; AWS Lambda Developer Guide, event formats
-/// of CloudWatch Logs, Kinesis and Data Firehose; Amazon Data Firehose Developer Guide, "HTTP
-/// endpoint delivery".
+/// order does not matter, unknown keys are ignored; a byte that is no UTF-8 becomes '?'. Rules:
+/// Amazon CloudWatch Logs User Guide, "Real-time processing of log data with subscriptions"; AWS
+/// Lambda Developer Guide, event formats of CloudWatch Logs, Kinesis and Data Firehose; Amazon Data
+/// Firehose Developer Guide, "HTTP endpoint delivery".
 class EnvelopeParser {
  public:
   EnvelopeParser();

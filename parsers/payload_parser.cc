@@ -11,6 +11,7 @@ namespace fleetmeter::parsers {
 namespace {
 
 constexpr std::size_t kMetricBatchRecords = 4096;
+
 /// So little of a line that it does not yet show whether it begins_no_flow_line().
 bool is_undecided(std::string_view bytes) noexcept {
   return bytes == "\"" || bytes == ":" ||
@@ -149,8 +150,8 @@ std::size_t PayloadParser::parse_lines(PayloadState& state, std::string_view byt
 }
 
 /// Drops a JSON value that cannot be read on behind `begun`, or, with nothing begun, what is left of
-/// one. Its end is the line's, or the begin of the
-/// value behind it, whichever comes first: nothing of what follows is lost with it.
+/// one. Its end is the line's, or the begin of the value behind it, whichever comes first: nothing of
+/// what follows is lost with it.
 void PayloadParser::skip_value(PayloadState& state, std::string_view begun) noexcept {
   state.scanner.reset();
   state.skipping = begun.empty() || looks_like_envelope(begun)

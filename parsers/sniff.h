@@ -18,10 +18,10 @@ enum class Content : std::uint8_t {
   kUnknown,
 };
 
-/// In this order, first match wins: gzip, zlib and zstd by their first bytes, Parquet by "PAR1",
-/// a JSON object, OTLP frames, an OTLP request, an array of objects, base64, text. nullopt: more bytes are needed to tell
-/// (never with `last`, which says that `bytes` is all there is). OTLP is told by the shape of its
-/// first nested fields, so that a frame that is cut short still shows as one.
+/// In this order, first match wins: gzip, zlib and zstd by their first bytes, Parquet by "PAR1", a
+/// JSON object, OTLP frames, an OTLP request, an array of objects, base64, text. nullopt: more bytes
+/// are needed to tell (never with `last`, which says that `bytes` is all there is). OTLP is told by
+/// the shape of its first nested fields, so that a frame that is cut short still shows as one.
 [[nodiscard]] std::optional<Content> sniff(std::string_view bytes, bool last) noexcept;
 
 }  // namespace fleetmeter::parsers

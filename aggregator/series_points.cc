@@ -23,23 +23,14 @@ bool wins(const Datapoint& challenger, const Datapoint& holder) {
   const auto a = rank(challenger);
   const auto b = rank(holder);
   if (a != b) return a > b;
-  return std::ranges::lexicographical_compare(holder.extended, challenger.extended,
-                                              [](const auto& x, const auto& y) {
-                                                return std::tuple(x.first, ordered_bits(x.second)) <
-                                                       std::tuple(y.first, ordered_bits(y.second));
-                                              });
+  return std::ranges::lexicographical_compare(
+      holder.extended, challenger.extended, [](const auto& x, const auto& y) {
+        return std::tuple(x.first, ordered_bits(x.second.least)) <
+               std::tuple(y.first, ordered_bits(y.second.least));
+      });
 }
 
 }  // namespace
-
-void combine_into(Datapoint& sum, const Datapoint& other) {
-  sum.sample_count += other.sample_count;
-  sum.sum += other.sum;
-  sum.minimum = std::min(sum.minimum, other.minimum);
-  sum.maximum = std::max(sum.maximum, other.maximum);
-  sum.lower_bound = sum.lower_bound || other.lower_bound;
-  sum.extended.clear();
-}
 
 Datapoint SeriesPoints::get(std::size_t index) const {
   const Point& point = points_[index];
@@ -126,7 +117,7 @@ void SeriesPoints::save(StateWriter& out) const {
     out.u64(datapoint.extended.size());
     for (const auto& [name, value] : datapoint.extended) {
       out.text(name);
-      out.f64(value);
+      out.f64(value.least);  // What came is one number.
     }
   }
 }

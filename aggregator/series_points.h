@@ -53,7 +53,7 @@ class SeriesPoints {
   };
   struct Extra {
     bool lower_bound = false;
-    std::vector<std::pair<std::string, double>> extended;
+    std::vector<std::pair<std::string, ValueRange>> extended;
     [[nodiscard]] bool empty() const noexcept { return !lower_bound && extended.empty(); }
   };
   void put_extra(const Datapoint& datapoint);
@@ -61,10 +61,6 @@ class SeriesPoints {
   std::vector<Point> points_;
   std::unique_ptr<std::map<GridTime, Extra>> extras_;
 };
-
-/// Adds `other` to `sum`: counts and sums add up, extremes widen; lower bounds stay lower bounds.
-/// Extended statistics cannot be combined and are dropped.
-void combine_into(Datapoint& sum, const Datapoint& other);
 
 /// Learns the period of a series whose datapoints do not carry one, from the spacings of its starts.
 /// Three equal spacings among the newest are the period, but never one longer than the smallest

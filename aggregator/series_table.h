@@ -28,13 +28,29 @@ struct SeriesKey {
   [[nodiscard]] std::string display() const;  ///< "AWS/EC2 CPUUtilization InstanceId=i-0"
 };
 
+/// A value that is known to lie between two others, both included; one number is both.
+struct ValueRange {
+  double least = 0, greatest = 0;
+  constexpr ValueRange() = default;
+  constexpr ValueRange(double value)
+      : least(value), greatest(value) {}  // NOLINT: meant to convert.
+  constexpr ValueRange(double from, double to) : least(from), greatest(to) {}
+  /// What lies nearest to `to`; of one number that number.
+  [[nodiscard]] constexpr double nearest(double to) const noexcept {
+    if (!(to > least)) return least;
+    return to < greatest ? to : greatest;
+  }
+  friend auto operator<=>(const ValueRange&, const ValueRange&) = default;
+};
+
 /// One statistic set of one series for one period.
 struct Datapoint {
   GridTime start_s = 0;
   double sample_count = 0, sum = 0, minimum = 0, maximum = 0;
   /// Flow metric of a window with SKIPDATA: breaches of ">" rules count, nothing is OK on it.
   bool lower_bound = false;
-  std::vector<std::pair<std::string, double>> extended;  ///< p99 etc., sorted by name.
+  /// p99 etc., sorted by name. A range only where sets were combined.
+  std::vector<std::pair<std::string, ValueRange>> extended;
 };
 
 /// What is known of a span of time of a series.
@@ -175,8 +191,15 @@ class SeriesTable {
 
 /// Value of a statistic by CloudWatch name ("Average", "Sum", "p99", ...); nullopt when the
 /// datapoint lacks it. Rule: Amazon CloudWatch User Guide, "CloudWatch statistics definitions". A
-/// stored percentile or trimmed statistic serves as it came; a set with one sample or minimum ==
-/// maximum serves any, unless its value is negative.
-[[nodiscard]] std::optional<double> statistic(const Datapoint& datapoint, std::string_view name);
+/// stored percentile or trimmed statistic serves as it came, however it is spelled ("p99.0",
+/// "TM(:99%)"); a set with one sample or minimum == maximum serves any, unless its value is
+/// negative. A range for a percentile of sets that were combined.
+[[nodiscard]] std::optional<ValueRange> statistic(const Datapoint& datapoint,
+                                                  std::string_view name);
+
+/// Adds `other` to `sum`: counts and sums add up, extremes widen; lower bounds stay lower bounds. A
+/// percentile that both have lies between theirs: as many samples as it asks for are at or below the
+/// greater one in either set, and fewer below the lesser one. Other extended statistics are dropped.
+void combine_into(Datapoint& sum, const Datapoint& other);
 
 }  // namespace fleetmeter::aggregator

@@ -8,39 +8,19 @@
 namespace fleetmeter::aggregator {
 namespace {
 
-/// "99", "99.9": what follows the "p" of a percentile.
-bool is_number(std::string_view text) {
-  if (text.empty() || text.front() == '.' || text.back() == '.') return false;
-  if (std::ranges::count(text, '.') > 1) return false;
-  return std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || c == '.'; });
-}
+using Extended = std::pair<std::string, ValueRange>;
 
-/// The other spelling of a trimmed statistic: "tm99" and "TM(:99%)" name the same, so do "IQM" and
-/// "TM(25%:75%)".
-std::string other_spelling(std::string_view name) {
-  if (name == "IQM" || name == "iqm") return "TM(25%:75%)";
-  if (name == "TM(25%:75%)") return "IQM";
-  for (const auto& [lower, upper] : {std::pair<std::string_view, std::string_view>{"tm", "TM"},
-                                     {"wm", "WM"},
-                                     {"tc", "TC"},
-                                     {"ts", "TS"}}) {
-    if (name.starts_with(lower) && is_number(name.substr(2))) {
-      return std::string(upper) + "(:" + std::string(name.substr(2)) + "%)";
-    }
-    const std::string opening = std::string(upper) + "(:";
-    if (name.starts_with(opening) && name.ends_with("%)")) {
-      const std::string_view bound = name.substr(opening.size(), name.size() - opening.size() - 2);
-      if (is_number(bound)) return std::string(lower) + std::string(bound);
-    }
-  }
-  return {};
-}
-
-std::optional<double> stored(const Datapoint& datapoint, std::string_view name) {
-  const auto at =
-      std::ranges::find(datapoint.extended, name, &std::pair<std::string, double>::first);
-  if (at == datapoint.extended.end()) return std::nullopt;
-  return at->second;
+/// As it came, under this name or another spelling of it.
+const Extended* stored(const Datapoint& datapoint, std::string_view name) {
+  const auto same = std::ranges::find(datapoint.extended, name, &Extended::first);
+  if (same != datapoint.extended.end()) return &*same;
+  if (datapoint.extended.empty()) return nullptr;
+  const std::optional<StatisticName> asked = parse_statistic(name);
+  if (!asked) return nullptr;
+  const auto other = std::ranges::find_if(datapoint.extended, [&](const Extended& extended) {
+    return parse_statistic(extended.first) == asked;
+  });
+  return other == datapoint.extended.end() ? nullptr : &*other;
 }
 
 /// Percentile-type statistics need the samples. A set tells them when all are the same value, and no
@@ -75,9 +55,28 @@ std::optional<double> of_one_value(const Datapoint& datapoint, std::string_view 
   return asked->kind == StatisticKind::kTrimmedCount ? count : count * value;
 }
 
+/// Those of the union of both, which only bounds are known of: sorted by name.
+std::vector<Extended> combined_percentiles(const Datapoint& a, const Datapoint& b) {
+  std::vector<Extended> combined;
+  for (const auto* one : {&a, &b}) {
+    for (const Extended& extended : one->extended) {
+      const std::optional<StatisticName> name = parse_statistic(extended.first);
+      if (!name || name->kind != StatisticKind::kPercentile) continue;
+      if (one == &b && stored(a, extended.first) != nullptr) continue;
+      const std::optional<ValueRange> of_other = statistic(one == &a ? b : a, extended.first);
+      if (!of_other) continue;
+      combined.emplace_back(extended.first,
+                            ValueRange(std::min(extended.second.least, of_other->least),
+                                       std::max(extended.second.greatest, of_other->greatest)));
+    }
+  }
+  std::ranges::sort(combined, {}, &Extended::first);
+  return combined;
+}
+
 }  // namespace
 
-std::optional<double> statistic(const Datapoint& datapoint, std::string_view name) {
+std::optional<ValueRange> statistic(const Datapoint& datapoint, std::string_view name) {
   if (name == "SampleCount") return datapoint.sample_count;
   if (name == "Sum") return datapoint.sum;
   if (name == "Minimum") return datapoint.minimum;
@@ -86,11 +85,18 @@ std::optional<double> statistic(const Datapoint& datapoint, std::string_view nam
     if (!(datapoint.sample_count > 0)) return std::nullopt;
     return datapoint.sum / datapoint.sample_count;
   }
-  if (auto value = stored(datapoint, name)) return value;
-  if (const std::string other = other_spelling(name); !other.empty()) {
-    if (auto value = stored(datapoint, other)) return value;
-  }
+  if (const Extended* extended = stored(datapoint, name)) return extended->second;
   return of_one_value(datapoint, name);
+}
+
+void combine_into(Datapoint& sum, const Datapoint& other) {
+  if (!sum.extended.empty() || !other.extended.empty())
+    sum.extended = combined_percentiles(sum, other);
+  sum.sample_count += other.sample_count;
+  sum.sum += other.sum;
+  sum.minimum = std::min(sum.minimum, other.minimum);
+  sum.maximum = std::max(sum.maximum, other.maximum);
+  sum.lower_bound = sum.lower_bound || other.lower_bound;
 }
 
 }  // namespace fleetmeter::aggregator

@@ -27,6 +27,7 @@ struct StatisticName {
   /// lower and include the upper one. Of a percentile: its percent in `high`.
   std::optional<double> low = {}, high = {};
   bool percent = false;  ///< The bounds are percent.
+  friend bool operator==(const StatisticName&, const StatisticName&) = default;
 };
 
 /// Average, Sum, Minimum, Maximum, SampleCount; a percentile "p99.9" above 0 and up to 100; IQM; TM,

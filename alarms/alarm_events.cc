@@ -85,9 +85,11 @@ void AlarmInstance::describe(proto::AlarmDetail& detail, const EvaluationContext
   for (std::size_t i = sink.range.size(); i-- > 0;) {
     const SeenValue& seen = sink.range[i];
     if (seen.slot.state != SlotState::kPresent || seen.kind == Kind::kNonexistent) continue;
+    const aggregator::ValueRange& value = seen.slot.value;
+    if (seen.kind == Kind::kUnknown && value.least != value.greatest) continue;  // Not known.
     if (static_cast<std::uint32_t>(detail.recent_value_size()) == rule.evaluation_periods) break;
     detail.add_recent_time_s(seen.slot.end_s - rule.period_s);
-    detail.add_recent_value(seen.slot.value);
+    detail.add_recent_value(value.nearest(rule.threshold));
   }
 }
 

@@ -17,6 +17,7 @@ using aggregator::SeriesId;
 using aggregator::SeriesInfo;
 using aggregator::Slot;
 using aggregator::SlotState;
+using aggregator::ValueRange;
 
 /// Own periods that a member may stay away before a fold no longer waits for it.
 constexpr GridTime kLivePeriods = 3;
@@ -40,15 +41,6 @@ bool preferred(const DimensionNames& a, const DimensionNames& b, const FoldSpec&
   }
   if (a.count != b.count) return most_detailed ? a.count > b.count : a.count < b.count;
   return a.joined < b.joined;
-}
-
-void combine(Datapoint& into, const Datapoint& from) {
-  into.sample_count += from.sample_count;
-  into.sum += from.sum;
-  into.minimum = std::min(into.minimum, from.minimum);
-  into.maximum = std::max(into.maximum, from.maximum);
-  into.lower_bound = into.lower_bound || from.lower_bound;
-  into.extended.clear();  // Percentiles of parts are not those of the whole.
 }
 
 }  // namespace
@@ -143,7 +135,7 @@ bool MetricFold::shorter_than_capture(SeriesId id, const FoldSpec& spec,
 FoldedSlot MetricFold::fold(GridTime end_s, const FoldSpec& spec,
                             const EvaluationContext& context) const {
   FoldedSlot folded{
-      .end_s = end_s, .value = 0, .state = SlotState::kNonexistent, .lower_bound = false};
+      .end_s = end_s, .value = {}, .state = SlotState::kNonexistent, .lower_bound = false};
   Datapoint sum;
   bool present = false, missing = false, unknown = false, pending = false;
   for (const SeriesId id : members_) {
@@ -155,7 +147,7 @@ FoldedSlot MetricFold::fold(GridTime end_s, const FoldSpec& spec,
     switch (slot.state) {
       case SlotState::kPresent:
         if (present) {
-          combine(sum, slot.value);
+          aggregator::combine_into(sum, slot.value);
         } else {
           sum = std::move(slot.value);
         }
@@ -175,9 +167,9 @@ FoldedSlot MetricFold::fold(GridTime end_s, const FoldSpec& spec,
     }
   }
   if (present) {
-    const std::optional<double> value = aggregator::statistic(sum, spec.statistic);
+    const std::optional<ValueRange> value = aggregator::statistic(sum, spec.statistic);
     folded.state = value ? SlotState::kPresent : SlotState::kMissing;
-    folded.value = value.value_or(0);
+    folded.value = value.value_or(ValueRange());
     folded.lower_bound = sum.lower_bound;
     folded.few_samples = sum.sample_count < static_cast<double>(spec.samples_min);
   } else if (pending) {

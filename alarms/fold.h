@@ -16,7 +16,7 @@ namespace fleetmeter::alarms {
 /// statistic set.
 struct FoldedSlot {
   aggregator::GridTime end_s = aggregator::kBeforeAll;
-  double value = 0;  ///< When present.
+  aggregator::ValueRange value;  ///< When present. A range of a percentile over several sets.
   aggregator::SlotState state =
       aggregator::SlotState::kMissing;  ///< kPending decides nothing, like kUnknown.
   bool lower_bound = false;

@@ -46,7 +46,7 @@ std::string values_text(const AlarmRule& rule, const std::vector<SeenValue>& val
   for (const SeenValue& value : values) {
     if (value.kind != kind || shown++ == kValuesShown) continue;
     if (!text.empty()) text += ", ";
-    text += fmt::format("{} ({})", decimal_text(value.slot.value),
+    text += fmt::format("{} ({})", decimal_text(value.slot.value.nearest(rule.threshold)),
                         time_text(value.slot.end_s - rule.period_s));
   }
   return text;
@@ -74,7 +74,9 @@ RangeSlot range_slot(const FoldedSlot& slot, Comparison comparison, double thres
   switch (slot.state) {
     case SlotState::kPresent: {
       if (slot.few_samples) return {Kind::kUnknown};
-      const bool breaching = breaches(comparison, slot.value, threshold);
+      const bool breaching = breaches(comparison, slot.value.least, threshold);
+      if (breaching != breaches(comparison, slot.value.greatest, threshold))
+        return {Kind::kUnknown};
       if (slot.lower_bound && !(breaching && breaches_above(comparison))) return {Kind::kUnknown};
       return {breaching ? Kind::kBreaching : Kind::kGood};
     }

@@ -10,8 +10,9 @@
 
 namespace fleetmeter::alarms {
 
-/// How a rule reads a folded slot. One of too few samples decides nothing. A lower bound can breach
-/// ">" and ">=" rules and is otherwise unknown: nothing is OK on it (docs/time.md 3).
+/// How a rule reads a folded slot. One of too few samples decides nothing, nor does a range on both
+/// sides of the threshold. A lower bound can breach ">" and ">=" rules and is otherwise unknown:
+/// nothing is OK on it (docs/time.md 3).
 [[nodiscard]] RangeSlot range_slot(const FoldedSlot& slot, Comparison comparison,
                                    double threshold) noexcept;
 

@@ -309,7 +309,7 @@ void ScalingGroup::evaluate_policy(Policy& policy, GridTime at_s, const Evaluati
     sink.kinds.push_back(kind);
     if (k != 0) continue;
     policy.valid = slot.state == SlotState::kPresent;
-    policy.value = slot.value;
+    policy.value = slot.value.nearest(threshold);
   }
   const EvaluationRule rule{
       .evaluation_periods = n, .datapoints_to_alarm = n, .missing = MissingData::kMissing};

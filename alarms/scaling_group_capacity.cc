@@ -65,7 +65,7 @@ void ScalingGroup::take_back(std::size_t decision, GridTime at_s) {
 void ScalingGroup::read_capacity(Metric& metric, GridTime at_s, const EvaluationContext& context) {
   const FoldedSlot& slot = metric.fold.at(at_s, metric.spec, context);
   if (slot.state != SlotState::kPresent) return;
-  const std::int64_t count = std::llround(std::clamp(slot.value, 0.0, 1e12));
+  const std::int64_t count = std::llround(std::clamp(slot.value.least, 0.0, 1e12));
   if (metric.kind == InputKind::kInService) {
     in_service_ = count;
     return;

@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
+#include <numeric>
 #include <random>
+#include <string>
 #include <vector>
 
 namespace fleetmeter::aggregator {
@@ -74,7 +77,7 @@ TEST_F(SeriesTableTest, TiesAreBrokenByContentNotByArrival) {
     for (const Datapoint& value : values) fresh.upsert(id, value, 0);
     EXPECT_EQ(statistic(fresh.slot(id, kNoon + 60, 60, {}).value, "p99"), 7);
   } while (std::ranges::next_permutation(values, {}, [](const Datapoint& d) {
-             return std::pair(d.sum, d.extended.empty() ? 0.0 : d.extended[0].second);
+             return std::pair(d.sum, d.extended.empty() ? 0.0 : d.extended[0].second.least);
            }).found);
 }
 
@@ -90,12 +93,72 @@ TEST_F(SeriesTableTest, SlotsBelongToTheSpanThatHoldsTheirEnd) {
   EXPECT_EQ(table.slot(id, kNoon + 240, 60, tick(kNoon + 300)).value.sum, 3);
 }
 
-TEST_F(SeriesTableTest, ExtendedStatisticsSurviveOnlyInASpanOfOneDatapoint) {
+TEST_F(SeriesTableTest, APercentileOfALongerSpanLiesBetweenThoseOfItsParts) {
   const SeriesId id = series();
-  table.upsert(id, {kNoon, 9, 9, 0, 3, false, {{"p99", 3}}}, 0);
-  table.upsert(id, {kNoon + 60, 9, 9, 0, 3, false, {{"p99", 2}}}, 0);
+  table.upsert(id, {kNoon, 9, 9, 0, 3, false, {{"p99", 3}, {"tm99", 1}}}, 0);
+  table.upsert(id, {kNoon + 60, 9, 9, 0, 3, false, {{"p99.0", 2}, {"tm99", 1}}}, 0);
   EXPECT_EQ(statistic(table.slot(id, kNoon + 60, 60, tick(kNoon)).value, "p99"), 3);
-  EXPECT_EQ(statistic(table.slot(id, kNoon + 120, 120, tick(kNoon)).value, "p99"), std::nullopt);
+  const Datapoint both = table.slot(id, kNoon + 120, 120, tick(kNoon)).value;
+  EXPECT_EQ(statistic(both, "p99"), ValueRange(2, 3));
+  EXPECT_EQ(statistic(both, "tm99"), std::nullopt) << "Of a trimmed mean that does not hold.";
+}
+
+TEST(Statistic, OfCombinedSetsNeedsThePercentileOfEach) {
+  const Datapoint many{0, 9, 9, 0, 3, false, {{"p90", 2.5}, {"p99", 3}}};
+  const Datapoint without{0, 9, 9, 0, 3, false, {}};
+  const Datapoint equal{0, 2, 14, 7, 7, false, {}};
+  Datapoint sum = many;
+  combine_into(sum, equal);
+  EXPECT_EQ(statistic(sum, "p99"), ValueRange(3, 7)) << "Equal samples tell any percentile.";
+  EXPECT_EQ(statistic(sum, "p90"), ValueRange(2.5, 7));
+  combine_into(sum, many);
+  EXPECT_EQ(statistic(sum, "p99"), ValueRange(3, 7));
+  combine_into(sum, without);
+  EXPECT_EQ(statistic(sum, "p99"), std::nullopt);
+  sum = equal;
+  combine_into(sum, many);
+  EXPECT_EQ(statistic(sum, "p90"), ValueRange(2.5, 7)) << "In any order.";
+}
+
+/// Percentiles by counting: the least sample that at least this share of all are at or below.
+double percentile(std::vector<double> samples, double percent) {
+  std::ranges::sort(samples);
+  const auto rank = static_cast<std::size_t>(
+      std::ceil(percent / 100 * static_cast<double>(samples.size()) - 1e-9));
+  return samples[std::max<std::size_t>(rank, 1) - 1];
+}
+
+TEST(Statistic, ThePercentileOfAUnionIsInsideTheCombinedRange) {
+  std::mt19937 random(7);
+  for (int round = 0; round < 500; ++round) {
+    std::vector<double> all;
+    Datapoint sum;
+    const int parts = 2 + static_cast<int>(random() % 4);
+    const double percent = 1 + static_cast<int>(random() % 99);
+    const std::string name = "p" + std::to_string(static_cast<int>(percent));
+    for (int part = 0; part < parts; ++part) {
+      std::vector<double> samples(1 + random() % 40);
+      for (double& sample : samples) sample = static_cast<int>(random() % 100);
+      all.insert(all.end(), samples.begin(), samples.end());
+      const auto [least, greatest] = std::ranges::minmax(samples);
+      const Datapoint one{0,
+                          static_cast<double>(samples.size()),
+                          std::accumulate(samples.begin(), samples.end(), 0.0),
+                          least,
+                          greatest,
+                          false,
+                          {{name, percentile(samples, percent)}}};
+      if (part == 0) {
+        sum = one;
+      } else {
+        combine_into(sum, one);
+      }
+    }
+    const std::optional<ValueRange> range = statistic(sum, name);
+    ASSERT_TRUE(range);
+    EXPECT_LE(range->least, percentile(all, percent));
+    EXPECT_GE(range->greatest, percentile(all, percent));
+  }
 }
 
 TEST_F(SeriesTableTest, ASlotIsDueWhenItsDataIsThere) {
@@ -463,7 +526,9 @@ TEST(Statistic, ReadsTheBasicOnesAndTheStoredOnes) {
   EXPECT_EQ(statistic(d, "Maximum"), 4);
   EXPECT_EQ(statistic(d, "Sum"), 10);
   EXPECT_EQ(statistic(d, "p50"), 2);
+  EXPECT_EQ(statistic(d, "p50.0"), 2);
   EXPECT_EQ(statistic(d, "tm99"), 2.5);
+  EXPECT_EQ(statistic(d, "TM(:99.0%)"), 2.5);
   EXPECT_EQ(statistic(d, "p99"), std::nullopt) << "cannot be had from a set of several samples";
   EXPECT_EQ(statistic(d, "Median"), std::nullopt);
 }

@@ -416,6 +416,35 @@ TEST(Engine, APeriodWithTooFewSamplesForItsPercentileKeepsTheStateIfTheRuleSaysS
                                    "2 InstanceId=i-a OK>ALARM", "4 InstanceId=i-a ALARM>OK"}));
 }
 
+TEST(Engine, APercentileOverALongerPeriodDecidesWhereAllItsPartsAreOnOneSide) {
+  AlarmRule rule = cpu_alarm();
+  rule.metric.statistic = "p99";
+  rule.period_s = 300;
+  Fleet fleet(only(rule));
+  const auto minutes = [&](std::int64_t from, std::vector<double> p99) {
+    for (std::size_t i = 0; i < p99.size(); ++i) {
+      const std::int64_t m = from + static_cast<std::int64_t>(i);
+      proto::LogRecord record = Fleet::batch({Fleet::cpu(kA, m, 0)});
+      proto::Datapoints& points = *record.mutable_batch()->mutable_datapoints();
+      points.set_sample_count(0, 1000);
+      points.set_maximum(0, 100);
+      proto::ExtendedStatistic& extended = *points.add_extended();
+      extended.set_name("p99.0");
+      extended.set_value(p99[i]);
+      fleet.apply(record);
+      fleet.tick(m + 1);
+    }
+  };
+  minutes(0, {10, 20, 30, 20, 10});
+  EXPECT_EQ(fleet.changes(), (Lines{"1 InstanceId=i-a INSUFFICIENT_DATA>OK initial"}));
+  minutes(5, {95, 99, 91, 97, 92});
+  EXPECT_EQ(fleet.changes().back(), "10 InstanceId=i-a OK>ALARM");
+  minutes(10, {95, 10, 10, 10});
+  EXPECT_EQ(fleet.changes().size(), 2U) << "On both sides: unknown, the state stays.";
+  minutes(14, {10, 10});
+  EXPECT_EQ(fleet.changes().back(), "16 InstanceId=i-a ALARM>OK");
+}
+
 TEST(EventJson, HasItsKeysInOrderAndEscapesText) {
   proto::Event event;
   event.set_id("ab");

@@ -38,8 +38,11 @@ constexpr bool is_in_word(char c) noexcept {
 }  // namespace
 
 /// What follows the line in which the value began is not lost with it.
-JsonScanner::Result JsonScanner::broken() const noexcept {
-  return {Status::kBroken, line_begin_ > 0 ? line_begin_ : at_};
+JsonScanner::Result JsonScanner::broken(std::string_view text) const noexcept {
+  if (line_begin_ > 0) return {Status::kBroken, line_begin_};
+  if (at_ > 2 && !in_string_ && text[at_ - 1] == '"' && text[at_ - 2] == '{')
+    return cut_before(at_ - 2);
+  return {Status::kBroken, at_};
 }
 
 JsonScanner::Result JsonScanner::scan(std::string_view text) noexcept {
@@ -50,7 +53,7 @@ JsonScanner::Result JsonScanner::scan(std::string_view text) noexcept {
     }
     const char c = text[at_];
     if (in_string_) {
-      if (c == '\n') return broken();
+      if (c == '\n') return broken(text);
       if (escaped_) {
         escaped_ = false;
       } else if (c == '\\') {
@@ -74,25 +77,26 @@ JsonScanner::Result JsonScanner::scan(std::string_view text) noexcept {
         continue;
       case '"':
         if (!value_expected && (in_array || (last_ != Last::kOpen && last_ != Last::kComma)))
-          return broken();
+          return broken(text);
         last_ = value_expected ? Last::kValue : Last::kKey;
         in_string_ = true;
         continue;
       case ':':
-        if (last_ != Last::kKey) return broken();
+        if (last_ != Last::kKey) return broken(text);
         last_ = Last::kColon;
         continue;
       case ',':
-        if (last_ != Last::kValue && last_ != Last::kWord) return broken();
+        if (last_ != Last::kValue && last_ != Last::kWord) return broken(text);
         last_ = Last::kComma;
         continue;
       case '{':
       case '[':
-        // Nobody writes a nested object at a line's very start after its key: it is the next value,
-        // this one is cut.
-        if (!value_expected || depth_ == kDepthMax ||
-            (c == '{' && at_ == line_begin_ && depth_ > 0 && !in_array))
-          return broken();
+        // Nobody writes a nested object at a line's very start after its key: it is the next value.
+        // Right behind its key it is a nested one whose colon is lost.
+        if (c == '{' && ((!value_expected && last_ != Last::kKey) ||
+                         (at_ == line_begin_ && depth_ > 0 && !in_array)))
+          return cut_before(at_);
+        if (!value_expected || depth_ == kDepthMax) return broken(text);
         is_array_ =
             (is_array_ & ~(std::uint64_t{1} << depth_)) | (std::uint64_t{c == '['} << depth_);
         ++depth_;
@@ -100,12 +104,12 @@ JsonScanner::Result JsonScanner::scan(std::string_view text) noexcept {
         continue;
       case '}':
       case ']':
-        if (depth_ == 0 || in_array != (c == ']')) return broken();
+        if (depth_ == 0 || in_array != (c == ']')) return broken(text);
         if (--depth_ == 0) return {Status::kComplete, at_ + 1};
         last_ = Last::kValue;
         continue;
       default:
-        if (!is_in_word(c) || (last_ != Last::kWord && !value_expected)) return broken();
+        if (!is_in_word(c) || (last_ != Last::kWord && !value_expected)) return broken(text);
         last_ = Last::kWord;
         continue;
     }

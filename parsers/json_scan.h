@@ -11,7 +11,8 @@ namespace fleetmeter::parsers {
 /// It checks just enough structure to tell where a broken value stops being one, so that nothing of
 /// the lines behind it is lost with it: what stands where a key, a value or a comma has to, brackets
 /// that do not pair, a line end inside a string, a line that begins with '{' where a key has to
-/// stand. Any other control byte inside a string is for the value's reader to refuse: it does not
+/// stand. A quote that ended a string behind '{' and does not fit there opened the first key of the
+/// next value: this one was cut inside that string. Any other control byte inside a string is for the value's reader to refuse: it does not
 /// hide where the value ends.
 class JsonScanner {
  public:
@@ -19,6 +20,7 @@ class JsonScanner {
     kComplete,  ///< The object ends before `end`.
     kNeedMore,  ///< All bytes were looked at and the object goes on.
     kBroken,    ///< Not JSON; the next value or line cannot begin before `end`.
+    kCut,       ///< Not JSON: another value begins at `end` where this one cannot hold it.
   };
   struct Result {
     Status status;
@@ -37,7 +39,8 @@ class JsonScanner {
   /// What was last but blanks; a key or string is one from its first quote on.
   enum class Last : std::uint8_t { kNothing, kOpen, kKey, kColon, kValue, kWord, kComma };
 
-  [[nodiscard]] Result broken() const noexcept;
+  [[nodiscard]] Result broken(std::string_view text) const noexcept;
+  [[nodiscard]] static Result cut_before(std::size_t next) noexcept { return {Status::kCut, next}; }
 
   std::size_t at_ = 0;
   std::uint32_t depth_ = 0;

@@ -218,6 +218,10 @@ std::size_t PayloadParser::parse_json(PayloadState& state, std::string_view byte
     case JsonScanner::Status::kBroken:
       skip_value(state, bytes.substr(0, result.end));
       return result.end;
+    case JsonScanner::Status::kCut:
+      skip_value(state, bytes.substr(0, result.end));  // Has ended already at the end of a line.
+      if (state.skipping != nullptr) end_skipping(state);
+      return result.end;
     case JsonScanner::Status::kNeedMore:
       break;
   }

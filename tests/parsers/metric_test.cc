@@ -211,6 +211,17 @@ TEST(MetricJson, ObjectsOfAnotherKindLackTheKeys) {
   EXPECT_EQ(decoded.dropped(MetricDrop::kMissingKey), 2u);
 }
 
+TEST(MetricJson, AValueCutAtAnyByteTakesNoneOfThoseBehindItWithItThoughNoLineEndsBetween) {
+  const std::string one{kMetricJson};
+  for (std::size_t cut = 1; cut < one.size(); ++cut) {
+    // Behind a key or its colon a value may stand: that one is lost with what it seems to be part of.
+    if (one[cut - 1] == ':' || one[cut] == ':') continue;
+    const Decoded decoded = decode_message(one + one.substr(0, cut) + one + one);
+    ASSERT_THAT(decoded.metrics, ElementsAre(kMetricJsonText, kMetricJsonText, kMetricJsonText))
+        << one.substr(0, cut);
+  }
+}
+
 TEST(MetricJson, ACutLastValueIsTruncatedAndNotGuessed) {
   const std::string one{kMetricJson};
   for (std::size_t cut = 1; cut < one.size(); ++cut) {

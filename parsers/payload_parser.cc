@@ -28,17 +28,6 @@ bool is_plain(Content content) noexcept {
          content == Content::kResources;
 }
 
-/// Inside a stream a record border need not look like a beginning: only OTLP and compressed members
-/// are told anew, everything else is text there.
-std::optional<Content> sniff_resumed(std::string_view bytes, bool last) noexcept {
-  const std::optional<Content> content = sniff(bytes, last);
-  if (content &&
-      (!is_readable(*content) || *content == Content::kBase64 || *content == Content::kParquet)) {
-    return Content::kLines;
-  }
-  return content;
-}
-
 }  // namespace
 
 std::size_t PayloadParser::parse(PayloadState& state, std::string_view bytes,
@@ -88,7 +77,7 @@ std::size_t PayloadParser::parse_items(PayloadState& state, std::string_view byt
       break;
   }
   if (!is_readable(*state.content)) {
-    give_up(state, bytes.size());
+    give_up(state, mark + bytes.size());  // A restart is to see the whole beginning again.
     return mark + bytes.size();
   }
   counts.plain_bytes += taken;

@@ -134,4 +134,11 @@ std::optional<Content> sniff(std::string_view bytes, bool last) noexcept {
   return is_base64(start) ? Content::kBase64 : Content::kLines;
 }
 
+std::optional<Content> sniff_resumed(std::string_view bytes, bool last) noexcept {
+  const std::optional<Content> content = sniff(bytes, last);
+  if (!content || *content == Content::kCompressed) return content;
+  const bool otlp = *content == Content::kFrames || *content == Content::kResources;
+  return otlp && !is_text(bytes.substr(0, kEnough)) ? content : Content::kLines;
+}
+
 }  // namespace fleetmeter::parsers

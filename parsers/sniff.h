@@ -24,4 +24,9 @@ enum class Content : std::uint8_t {
 /// the shape of its first nested fields, so that a frame that is cut short still shows as one.
 [[nodiscard]] std::optional<Content> sniff(std::string_view bytes, bool last) noexcept;
 
+/// The same at a record border inside a stream, which need not look like a beginning: only OTLP and
+/// compressed members are told anew, everything else is text there. So is what holds text alone,
+/// though "}\n{\n" has the shape of a frame.
+[[nodiscard]] std::optional<Content> sniff_resumed(std::string_view bytes, bool last) noexcept;
+
 }  // namespace fleetmeter::parsers

@@ -421,6 +421,34 @@ TEST(Stream, AControlByteNearTheBeginLosesNothingBehindItsValue) {
   }
 }
 
+TEST(Stream, ARestartBeforeTextOfTheShapeOfAFrameReadsText) {
+  const std::string message =
+      "{\n \"message\": \"" + std::string(kOkLine.substr(0, kOkLine.size() - 1)) + "\"\n}\n";
+  const std::string bytes = std::string(kOkLine) + "}\n" + message + message;
+  Recorder recorder;
+  Decoder decoder{{}, recorder};
+  decoder.resume({0, kOkLine.size(), ""});
+  decoder.feed(bytes);
+  EXPECT_TRUE(decoder.finish());
+  EXPECT_EQ(recorder.flows.size(), 2u);
+}
+
+TEST(Stream, OfWhatCannotBeReadARestartSeesTheWholeBegin) {
+  const std::string bytes =
+      "\xef\xbb\xbfversion account-i\x01 interface-id\n" + std::string(kOkLine);
+  Recorder first;
+  Decoder decoder{{}, first};
+  decoder.feed(bytes);
+  EXPECT_EQ(decoder.position().plain_bytes, 0u);
+  EXPECT_FALSE(decoder.finish());
+  Recorder again;
+  Decoder second{{}, again};
+  second.resume(decoder.position());
+  second.feed(bytes);
+  EXPECT_FALSE(second.finish()) << "As without a restart.";
+  EXPECT_TRUE(again.flows.empty());
+}
+
 TEST(Stream, ABracketTooManyBehindAValueTakesNothingWithIt) {
   for (const std::string rest : {"}", "]}", ",", "\"} ", ":1}"}) {
     const Decoded decoded =

@@ -98,8 +98,9 @@ class IngestLog {
  public:
   virtual ~IngestLog() = default;
   /// Appends a commit atomically and durably; returns the last position written per partition
-  /// touched. Concurrent calls are grouped into one transaction, each atomic by itself.
-  virtual Result<std::map<LogPartition, LogPosition>> append(Commit commit) = 0;
+  /// touched. Concurrent calls are grouped into one transaction, each atomic by itself. What
+  /// succeeds is taken; after an error `commit` is as it was and may be appended again.
+  virtual Result<std::map<LogPartition, LogPosition>> append(Commit&& commit) = 0;
   /// Committed position of a source partition; nullopt = never committed.
   virtual Result<std::optional<std::string>> source_position(std::string_view source) = 0;
   /// Those of `keys` that a commit within the last 48 h already holds.
@@ -152,7 +153,7 @@ class AggregateLog : public IngestLog, public Outbox {
 };
 
 inline Result<std::vector<OutboxEntry>> Outbox::pending_outbox(std::string_view receiver,
-                                                                     std::size_t limit) {
+                                                               std::size_t limit) {
   for (std::size_t scan = 256;; scan *= 4) {
     Result<std::vector<OutboxEntry>> all =
         due_outbox(std::numeric_limits<std::int64_t>::max(), scan);

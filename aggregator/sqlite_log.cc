@@ -104,6 +104,7 @@ struct SqliteLog::State {
   /// A record of a call, and what is stored of it.
   struct Appended {
     proto::LogRecord* record;
+    bool is_stamped_here;
     StoredRecord stored;
   };
   std::vector<Appended> encode(const std::vector<proto::LogRecord*>& records) const {
@@ -111,10 +112,17 @@ struct SqliteLog::State {
     std::vector<Appended> out;
     out.reserve(records.size());
     for (proto::LogRecord* record : records) {
-      if (record->append_time_ms() == 0) record->set_append_time_ms(now);
-      out.push_back({record, encode_record(*record, options.compress)});
+      const bool stamp = record->append_time_ms() == 0;
+      if (stamp) record->set_append_time_ms(now);
+      out.push_back({record, stamp, encode_record(*record, options.compress)});
     }
     return out;
+  }
+  /// As they were before encode(): the clock will have gone on when they come again.
+  static void unstamp(const std::vector<Appended>& records) {
+    for (const Appended& one : records) {
+      if (one.is_stamped_here) one.record->clear_append_time_ms();
+    }
   }
   /// On the writer's thread.
   Result<void> insert(SqliteDatabase& database, StoreTotals& totals,
@@ -218,7 +226,7 @@ Result<std::unique_ptr<SqliteLog>> SqliteLog::open(const std::string& path, Opti
   return std::unique_ptr<SqliteLog>(new SqliteLog(std::move(state)));
 }
 
-Result<std::map<LogPartition, LogPosition>> SqliteLog::append(Commit commit) {
+Result<std::map<LogPartition, LogPosition>> SqliteLog::append(Commit&& commit) {
   std::vector<proto::LogRecord*> records;
   for (Commit::Record& record : commit.records) {
     if (auto fine = only_partition_zero(record.partition); !fine) return fine.error();
@@ -242,7 +250,10 @@ Result<std::map<LogPartition, LogPosition>> SqliteLog::append(Commit commit) {
     if (auto done = put_once_keys(database, totals, digests, now); !done) return done;
     return expire_once_keys(database, totals, now, keys_max, digests.size());
   };
-  if (auto done = state_->writer->run("append", work); !done) return done.error();
+  if (auto done = state_->writer->run("append", work); !done) {
+    State::unstamp(appended);
+    return done.error();
+  }
   std::map<LogPartition, LogPosition> positions;
   if (!appended.empty()) positions[0] = last;
   return positions;

@@ -60,7 +60,7 @@ class SqliteLog final : public AggregateLog {
   static Result<std::unique_ptr<SqliteLog>> open(const std::string& path, Options options);
   ~SqliteLog() override;  ///< After the last call of every other thread.
 
-  Result<std::map<LogPartition, LogPosition>> append(Commit commit) override;
+  Result<std::map<LogPartition, LogPosition>> append(Commit&& commit) override;
   Result<std::optional<std::string>> source_position(std::string_view source) override;
   Result<std::vector<std::string>> seen_keys(const std::vector<std::string>& keys) override;
 

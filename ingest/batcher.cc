@@ -328,12 +328,12 @@ Result<void> Batcher::commit(std::map<std::string, std::string> positions,
                              std::vector<std::string> once_keys, const std::stop_token& stop) {
   State& state = *state_;
   const std::int64_t built_ms = state.wall_ms();
-  const aggregator::Commit commit = state.build(std::move(positions), std::move(once_keys));
+  aggregator::Commit commit = state.build(std::move(positions), std::move(once_keys));
   const bool with_progress = carries_progress(commit);
   if (state.sink.failed()) return state.settle(*state.sink.failed(), with_progress, built_ms);
   Result<void> outcome;
   while (says_anything(commit)) {
-    auto appended = state.context.log.append(commit);
+    auto appended = state.context.log.append(std::move(commit));  // Taken if it succeeds.
     if (appended) {
       ++state.context.counters.commits;
       break;

@@ -37,7 +37,7 @@ class RecentKeys {
 class GatheringLog final : public aggregator::IngestLog {
  public:
   Result<std::map<aggregator::LogPartition, aggregator::LogPosition>> append(
-      aggregator::Commit commit) override {
+      aggregator::Commit&& commit) override {
     for (aggregator::Commit::Record& record : commit.records) {
       if (record.record.has_progress()) {
         for (proto::SourceProgress& source : *record.record.mutable_progress()->mutable_sources()) {

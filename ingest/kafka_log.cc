@@ -169,11 +169,10 @@ Result<std::shared_ptr<KafkaLog::Owned>> KafkaLog::take(rd_kafka_t* member,
   made->evaluated = std::max<std::int64_t>(offsets->at(data), 0);
   // Its last commit becomes visible topic by topic: a view that is built too early would lack the
   // end of it.
-  auto settled = wait_settled(options_.connection,
-                              {{topic(".events"), partition},
-                               {topic(".outbox"), partition},
-                               {topic(".usage"), partition}},
-                              2 * options_.transaction_timeout_ms + 10'000);
+  auto settled = wait_settled(
+      options_.connection,
+      {{topic(".events"), partition}, {topic(".outbox"), partition}, {topic(".usage"), partition}},
+      2 * options_.transaction_timeout_ms + 10'000);
   if (!settled) return std::move(settled).error();
   auto reader = TopicReader::open(options_.connection, data, false);
   if (!reader) return std::move(reader).error();
@@ -257,17 +256,19 @@ void KafkaLog::note_written(const TopicPartition& partition, std::int64_t end) {
   if (const std::shared_ptr<Owned> state = owned(partition.second)) state->reader->expect(end);
 }
 
-Result<std::map<LogPartition, LogPosition>> KafkaLog::append(aggregator::Commit commit) {
+Result<std::map<LogPartition, LogPosition>> KafkaLog::append(aggregator::Commit&& commit) {
   const std::int64_t now_ms = wall_ms();
   std::vector<KafkaRecord> records;
   std::set<LogPartition> touched;
   for (aggregator::Commit::Record& record : commit.records) {
-    if (record.record.append_time_ms() == 0) record.record.set_append_time_ms(now_ms);
+    const bool stamp = record.record.append_time_ms() == 0;
+    if (stamp) record.record.set_append_time_ms(now_ms);
     touched.insert(record.partition);
     records.push_back({{topic(".aggregates"), record.partition},
                        {},
                        record.record.SerializeAsString(),
                        record.record.append_time_ms()});
+    if (stamp) record.record.clear_append_time_ms();  // It may have to come again, later.
   }
   for (const auto& [source, position] : commit.positions)
     records.push_back({{topic(".positions"), 0}, source, position});

@@ -27,7 +27,7 @@ class KafkaLog final : public aggregator::AggregateLog {
   Result<void> start();
 
   Result<std::map<aggregator::LogPartition, aggregator::LogPosition>> append(
-      aggregator::Commit commit) override;
+      aggregator::Commit&& commit) override;
   Result<std::optional<std::string>> source_position(std::string_view source) override;
   Result<std::vector<std::string>> seen_keys(const std::vector<std::string>& keys) override;
 

@@ -381,10 +381,11 @@ TEST_F(SqliteLogTest, ExpiredOnceKeysLeaveTheFile) {
 
 // A full disk by SQLite's own limit on pages: the same result code on the same paths.
 TEST_F(SqliteLogTest, AFullDiskRefusesTheCommitWholeAndHealsWhenThereIsRoom) {
+  Commit large = commit(2, 1'000'000);
   {
     auto log = open({.compress = false, .file_bytes_max = 400'000});
     ASSERT_TRUE((*log)->append(commit(1)));
-    const auto refused = (*log)->append(commit(2, 1'000'000));
+    const auto refused = (*log)->append(std::move(large));
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
     EXPECT_THAT(refused.error().message, HasSubstr(folder.file()));
@@ -398,8 +399,13 @@ TEST_F(SqliteLogTest, AFullDiskRefusesTheCommitWholeAndHealsWhenThereIsRoom) {
     EXPECT_EQ(*(*log)->source_position("flow/0"), "3");
   }
   auto roomy = open();
-  EXPECT_TRUE((*roomy)->append(commit(4, 1'000'000)));
-  EXPECT_EQ(*(*roomy)->last_position(0), 3);
+  clock.advance(std::chrono::hours(1));
+  EXPECT_TRUE((*roomy)->append(std::move(large))) << "What was refused is still whole.";
+  ASSERT_EQ(*(*roomy)->last_position(0), 3);
+  const auto again = (*roomy)->read(0, 2, 10);
+  EXPECT_EQ(again->at(0).record.batch().SerializeAsString(),
+            commit(2, 1'000'000).records[0].record.batch().SerializeAsString());
+  EXPECT_EQ(again->at(0).record.append_time_ms(), clock.wall().time_since_epoch().count());
 }
 
 // A device that refuses writes: the process's own limit on file sizes, lifted again later.

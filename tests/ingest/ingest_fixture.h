@@ -52,7 +52,7 @@ class Folder {
 class MemoryLog final : public aggregator::IngestLog {
  public:
   Result<std::map<aggregator::LogPartition, aggregator::LogPosition>> append(
-      aggregator::Commit commit) override {
+      aggregator::Commit&& commit) override {
     if (on_append) on_append(commit);
     const std::lock_guard lock(mutex_);
     if (refuse_) return *refuse_;

@@ -78,7 +78,7 @@ LogPosition MemoryLog::add(proto::LogRecord record) {
   return disk_.last;
 }
 
-Result<std::map<LogPartition, LogPosition>> MemoryLog::append(aggregator::Commit commit_in) {
+Result<std::map<LogPartition, LogPosition>> MemoryLog::append(aggregator::Commit&& commit_in) {
   std::map<LogPartition, LogPosition> written;
   auto done = commit(Write::kAppend, [&] {
     for (auto& one : commit_in.records) written[one.partition] = add(std::move(one.record));

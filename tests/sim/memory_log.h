@@ -65,7 +65,7 @@ class MemoryLog final : public aggregator::AggregateLog {
   [[nodiscard]] bool crashed() const;
 
   Result<std::map<aggregator::LogPartition, aggregator::LogPosition>> append(
-      aggregator::Commit commit) override;
+      aggregator::Commit&& commit) override;
   Result<std::optional<std::string>> source_position(std::string_view source) override;
   Result<std::vector<std::string>> seen_keys(const std::vector<std::string>& keys) override;
   std::vector<aggregator::LogPartition> owned_partitions() override { return {0}; }

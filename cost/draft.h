@@ -21,11 +21,14 @@ struct Draft {
   std::string reason;
   std::string unit;               ///< Shown where the price is not found.
   std::int64_t price_factor = 1;  ///< 2 where Multi-AZ is twice the Single-AZ row.
+  /// Where each thing goes through the tiers by itself, what one has of it for the whole month: the
+  /// IOPS of a volume. nullopt: the payer's sum does.
+  std::optional<Quantity> tiered_by = {};
 };
 
 /// Prices the drafts and groups them by environment. Tiers and free allowances are settled per
-/// payer over all drafts of a price (one payer is assumed), then spread pro rata by quantity; only
-/// then are other environments left out.
+/// payer over all drafts of a price (one payer is assumed), then spread pro rata by quantity, unless
+/// a draft is tiered by itself; only then are other environments left out.
 [[nodiscard]] Report settle(const ReportOptions& options, const PriceBook& prices,
                             const UsageFile* usage_file, std::vector<Draft> drafts);
 

@@ -491,8 +491,12 @@ void add_volume(Subject& subject, const std::string& name, const VolumeSpec& vol
   const auto above = [&](const std::optional<Quantity>& provisioned, std::int64_t included,
                          const char* what) {
     if (!provisioned || *provisioned <= units(included)) return;
-    subject.add(fmt::format("{} {}, {}", name, what, kind), fmt::format("ebs.{}.{}", kind, what),
-                product(*provisioned - units(included), count));
+    const Quantity paid = *provisioned - units(included);
+    Draft& draft = subject.add(fmt::format("{} {}, {}", name, what, kind),
+                               fmt::format("ebs.{}.{}", kind, what), product(paid, count));
+    // AWS meters each tier of a volume's IOPS as a usage type of its own (VolumeP-IOPS.io2.tier2).
+    // Rule: Amazon EBS pricing, "Provisioned IOPS SSD (io2) volumes".
+    if (kind == "io2") draft.tiered_by = paid;
   };
   if (kind == "gp3") {
     above(volume.iops, 3000, "iops");

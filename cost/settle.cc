@@ -78,6 +78,22 @@ void price_pool(const Pool& pool, const std::vector<Draft>& drafts, std::vector<
   }
 }
 
+/// The amount of a draft whose things go through the tiers one by one: each costs the same, for the
+/// part of the month that the quantity has of it. No free allowance is of such a price.
+void price_each(const Price& price, const Draft& draft, Line& line) {
+  const std::vector<PriceTier> tiers = times(price.tiers, draft.price_factor);
+  const Quantity each = *draft.tiered_by;
+  const Money cost = tiered_cost(tiers, each);
+  line.unit = price.unit;
+  line.price = unit_price(cost, each);
+  if (!draft.quantity) return;
+  line.amount = share(cost, *draft.quantity, each);
+  if (tiers.size() == 1 || each <= tiers[1].from) return;
+  const std::string how =
+      fmt::format("mean price of the tiers for {} {} each", to_decimal(each), line.unit);
+  line.reason = line.reason.empty() ? how : line.reason + "; " + how;
+}
+
 Line line_of(const Draft& draft) {
   Line line;
   line.resource = draft.resource;
@@ -165,6 +181,10 @@ Report settle(const ReportOptions& options, const PriceBook& prices, const Usage
               : fmt::format("price_not_found: no price of {} in {}", draft.price_key, draft.region);
       // Without its quantity too, both have to be found.
       lines[i].reason = draft.quantity ? missing : missing + "; " + draft.reason;
+      continue;
+    }
+    if (draft.tiered_by) {
+      price_each(*price, draft, lines[i]);
       continue;
     }
     Pool& pool = pools[{draft.price_key, draft.region, draft.price_factor}];

@@ -181,6 +181,24 @@ TEST(Estimate, VolumesPayForWhatGoesBeyondTheIncludedPerformance) {
   EXPECT_EQ(amount(report, "aws_ebs_volume.r2", "volume iops*"), "6.50");
 }
 
+TEST(Estimate, EachVolumeGoesThroughTheTiersOfItsIopsByItself) {
+  const Report report = estimate_of({"aws_ebs_volume|type: io2, size: 100, iops: 32000",
+                                     "aws_ebs_volume|type: io2, size: 100, iops: 32000",
+                                     "aws_ebs_volume|type: io2, size: 100, iops: 80000"});
+  EXPECT_EQ(amount(report, "aws_ebs_volume.r0", "volume iops*"), "2080.00");
+  EXPECT_EQ(amount(report, "aws_ebs_volume.r1", "volume iops*"), "2080.00");
+  EXPECT_EQ(amount(report, "aws_ebs_volume.r2", "volume iops*"), "4045.60")
+      << "32,000 at 0.065, as many at 0.0455, 16,000 at 0.03185";
+  EXPECT_EQ(line(report, "aws_ebs_volume.r0", "volume iops*")->reason, "");
+  EXPECT_EQ(line(report, "aws_ebs_volume.r2", "volume iops*")->reason,
+            "mean price of the tiers for 80000 IOPS-month each");
+  const auto half = inventory_of(
+      "region: us-east-1\nresources:\n  - { type: aws_ebs_volume, id: v, attributes: { type: io2, "
+      "size: 100, iops: 80000 }, valid_from: 2026-11-16T00:00:00Z }\n");
+  EXPECT_EQ(amount(estimate(*half, nullptr, {.month = "2026-11"}), "*", "volume iops*"), "2022.80")
+      << "half a month of the same volume, not of one of 40,000";
+}
+
 TEST(Estimate, ReadsTerraformBlocksOfAnInstance) {
   const Report report = estimate_of(
       {R"(aws_instance|instance_type: m5.large, root_block_device.#: "1", root_block_device.0.volume_type: gp3, root_block_device.0.volume_size: "50", associate_public_ip_address: "true")"},

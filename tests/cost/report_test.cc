@@ -728,6 +728,25 @@ TEST(ToDate, PricesWhatTelemetrySaw) {
   EXPECT_EQ(line(*report, "app/web/1", "LCU")->amount, parse_money("0.004"));
 }
 
+TEST(ToDate, TheFreeAllowanceIsTheMonthsHoweverLittleOfItWasSeen) {
+  const auto inventory = inventory_of("region: us-east-1\nenvironment: prod\n");
+  const ReportOptions options{
+      .basis = ReportOptions::Basis::kToDate, .free_tier = true, .region = "us-east-1"};
+  const auto egress = [&](std::uint64_t gb) {
+    FlowUsage flow;
+    flow.environment = "prod";
+    flow.hour = 500'000;
+    flow.action = proto::ACTION_ACCEPT;
+    flow.direction = proto::DIRECTION_EGRESS;
+    flow.path_class = proto::PATH_EXTERNAL;
+    flow.bytes = gb << 30;
+    return amount(*make_report(options, prices(), *inventory, nullptr, {}, {flow}), "network",
+                  "internet egress");
+  };
+  EXPECT_EQ(egress(99), "0.00") << "all in one hour";
+  EXPECT_EQ(egress(110), "0.90");
+}
+
 TEST(ToDate, FlowLogIngestionOfParquetIsUnknownAndNotZero) {
   const auto inventory = inventory_of("region: us-east-1\nenvironment: prod\n");
   ReportOptions options;

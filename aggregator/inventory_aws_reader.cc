@@ -31,6 +31,17 @@ void begin_at(const std::string& time, Validity& valid) {
   if (unset || seconds < valid.from_s) valid.from_s = seconds;
 }
 
+/// When a machine that is gone went: "User initiated (2026-01-02 03:04:05 GMT)". Other reasons name
+/// no time. Rule: Amazon EC2 API reference, "Instance", reason.
+void end_at(const std::string& reason, Validity& valid) {
+  constexpr std::string_view kZone = " GMT)";
+  const std::size_t begin = reason.rfind('(');
+  if (begin == std::string::npos || !reason.ends_with(kZone)) return;
+  const std::string time = reason.substr(begin + 1, reason.size() - kZone.size() - begin - 1) + "Z";
+  std::int64_t seconds = 0;
+  if (parse_rfc3339(time, seconds)) valid.to_s = std::max(seconds, valid.from_s);
+}
+
 /// A resource named by type and id, until a Terraform file gives it an address.
 Resource resource_of(std::string_view type, std::string id) {
   Resource entry;
@@ -160,6 +171,8 @@ void read_instance(const element& in, const std::string& account, InventoryEntri
     begin_at(text_in(interface, "Attachment", "AttachTime"), entry.valid);
     read_interface(interface, entry.id, out);
   }
+  if (entry.state == "terminated" || entry.state == "shutting-down")
+    end_at(json_text(in, "StateTransitionReason"), entry.valid);
   // What only the bill asks for is the resource's; of most machines there is nothing to say.
   if (!facts.attributes.empty()) {
     facts.account = entry.account;

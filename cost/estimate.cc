@@ -428,7 +428,12 @@ void Estimator::price(const aggregator::Resource& resource) {
   const std::size_t first = drafts.size();
   known->second(subject);
   doubt(first);
-  cut_to(resource.valid, first);
+  aggregator::Validity valid = resource.valid;
+  // Terraform's state goes on naming a machine that the AWS CLI knows to be gone.
+  if (const aggregator::Instance* machine =
+          resource.type == "aws_instance" ? instance(resource.id) : nullptr)
+    valid.to_s = std::min(valid.to_s, machine->valid.to_s);
+  cut_to(valid, first);
   subject.warn_unused_keys();
 }
 

@@ -70,11 +70,27 @@ void add_addresses(Subject& subject) {
     subject.add("public IPv4", "vpc.public_ipv4.in_use", multiply(subject.month(), addresses));
 }
 
+/// Whether a machine is gone. If so and nothing says since when, its hours are unknown: not those
+/// of the whole month, and none only if it went before. Rule: Amazon EC2 User Guide, "Instance
+/// state changes", usage is not billed from shutting-down on.
+bool is_gone(const std::string& state) { return state == "terminated" || state == "shutting-down"; }
+void add_gone(Subject& subject, const std::string& type) {
+  subject.add_unknown("instance hours" + (type.empty() ? "" : ", " + type),
+                      "the machine was terminated, and the inventory does not say when");
+}
+/// Whether lines are cut to the time until which the machine ran.
+bool ends_within(const Period& period, const aggregator::Validity& valid) {
+  return period.to_s != Period().to_s && valid.to_s != Period().to_s;
+}
+
 void price_machine(Subject& subject, bool spot) {
   const aggregator::Instance* known = subject.estimator.instance(subject.resource.id);
   const std::string state =
       known != nullptr && !known->state.empty() ? known->state : subject.text("instance_state");
-  if (state == "terminated") return;
+  const std::string type = subject.text("instance_type", known != nullptr ? known->type : "");
+  const bool ends = ends_within(subject.estimator.period, subject.resource.valid) ||
+                    (known != nullptr && ends_within(subject.estimator.period, known->valid));
+  if (is_gone(state) && !ends) return add_gone(subject, type);
   if (state != "stopped" && state != "stopping") {
     const bool windows =
         subject.flag("windows") || (known != nullptr ? known->windows
@@ -83,8 +99,7 @@ void price_machine(Subject& subject, bool spot) {
     const Purchase purchase{subject.text("tenancy", "default"),
                             spot || subject.text("instance_market_options.0.market_type") == "spot",
                             subject.text("instance_lifecycle")};
-    add_bought_machines(subject, subject.text("instance_type", known != nullptr ? known->type : ""),
-                        windows, units(1), purchase);
+    add_bought_machines(subject, type, windows, units(1), purchase);
     if (subject.flag("monitoring"))
       subject.add("detailed monitoring", "cloudwatch.metrics", units(7));
   }
@@ -425,7 +440,8 @@ bool is_facts_of_machine(const Resource& resource) {
 
 void add_lone_machine(Subject& subject, const aggregator::Instance& instance) {
   const std::string& state = instance.state;
-  if (state == "terminated" || state == "shutting-down") return;
+  if (is_gone(state) && !ends_within(subject.estimator.period, instance.valid))
+    return add_gone(subject, instance.type);
   // A stopped machine keeps its Elastic IP.
   add_addresses(subject);
   if (state == "stopped" || state == "stopping") return;

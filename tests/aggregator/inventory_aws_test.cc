@@ -190,6 +190,28 @@ TEST_F(AwsInventoryTest, TheLicenceFollowsFromTheUsageOperation) {
   EXPECT_FALSE(windows(R"("InstanceType":"m5.large")"));
 }
 
+TEST_F(AwsInventoryTest, AMachineThatIsGoneHoldsUntilTheTimeOfItsLastTransition) {
+  const auto end_of = [this](const std::string& state, const std::string& reason) {
+    parse(
+        R"({"Reservations":[{"Instances":[{"InstanceId":"i-1","LaunchTime":"2026-01-01T00:00:00Z",)"
+        R"("State":{"Name":")" +
+        state + R"("},"StateTransitionReason":")" + reason + R"("}]}]})");
+    return inventory->instances().front().valid.to_s;
+  };
+  constexpr std::int64_t kEnd = 1'767'323'045;  // 2026-01-02T03:04:05Z
+  const std::int64_t never = Validity().to_s;
+  EXPECT_EQ(end_of("terminated", "User initiated (2026-01-02 03:04:05 GMT)"), kEnd);
+  EXPECT_EQ(end_of("shutting-down", "User initiated (2026-01-02 03:04:05 GMT)"), kEnd);
+  EXPECT_EQ(end_of("stopped", "User initiated (2026-01-02 03:04:05 GMT)"), never)
+      << "it is still there";
+  EXPECT_EQ(end_of("terminated", "User initiated (2025-01-02 03:04:05 GMT)"), 1'767'225'600)
+      << "not before it began";
+  for (const char* other : {"", "User initiated", "Server.SpotInstanceTermination: price", "( GMT)",
+                            "(2026-13-02 03:04:05 GMT)", "GMT)", "()"}) {
+    EXPECT_EQ(end_of("terminated", other), never) << other;
+  }
+}
+
 TEST_F(AwsInventoryTest, WhatElseDecidesAPriceIsKept) {
   parse(
       R"({"Reservations":[{"Instances":[{"InstanceId":"i-1","UsageOperation":"RunInstances:0010","InstanceLifecycle":"spot",

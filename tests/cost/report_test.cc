@@ -472,6 +472,35 @@ TEST(Estimate, MachinesOfTheAwsCliPayForTheirSystemAndPurchase) {
   EXPECT_EQ(to_date->unknown_lines, 5u) << "seen, and yet of no known price";
 }
 
+TEST(Estimate, ATerminatedMachinePaysUntilItsEndAndWithoutOneIsUnknown) {
+  const std::string cli = R"json({"Reservations":[{"Instances":[
+      {"InstanceId":"i-told","InstanceType":"m5.large","LaunchTime":"2026-01-05T00:00:00Z","State":{"Name":"terminated"},
+       "Placement":{"AvailabilityZone":"us-east-1a"},"StateTransitionReason":"User initiated (2026-11-16 00:00:00 GMT)"},
+      {"InstanceId":"i-silent","InstanceType":"m5.large","State":{"Name":"terminated"},
+       "Placement":{"AvailabilityZone":"us-east-1a"},"StateTransitionReason":""}]}]})json";
+  const Report november = estimate(*inventory_of(cli), nullptr, {.month = "2026-11"});
+  EXPECT_EQ(amount(november, "i-told", "*"), "35.04") << "15 of 30 days";
+  EXPECT_EQ(line(november, "i-told", "*")->reason, "counted until 2026-11-16T00:00:00Z");
+  EXPECT_EQ(amount(november, "i-silent", "instance hours, m5.large"),
+            "unknown: the machine was terminated, and the inventory does not say when");
+  EXPECT_EQ(november.unknown_lines, 1u);
+  EXPECT_EQ(line(estimate(*inventory_of(cli), nullptr, {.month = "2026-12"}), "i-told", "*"),
+            nullptr);
+
+  std::vector<Inventory::Problem> problems;
+  const auto both = Inventory::parse(
+      {{"cli", cli},
+       {"plain",
+        "region: us-east-1\nresources:\n"
+        "  - { address: aws_instance.a, type: aws_instance, id: i-told, attributes: { "
+        "instance_type: m5.large, instance_state: running } }\n"}},
+      {}, problems);
+  ASSERT_TRUE(both);
+  EXPECT_EQ(
+      amount(estimate(**both, nullptr, {.month = "2026-11"}), "aws_instance.a", "instance hours*"),
+      "35.04");
+}
+
 TEST(Estimate, AddressesAndMonitoringOfTheAwsClisMachinesArePaidToo) {
   const std::string addressed =
       R"("PublicIpAddress":"198.51.100.7","Monitoring":{"State":"enabled"},"NetworkInterfaces":[{"NetworkInterfaceId":"eni-1",

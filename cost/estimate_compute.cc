@@ -278,8 +278,9 @@ void price_service(Subject& subject) {
                 multiply(hours, storage_gb - 20));
 }
 
-/// When standard support of Kubernetes 1.<minor> ended, at midnight UTC of that day. Rule: Amazon
-/// EKS User Guide, "Understand the Kubernetes version lifecycle on EKS".
+/// When standard support of Kubernetes 1.<minor> ends: extended support is billed from the beginning
+/// of that day, UTC. Rule: Amazon EKS User Guide, "Understand the Kubernetes version lifecycle on
+/// EKS", "Amazon EKS Kubernetes release calendar".
 struct SupportEnd {
   std::int64_t minor;
   std::chrono::sys_days day;
@@ -287,11 +288,14 @@ struct SupportEnd {
 std::optional<std::chrono::sys_days> end_of_standard_support(std::int64_t minor) {
   using namespace std::chrono;
   static constexpr SupportEnd kEnds[] = {
-      {28, sys_days{2024y / 11 / 26}}, {29, sys_days{2025y / 3 / 23}},
-      {30, sys_days{2025y / 7 / 23}},  {31, sys_days{2025y / 11 / 26}},
-      {32, sys_days{2026y / 3 / 23}},  {33, sys_days{2026y / 7 / 29}},
-      {34, sys_days{2026y / 12 / 2}},  {35, sys_days{2027y / 3 / 27}}};
-  if (minor < kEnds[0].minor) return sys_days{};  // Older: for as long as months can be asked of.
+      {25, sys_days{2024y / 5 / 1}},   {26, sys_days{2024y / 6 / 11}},
+      {27, sys_days{2024y / 7 / 24}},  {28, sys_days{2024y / 11 / 26}},
+      {29, sys_days{2025y / 3 / 23}},  {30, sys_days{2025y / 7 / 23}},
+      {31, sys_days{2025y / 11 / 26}}, {32, sys_days{2026y / 3 / 23}},
+      {33, sys_days{2026y / 7 / 29}},  {34, sys_days{2026y / 12 / 2}},
+      {35, sys_days{2027y / 3 / 27}}};
+  // Older ones had ended when extended support began to be billed.
+  if (minor < kEnds[0].minor) return sys_days{2024y / 4 / 1};
   for (const SupportEnd& end : kEnds) {
     if (end.minor == minor) return end.day;
   }

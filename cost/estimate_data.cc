@@ -60,7 +60,8 @@ void price_db_storage(Subject& subject, const std::string& engine, bool multi_az
   }
 }
 
-/// A publicly accessible database has one address. Rule: Amazon VPC pricing, "Public IPv4 address".
+/// A publicly accessible database has one address, that of its primary. Rule: Amazon VPC pricing,
+/// "Public IPv4 address". Left out: what a standby may hold, which AWS does not document.
 void add_db_address(Subject& subject) {
   if (subject.flag("publicly_accessible"))
     subject.add("public IPv4", "vpc.public_ipv4.in_use", subject.month());

@@ -657,6 +657,20 @@ TEST(Estimate, AClusterPastStandardSupportPaysForExtendedSupport) {
   EXPECT_EQ(amount(report, "aws_eks_cluster.r3", "*extended support of 1.31"), "73.00") << "5 days";
 }
 
+TEST(Estimate, AnOldClusterPaysForExtendedSupportFromTheDayItsStandardSupportEnded) {
+  const auto extended = [](const char* version, const char* month) {
+    return amount(estimate_of({fmt::format("aws_eks_cluster|version: \"{}\"", version)}, {},
+                              {.month = month}),
+                  "aws_eks_cluster.r0", "*extended support*");
+  };
+  EXPECT_EQ(extended("1.28", "2024-10"), "no such line");
+  EXPECT_EQ(extended("1.28", "2024-11"), "73.00") << "from the 26th on, that day too";
+  EXPECT_EQ(extended("1.27", "2024-06"), "no such line");
+  EXPECT_EQ(extended("1.27", "2024-08"), "438.00");
+  EXPECT_EQ(extended("1.23", "2024-03"), "no such line") << "not billed before April 2024";
+  EXPECT_EQ(extended("1.23", "2024-04"), "438.00");
+}
+
 TEST(Estimate, TiersArePooledOverEnvironmentsAndSpreadByQuantity) {
   const UsageFile usage = usage_of(
       "resource_usage:\n"

@@ -68,6 +68,7 @@ MonthUsage month_usage(const std::vector<HourlyUsage>& usage, const std::vector<
 
 void take_charges(const FlowCharger& charger, MonthUsage& month) {
   month.charged = charger.charged();
+  month.without_action = charger.without_action();
   for (const auto& [key, hours] : charger.nat_hours()) {
     MonthUsage::GatewayHours& gateway = month.recorded_gateways[key.second];
     if (gateway.environment.empty()) gateway.environment = key.first;

@@ -39,7 +39,8 @@ struct MonthUsage {
   std::map<std::string, GatewayHours> recorded_gateways;  ///< By its interface, from flow records.
 
   std::vector<ChargedBytes> charged;
-  std::uint64_t skipped_records = 0;  ///< SKIPDATA.
+  std::map<std::string, std::uint64_t> without_action;  ///< As FlowCharger has it.
+  std::uint64_t skipped_records = 0;                    ///< SKIPDATA.
   /// Hours from the first to the last that anything speaks of, both included; 0 = of none.
   [[nodiscard]] std::uint32_t hours() const noexcept {
     return first_hour > last_hour ? 0 : last_hour - first_hour + 1;

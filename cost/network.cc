@@ -51,7 +51,7 @@ std::uint32_t FlowCharger::add(const FlowView& facts) {
     if (is_inside_leg(facts)) behind = gateways_.behind(facts);
     key.behind = number_of(behind);
     key.leaves = !is_inside_leg(facts) && facts.status == proto::FLOW_OK &&
-                 facts.action == proto::ACTION_ACCEPT;
+                 facts.action != proto::ACTION_REJECT;
   }
   keys_.push_back(key);
   facts_.push_back({facts, behind});
@@ -92,7 +92,18 @@ void FlowCharger::make_sums(std::uint32_t key, Seen seen, std::array<std::uint32
   const std::vector<Due> dues = dues_of(facts, behind, seen);
   FM_CHECK(dues.size() <= sums.size());
   sums.fill(kNone);
-  for (std::size_t i = 0; i < dues.size(); ++i) sums[i] = sum_of(facts, dues[i]);
+  if (facts.action == proto::ACTION_ACCEPT) {
+    for (std::size_t i = 0; i < dues.size(); ++i) sums[i] = sum_of(facts, dues[i]);
+  } else if (std::ranges::any_of(dues, [](Due due) { return due.charge != Charge::kNone; })) {
+    sums[0] = sum_without_action(facts.environment);
+  }
+}
+
+std::uint32_t FlowCharger::sum_without_action(std::string_view environment) {
+  const auto [place, added] = without_action_.try_emplace(std::string(environment),
+                                                          static_cast<std::uint32_t>(sums_.size()));
+  if (added) sums_.push_back({{place->first, Charge::kUnclassified, {}, {}, 0, 0}, nullptr});
+  return place->second;
 }
 
 std::uint32_t FlowCharger::sum_of(const FlowView& facts, const Due& due) {
@@ -112,6 +123,13 @@ std::vector<ChargedBytes> FlowCharger::charged() const {
   std::vector<ChargedBytes> result;
   result.reserve(sums_.size());
   for (const auto& [key, number] : sum_numbers_) result.push_back(sums_[number].charged);
+  return result;
+}
+
+std::map<std::string, std::uint64_t> FlowCharger::without_action() const {
+  std::map<std::string, std::uint64_t> result;
+  for (const auto& [environment, number] : without_action_)
+    result[environment] = sums_[number].charged.bytes;
   return result;
 }
 

@@ -41,6 +41,7 @@ struct ChargedBytes {
 /// sender; ingress ones only where the sender's interface is not in the logged set; NAT inside legs
 /// when the NAT interface is logged. Rule: docs/network-cost.md (Amazon EC2 On-Demand Pricing "Data
 /// transfer"; Amazon VPC pricing "NAT gateway").
+/// Records without action are in none of it.
 [[nodiscard]] std::vector<ChargedBytes> charge_flows(const std::vector<FlowUsage>& flows);
 
 }  // namespace fleetmeter::cost

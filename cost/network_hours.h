@@ -32,8 +32,11 @@ class FlowCharger {
   /// All rows of one hour; a key may come more than once.
   void charge(std::uint32_t hour, std::span<const Row> rows);
 
-  /// Sums of all hours, sorted by content.
+  /// Sums of all hours, of accepted records, sorted by content.
   [[nodiscard]] std::vector<ChargedBytes> charged() const;
+  /// By environment, once per byte: what would pay something if it was let through, of records that
+  /// do not say whether it was.
+  [[nodiscard]] std::map<std::string, std::uint64_t> without_action() const;
   /// What gateways processed in each hour, by environment and interface (or address).
   using Hours = std::vector<std::pair<std::uint32_t, std::uint64_t>>;
   [[nodiscard]] const std::map<std::pair<std::string, std::string>, Hours>& nat_hours() const {
@@ -46,7 +49,7 @@ class FlowCharger {
   /// What each row looks at, close together: rows are many times as many as keys.
   struct KeyState {
     std::uint32_t interface = 0, peer_interface = 0, owner = 0, behind = 0;  ///< Of names_.
-    bool leaves = false;  ///< Accepted bytes on a gateway's outside leg.
+    bool leaves = false;  ///< Bytes that were not rejected on a gateway's outside leg.
     /// Sums that its bytes are added to, at most two, for each answer that the hour gives (Seen).
     std::array<std::array<std::uint32_t, 2>, 4> sums{
         {{kUnmade, kNone}, {kUnmade, kNone}, {kUnmade, kNone}, {kUnmade, kNone}}};
@@ -62,6 +65,7 @@ class FlowCharger {
   [[nodiscard]] std::uint32_t number_of(std::string_view name);
   void make_sums(std::uint32_t key, Seen seen, std::array<std::uint32_t, 2>& sums);
   std::uint32_t sum_of(const FlowView& facts, const Due& due);
+  std::uint32_t sum_without_action(std::string_view environment);
 
   NatGateways gateways_;
   std::vector<KeyState> keys_;
@@ -72,6 +76,7 @@ class FlowCharger {
   std::uint32_t round_ = 0;
   std::vector<Sum> sums_;
   std::map<ChargeKey, std::uint32_t> sum_numbers_;
+  std::map<std::string, std::uint32_t> without_action_;  // Of sums_, by environment.
   std::map<std::pair<std::string, std::string>, Hours> nat_hours_;
 };
 

@@ -192,7 +192,7 @@ std::string_view NatGateways::behind(const FlowView& flow) const {
 }
 
 std::vector<Due> dues_of(const FlowView& flow, std::string_view behind, Seen seen) {
-  if (flow.status != proto::FLOW_OK || flow.action != proto::ACTION_ACCEPT) return {};
+  if (flow.status != proto::FLOW_OK || flow.action == proto::ACTION_REJECT) return {};
   if (flow.role == proto::ROLE_NAT) return charge_nat(flow, behind, seen);
   if (flow.peer_role == proto::ROLE_NAT && !external(flow)) return charge_towards_nat(flow, seen);
   if (flow.role == proto::ROLE_ENDPOINT || flow.peer_role == proto::ROLE_ENDPOINT)

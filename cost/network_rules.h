@@ -67,7 +67,7 @@ struct Due {
   std::string_view resource, owner;
 };
 /// Everything that the bytes of one record pay, at most two things; empty when another record is the
-/// canonical one. `behind` is NatGateways::behind of a gateway's inside leg. Rule:
+/// canonical one. A record without action is taken for an accepted one. `behind` is NatGateways::behind of a gateway's inside leg. Rule:
 /// docs/network-cost.md.
 [[nodiscard]] std::vector<Due> dues_of(const FlowView& flow, std::string_view behind, Seen seen);
 

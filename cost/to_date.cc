@@ -247,6 +247,10 @@ class ToDate {
           break;
       }
     }
+    for (const auto& [environment, count] : usage_.without_action) {
+      add_unpriced(environment, "transfer without action", gigabytes(count, options_.bytes_per_gb),
+                   "the records do not say whether these bytes were accepted or rejected");
+    }
     if (usage_.skipped_records > 0) {
       warnings_.push_back(
           fmt::format("{} flow records say SKIPDATA: traffic of their interfaces is missing here",

@@ -231,6 +231,34 @@ TEST(ChargeFlows, RejectedCutShortAndEmptyRecordsPayNothing) {
   EXPECT_TRUE(charge_flows({rejected, skipped}).empty());
 }
 
+std::map<std::string, std::uint64_t> without_action(std::vector<FlowUsage> flows) {
+  for (FlowUsage& one : flows) one.action = proto::ACTION_NONE;
+  FlowCharger charger;
+  charge_all(flows, charger);
+  EXPECT_TRUE(charger.charged().empty());
+  return charger.without_action();
+}
+
+TEST(ChargeFlows, WithoutActionBytesThatMightPayAreKnownOncePerByteAndOfNoCharge) {
+  using Sums = std::map<std::string, std::uint64_t>;
+  EXPECT_EQ(without_action({flow("eni-1", "i-1", kOut, proto::PATH_EXTERNAL, 7)}),
+            (Sums{{"prod", 7}}));
+  EXPECT_EQ(without_action({flow("eni-1", "i-1", kOut, proto::PATH_SAME_AZ, 7),
+                            flow("eni-1", "i-1", kIn, proto::PATH_EXTERNAL, 7)}),
+            Sums{})
+      << "accepted or not, they pay nothing";
+  FlowUsage out = flow("eni-1", "i-1", kOut, proto::PATH_CROSS_AZ, 7);
+  FlowUsage in = flow("eni-2", "i-2", kIn, proto::PATH_CROSS_AZ, 7);
+  out.peer_interface = "eni-2";
+  in.peer_interface = "eni-1";
+  EXPECT_EQ(without_action({out, in}), (Sums{{"prod", 7}}));
+  EXPECT_EQ(without_action(nat_example()), (Sums{{"prod", 210 * kGb}}))
+      << "110 GB through the gateway, of which 100 left";
+  FlowUsage skipped = flow("eni-1", "i-1", kOut, proto::PATH_EXTERNAL, 7);
+  skipped.status = proto::FLOW_SKIPDATA;
+  EXPECT_EQ(without_action({skipped}), Sums{});
+}
+
 struct PublicPeer {
   const char* service;
   const char* region;

@@ -790,6 +790,24 @@ TEST(ToDate, TheFreeAllowanceIsTheMonthsHoweverLittleOfItWasSeen) {
   EXPECT_EQ(egress(110), "0.90");
 }
 
+TEST(ToDate, TransferWithoutActionIsUnknownAndNotZero) {
+  const auto inventory = inventory_of("region: us-east-1\nenvironment: prod\n");
+  FlowUsage flow;
+  flow.environment = "prod";
+  flow.hour = 500'000;
+  flow.direction = proto::DIRECTION_EGRESS;
+  flow.path_class = proto::PATH_EXTERNAL;
+  flow.bytes = 3ull << 30;
+  const Report report =
+      *make_report({.basis = ReportOptions::Basis::kToDate, .region = "us-east-1"}, prices(),
+                   *inventory, nullptr, {}, {flow});
+  ASSERT_EQ(report.unknown_lines, 1u);
+  EXPECT_EQ(amount(report, "network", "transfer without action"),
+            "unknown: the records do not say whether these bytes were accepted or rejected");
+  EXPECT_EQ(line(report, "network", "transfer without action")->quantity, units(3));
+  EXPECT_EQ(line(report, "network", "transfer without action")->unit, "GB");
+}
+
 TEST(ToDate, FlowLogIngestionOfParquetIsUnknownAndNotZero) {
   const auto inventory = inventory_of("region: us-east-1\nenvironment: prod\n");
   ReportOptions options;

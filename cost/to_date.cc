@@ -203,22 +203,30 @@ class ToDate {
   }
 
   void add_transfer() {
-    // Halves are counted for what both sides pay.
-    std::map<std::pair<std::string, Charge>, std::uint64_t> bytes;
+    // Halves are counted for what both sides pay. Bytes between zones of which only the receiver
+    // wrote records are a line of their own, since a half of them is missing here.
+    std::map<std::tuple<std::string, Charge, bool>, std::uint64_t> bytes;
     for (const ChargedBytes& entry : usage_.charged) {
-      bytes[{entry.environment, entry.charge}] +=
+      const bool received = entry.charge == Charge::kCrossAz && entry.halves == 1;
+      bytes[{entry.environment, entry.charge, received}] +=
           entry.bytes * std::max<std::uint32_t>(1, entry.halves);
     }
     for (const auto& [key, count] : bytes) {
-      const auto& [environment, charge] = key;
+      const auto& [environment, charge, received] = key;
       const Quantity gb = gigabytes(count, options_.bytes_per_gb);
       switch (charge) {
         case Charge::kNone:
         case Charge::kNatProcessing:
           break;
         case Charge::kCrossAz:
-          add(environment, {}, "network", "cross-AZ transfer, both halves", "transfer.regional",
-              gb);
+          if (received) {
+            add(environment, {}, "network", "cross-AZ transfer, receiver's half",
+                "transfer.regional", gb)
+                .reason = "the senders wrote no records here, so their half is not counted";
+          } else {
+            add(environment, {}, "network", "cross-AZ transfer, both halves", "transfer.regional",
+                gb);
+          }
           break;
         case Charge::kRegionalPublic:
           add(environment, {}, "network", "transfer to public addresses of the region",

@@ -790,6 +790,30 @@ TEST(ToDate, TheFreeAllowanceIsTheMonthsHoweverLittleOfItWasSeen) {
   EXPECT_EQ(egress(110), "0.90");
 }
 
+TEST(ToDate, CrossAzBytesThatOnlyTheReceiverLoggedAreFlaggedAsHalf) {
+  const auto inventory = inventory_of("region: us-east-1\nenvironment: prod\n");
+  FlowUsage sent;
+  sent.environment = "prod";
+  sent.hour = 500'000;
+  sent.action = proto::ACTION_ACCEPT;
+  sent.direction = proto::DIRECTION_EGRESS;
+  sent.path_class = proto::PATH_CROSS_AZ;
+  sent.interface = "eni-1";
+  sent.bytes = 100ull << 30;
+  FlowUsage received = sent;
+  received.direction = proto::DIRECTION_INGRESS;
+  received.interface = "eni-2";
+  received.peer_interface = "eni-elsewhere";
+  const Report report =
+      *make_report({.basis = ReportOptions::Basis::kToDate, .region = "us-east-1"}, prices(),
+                   *inventory, nullptr, {}, {sent, received});
+  EXPECT_EQ(amount(report, "network", "cross-AZ transfer, both halves"), "2.00");
+  EXPECT_EQ(line(report, "network", "cross-AZ transfer, both halves")->reason, "");
+  EXPECT_EQ(amount(report, "network", "cross-AZ transfer, receiver's half"), "1.00");
+  EXPECT_EQ(line(report, "network", "cross-AZ transfer, receiver's half")->reason,
+            "the senders wrote no records here, so their half is not counted");
+}
+
 TEST(ToDate, TransferWithoutActionIsUnknownAndNotZero) {
   const auto inventory = inventory_of("region: us-east-1\nenvironment: prod\n");
   FlowUsage flow;

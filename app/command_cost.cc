@@ -30,7 +30,9 @@ Command make_command(CostOptions& options) {
       "the\n"
       "inventory and the usage file say; `to-date` what telemetry has seen of a month, from "
       "cost.db.\n"
-      "Unknown figures are named and counted, never 0.",
+      "Unknown figures are named and counted, never 0. Exit code 3 when the total of an "
+      "environment\n"
+      "exceeds its `budget` in the configuration.",
       {"fleetmeter cost report -c fleet.yaml",
        "fleetmeter cost report -c fleet.yaml --month 2026-11 --out report.html",
        "fleetmeter cost report --inventory plan.json --usage usage.yml --assume os=linux",
@@ -80,6 +82,7 @@ struct Inputs {
   std::optional<cost::PriceBook> prices;
   std::string cost_db;  ///< Empty = there is none.
   Texts files;          ///< Of the inventory.
+  std::map<std::string, cost::Budget> budgets;
 };
 
 Result<Inputs> load_inputs(const CostOptions& options) {
@@ -92,6 +95,7 @@ Result<Inputs> load_inputs(const CostOptions& options) {
     if (!config) return std::move(config).error();
     files = config->inventory;
     environments = config->environments;
+    inputs.budgets = config->budgets;
     const auto path = std::filesystem::path(config->state) / "cost.db";
     std::error_code error;
     if (std::filesystem::exists(path, error)) inputs.cost_db = path.string();
@@ -165,6 +169,7 @@ Result<cost::ReportOptions> report_options(const CostOptions& options, const Inp
   made.month = month_text(*month);
   made.environment = options.environment;
   made.region = options.region;
+  made.budgets = inputs.budgets;
   if (!options.region.empty() && inputs.prices && !inputs.prices->has_region(options.region)) {
     std::string known;
     for (const std::string& one : inputs.prices->regions())
@@ -234,6 +239,19 @@ int write_report(const cost::Report& report, OutputFormat format, const std::str
   return file ? kExitDone : fail(kExitUsage, "--out: " + out + " cannot be written");
 }
 
+/// Says which budgets are exceeded; true when any is.
+bool exceeds_a_budget(const cost::Report& report) {
+  bool any = false;
+  for (const cost::EnvironmentReport& one : report.environments) {
+    if (!one.budget || one.budget->state != cost::BudgetCheck::State::kExceeded) continue;
+    any = true;
+    std::cerr << "fleetmeter: the budget of " << one.environment
+              << " is exceeded: " << cost::to_cents(one.total) << " of "
+              << cost::to_cents(one.budget->monthly) << " USD\n";
+  }
+  return any;
+}
+
 int report(const CostOptions& options, OutputFormat format) {
   const auto inputs = load_inputs(options);
   if (!inputs) return fail(inputs.error());
@@ -256,7 +274,9 @@ int report(const CostOptions& options, OutputFormat format) {
   if (format == OutputFormat::kCsv) {
     for (const std::string& warning : done->warnings) std::cerr << "warning: " << warning << '\n';
   }
-  return write_report(*done, format, options.out);
+  const bool exceeded = exceeds_a_budget(*done);
+  const int written = write_report(*done, format, options.out);
+  return written == kExitDone && exceeded ? static_cast<int>(kExitBroken) : written;
 }
 
 }  // namespace

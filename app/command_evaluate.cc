@@ -28,7 +28,8 @@ std::optional<ingest::HttpResponse> answer(const KafkaEvaluation& evaluation,
   };
   const std::int64_t now_s = evaluation.clock().wall().time_since_epoch().count() / 1000;
   if (request.path == "/api/v1/cost") {
-    const CostQuery query{value("month"), value("basis"), value("environment"), now_s};
+    const CostQuery query{value("month"), value("basis"), value("environment"), now_s,
+                          evaluation.config().budgets};
     return json_or_error(
         cost_report_json(evaluation.cost_db_path(), evaluation.inventory(), query));
   }

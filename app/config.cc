@@ -43,14 +43,14 @@ void read_match(YamlContext& context, const YAML::Node& node, const std::string&
   object.done();
 }
 
-Budget read_budget(YamlContext& context, const YAML::Node& node, const std::string& path) {
-  Budget budget;
+cost::Budget read_budget(YamlContext& context, const YAML::Node& node, const std::string& path) {
+  cost::Budget budget;
   YamlObject object(context, node, path);
   const std::string usd = object.required_text("monthly_usd");
   const auto money = cost::parse_money(usd);
   if (!usd.empty() && (!money || money->e10_usd <= 0))
     object.fail("monthly_usd", "`" + usd + "` is not an amount above 0, like 500 or 499.99");
-  if (money) budget.monthly_usd_e10 = money->e10_usd;
+  if (money) budget.monthly = *money;
   for (const std::string& text : object.texts("alert_at")) {
     const bool percent = !text.empty() && text.back() == '%';
     const auto value = parse_integer(percent ? std::string_view(text).substr(0, text.size() - 1)

@@ -11,6 +11,7 @@
 #include "aggregator/shard.h"
 #include "alarms/delivery.h"
 #include "alarms/engine.h"
+#include "cost/budget.h"
 #include "ingest/files_source.h"
 #include "ingest/firehose_source.h"
 #include "ingest/kafka_source.h"
@@ -23,11 +24,6 @@ struct SecretRef {
   std::string env;   ///< Name of an environment variable.
   std::string file;  ///< Path; the first line counts.
   [[nodiscard]] bool empty() const noexcept { return env.empty() && file.empty(); }
-};
-
-struct Budget {
-  std::int64_t monthly_usd_e10 = 0;
-  std::vector<std::uint32_t> alert_at_percent;
 };
 
 struct FirehoseConfig {
@@ -52,7 +48,7 @@ struct Config {
                                                ///< working directory.
   std::string http_listen = "127.0.0.1:8080";  ///< Port 0 takes a free one and prints it.
   std::vector<aggregator::EnvironmentMatch> environments;
-  std::map<std::string, Budget> budgets;  ///< By environment.
+  std::map<std::string, cost::Budget> budgets;  ///< By environment.
   std::vector<ingest::FilesOptions> files;
   std::vector<FirehoseConfig> firehose;
   std::vector<KafkaConfig> kafka;

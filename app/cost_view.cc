@@ -28,6 +28,7 @@ Result<cost::ReportOptions> options_of(const CostQuery& query) {
   if (!parse_month(options.month))
     return bad("month: `" + query.month + "` is not a month like 2026-11");
   options.environment = query.environment;
+  options.budgets = query.budgets;
   if (query.basis.empty() || query.basis == "to_date") {
     options.basis = Basis::kToDate;
   } else if (query.basis == "estimate") {

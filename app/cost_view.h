@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 
 #include "aggregator/inventory.h"
+#include "cost/budget.h"
 #include "proto/result.h"
 
 namespace fleetmeter::app {
@@ -13,6 +15,7 @@ struct CostQuery {
   std::string basis;        ///< "to_date" (default) or "estimate".
   std::string environment;  ///< Empty = all.
   std::int64_t now_s = 0;
+  std::map<std::string, cost::Budget> budgets = {};  ///< By environment.
 };
 
 /// The cost report of a running service as JSON (docs/json.md), read from cost.db by a connection

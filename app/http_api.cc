@@ -174,6 +174,7 @@ HttpResponse HttpApi::State::cost(const HttpRequest& request) const {
   wanted.basis = query(request, "basis");
   wanted.environment = query(request, "environment");
   wanted.now_s = now_s();
+  wanted.budgets = service.config().budgets;
   const auto body = cost_report_json(service.cost_db_path(), *service.inventory(), wanted);
   if (!body)
     return error(body.error().code == ErrorCode::kInvalidArgument ? 400 : 503,

@@ -305,6 +305,8 @@ const aggregator::Inventory& KafkaEvaluation::inventory() const {
   return *state_->setup.inventory;
 }
 
+const Config& KafkaEvaluation::config() const { return state_->setup.config; }
+
 const Clock& KafkaEvaluation::clock() const { return *state_->setup.clock; }
 
 std::vector<std::string> KafkaEvaluation::not_ready() const {

@@ -27,6 +27,7 @@ class KafkaEvaluation {
 
   [[nodiscard]] std::string cost_db_path() const;
   [[nodiscard]] const aggregator::Inventory& inventory() const;
+  [[nodiscard]] const Config& config() const;
   [[nodiscard]] const Clock& clock() const;
 
  private:

@@ -48,6 +48,14 @@ std::string field(std::string_view text) {
   return out + "\"";
 }
 
+std::string budget_json(const std::optional<BudgetCheck>& budget) {
+  if (!budget) return "null";
+  return fmt::format(
+      R"({{"monthly_usd":"{}","state":"{}","alert_percent":{}}})", to_cents(budget->monthly),
+      to_string(budget->state),
+      budget->alert_percent ? std::to_string(*budget->alert_percent) : std::string("null"));
+}
+
 }  // namespace
 
 std::string render_json(const Report& report) {
@@ -57,9 +65,10 @@ std::string render_json(const Report& report) {
       to_cents(report.total), to_cents(report.stated_total), report.unknown_lines);
   for (std::size_t e = 0; e < report.environments.size(); ++e) {
     const EnvironmentReport& environment = report.environments[e];
-    out += fmt::format(R"({}{{"environment":{},"total":"{}","stated_total":"{}","lines":[)",
-                       e == 0 ? "" : ",", quoted(environment.environment),
-                       to_cents(environment.total), to_cents(environment.stated_total));
+    out += fmt::format(
+        R"({}{{"environment":{},"total":"{}","stated_total":"{}","budget":{},"lines":[)",
+        e == 0 ? "" : ",", quoted(environment.environment), to_cents(environment.total),
+        to_cents(environment.stated_total), budget_json(environment.budget));
     for (std::size_t i = 0; i < environment.lines.size(); ++i) {
       if (i > 0) out += ',';
       out += line_json(environment.lines[i]);

@@ -102,6 +102,9 @@ std::string render_markdown(const Report& report) {
     }
     out += fmt::format("| **Total** | | | | | | **{}** | | stated {} |\n",
                        to_cents(environment.total), to_cents(environment.stated_total));
+    if (environment.budget)
+      out += fmt::format("\n{}: {}\n", markdown(environment.environment),
+                         budget_text(*environment.budget));
   }
   if (!report.warnings.empty()) out += "\n## Notes\n\n";
   for (const std::string& warning : report.warnings)
@@ -131,6 +134,9 @@ std::string render_html(const Report& report) {
         "</tbody>\n<tfoot><tr><td colspan=\"6\">Total (stated {})</td><td "
         "class=\"n\">{}</td><td></td></tr></tfoot>\n</table>\n",
         to_cents(environment.stated_total), to_cents(environment.total));
+    if (environment.budget)
+      out += fmt::format("<p>{}: {}</p>\n", html(environment.environment),
+                         budget_text(*environment.budget));
   }
   if (!report.warnings.empty()) {
     out += "<h2>Notes</h2>\n<ul>\n";

@@ -54,8 +54,10 @@ void put_environment(std::string& out, const EnvironmentReport& environment, boo
     }
     put_row(out, rows[i], widths);
   }
-  out += fmt::format("Total of {}: {} USD\n", clean(environment.environment),
+  out += fmt::format("Total of {}: {} USD", clean(environment.environment),
                      to_cents(environment.total));
+  if (environment.budget) out += fmt::format(" ({})", budget_text(*environment.budget));
+  out += '\n';
 }
 
 /// Reasons of the lines that are `wanted`, each once with the lines that it holds for.

@@ -95,6 +95,24 @@ Cells cells_of(const Line& line) {
           line.source};
 }
 
+std::string budget_text(const BudgetCheck& budget) {
+  std::string out = "budget " + to_cents(budget.monthly) + " USD: ";
+  switch (budget.state) {
+    case BudgetCheck::State::kWithin:
+      out += "within it";
+      break;
+    case BudgetCheck::State::kExceeded:
+      out += "exceeded";
+      break;
+    case BudgetCheck::State::kUnknown:
+      out += "not known, what is in no total may exceed it";
+      break;
+  }
+  if (budget.alert_percent)
+    out += ", " + std::to_string(*budget.alert_percent) + " % of it reached";
+  return out;
+}
+
 std::string render(const Report& report, Format format, bool color) {
   switch (format) {
     case Format::kTable:

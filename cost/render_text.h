@@ -14,6 +14,9 @@ struct Cells {
 };
 [[nodiscard]] Cells cells_of(const Line& line);
 
+/// What became of a budget, for people: "budget 500.00 USD: within it, 80 % reached".
+[[nodiscard]] std::string budget_text(const BudgetCheck& budget);
+
 /// `text` as well-formed UTF-8 on one line: what is no UTF-8 becomes U+FFFD, control characters
 /// become spaces.
 [[nodiscard]] std::string clean(std::string_view text);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cost/draft.h"
 #include "cost/estimate.h"
 #include "cost/month_usage.h"
@@ -9,6 +11,23 @@
 
 namespace fleetmeter::cost {
 namespace {
+
+void check_budgets(const ReportOptions& options, Report& report) {
+  for (const auto& [name, budget] : options.budgets) {
+    if (!options.environment.empty() && options.environment != name) continue;
+    const auto found = std::find_if(
+        report.environments.begin(), report.environments.end(),
+        [&name = name](const EnvironmentReport& one) { return one.environment == name; });
+    if (found == report.environments.end()) {
+      report.warnings.push_back(
+          fmt::format("the budget of {} is not checked: nothing is known to belong to it", name));
+      continue;
+    }
+    const bool has_unknown = std::any_of(found->lines.begin(), found->lines.end(),
+                                         [](const Line& line) { return !line.amount; });
+    found->budget = check_budget(budget, found->total, has_unknown);
+  }
+}
 
 Result<Report> estimate(const ReportOptions& options, const PriceBook& prices,
                         const aggregator::Inventory& inventory, const UsageFile* usage_file) {
@@ -19,6 +38,7 @@ Result<Report> estimate(const ReportOptions& options, const PriceBook& prices,
   if (!drafts) return std::move(drafts).error();
   Report report = settle(options, prices, usage_file, *std::move(drafts));
   report.warnings.insert(report.warnings.begin(), warnings.begin(), warnings.end());
+  check_budgets(options, report);
   return report;
 }
 
@@ -45,6 +65,7 @@ Result<Report> make_report(const ReportOptions& options, const PriceBook& prices
       drafts_to_date(seen, options.hours, prices, inventory, usage, warnings);
   Report report = settle(seen, prices, usage_file, std::move(drafts));
   report.warnings.insert(report.warnings.begin(), warnings.begin(), warnings.end());
+  check_budgets(options, report);
   return report;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "aggregator/inventory.h"
+#include "cost/budget.h"
 #include "cost/money.h"
 #include "cost/price_book.h"
 #include "cost/usage_file.h"
@@ -28,6 +29,8 @@ struct ReportOptions {
   std::string environment = {};  ///< Empty = all.
   /// --region: of what neither itself, nor its environment, nor the inventory as a whole places.
   std::string region = {};
+  /// By environment; checked where the report has lines of it, else a warning says so.
+  std::map<std::string, Budget> budgets = {};
 };
 
 /// One priced line. Unknown is nullopt with a reason, never zero.
@@ -48,6 +51,7 @@ struct EnvironmentReport {
   std::vector<Line> lines;
   Money total;  ///< Over known amounts.
   Money stated_total;
+  std::optional<BudgetCheck> budget = {};  ///< Of `total`; nullopt = it has none.
 };
 struct Report {
   std::string month, currency = "USD", basis;

@@ -267,5 +267,69 @@ TEST_F(CommandTest, CostTakesBothNamesOfTheFreeTier) {
   EXPECT_THAT(outcome.err, HasSubstr("none of always, never, legacy, none"));
 }
 
+class BudgetCommandTest : public CommandTest {
+ protected:
+  /// The report of a machine that costs 70.08 USD in prod, and of one in dev, of a type that no
+  /// price list knows.
+  Outcome report(const std::string& budgets, std::vector<std::string> more = {}) {
+    write("machines.yaml",
+          "region: us-east-1\n"
+          "instances:\n"
+          "  - { id: i-1, type: m5.large, os: linux, tags: { Environment: prod } }\n"
+          "  - { id: i-2, type: m99.large, os: linux, tags: { Environment: dev } }\n");
+    const std::string config =
+        write("fleet.yaml", "environments:\n" + budgets + "inventory: [ file: machines.yaml ]\n");
+    std::vector<std::string> arguments{"report", "-c", config, "--basis", "estimate"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return type(command_cost, std::move(arguments));
+  }
+  static std::string environment(const std::string& name, const std::string& budget) {
+    return "  " + name + ": { match: { tag: { Environment: " + name + " } }, budget: " + budget +
+           " }\n";
+  }
+};
+
+TEST_F(BudgetCommandTest, AnExceededBudgetIsExitCode3AndSaysSo) {
+  const std::string budgets = environment("prod", "{ monthly_usd: 50, alert_at: [80%, 100%] }");
+  const Outcome outcome = report(budgets);
+  EXPECT_EQ(outcome.exit_code, kExitBroken);
+  EXPECT_THAT(outcome.err, HasSubstr("the budget of prod is exceeded: 70.08 of 50.00 USD\n"));
+  EXPECT_THAT(outcome.out, HasSubstr("Total of prod: 70.08 USD (budget 50.00 USD: exceeded, 100 % "
+                                     "of it reached)\n"));
+  const Outcome json = report(budgets, {"--format", "json"});
+  EXPECT_EQ(json.exit_code, kExitBroken);
+  EXPECT_THAT(
+      json.out,
+      HasSubstr(
+          R"("budget":{"monthly_usd":"50.00","state":"exceeded","alert_percent":100},"lines")"));
+  EXPECT_EQ(report(budgets, {"--format", "csv"}).exit_code, kExitBroken);
+  for (const char* format : {"markdown", "html"})
+    EXPECT_THAT(report(budgets, {"--format", format}).out, HasSubstr("budget 50.00 USD: exceeded"));
+}
+
+TEST_F(BudgetCommandTest, AShareOfABudgetIsShownAndNoFailure) {
+  const Outcome outcome = report(environment("prod", "{ monthly_usd: 80, alert_at: [80%, 100%] }"),
+                                 {"--format", "json"});
+  EXPECT_EQ(outcome.exit_code, kExitDone);
+  EXPECT_THAT(outcome.out,
+              HasSubstr(R"("budget":{"monthly_usd":"80.00","state":"within","alert_percent":80})"));
+  EXPECT_THAT(outcome.out, HasSubstr(R"("budget":null)")) << "unassigned has none";
+}
+
+TEST_F(BudgetCommandTest, ABudgetWithLinesWithoutAmountIsUnknown) {
+  const Outcome outcome = report(environment("dev", "{ monthly_usd: 80 }"), {"--format", "json"});
+  EXPECT_EQ(outcome.exit_code, kExitDone);
+  EXPECT_THAT(outcome.out,
+              HasSubstr(R"({"monthly_usd":"80.00","state":"unknown","alert_percent":null})"));
+}
+
+TEST_F(BudgetCommandTest, ABudgetOfNothingIsNotTakenForKept) {
+  const std::string budgets = environment("staging", "{ monthly_usd: 80 }");
+  EXPECT_THAT(report(budgets).out, HasSubstr("the budget of staging is not checked"));
+  EXPECT_THAT(report(budgets, {"--environment", "unassigned"}).out,
+              testing::Not(HasSubstr("not checked")))
+      << "it was not asked for";
+}
+
 }  // namespace
 }  // namespace fleetmeter::app

@@ -38,7 +38,7 @@ TEST(Config, TheDocumentedExampleIsAcceptedWhole) {
   EXPECT_EQ(config->environments[0].tags.at("Environment"), "prod");
   EXPECT_EQ(config->environments[0].accounts, std::vector<std::string>{"123456789012"});
   EXPECT_EQ(config->environments[0].region, "us-east-1");
-  EXPECT_EQ(config->budgets.at("prod").monthly_usd_e10, 500 * 10'000'000'000);
+  EXPECT_EQ(config->budgets.at("prod").monthly.e10_usd, 500 * 10'000'000'000);
   EXPECT_EQ(config->budgets.at("prod").alert_at_percent, (std::vector<std::uint32_t>{80, 100}));
   ASSERT_EQ(config->kafka.size(), 1u);
   EXPECT_EQ(config->kafka[0].options.topics,

@@ -42,10 +42,20 @@ std::string csv_cell(std::string text) {
   return quoted + '"';
 }
 
+/// Nothing of the text may end the cell, start markup or be taken for HTML: ids come from the
+/// input.
 std::string markdown_cell(const std::string& text) {
   std::string escaped;
   for (const char c : text) {
-    if (c == '|') escaped += '\\';
+    if (c == '<') {
+      escaped += "&lt;";
+      continue;
+    }
+    if (c == '&') {
+      escaped += "&amp;";
+      continue;
+    }
+    if (std::string_view("\\`*_[]|").find(c) != std::string_view::npos) escaped += '\\';
     escaped += c == '\n' || c == '\r' ? ' ' : c;
   }
   return escaped;

@@ -267,6 +267,18 @@ TEST_F(CommandTest, CostTakesBothNamesOfTheFreeTier) {
   EXPECT_THAT(outcome.err, HasSubstr("none of always, never, legacy, none"));
 }
 
+constexpr const char* kHostile =
+    "2 123456789012 <img/src=x>|`a`*_[b](c)& 10.0.1.1 203.0.113.9 40000 443 6 2 300 1734718982 "
+    "1734719013 ACCEPT OK\n";
+
+TEST_F(CommandTest, NothingOfARecordIsMarkupInFlows) {
+  const std::string file = write("flow.log", kHostile);
+  EXPECT_THAT(type(command_flows, {file, "--format", "markdown"}).out,
+              HasSubstr(R"(| &lt;img/src=x>\|\`a\`\*\_\[b\](c)&amp; | 1 |)"));
+  EXPECT_THAT(type(command_flows, {file, "--format", "html"}).out,
+              HasSubstr("<td>&lt;img/src=x&gt;|`a`*_[b](c)&amp;</td>"));
+}
+
 class BudgetCommandTest : public CommandTest {
  protected:
   /// The report of a machine that costs 70.08 USD in prod, and of one in dev, of a type that no

@@ -58,7 +58,7 @@ TEST(TablePrinter, QuotesWhatEachFormatTakesForItsOwn) {
   EXPECT_EQ(talkers().print(OutputFormat::kCsv),
             "key,bytes\n\"a|b,\"\"c\"\"<d>\",1\né,\"1,000\"\n");
   EXPECT_EQ(talkers().print(OutputFormat::kMarkdown),
-            "| key | bytes |\n| --- | ---: |\n| a\\|b,\"c\"<d> | 1 |\n| é | 1,000 |\n");
+            "| key | bytes |\n| --- | ---: |\n| a\\|b,\"c\"&lt;d> | 1 |\n| é | 1,000 |\n");
   EXPECT_NE(talkers().print(OutputFormat::kHtml).find("<td>a|b,&quot;c&quot;&lt;d&gt;</td>"),
             std::string::npos);
 }

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -100,6 +101,13 @@ Result<void> check_writable(const std::string& option, const std::string& path) 
   if (path.empty() || std::ofstream(path, std::ios::binary | std::ios::app)) return {};
   return Error{ErrorCode::kInvalidArgument,
                option + ": " + path + ": cannot be written: " + std::strerror(errno)};
+}
+
+Result<void> check_inventory_files(const std::vector<std::string>& files) {
+  if (std::find(files.begin(), files.end(), "-") == files.end()) return {};
+  return Error{ErrorCode::kInvalidArgument,
+               "--inventory: `-` is not supported: an inventory is a file; write standard input to "
+               "one and name it, or name /dev/stdin"};
 }
 
 bool stdout_is_terminal() noexcept { return isatty(STDOUT_FILENO) != 0; }

@@ -87,6 +87,8 @@ struct Inputs {
 
 Result<Inputs> load_inputs(const CostOptions& options) {
   Inputs inputs;
+  if (auto named = check_inventory_files(options.inventory); !named)
+    return std::move(named).error();
   Texts files;
   std::vector<aggregator::EnvironmentMatch> environments;
   if (!options.config.empty()) {

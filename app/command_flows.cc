@@ -228,6 +228,7 @@ int command_flows(const CommandLine& line) {
   if (options.paths.empty())
     return fail(kExitUsage, "flows needs a file, directory or pattern, or - for standard input");
 
+  if (auto named = check_inventory_files(options.inventory); !named) return fail(named.error());
   std::vector<FlowSummary::BadFile> bad;
   const Texts files = expand(options.paths, bad);
   if (files.empty()) return fail(kExitUsage, bad.front().file + ": " + bad.front().error);

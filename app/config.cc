@@ -2,6 +2,7 @@
 
 #include <openssl/sha.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -12,6 +13,7 @@
 
 #include "app/config_parts.h"
 #include "cost/money.h"
+#include "cost/price_book.h"
 
 namespace fleetmeter::app {
 
@@ -27,6 +29,23 @@ bool is_name(const std::string& text) {
     if (!word && c != '.' && c != '_' && c != '-') return false;
   }
   return true;
+}
+
+/// "us-east-1", "us-gov-west-1", "eusc-de-east-1": by its form, since AWS adds regions.
+bool is_region(std::string_view text) {
+  const auto is_lower = [](char c) { return c >= 'a' && c <= 'z'; };
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  const std::size_t first = text.find('-'), last = text.rfind('-');
+  if (first == std::string_view::npos || first == last) return false;
+  const std::string_view area = text.substr(0, first), number = text.substr(last + 1);
+  if (area.size() < 2 || area.size() > 4 || number.empty() || number.size() > 2) return false;
+  if (!std::all_of(number.begin(), number.end(), is_digit)) return false;
+  char before = '-';
+  for (const char c : text.substr(0, last)) {
+    if (c == '-' ? before == '-' : !is_lower(c)) return false;
+    before = c;
+  }
+  return before != '-';
 }
 
 void read_match(YamlContext& context, const YAML::Node& node, const std::string& path,
@@ -78,7 +97,7 @@ void read_environments(YamlContext& context, const YAML::Node& node, Config& con
     aggregator::EnvironmentMatch match;
     match.name = name;
     match.accounts = object.texts("accounts");
-    match.region = object.text("region");
+    match.region = read_region(object);
     if (const YAML::Node given = object.take("match"); given.IsDefined())
       read_match(context, given, object.path_of("match"), match);
     if (const YAML::Node given = object.take("budget"); given.IsDefined())
@@ -95,6 +114,8 @@ void read_inventory(YamlContext& context, const YAML::Node& node, Config& config
     return context.fail(node, "inventory", "must be a list, like [ terraform: state.json ]");
   const auto add = [&](const YAML::Node& at, const std::string& key, const std::string& path) {
     if (path.empty()) context.fail(at, key, "names no file");
+    if (path == "-")
+      context.fail(at, key, "`-` is not supported: an inventory is a file, like state.json");
     config.inventory.push_back(context.path_from_file(path));
   };
   static const std::set<std::string> kKinds{"terraform", "aws", "file"};
@@ -189,6 +210,16 @@ bool is_listen_address(const std::string& text) {
   if (colon == std::string::npos || colon == 0) return false;
   const auto port = parse_integer(std::string_view(text).substr(colon + 1));
   return port && *port >= 0 && *port <= 65535;
+}
+
+std::string read_region(YamlObject& object) {
+  std::string region = object.text("region");
+  if (!object.has("region") || is_region(region)) return region;
+  const auto prices = cost::PriceBook::embedded();
+  const std::string near = prices ? nearest_word(region, prices->regions()) : std::string();
+  object.fail("region", "`" + region + "` is not an AWS region" +
+                            (near.empty() ? ", like us-east-1" : "; did you mean `" + near + "`?"));
+  return region;
 }
 
 SecretRef read_secret(YamlObject& object, const std::string& key, bool inline_allowed) {

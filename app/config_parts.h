@@ -18,6 +18,8 @@ void read_scaling(YamlContext& context, const YAML::Node& node, Config& config);
 void check_references(YamlContext& context, const YAML::Node& root, const Config& config);
 /// KEY, KEY_env and KEY_file of a secret; KEY itself is refused unless `inline_allowed`.
 SecretRef read_secret(YamlObject& object, const std::string& key, bool inline_allowed = false);
+/// `region`, by the form of its name; empty when the key is missing.
+std::string read_region(YamlObject& object);
 /// host:port with a port of 0 to 65535.
 [[nodiscard]] bool is_listen_address(const std::string& text);
 

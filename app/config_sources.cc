@@ -8,7 +8,7 @@ void read_settings(YamlObject& object, ingest::SourceSettings& settings, std::ui
   settings.flow_format = object.text("flow_format");
   settings.environment = object.text("environment");
   settings.account = object.text("account");
-  settings.region = object.text("region");
+  settings.region = read_region(object);
   settings.environments = object.texts("environments");
   settings.allowed_lateness_s = object.duration_s("allowed_lateness", lateness_s, 0, 172800);
 }

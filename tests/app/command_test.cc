@@ -279,6 +279,17 @@ TEST_F(CommandTest, NothingOfARecordIsMarkupInFlows) {
               HasSubstr("<td>&lt;img/src=x&gt;|`a`*_[b](c)&amp;</td>"));
 }
 
+TEST_F(CommandTest, AnInventoryOnStandardInputIsRefusedWithWhatToDo) {
+  const std::string file = write("flow.log", kRecord);
+  for (const Outcome& outcome : {type(command_flows, {"--inventory", "-", file}),
+                                 type(command_cost, {"report", "--inventory", "-"})}) {
+    EXPECT_EQ(outcome.exit_code, kExitUsage);
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_THAT(outcome.err, StartsWith("fleetmeter: --inventory: `-` is not supported"));
+    EXPECT_THAT(outcome.err, HasSubstr("/dev/stdin"));
+  }
+}
+
 class BudgetCommandTest : public CommandTest {
  protected:
   /// The report of a machine that costs 70.08 USD in prod, and of one in dev, of a type that no

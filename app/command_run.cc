@@ -169,8 +169,12 @@ int command_run(const CommandLine& line) {
     return fail(known.error());
   for (const ConfigWarning& warning : warnings)
     spdlog::warn("{}:{}: {}", options.config, warning.line, warning.message);
-  if (config->files.empty() && config->firehose.empty() && config->kafka.empty())
-    spdlog::warn("{}: `sources:` is empty: nothing is read", options.config);
+  // It would wait forever for what cannot come.
+  if (config->files.empty() && config->firehose.empty() && config->kafka.empty()) {
+    return fail(kExitUsage, options.config +
+                                ": sources: there is none, so nothing would be read; add one, like "
+                                "- files: { paths: [/var/spool/flow], follow: true }");
+  }
   if (auto writable = check_writable("--events", options.events); !writable)
     return fail(writable.error());
   return run(options, **clock, *std::move(config));

@@ -290,6 +290,28 @@ TEST_F(CommandTest, AnInventoryOnStandardInputIsRefusedWithWhatToDo) {
   }
 }
 
+TEST_F(CommandTest, RunWithoutASourceSaysSoAtOnce) {
+  for (const char* sources : {"", "sources: []\n"}) {
+    const std::string config =
+        write("fleet.yaml", "state: " + path("state") + "\n" + std::string(sources));
+    for (const std::vector<std::string>& more :
+         {std::vector<std::string>{}, std::vector<std::string>{"--until-eof"}}) {
+      std::vector<std::string> arguments{"-c", config, "--http", "127.0.0.1:0"};
+      arguments.insert(arguments.end(), more.begin(), more.end());
+      const Outcome outcome = type(command_run, arguments);
+      EXPECT_EQ(outcome.exit_code, kExitUsage);
+      EXPECT_THAT(outcome.err, HasSubstr("fleet.yaml: sources: there is none"));
+    }
+  }
+  EXPECT_FALSE(fs::exists(path("state")));
+}
+
+TEST_F(CommandTest, ReplayNeedsNoSource) {
+  const std::string config = write("fleet.yaml", "fleet: f\n");
+  const Outcome outcome = type(command_replay, {"-c", config, write("flow.log", kRecord)});
+  EXPECT_EQ(outcome.exit_code, kExitDone) << outcome.err;
+}
+
 class BudgetCommandTest : public CommandTest {
  protected:
   /// The report of a machine that costs 70.08 USD in prod, and of one in dev, of a type that no

@@ -19,7 +19,7 @@ namespace {
 namespace po = boost::program_options;
 
 struct ReplayOptions {
-  std::string config = "fleet.yaml", environment, events, state, flow_format;
+  std::string config = "fleet.yaml", environment, events, state, flow_format, format = "table";
   bool strict = false;
 };
 
@@ -46,7 +46,44 @@ class ScratchState {
   std::string path_;
 };
 
-int replay(const ReplayOptions& options, const Clock& clock, Config config) {
+constexpr const char* kAssumptions =
+    "Backtest: event times; data taken as arriving at the end of its slot plus its publication "
+    "delay. Nothing was delivered.";
+
+std::string print(const Decisions& decisions, const std::vector<cost::Report>& bill,
+                  ingest::IngestCounters& counters, OutputFormat format) {
+  const auto reports = [&bill](cost::Format as, const char* between) {
+    std::string text;
+    for (const cost::Report& report : bill)
+      text += (text.empty() ? "" : between) + cost::render(report, as);
+    return text;
+  };
+  switch (format) {
+    case OutputFormat::kJson: {
+      std::vector<std::string> documents;
+      for (const cost::Report& report : bill) {
+        documents.push_back(cost::render(report, cost::Format::kJson));
+        documents.back().pop_back();  // Its line end.
+      }
+      return run_json(decisions, counters, documents);
+    }
+    case OutputFormat::kCsv:
+      return decisions_text(decisions, format);
+    case OutputFormat::kMarkdown:
+      return "# Backtest\n\n" + decisions_text(decisions, format) + "\n" + kAssumptions + "\n\n" +
+             reports(cost::Format::kMarkdown, "\n");
+    case OutputFormat::kHtml:  // A report is a page of its own, so that its table stands for it.
+      return html_page("Backtest", decisions_text(decisions, format) + "<p>" + kAssumptions +
+                                       "</p>\n<pre>\n" +
+                                       html_text(reports(cost::Format::kTable, "\n")) + "</pre>\n");
+    case OutputFormat::kTable:
+      break;
+  }
+  return decisions_text(decisions, format) + "\n" + kAssumptions + "\n\n" +
+         reports(cost::Format::kTable, "\n");
+}
+
+int replay(const ReplayOptions& options, OutputFormat format, const Clock& clock, Config config) {
   ServiceOptions service_options;
   service_options.until_eof = true;
   service_options.deliver = false;
@@ -74,14 +111,11 @@ int replay(const ReplayOptions& options, const Clock& clock, Config config) {
     out.close();
     if (!out) return fail(kExitUsage, options.events + ": cannot be written");
   }
-  const auto decisions = decisions_table(service.log());
+  const auto decisions = decisions_of(service.log());
   if (!decisions) return fail(decisions.error());
-  std::cout << *decisions
-            << "\nBacktest: event times; data taken as arriving at the end of its slot plus its "
-               "publication delay. Nothing was delivered.\n";
-  const auto cost = replay_cost_table(service.cost_db_path(), *service.inventory());
-  if (!cost) return fail(cost.error());
-  std::cout << '\n' << *cost;
+  const auto bill = replay_cost(service.cost_db_path(), *service.inventory());
+  if (!bill) return fail(bill.error());
+  std::cout << print(*decisions, *bill, service.counters(), format);
   std::cerr << data_quality(service.counters());
   return read_exit_code(service.counters(), options.strict);
 }
@@ -97,6 +131,7 @@ int command_replay(const CommandLine& line) {
                   "The sources of the configuration\n"
                   "are not read; PATH is a file, a directory, a pattern, or - for standard input.",
                   {"fleetmeter replay -c fleet.yaml flow/ metrics/",
+                   "fleetmeter replay -c fleet.yaml --format json flow/ | jq .scaling",
                    "fleetmeter replay -c fleet.yaml --events tuesday.jsonl '2026-11-17/**/*.gz'"});
   command.options().add_options()(
       "config,c", po::value(&options.config)->default_value(options.config), "configuration file")(
@@ -104,8 +139,9 @@ int command_replay(const CommandLine& line) {
       "write every event to this file, one JSON object a line, sorted")(
       "state", po::value(&options.state),
       "keep log.db and cost.db in this directory instead of a scratch one")(
-      "flow-format", po::value(&options.flow_format),
-      "LogFormat of flow logs without a header line")(
+      "format", po::value(&options.format)->default_value(options.format),
+      "table, json, csv, markdown or html")("flow-format", po::value(&options.flow_format),
+                                            "LogFormat of flow logs without a header line")(
       "environment", po::value(&options.environment),
       "environment of every record, whatever the inventory says")(
       "strict", po::bool_switch(&options.strict), "exit 1 when anything was dropped");
@@ -113,6 +149,8 @@ int command_replay(const CommandLine& line) {
   int exit_code = kExitDone;
   const auto values = command.parse(line, exit_code);
   if (!values) return exit_code;
+  const auto format = parse_format(options.format);
+  if (!format) return kExitUsage;
   if (values->count("path") == 0)
     return fail(kExitUsage, "replay needs a PATH: a file, a directory or - for standard input");
   if (auto writable = check_writable("--events", options.events); !writable)
@@ -141,7 +179,7 @@ int command_replay(const CommandLine& line) {
     if (!made) return fail(made.error());
     config->state = *std::move(made);
   }
-  return replay(options, **clock, *std::move(config));
+  return replay(options, *format, **clock, *std::move(config));
 }
 
 }  // namespace fleetmeter::app

@@ -20,7 +20,8 @@ namespace {
 namespace po = boost::program_options;
 
 struct RunOptions {
-  std::string config = "fleet.yaml", environment, listen, events, log_level = "info";
+  std::string config = "fleet.yaml", environment, listen, events, log_level = "info",
+              format = "table";
   bool until_eof = false, deliver = false, no_http = false, strict = false;
 };
 
@@ -32,6 +33,7 @@ Command make_command(RunOptions& options) {
       "the HTTP API. SIGTERM and Ctrl-C drain: what was read is durable, the outbox is safe.",
       {"fleetmeter run -c fleet.yaml",
        "fleetmeter run -c fleet.yaml --until-eof --deliver --events events.jsonl",
+       "fleetmeter run -c fleet.yaml --until-eof --format json | jq .alarm_changes",
        "zcat flow.log.gz | fleetmeter run -c stdin.yaml --until-eof"});
   command.options().add_options()(
       "config,c", po::value(&options.config)->default_value(options.config), "configuration file")(
@@ -41,6 +43,8 @@ Command make_command(RunOptions& options) {
       "with --until-eof: deliver notifications and actions too")(
       "events", po::value(&options.events),
       "at the end, write every event to this file, one JSON object a line")(
+      "format", po::value(&options.format)->default_value(options.format),
+      "with --until-eof: table, json, csv, markdown or html")(
       "environment", po::value(&options.environment),
       "environment of every record, whatever the inventory says")(
       "http", po::value(&options.listen),
@@ -68,17 +72,25 @@ Result<void> write_events(Service& service, const std::string& path) {
   return write_file(path, *events);
 }
 
+std::string print(const Decisions& decisions, ingest::IngestCounters& counters,
+                  OutputFormat format) {
+  if (format == OutputFormat::kJson) return run_json(decisions, counters, std::nullopt);
+  const std::string text = decisions_text(decisions, format);
+  if (format == OutputFormat::kMarkdown) return "# Run\n\n" + text;
+  return format == OutputFormat::kHtml ? html_page("Run", text) : text;
+}
+
 /// Reads to the end, evaluates, delivers, and says what came of it.
-int run_to_end(Service& service, const RunOptions& options) {
+int run_to_end(Service& service, const RunOptions& options, OutputFormat format) {
   const StopOnSignal signal;
   if (auto done = service.run_to_end(signal.token()); !done) {
     std::cerr << data_quality(service.counters());
     const bool wrong_state = done.error().code == ErrorCode::kInvalidArgument;
     return fail(wrong_state ? kExitUsage : kExitPartly, done.error().message);
   }
-  const auto decisions = decisions_table(service.log());
+  const auto decisions = decisions_of(service.log());
   if (!decisions) return fail(decisions.error());
-  std::cout << *decisions;
+  std::cout << print(*decisions, service.counters(), format);
   std::cerr << data_quality(service.counters());
   return read_exit_code(service.counters(), options.strict);
 }
@@ -98,7 +110,7 @@ int run_until_stopped(Service& service) {
   return kExitDone;
 }
 
-int run(const RunOptions& options, const Clock& clock, Config config) {
+int run(const RunOptions& options, OutputFormat format, const Clock& clock, Config config) {
   ServiceOptions service_options;
   service_options.until_eof = options.until_eof;
   service_options.deliver = !options.until_eof || options.deliver;
@@ -139,7 +151,7 @@ int run(const RunOptions& options, const Clock& clock, Config config) {
     spdlog::info("HTTP API listens on port {}", api.port());
   }
   const int exit_code =
-      options.until_eof ? run_to_end(service, options) : run_until_stopped(service);
+      options.until_eof ? run_to_end(service, options, format) : run_until_stopped(service);
   reading.reset();
   evaluating.reset();
   api.stop();
@@ -154,7 +166,12 @@ int command_run(const CommandLine& line) {
   RunOptions options;
   Command command = make_command(options);
   int exit_code = kExitDone;
-  if (!command.parse(line, exit_code)) return exit_code;
+  const auto values = command.parse(line, exit_code);
+  if (!values) return exit_code;
+  const auto format = parse_format(options.format);
+  if (!format) return kExitUsage;
+  if (!options.until_eof && !(*values)["format"].defaulted())
+    return fail(kExitUsage, "--format is for --until-eof: without it nothing is printed");
   if (!set_up_logging(options.until_eof && options.log_level == "info" ? "warn"
                                                                        : options.log_level)) {
     return fail(kExitUsage, "--log-level: `" + options.log_level +
@@ -177,7 +194,7 @@ int command_run(const CommandLine& line) {
   }
   if (auto writable = check_writable("--events", options.events); !writable)
     return fail(writable.error());
-  return run(options, **clock, *std::move(config));
+  return run(options, *format, **clock, *std::move(config));
 }
 
 }  // namespace fleetmeter::app

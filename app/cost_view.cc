@@ -81,22 +81,22 @@ Result<std::string> flows_json(const std::string& cost_db, std::int64_t now_s,
          ",\"charges\":" + charges_json(totals.charges) + ",\"top\":" + top_json(top) + "}";
 }
 
-Result<std::string> replay_cost_table(const std::string& cost_db,
-                                      const aggregator::Inventory& inventory) {
+Result<std::vector<cost::Report>> replay_cost(const std::string& cost_db,
+                                              const aggregator::Inventory& inventory) {
   const auto months = months_of(cost_db);
   if (!months) return months.error();
   const auto& prices = embedded_prices();
   if (!prices) return prices.error();
-  std::string tables;
+  std::vector<cost::Report> reports;
   for (const std::chrono::year_month month : *months) {
     cost::ReportOptions options;
     options.month = month_text(month);
     options.basis = cost::ReportOptions::Basis::kToDate;
-    const auto report = report_of(options, *prices, inventory, nullptr, cost_db);
-    if (!report) return report.error();
-    tables += (tables.empty() ? "" : "\n") + cost::render(*report, cost::Format::kTable);
+    auto report = report_of(options, *prices, inventory, nullptr, cost_db);
+    if (!report) return std::move(report).error();
+    reports.push_back(*std::move(report));
   }
-  return tables;
+  return reports;
 }
 
 }  // namespace fleetmeter::app

@@ -3,9 +3,10 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "aggregator/inventory.h"
-#include "cost/budget.h"
+#include "cost/report.h"
 #include "proto/result.h"
 
 namespace fleetmeter::app {
@@ -29,9 +30,9 @@ struct CostQuery {
 [[nodiscard]] Result<std::string> flows_json(const std::string& cost_db, std::int64_t now_s,
                                              std::uint32_t hours);
 
-/// The to-date report of every month in cost.db, as tables for people: what a backtest would have
-/// cost.
-[[nodiscard]] Result<std::string> replay_cost_table(const std::string& cost_db,
-                                                    const aggregator::Inventory& inventory);
+/// The to-date report of every month in cost.db: what a backtest would have cost. Without budgets,
+/// which are of whole months.
+[[nodiscard]] Result<std::vector<cost::Report>> replay_cost(const std::string& cost_db,
+                                                            const aggregator::Inventory& inventory);
 
 }  // namespace fleetmeter::app

@@ -4,6 +4,7 @@
 #include "alarms/json_text.h"
 #include "app/command.h"
 #include "app/flow_summary.h"
+#include "app/input_counts.h"
 #include "proto/rfc3339.h"
 
 namespace fleetmeter::app {
@@ -11,17 +12,6 @@ namespace fleetmeter::app {
 namespace {
 
 using alarms::json_string;
-using Counted = std::vector<std::pair<std::string, std::uint64_t>>;
-
-/// Name and count of every reason that was met.
-template <typename Reason, std::size_t kSize>
-Counted reasons_of(const std::uint64_t (&counts)[kSize]) {
-  Counted reasons;
-  for (std::size_t i = 0; i < kSize; ++i) {
-    if (counts[i] > 0) reasons.emplace_back(to_string(static_cast<Reason>(i)), counts[i]);
-  }
-  return reasons;
-}
 
 Counted flow_reasons(const FlowSummary& summary) {
   return reasons_of<parsers::FlowDrop>(summary.counts.flows.dropped);
@@ -31,13 +21,6 @@ Counted metric_reasons(const FlowSummary& summary) {
 }
 Counted payload_reasons(const FlowSummary& summary) {
   return reasons_of<parsers::PayloadDrop>(summary.counts.dropped);
-}
-
-std::string counts_json(const Counted& counts) {
-  std::string json = "{";
-  for (const auto& [name, count] : counts)
-    json += (json.size() == 1 ? "" : ",") + json_string(name) + ":" + std::to_string(count);
-  return json + "}";
 }
 
 std::string records_json(const FlowSummary& summary) {
@@ -62,11 +45,8 @@ std::string time_json(std::uint64_t at_s) {
 }  // namespace
 
 std::string flow_summary_json(const FlowSummary& summary) {
-  std::string files = "[";
-  for (const FlowSummary::BadFile& bad : summary.bad_files) {
-    files += (files.size() == 1 ? "" : ",") + std::string("{\"file\":") + json_string(bad.file) +
-             ",\"error\":" + json_string(bad.error) + "}";
-  }
+  std::vector<std::pair<std::string, std::string>> files;
+  for (const FlowSummary::BadFile& bad : summary.bad_files) files.emplace_back(bad.file, bad.error);
   return "{\"schema\":1,\"records\":" + records_json(summary) +
          ",\"accept\":" + traffic_json(summary.accept) +
          ",\"reject\":" + traffic_json(summary.reject) +
@@ -74,16 +54,8 @@ std::string flow_summary_json(const FlowSummary& summary) {
          ",\"path_classes\":" + path_classes_json(summary.path_classes) +
          ",\"charges\":" + charges_json(summary.charges) + ",\"top\":" + top_json(summary.top) +
          ",\"time\":{\"first\":" + time_json(summary.first_s) +
-         ",\"last\":" + time_json(summary.last_s) + "},\"files\":" + files +
-         "],\"late\":0,\"duplicate_events\":" + std::to_string(summary.counts.duplicate_events) +
-         ",\"unknown_fields\":" + std::to_string(summary.counts.flows.unknown_fields) +
-         ",\"unknown_values\":" + std::to_string(summary.counts.flows.unknown_values) +
-         ",\"absent_values\":" + std::to_string(summary.counts.flows.absent_optional) +
-         ",\"datapoints\":" + std::to_string(summary.counts.metrics.datapoints) +
-         ",\"datapoints_malformed\":" + std::to_string(summary.counts.metrics.malformed()) +
-         ",\"datapoints_malformed_by_reason\":" + counts_json(metric_reasons(summary)) +
-         ",\"payloads_dropped\":" + counts_json(payload_reasons(summary)) +
-         ",\"dropped\":" + counts_json({summary.dropped.begin(), summary.dropped.end()}) + "}";
+         ",\"last\":" + time_json(summary.last_s) + "},\"files\":" + bad_files_json(files) +
+         ",\"late\":0," + input_counts_json(summary.counts, summary.dropped) + "}";
 }
 
 namespace {
@@ -251,14 +223,11 @@ std::string flow_summary_markdown(const FlowSummary& summary) {
 }
 
 std::string flow_summary_html(const FlowSummary& summary) {
-  std::string out =
-      "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>Flow logs</title>"
-      "<style>body{font-family:sans-serif}td,th{padding:.2em .8em;text-align:left}"
-      "tr:nth-child(even){background:#eee}</style></head>\n<body>\n<h1>Flow logs</h1>\n";
-  for (const std::string& note : notes_of(summary)) out += "<p>" + note + "</p>\n";
+  std::string body;
+  for (const std::string& note : notes_of(summary)) body += "<p>" + note + "</p>\n";
   for (const Section& section : sections_of(summary))
-    out += "<h2>" + section.title + "</h2>\n" + section.table.print(OutputFormat::kHtml);
-  return out + "</body>\n</html>\n";
+    body += "<h2>" + section.title + "</h2>\n" + section.table.print(OutputFormat::kHtml);
+  return html_page("Flow logs", body);
 }
 
 std::string flow_summary_csv(const FlowSummary& summary) {

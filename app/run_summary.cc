@@ -4,7 +4,7 @@
 #include <limits>
 #include <tuple>
 
-#include "app/command.h"
+#include "app/input_counts.h"
 #include "proto/rfc3339.h"
 
 namespace fleetmeter::app {
@@ -38,6 +38,36 @@ void add_reasons(std::string& out, const std::uint64_t* counts, const char* what
     out += "  dropped " + group_digits(counts[i]) + " " + what + ": " +
            std::string(parsers::to_string(static_cast<Reason>(i))) + "\n";
   }
+}
+
+std::string input_json(ingest::IngestCounters& counters) {
+  const std::lock_guard lock(counters.mutex);
+  const parsers::FlowCounts& flows = counters.decode.flows;
+  std::string records =
+      counts_json({{"total", flows.ok + flows.nodata + flows.skipdata + flows.malformed()},
+                   {"ok", flows.ok},
+                   {"nodata", flows.nodata},
+                   {"skipdata", flows.skipdata},
+                   {"malformed", flows.malformed()},
+                   {"headers", flows.headers},
+                   {"unwindowed", flows.unwindowed}});
+  records.back() = ',';
+  return "{\"records\":" + records +
+         "\"malformed_by_reason\":" + counts_json(reasons_of<parsers::FlowDrop>(flows.dropped)) +
+         "},\"files\":" + bad_files_json({counters.bad_inputs.begin(), counters.bad_inputs.end()}) +
+         "," + input_counts_json(counters.decode, counters.dropped) + "}";
+}
+
+std::string decisions_csv(const Decisions& decisions) {
+  TablePrinter table({"time", "type", "environment", "rule", "series", "from", "to", "reason"});
+  for (const auto* events :
+       {&decisions.alarm_changes, &decisions.scaling, &decisions.rule_warnings}) {
+    for (const proto::Event& event : *events) {
+      table.row({rfc3339(event.time_s()), event.type(), event.environment(), event.rule(),
+                 event.series(), event.from(), event.to(), event.reason()});
+    }
+  }
+  return table.print(OutputFormat::kCsv);
 }
 
 }  // namespace
@@ -92,34 +122,81 @@ Result<std::string> event_log(aggregator::AggregateLog& log) {
   return out;
 }
 
-Result<std::string> decisions_table(aggregator::AggregateLog& log) {
+Result<Decisions> decisions_of(aggregator::AggregateLog& log) {
   auto events = sorted_events(log);
   if (!events) return std::move(events).error();
   std::stable_sort(
       events->begin(), events->end(),
       [](const proto::Event& a, const proto::Event& b) { return a.time_s() < b.time_s(); });
-  TablePrinter alarms({"Time", "Environment", "Alarm", "Series", "From", "To"});
-  TablePrinter scaling({"Time", "Environment", "Group", "From", "To", "Reason"});
-  std::size_t fired = 0, scaled = 0, first_states = 0;
-  for (const proto::Event& event : *events) {
+  Decisions decisions;
+  for (proto::Event& event : *events) {
     if (event.initial()) {
-      ++first_states;
+      ++decisions.first_states;
+    } else if (event.type() == "rule.warning") {
+      decisions.rule_warnings.push_back(std::move(event));
     } else if (event.type().starts_with("scaling.")) {
-      ++scaled;
-      scaling.row({rfc3339(event.time_s()), event.environment(), event.series(), event.from(),
-                   event.to(), event.reason()});
+      decisions.scaling.push_back(std::move(event));
     } else {
-      ++fired;
-      alarms.row({rfc3339(event.time_s()), event.environment(), event.rule(), event.series(),
-                  event.from(), event.to()});
+      decisions.alarm_changes.push_back(std::move(event));
     }
   }
-  std::string out = "Alarm changes: " + group_digits(fired) + " (and " +
-                    group_digits(first_states) + " first states)\n";
-  if (fired > 0) out += alarms.print(OutputFormat::kTable);
-  out += "\nScaling: " + group_digits(scaled) + "\n";
-  if (scaled > 0) out += scaling.print(OutputFormat::kTable);
+  return decisions;
+}
+
+std::string decisions_text(const Decisions& decisions, OutputFormat format) {
+  if (format == OutputFormat::kCsv) return decisions_csv(decisions);
+  TablePrinter alarms({"Time", "Environment", "Alarm", "Series", "From", "To"});
+  for (const proto::Event& event : decisions.alarm_changes) {
+    alarms.row({rfc3339(event.time_s()), event.environment(), event.rule(), event.series(),
+                event.from(), event.to()});
+  }
+  TablePrinter scaling({"Time", "Environment", "Group", "From", "To", "Reason"});
+  for (const proto::Event& event : decisions.scaling) {
+    scaling.row({rfc3339(event.time_s()), event.environment(), event.series(), event.from(),
+                 event.to(), event.reason()});
+  }
+  TablePrinter warnings({"Time", "Environment", "Rule", "Reason"});
+  for (const proto::Event& event : decisions.rule_warnings)
+    warnings.row({rfc3339(event.time_s()), event.environment(), event.rule(), event.reason()});
+  const auto section = [format](const std::string& title, std::size_t rows,
+                                const TablePrinter& table) {
+    const std::string body = rows > 0 ? table.print(format) : "";
+    if (format == OutputFormat::kMarkdown)
+      return "## " + title + "\n" + (rows > 0 ? "\n" : "") + body;
+    if (format == OutputFormat::kHtml) return "<h2>" + title + "</h2>\n" + body;
+    return title + "\n" + body;
+  };
+  std::string out = section("Alarm changes: " + group_digits(decisions.alarm_changes.size()) +
+                                " (and " + group_digits(decisions.first_states) + " first states)",
+                            decisions.alarm_changes.size(), alarms);
+  out += "\n" + section("Scaling: " + group_digits(decisions.scaling.size()),
+                        decisions.scaling.size(), scaling);
+  if (!decisions.rule_warnings.empty()) {
+    out +=
+        "\n" + section("Rules that decide nothing: " + group_digits(decisions.rule_warnings.size()),
+                       decisions.rule_warnings.size(), warnings);
+  }
   return out;
+}
+
+std::string run_json(const Decisions& decisions, ingest::IngestCounters& counters,
+                     const std::optional<std::vector<std::string>>& bill) {
+  const auto events = [](const std::vector<proto::Event>& all) {
+    std::string json = "[";
+    for (const proto::Event& event : all)
+      json += (json.size() == 1 ? "" : ",") + alarms::event_json(event);
+    return json + "]";
+  };
+  std::string json = "{\"schema\":1,\"alarm_changes\":" + events(decisions.alarm_changes) +
+                     ",\"first_states\":" + std::to_string(decisions.first_states) +
+                     ",\"scaling\":" + events(decisions.scaling) +
+                     ",\"rule_warnings\":" + events(decisions.rule_warnings);
+  if (bill) {
+    std::string reports;
+    for (const std::string& report : *bill) reports += (reports.empty() ? "" : ",") + report;
+    json += ",\"cost\":[" + reports + "]";
+  }
+  return json + ",\"input\":" + input_json(counters) + "}\n";
 }
 
 }  // namespace fleetmeter::app

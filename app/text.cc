@@ -61,29 +61,6 @@ std::string markdown_cell(const std::string& text) {
   return escaped;
 }
 
-std::string html_cell(const std::string& text) {
-  std::string escaped;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      case '"':
-        escaped += "&quot;";
-        break;
-      default:
-        escaped += c;
-    }
-  }
-  return escaped;
-}
-
 using Row = std::vector<std::string>;
 
 std::string print_csv(const Row& headers, const std::vector<Row>& rows) {
@@ -112,13 +89,13 @@ std::string print_markdown(const Row& headers, const std::vector<Row>& rows) {
 
 std::string print_html(const Row& headers, const std::vector<Row>& rows) {
   std::string out = "<table>\n<tr>";
-  for (const std::string& header : headers) out += "<th>" + html_cell(header) + "</th>";
+  for (const std::string& header : headers) out += "<th>" + html_text(header) + "</th>";
   out += "</tr>\n";
   for (const Row& row : rows) {
     out += "<tr>";
     for (std::size_t i = 0; i < row.size(); ++i) {
       out += is_number_column(headers[i]) ? "<td align=\"right\">" : "<td>";
-      out += html_cell(row[i]) + "</td>";
+      out += html_text(row[i]) + "</td>";
     }
     out += "</tr>\n";
   }
@@ -191,6 +168,37 @@ std::optional<std::int64_t> parse_offset(std::string_view text) {
 }
 
 }  // namespace
+
+std::string html_text(const std::string& text) {
+  std::string escaped;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        escaped += "&amp;";
+        break;
+      case '<':
+        escaped += "&lt;";
+        break;
+      case '>':
+        escaped += "&gt;";
+        break;
+      case '"':
+        escaped += "&quot;";
+        break;
+      default:
+        escaped += c;
+    }
+  }
+  return escaped;
+}
+
+std::string html_page(const std::string& title, const std::string& body) {
+  return "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>" +
+         html_text(title) +
+         "</title><style>body{font-family:sans-serif}td,th{padding:.2em .8em;text-align:left}"
+         "tr:nth-child(even){background:#eee}</style></head>\n<body>\n<h1>" +
+         html_text(title) + "</h1>\n" + body + "</body>\n</html>\n";
+}
 
 TablePrinter::TablePrinter(std::vector<std::string> headers) : headers_(std::move(headers)) {
   FM_CHECK(!headers_.empty());

@@ -135,9 +135,10 @@ TEST_F(CostViewTest, MonthsAreThoseOfTheHours) {
 }
 
 TEST_F(CostViewTest, BacktestIsPricedMonthByMonth) {
-  const auto tables = replay_cost_table(path_.string(), *aggregator::Inventory::empty({}));
-  ASSERT_TRUE(tables.has_value()) << tables.error().message;
-  EXPECT_THAT(*tables, testing::HasSubstr("2026-11"));
+  const auto reports = replay_cost(path_.string(), *aggregator::Inventory::empty({}));
+  ASSERT_TRUE(reports.has_value()) << reports.error().message;
+  ASSERT_EQ(reports->size(), 1u);
+  EXPECT_EQ(reports->front().month, "2026-11");
 }
 
 TEST(Month, SpansItsHoursToTheNextOne) {

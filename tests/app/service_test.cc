@@ -1,6 +1,7 @@
 #include "app/service.h"
 
 #include <gmock/gmock.h>
+#include <simdjson.h>
 
 #include <algorithm>
 
@@ -266,6 +267,71 @@ TEST_F(ServiceTest, RulesCheckSaysAllThatIsWrong) {
   EXPECT_THAT(out, HasSubstr("ok: 2 alarms")) << "the good one between them";
   EXPECT_EQ(type(command_rules, {}), kExitUsage);
   EXPECT_EQ(type(command_rules, {"chek"}), kExitUsage);
+}
+
+/// Dies on what is no JSON of schema 1.
+simdjson::dom::element document(simdjson::dom::parser& parser, const std::string& text) {
+  simdjson::dom::element root = parser.parse(text);
+  EXPECT_EQ(std::int64_t(root["schema"]), 1);
+  return root;
+}
+
+TEST_F(ServiceTest, ARunAndAReplaySayAsJsonWhatTheyDecided) {
+  write_day();
+  write("in/broken.log", flows(0, 1) + "no flow record\n");
+  write_config();
+  ASSERT_EQ(run({"--format", "json"}), kExitDone) << err;
+  simdjson::dom::parser parser;
+  const auto ran = document(parser, out);
+  ASSERT_EQ(ran["alarm_changes"].get_array().size(), 2u);
+  EXPECT_EQ(std::string_view(ran["alarm_changes"].at(0)["rule"]), "hot");
+  EXPECT_EQ(std::string_view(ran["alarm_changes"].at(0)["to"]), "ALARM");
+  EXPECT_EQ(std::int64_t(ran["first_states"]), 2);
+  EXPECT_EQ(ran["scaling"].get_array().size(), 0u);
+  EXPECT_EQ(ran["rule_warnings"].get_array().size(), 0u);
+  EXPECT_EQ(ran["cost"].error(), simdjson::NO_SUCH_FIELD);
+  EXPECT_EQ(std::int64_t(ran["input"]["records"]["total"]), 3);
+  EXPECT_EQ(std::int64_t(ran["input"]["records"]["malformed_by_reason"]["field_count"]), 1);
+  EXPECT_EQ(std::int64_t(ran["input"]["datapoints"]), 30);
+  EXPECT_THAT(err, HasSubstr("Data quality:")) << "drops are summed up there whatever the format";
+
+  ASSERT_EQ(type(command_replay, {"-c", path("fleet.yaml"), path("in"), "--format", "json"}),
+            kExitDone)
+      << err;
+  simdjson::dom::parser replayed;
+  const auto replay = document(replayed, out);
+  EXPECT_EQ(replay["alarm_changes"].get_array().size(), 2u);
+  ASSERT_EQ(replay["cost"].get_array().size(), 1u);
+  EXPECT_EQ(std::string_view(replay["cost"].at(0)["month"]), "2024-12");
+}
+
+TEST_F(ServiceTest, ARunAndAReplayPrintEveryFormat) {
+  write_day();
+  write_config();
+  ASSERT_EQ(run({"--format", "csv"}), kExitDone) << err;
+  EXPECT_THAT(out, testing::StartsWith("time,type,environment,rule,series,from,to,reason\n"
+                                       "2024-12-20T00:13:00Z,alarm.state_changed,"));
+  EXPECT_EQ(std::count(out.begin(), out.end(), '\n'), 3);
+  for (const auto& [format, begin] :
+       {std::pair{"markdown", "# Backtest\n\n## Alarm changes: 2 (and 2 first states)\n\n| Time |"},
+        std::pair{"html", "<!doctype html>"}, std::pair{"table", "Alarm changes: 2 (and 2"},
+        std::pair{"csv", "time,type,"}}) {
+    ASSERT_EQ(type(command_replay, {"-c", path("fleet.yaml"), path("in"), "--format", format}),
+              kExitDone)
+        << err;
+    EXPECT_THAT(out, testing::StartsWith(begin));
+    EXPECT_EQ(
+        out.find("2024-12, ") != std::string::npos || out.find("of 2024-12") != std::string::npos,
+        std::string(format) != "csv")
+        << format << ": the bill";
+  }
+  EXPECT_EQ(run({"--format", "xml"}), kExitUsage);
+}
+
+TEST_F(ServiceTest, AFormatIsForRunsThatEnd) {
+  write_config();
+  EXPECT_EQ(type(command_run, {"-c", path("fleet.yaml"), "--format", "json"}), kExitUsage);
+  EXPECT_THAT(err, HasSubstr("--until-eof"));
 }
 
 }  // namespace

@@ -1,0 +1,39 @@
+#include "app/input_counts.h"
+
+#include "alarms/json_text.h"
+
+namespace fleetmeter::app {
+
+using alarms::json_string;
+
+std::string counts_json(const Counted& counts) {
+  std::string json = "{";
+  for (const auto& [name, count] : counts)
+    json += (json.size() == 1 ? "" : ",") + json_string(name) + ":" + std::to_string(count);
+  return json + "}";
+}
+
+std::string input_counts_json(const parsers::DecodeCounts& counts,
+                              const std::map<std::string, std::uint64_t>& dropped) {
+  return "\"duplicate_events\":" + std::to_string(counts.duplicate_events) +
+         ",\"unknown_fields\":" + std::to_string(counts.flows.unknown_fields) +
+         ",\"unknown_values\":" + std::to_string(counts.flows.unknown_values) +
+         ",\"absent_values\":" + std::to_string(counts.flows.absent_optional) +
+         ",\"datapoints\":" + std::to_string(counts.metrics.datapoints) +
+         ",\"datapoints_malformed\":" + std::to_string(counts.metrics.malformed()) +
+         ",\"datapoints_malformed_by_reason\":" +
+         counts_json(reasons_of<parsers::MetricDrop>(counts.metrics.dropped)) +
+         ",\"payloads_dropped\":" + counts_json(reasons_of<parsers::PayloadDrop>(counts.dropped)) +
+         ",\"dropped\":" + counts_json({dropped.begin(), dropped.end()});
+}
+
+std::string bad_files_json(const std::vector<std::pair<std::string, std::string>>& files) {
+  std::string json = "[";
+  for (const auto& [file, error] : files) {
+    json += (json.size() == 1 ? "" : ",") + std::string("{\"file\":") + json_string(file) +
+            ",\"error\":" + json_string(error) + "}";
+  }
+  return json + "]";
+}
+
+}  // namespace fleetmeter::app

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "parsers/decoder.h"
+
+namespace fleetmeter::app {
+
+// What was read and what was not, as the JSON documents of `flows`, `run` and `replay` have it
+// (docs/json.md).
+
+/// Name and count, in the order in which they are shown.
+using Counted = std::vector<std::pair<std::string, std::uint64_t>>;
+
+/// Name and count of every reason that was met.
+template <typename Reason, std::size_t kSize>
+[[nodiscard]] Counted reasons_of(const std::uint64_t (&counts)[kSize]) {
+  Counted reasons;
+  for (std::size_t i = 0; i < kSize; ++i) {
+    if (counts[i] > 0) reasons.emplace_back(to_string(static_cast<Reason>(i)), counts[i]);
+  }
+  return reasons;
+}
+
+[[nodiscard]] std::string counts_json(const Counted& counts);  ///< An object.
+
+/// The members `duplicate_events` to `dropped`, without the braces around them. `dropped`: records
+/// that were decoded and not summed, by reason.
+[[nodiscard]] std::string input_counts_json(const parsers::DecodeCounts& counts,
+                                            const std::map<std::string, std::uint64_t>& dropped);
+
+/// The array `files`, from pairs of a file and why it was not read to its end.
+[[nodiscard]] std::string bad_files_json(
+    const std::vector<std::pair<std::string, std::string>>& files);
+
+}  // namespace fleetmeter::app

@@ -92,7 +92,7 @@ Result<Inputs> load_inputs(const CostOptions& options) {
   Texts files;
   std::vector<aggregator::EnvironmentMatch> environments;
   if (!options.config.empty()) {
-    std::vector<ConfigWarning> warnings;
+    std::vector<ConfigProblem> warnings;
     auto config = load_config(options.config, warnings);
     if (!config) return std::move(config).error();
     files = config->inventory;

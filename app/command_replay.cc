@@ -158,7 +158,7 @@ int command_replay(const CommandLine& line) {
   (void)set_up_logging("warn");
   auto clock = make_clock();
   if (!clock) return fail(clock.error());
-  std::vector<ConfigWarning> warnings;
+  std::vector<ConfigProblem> warnings;
   auto config = load_config(options.config, warnings);
   if (!config) return fail(config.error());
   if (auto known = check_environment(*config, options.environment); !known)

@@ -179,13 +179,13 @@ int command_run(const CommandLine& line) {
   }
   auto clock = make_clock();
   if (!clock) return fail(clock.error());
-  std::vector<ConfigWarning> warnings;
+  std::vector<ConfigProblem> warnings;
   auto config = load_config(options.config, warnings);
   if (!config) return fail(config.error());
   if (auto known = check_environment(*config, options.environment); !known)
     return fail(known.error());
-  for (const ConfigWarning& warning : warnings)
-    spdlog::warn("{}:{}: {}", options.config, warning.line, warning.message);
+  for (const ConfigProblem& warning : warnings)
+    spdlog::warn("{}:{}: {}", options.config, warning.line, warning.text());
   // It would wait forever for what cannot come.
   if (config->files.empty() && config->firehose.empty() && config->kafka.empty()) {
     return fail(kExitUsage, options.config +

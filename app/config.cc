@@ -203,6 +203,15 @@ void read_root(YamlContext& context, const YAML::Node& root, Config& config) {
   check_references(context, root, config);
 }
 
+/// "FILE:LINE: KEY: MESSAGE", and its parts in `parts` where that is given.
+Error refuse(const std::string& file, ConfigProblem problem, ConfigProblem* parts,
+             ErrorCode code = ErrorCode::kInvalidArgument) {
+  const std::string at = problem.line > 0 ? ":" + std::to_string(problem.line) : "";
+  Error error{code, file + at + ": " + problem.text()};
+  if (parts != nullptr) *parts = std::move(problem);
+  return error;
+}
+
 }  // namespace
 
 bool is_listen_address(const std::string& text) {
@@ -249,42 +258,43 @@ std::string Config::fingerprint() const {
 }
 
 Result<Config> parse_config(std::string_view yaml, const std::string& file,
-                            std::vector<ConfigWarning>& warnings) {
+                            std::vector<ConfigProblem>& warnings, ConfigProblem* problem) {
+  if (yaml.size() > kConfigBytesMax)
+    return refuse(file, {0, "", "is over 8 MiB; is it a configuration?"}, problem);
   Config config;
   config.file = file;
   config.text = std::string(yaml);
   YamlContext context(file, warnings);
   try {
     if (holds_more_documents(config.text))
-      return Error{ErrorCode::kInvalidArgument,
-                   file + ": holds more than one YAML document; keep one"};
+      return refuse(file, {0, "", "holds more than one YAML document; keep one"}, problem);
     if (const YAML::Node root = YAML::Load(config.text); !root.IsNull())
       read_root(context, root, config);
-  } catch (const YAML::Exception& problem) {
-    const std::string at =
-        problem.mark.is_null() ? "" : ":" + std::to_string(problem.mark.line + 1);
-    return Error{ErrorCode::kInvalidArgument, file + at + ": not YAML: " + problem.msg};
+  } catch (const YAML::Exception& wrong) {
+    const int line = wrong.mark.is_null() ? 0 : wrong.mark.line + 1;
+    return refuse(file, {line, "", "not YAML: " + wrong.msg}, problem);
   }
-  if (context.error()) return *context.error();
+  if (context.problem()) return refuse(file, *context.problem(), problem);
   return config;
 }
 
-Result<Config> load_config(const std::string& file, std::vector<ConfigWarning>& warnings) {
+Result<Config> load_config(const std::string& file, std::vector<ConfigProblem>& warnings,
+                           ConfigProblem* problem) {
   std::error_code error;
   if (std::filesystem::is_directory(file, error))
-    return Error{ErrorCode::kInvalidArgument, file + ": is a directory; name the fleet.yaml in it"};
+    return refuse(file, {0, "", "is a directory; name the fleet.yaml in it"}, problem);
   std::ifstream stream(file, std::ios::binary);
   if (!stream) {
     const std::string why = std::strerror(errno);
     const bool is_missing = !std::filesystem::exists(file, error) && !error;
-    return Error{ErrorCode::kNotFound,
-                 file + ": cannot be opened: " + why +
-                     (is_missing ? "; `fleetmeter help config` prints one to start from" : "")};
+    return refuse(file,
+                  {0, "",
+                   "cannot be opened: " + why +
+                       (is_missing ? "; `fleetmeter help config` prints one to start from" : "")},
+                  problem, ErrorCode::kNotFound);
   }
-  std::string text(std::istreambuf_iterator<char>(stream), {});
-  if (text.size() > kConfigBytesMax)
-    return Error{ErrorCode::kInvalidArgument, file + ": is over 8 MiB; is it a configuration?"};
-  return parse_config(text, file, warnings);
+  const std::string text(std::istreambuf_iterator<char>(stream), {});
+  return parse_config(text, file, warnings, problem);
 }
 
 Result<std::string> resolve_secret(const SecretRef& secret) {

@@ -67,17 +67,22 @@ struct Config {
   [[nodiscard]] std::string fingerprint() const;  ///< Of `text`: equal text, equal fingerprint.
 };
 
-/// A problem that does not stop: a mix-up that `rules check` warns of. `line` counts from 1.
-struct ConfigWarning {
-  int line = 0;
+/// What is wrong in a configuration, or, as a warning, a mix-up that does not stop.
+struct ConfigProblem {
+  int line = 0;     ///< From 1; 0 = of no line.
+  std::string key;  ///< A path like "alarms[0].when"; empty = of no key.
   std::string message;
+  [[nodiscard]] std::string text() const { return key.empty() ? message : key + ": " + message; }
 };
 
-/// Opens no referenced file and no socket, resolves no secret.
+/// Opens no referenced file and no socket, resolves no secret. `problem`, where given, is the
+/// error's own parts.
 [[nodiscard]] Result<Config> parse_config(std::string_view yaml, const std::string& file,
-                                          std::vector<ConfigWarning>& warnings);
+                                          std::vector<ConfigProblem>& warnings,
+                                          ConfigProblem* problem = nullptr);
 [[nodiscard]] Result<Config> load_config(const std::string& file,
-                                         std::vector<ConfigWarning>& warnings);
+                                         std::vector<ConfigProblem>& warnings,
+                                         ConfigProblem* problem = nullptr);
 
 /// kInvalidArgument, naming what there is, for an `--environment` that the configuration does not
 /// declare. One that declares none takes any name, and empty is fine.

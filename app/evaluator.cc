@@ -90,7 +90,7 @@ struct Evaluator::State {
 
 Result<void> Evaluator::State::set_config(const proto::ConfigVersion& version,
                                           aggregator::LogPartition partition) {
-  std::vector<ConfigWarning> warnings;
+  std::vector<ConfigProblem> warnings;
   Result<Config> parsed = parse_config(version.yaml(), "configuration in the log", warnings);
   if (!parsed) return std::move(parsed).error();
   config = *std::move(parsed);

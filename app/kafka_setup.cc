@@ -54,11 +54,11 @@ Result<KafkaSetup> set_up_kafka_command(const KafkaCommandOptions& options) {
   auto clock = make_clock();
   if (!clock) return std::move(clock).error();
   setup.clock = *std::move(clock);
-  std::vector<ConfigWarning> warnings;
+  std::vector<ConfigProblem> warnings;
   auto config = load_config(options.config, warnings);
   if (!config) return std::move(config).error();
-  for (const ConfigWarning& warning : warnings)
-    spdlog::warn("{}:{}: {}", options.config, warning.line, warning.message);
+  for (const ConfigProblem& warning : warnings)
+    spdlog::warn("{}:{}: {}", options.config, warning.line, warning.text());
   setup.config = *std::move(config);
   if (setup.config.kafka_log.connection.brokers.empty()) {
     return Error{

@@ -39,25 +39,22 @@ bool holds_more_documents(const std::string& text) {
 }
 
 void YamlContext::fail(const YAML::Node& at, const std::string& path, const std::string& message) {
-  if (error_) return;
-  std::string text = file_;
-  if (at.IsDefined() && !at.Mark().is_null()) text += ":" + std::to_string(at.Mark().line + 1);
-  text += ": ";
-  if (!path.empty()) text += path + ": ";
-  error_ = Error{ErrorCode::kInvalidArgument, text + message};
+  if (problem_) return;
+  const bool is_placed = at.IsDefined() && !at.Mark().is_null();
+  problem_ = ConfigProblem{is_placed ? at.Mark().line + 1 : 0, path, message};
 }
 
 void YamlContext::fail_missing(const YAML::Node& at, const std::string& in, const std::string& path,
                                const std::string& message) {
-  if (error_) return;
+  if (problem_) return;
   fail(at, path, message);
   missing_in_ = in;
 }
 
 void YamlContext::fail_unknown(const YAML::Node& at, const std::string& in, const std::string& path,
                                const std::string& message) {
-  if (error_ && missing_in_ == in) error_.reset();
-  if (error_) return;
+  if (problem_ && missing_in_ == in) problem_.reset();
+  if (problem_) return;
   missing_in_.reset();
   fail(at, path, message);
 }
@@ -68,8 +65,7 @@ std::string YamlContext::path_from_file(const std::string& path) const {
 }
 
 void YamlContext::warn(const YAML::Node& at, const std::string& path, const std::string& message) {
-  warnings_.push_back(
-      {at.IsDefined() ? at.Mark().line + 1 : 0, path.empty() ? message : path + ": " + message});
+  warnings_.push_back({at.IsDefined() ? at.Mark().line + 1 : 0, path, message});
 }
 
 std::optional<std::int64_t> parse_integer(std::string_view text) {

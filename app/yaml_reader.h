@@ -22,7 +22,7 @@ namespace fleetmeter::app {
 /// straight-line code.
 class YamlContext {
  public:
-  YamlContext(std::string file, std::vector<ConfigWarning>& warnings)
+  YamlContext(std::string file, std::vector<ConfigProblem>& warnings)
       : file_(std::move(file)), warnings_(warnings) {}
 
   void fail(const YAML::Node& at, const std::string& path, const std::string& message);
@@ -33,16 +33,17 @@ class YamlContext {
   void fail_unknown(const YAML::Node& at, const std::string& in, const std::string& path,
                     const std::string& message);
   void warn(const YAML::Node& at, const std::string& path, const std::string& message);
-  [[nodiscard]] const std::optional<Error>& error() const noexcept { return error_; }
+  [[nodiscard]] const std::optional<ConfigProblem>& problem() const noexcept { return problem_; }
   /// A path of the configuration as the process opens it: relative ones are relative to the
   /// configuration's own directory. Empty and "-" stay.
   [[nodiscard]] std::string path_from_file(const std::string& path) const;
 
  private:
   std::string file_;
-  std::vector<ConfigWarning>& warnings_;
-  std::optional<Error> error_;
-  std::optional<std::string> missing_in_;  ///< Where the error is, when it is of something missing.
+  std::vector<ConfigProblem>& warnings_;
+  std::optional<ConfigProblem> problem_;
+  std::optional<std::string>
+      missing_in_;  ///< Where the problem is, when it is of something missing.
 };
 
 /// One YAML mapping. Each getter takes a key; keys that nobody took are errors in done(). A missing

@@ -6,6 +6,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iostream>
+#include <sstream>
 
 namespace fleetmeter::app {
 namespace {
@@ -118,8 +120,8 @@ TEST_F(CommandTest, FlowsFailsWhenNothingCouldBeRead) {
 }
 
 TEST_F(CommandTest, EveryHelpShowsExamples) {
-  for (auto* command :
-       {command_flows, command_cost, command_generate, command_receive, command_version}) {
+  for (auto* command : {command_flows, command_cost, command_generate, command_receive,
+                        command_version, command_run, command_replay, command_rules}) {
     const Outcome outcome = type(command, {"--help"});
     EXPECT_EQ(outcome.exit_code, kExitDone);
     EXPECT_THAT(outcome.out, HasSubstr("\nExamples:\n  "));
@@ -288,6 +290,68 @@ TEST_F(CommandTest, AnInventoryOnStandardInputIsRefusedWithWhatToDo) {
     EXPECT_THAT(outcome.err, StartsWith("fleetmeter: --inventory: `-` is not supported"));
     EXPECT_THAT(outcome.err, HasSubstr("/dev/stdin"));
   }
+}
+
+/// Standard input for as long as it lives.
+class Stdin {
+ public:
+  explicit Stdin(const std::string& text) : text_(text), before_(std::cin.rdbuf(&text_)) {
+    std::cin.clear();
+  }
+  ~Stdin() { std::cin.rdbuf(before_); }
+
+ private:
+  std::stringbuf text_;
+  std::streambuf* before_;
+};
+
+TEST_F(CommandTest, RulesCheckReadsStandardInput) {
+  {
+    const Stdin good("fleet: f\n");
+    const Outcome outcome = type(command_rules, {"check", "-"});
+    EXPECT_EQ(outcome.exit_code, kExitDone);
+    EXPECT_THAT(outcome.out, StartsWith("<stdin>: ok: 0 alarms, 0 scaling groups, "));
+  }
+  const Stdin wrong("fleet: f\nalarm: []\n");
+  const Outcome outcome = type(command_rules, {"check", "-"});
+  EXPECT_EQ(outcome.exit_code, kExitUsage);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_THAT(outcome.err, StartsWith("fleetmeter: <stdin>:2: alarm: is not a known key; did you "
+                                      "mean `alarms`?"));
+  EXPECT_THAT(type(command_rules, {"check", "-", "-"}).err, HasSubstr("given twice"));
+}
+
+TEST_F(CommandTest, RulesCheckTellsProblemsInTheirParts) {
+  const std::string good =
+      write("good.yaml",
+            "scaling:\n  - { group: { asg: g }, warm_up: 60s,\n      "
+            "metrics: { cpu: { namespace: A, name: B } },\n      policies: [ { "
+            "simple: { metric: cpu, when: \"> 70\", add: 1 } } ] }\n");
+  const std::string wrong = write("wrong.yaml", "environments:\n  prod: { region: mars }\n");
+  const std::string absent = path("absent.yaml");
+  const std::vector<std::string> files{"check", good, wrong, absent, "--format"};
+  const auto as = [&](const char* format) {
+    std::vector<std::string> arguments = files;
+    arguments.emplace_back(format);
+    return type(command_rules, arguments);
+  };
+  const Outcome json = as("json");
+  EXPECT_EQ(json.exit_code, kExitUsage);
+  EXPECT_THAT(json.out, StartsWith(R"({"schema":1,"files":[{"file":")" + good +
+                                   R"(","valid":true,"contents":{"alarms":0,"scaling_groups":1,)"
+                                   R"("environments":0,"sources":0,"receivers":0},"errors":[],)"
+                                   R"("warnings":[{"line":2,"key":"scaling[0]","message":")"));
+  EXPECT_THAT(json.out, HasSubstr(R"({"file":")" + wrong +
+                                  R"(","valid":false,"contents":null,"errors":[{"line":2,)"
+                                  R"("key":"environments.prod.region","message":"`mars` is)"));
+  EXPECT_THAT(json.out, HasSubstr(R"("errors":[{"line":null,"key":null,"message":"cannot be op)"));
+  EXPECT_THAT(json.err, HasSubstr(wrong + ":2: environments.prod.region: `mars`"));
+  EXPECT_THAT(as("csv").out, HasSubstr("\n" + wrong + ",2,error,environments.prod.region,"));
+  EXPECT_THAT(as("csv").out, HasSubstr("\n" + good + ",,ok,,\"0 alarms, 1 scaling groups, "));
+  EXPECT_THAT(as("markdown").out, StartsWith("| file | line |"));
+  EXPECT_THAT(as("html").out, StartsWith("<!doctype html>"));
+  EXPECT_EQ(as("yaml").exit_code, kExitUsage);
+  EXPECT_EQ(type(command_rules, {"check", good, "--format", "json"}).exit_code, kExitDone);
 }
 
 TEST_F(CommandTest, RunWithoutASourceSaysSoAtOnce) {

@@ -23,7 +23,7 @@ std::string with_optional_keys() {
 }
 
 TEST(ConfigExample, IsAConfigurationThatNeedsNoWarning) {
-  std::vector<ConfigWarning> warnings;
+  std::vector<ConfigProblem> warnings;
   const auto config = parse_config(config_example(), "fleet.yaml", warnings);
   ASSERT_TRUE(config.has_value()) << config.error().message;
   EXPECT_TRUE(warnings.empty()) << warnings.front().message;
@@ -33,7 +33,7 @@ TEST(ConfigExample, IsAConfigurationThatNeedsNoWarning) {
 }
 
 TEST(ConfigExample, IsAConfigurationWithItsOptionalKeysToo) {
-  std::vector<ConfigWarning> warnings;
+  std::vector<ConfigProblem> warnings;
   const auto config = parse_config(with_optional_keys(), "fleet.yaml", warnings);
   ASSERT_TRUE(config.has_value()) << config.error().message;
   EXPECT_EQ(config->firehose.size(), 1u);

@@ -98,7 +98,7 @@ std::string mutate(std::string text, Random& random) {
 }
 
 void expect_safe(const std::string& text) {
-  std::vector<ConfigWarning> warnings;
+  std::vector<ConfigProblem> warnings;
   const auto config = parse_config(text, "fleet.yaml", warnings);
   if (!config) {
     EXPECT_EQ(config.error().message.rfind("fleet.yaml:", 0), 0u) << config.error().message;

@@ -17,18 +17,18 @@ namespace {
 using testing::HasSubstr;
 
 Result<Config> parse(const std::string& yaml) {
-  std::vector<ConfigWarning> warnings;
+  std::vector<ConfigProblem> warnings;
   return parse_config(yaml, "/etc/fleetmeter/fleet.yaml", warnings);
 }
-std::vector<ConfigWarning> warnings_of(const std::string& yaml) {
-  std::vector<ConfigWarning> warnings;
+std::vector<ConfigProblem> warnings_of(const std::string& yaml) {
+  std::vector<ConfigProblem> warnings;
   const auto config = parse_config(yaml, "fleet.yaml", warnings);
   EXPECT_TRUE(config) << config.error().message;
   return warnings;
 }
 
 TEST(Config, TheDocumentedExampleIsAcceptedWhole) {
-  std::vector<ConfigWarning> warnings;
+  std::vector<ConfigProblem> warnings;
   const auto config = parse_config(kFleetYaml, "/etc/fleetmeter/fleet.yaml", warnings);
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_TRUE(warnings.empty()) << warnings.front().message;
@@ -583,7 +583,7 @@ TEST(Config, ReceiversThatCannotWorkAreErrorsBeforeAnythingRuns) {
 }
 
 TEST(Config, FilesThatAreNoneSaySo) {
-  std::vector<ConfigWarning> warnings;
+  std::vector<ConfigProblem> warnings;
   EXPECT_THAT(load_config("/nowhere/fleet.yaml", warnings).error().message,
               HasSubstr("fleetmeter help config"));
   EXPECT_EQ(load_config("/nowhere/fleet.yaml", warnings).error().code, ErrorCode::kNotFound);

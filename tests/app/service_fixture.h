@@ -87,7 +87,7 @@ class ServiceTest : public testing::Test {
                             rules);
   }
   [[nodiscard]] Config config() const {
-    std::vector<ConfigWarning> warnings;
+    std::vector<ConfigProblem> warnings;
     auto loaded = load_config(path("fleet.yaml"), warnings);
     EXPECT_TRUE(loaded) << loaded.error().message;
     return *std::move(loaded);

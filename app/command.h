@@ -58,8 +58,8 @@ class Command {
 int fail(int code, const std::string& message);
 int fail(const Error& error);  ///< kExitUsage for what the user can fix, kExitPartly otherwise.
 
-/// kInvalidArgument for `-` among the files of --inventory: which of several documents standard
-/// input holds could not be said in a message, and `run` reads inventories again.
+/// kInvalidArgument, with what to do instead, for `-` among the files of --inventory: in `flows`
+/// standard input is telemetry, and one word has one meaning in all commands.
 [[nodiscard]] Result<void> check_inventory_files(const std::vector<std::string>& files);
 
 /// At the end of a command: `exit_code`, or kExitPartly and a message when what it printed did not

@@ -22,8 +22,8 @@ void read_terraform(const simdjson::dom::element& root, TerraformKind kind, Inve
                     InventoryWarnings& warnings);
 
 /// What the configuration part of a plan tells of things that have no id yet: regions of providers,
-/// which launch template a group takes, and what hangs on what. Addresses of modules match with and without their
-/// indexes.
+/// which launch template a group takes, and what hangs on what. Addresses of modules match with and
+/// without their indexes.
 class TerraformConfiguration {
  public:
   explicit TerraformConfiguration(const simdjson::dom::element& root);

@@ -13,8 +13,9 @@
 namespace fleetmeter::aggregator {
 
 /// Datapoints of one series sorted by start, 40 bytes each with the period that they carried; the
-/// rare extras (percentiles, lower bounds) stand aside. Of two values of one start the larger SampleCount wins, ties by a fixed
-/// order of the content: a maximum, so the order of arrival never matters.
+/// rare extras (percentiles, lower bounds) stand aside. Of two values of one start the larger
+/// SampleCount wins, ties by a fixed order of the content: a maximum, so the order of arrival never
+/// matters.
 class SeriesPoints {
  public:
   [[nodiscard]] std::size_t size() const noexcept { return points_.size(); }
@@ -62,11 +63,12 @@ class SeriesPoints {
   std::unique_ptr<std::map<GridTime, Extra>> extras_;
 };
 
-/// Learns the period of a series whose datapoints do not carry one, from the spacings of its starts.
-/// Three equal spacings among the newest are the period, but never one longer than the smallest
-/// spacing that was ever seen: a datapoint lost now and then is missing, not a longer period. Looks
-/// at the sorted starts, not at their arrival, and for a run not at those after `heard_s`: between
-/// them others may still come. Of a backlog one partition of four brings every fourth start first.
+/// Learns the period of a series whose datapoints do not carry one, from the spacings of its
+/// starts. Three equal spacings among the newest are the period, but never one longer than the
+/// smallest spacing that was ever seen: a datapoint lost now and then is missing, not a longer
+/// period. Looks at the sorted starts, not at their arrival, and for a run not at those after
+/// `heard_s`: between them others may still come. Of a backlog one partition of four brings every
+/// fourth start first.
 class PeriodLearner {
  public:
   void add(GridTime start_s, GridTime heard_s);

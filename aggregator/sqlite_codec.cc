@@ -15,6 +15,8 @@ constexpr std::int64_t kPlain = 0;
 constexpr std::int64_t kZstd = 1;
 // Below this a frame saves less than a page's slack.
 constexpr std::size_t kCompressFrom = 512;
+// Buffers that a thread keeps for its next record are given back beyond this.
+constexpr std::size_t kBufferKept = 4u << 20;
 
 struct FreeCompressor {
   void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
@@ -33,11 +35,15 @@ std::uint32_t crc_of(std::string_view bytes) {
 std::string compress_bytes(std::string_view plain) {
   // A context costs more than a small frame: one a thread, kept.
   thread_local const std::unique_ptr<ZSTD_CCtx, FreeCompressor> context(ZSTD_createCCtx());
-  std::string packed(ZSTD_compressBound(plain.size()), '\0');
-  const std::size_t size = ZSTD_compressCCtx(context.get(), packed.data(), packed.size(),
+  // So does a buffer of the bound's size, filled with zeros and touched for the first time.
+  thread_local std::string buffer;
+  if (buffer.size() < ZSTD_compressBound(plain.size()))
+    buffer.resize(ZSTD_compressBound(plain.size()));
+  const std::size_t size = ZSTD_compressCCtx(context.get(), buffer.data(), buffer.size(),
                                              plain.data(), plain.size(), /*level=*/1);
   FM_CHECK(!ZSTD_isError(size));  // The bound always fits.
-  packed.resize(size);
+  std::string packed(buffer, 0, size);
+  if (buffer.size() > kBufferKept) std::string().swap(buffer);
   return packed;
 }
 
@@ -55,17 +61,18 @@ bool decompress_bytes(std::string_view packed, std::string& out) {
 }
 
 StoredRecord encode_record(const proto::LogRecord& record, bool compress) {
-  StoredRecord stored{.append_ms = record.append_time_ms(),
-                      .codec = kPlain,
-                      .crc = 0,
-                      .bytes = record.SerializeAsString()};
-  if (compress && stored.bytes.size() >= kCompressFrom) {
-    std::string packed = compress_bytes(stored.bytes);
-    if (packed.size() < stored.bytes.size() - stored.bytes.size() / 10) {
+  StoredRecord stored{.append_ms = record.append_time_ms(), .codec = kPlain, .crc = 0, .bytes = {}};
+  thread_local std::string plain;
+  FM_CHECK(record.SerializeToString(&plain));
+  if (compress && plain.size() >= kCompressFrom) {
+    std::string packed = compress_bytes(plain);
+    if (packed.size() < plain.size() - plain.size() / 10) {
       stored.bytes = std::move(packed);
       stored.codec = kZstd;
     }
   }
+  if (stored.codec == kPlain) stored.bytes = plain;
+  if (plain.capacity() > kBufferKept) std::string().swap(plain);
   stored.crc = crc_of(stored.bytes);
   return stored;
 }

@@ -32,10 +32,10 @@ struct FlowView {
 /// lies: an address of the VPC is inside, one beyond it outside.
 [[nodiscard]] bool is_inside_leg(const FlowView& flow) noexcept;
 
-/// Own addresses of NAT gateways. Where the inventory knows only that an interface is a gateway's, a
-/// version 2 inside leg names both ends and no direction; then outside legs of the interface tell,
-/// on which the gateway is the owner, else the one address that all its inside legs share, since
-/// every record of an interface shows the interface's own (Amazon VPC User Guide, "Flow log
+/// Own addresses of NAT gateways. Where the inventory knows only that an interface is a gateway's,
+/// a version 2 inside leg names both ends and no direction; then outside legs of the interface
+/// tell, on which the gateway is the owner, else the one address that all its inside legs share,
+/// since every record of an interface shows the interface's own (Amazon VPC User Guide, "Flow log
 /// records", srcaddr).
 class NatGateways {
  public:
@@ -66,9 +66,9 @@ struct Due {
   std::uint32_t halves = 0;
   std::string_view resource, owner;
 };
-/// Everything that the bytes of one record pay, at most two things; empty when another record is the
-/// canonical one. A record without action is taken for an accepted one. `behind` is NatGateways::behind of a gateway's inside leg. Rule:
-/// docs/network-cost.md.
+/// Everything that the bytes of one record pay, at most two things; empty when another record is
+/// the canonical one. A record without action is taken for an accepted one. `behind` is
+/// NatGateways::behind of a gateway's inside leg. Rule: docs/network-cost.md.
 [[nodiscard]] std::vector<Due> dues_of(const FlowView& flow, std::string_view behind, Seen seen);
 
 /// ChargedBytes without its bytes.

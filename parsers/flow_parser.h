@@ -35,8 +35,8 @@ struct FlowParseResult {
 
 /// Parses flow log lines in the column order of `binding` and appends them to `out`, whose views
 /// point into `buffer`. A header line rebinds `binding`; `out` never mixes two layouts. A line may
-/// carry a leading RFC 3339 time or a `time,` CSV cell (CloudWatch Logs exports; a header too), runs of spaces,
-/// trailing blanks, a CR; empty lines are skipped.
+/// carry a leading RFC 3339 time or a `time,` CSV cell (CloudWatch Logs exports; a header too),
+/// runs of spaces, trailing blanks, a CR; empty lines are skipped.
 ///
 /// A line is dropped alone and counted when its field count is wrong, or when packets, bytes,
 /// start, end, a port, the protocol, srcaddr, dstaddr or log-status holds something that cannot be
@@ -55,8 +55,8 @@ struct FlowParseResult {
 
 inline constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
-/// True of a line that begins as none of a flow log does: a JSON value, what may be left of a broken
-/// one, or a byte order mark. The line is not empty.
+/// True of a line that begins as none of a flow log does: a JSON value, what may be left of a
+/// broken one, or a byte order mark. The line is not empty.
 [[nodiscard]] inline bool begins_no_flow_line(std::string_view line) noexcept {
   switch (line.front()) {
     case '{':

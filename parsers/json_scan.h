@@ -9,11 +9,11 @@ namespace fleetmeter::parsers {
 /// Finds the end of one JSON object in a text whose values follow each other with or without a line
 /// end between, and that may be cut at any byte: scan() is called again with more of the same text.
 /// It checks just enough structure to tell where a broken value stops being one, so that nothing of
-/// the lines behind it is lost with it: what stands where a key, a value or a comma has to, brackets
-/// that do not pair, a line end inside a string, a line that begins with '{' where a key has to
-/// stand. A quote that ended a string behind '{' and does not fit there opened the first key of the
-/// next value: this one was cut inside that string. Any other control byte inside a string is for the value's reader to refuse: it does not
-/// hide where the value ends.
+/// the lines behind it is lost with it: what stands where a key, a value or a comma has to,
+/// brackets that do not pair, a line end inside a string, a line that begins with '{' where a key
+/// has to stand. A quote that ended a string behind '{' and does not fit there opened the first key
+/// of the next value: this one was cut inside that string. Any other control byte inside a string
+/// is for the value's reader to refuse: it does not hide where the value ends.
 class JsonScanner {
  public:
   enum class Status : std::uint8_t {
@@ -24,8 +24,8 @@ class JsonScanner {
   };
   struct Result {
     Status status;
-    /// Offset into `text` behind the object. Of a broken one the begin of the line that broke it, or
-    /// the byte that did when that is the first line.
+    /// Offset into `text` behind the object. Of a broken one the begin of the line that broke it,
+    /// or the byte that did when that is the first line.
     std::size_t end;
   };
 

@@ -9,8 +9,8 @@
 namespace fleetmeter::parsers {
 
 /// Reads one JSON object of a metric stream (Amazon CloudWatch User Guide, "Metric streams: JSON
-/// format"): as AWS writes it in one pass, else by simdjson on demand. Statistics besides max, min, sum and count keep the name they
-/// came with; keys outside the format are counted and skipped.
+/// format"): as AWS writes it in one pass, else by simdjson on demand. Statistics besides max, min,
+/// sum and count keep the name they came with; keys outside the format are counted and skipped.
 class MetricJsonParser {
  public:
   enum class Result : std::uint8_t {
@@ -25,8 +25,8 @@ class MetricJsonParser {
 
   /// `value` begins with '{' and has ByteBuffer::kPaddingBytes readable behind it. `exact`: it is
   /// known to be balanced from first to last byte (JsonScanner), so what does not parse is bad. Not
-  /// `exact`: only what JsonScanner would find to end at the same byte is taken. Views in `batch` point into `value`, or into
-  /// this parser until clear_text().
+  /// `exact`: only what JsonScanner would find to end at the same byte is taken. Views in `batch`
+  /// point into `value`, or into this parser until clear_text().
   [[nodiscard]] Result parse(std::string_view value, bool exact, MetricBatch& batch,
                              MetricCounts& counts);
   void clear_text() noexcept;

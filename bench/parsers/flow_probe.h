@@ -10,14 +10,14 @@
 namespace fleetmeter::parsers::bench {
 
 /// What decoding flow log text costs on this machine when nothing is checked: the ceiling of the
-/// kernels, written for itself with AVX-512 or AVX2. Finds the blanks, takes every so many of them for a
-/// line, converts numbers and dotted addresses, stores views of texts and the first letter of
+/// kernels, written for itself with AVX-512 or AVX2. Finds the blanks, takes every so many of them
+/// for a line, converts numbers and dotted addresses, stores views of texts and the first letter of
 /// words. No digits, ranges, syntax, widths, line feeds, "-", presence, headers, export times or
 /// drops are looked at, and nothing is counted; so the text has to be plain.
 class FlowProbe {
  public:
-  /// What each column is: 'n' a number of 8 digits at most, 'N' of 9 to 16, 'a' an IPv4 address, 't'
-  /// text, 'w' a word, '-' nothing that is asked for.
+  /// What each column is: 'n' a number of 8 digits at most, 'N' of 9 to 16, 'a' an IPv4 address,
+  /// 't' text, 'w' a word, '-' nothing that is asked for.
   explicit FlowProbe(std::string kinds);
   /// What a column of `field` is, where it is asked for.
   [[nodiscard]] static char kind_of(FlowField field) noexcept;

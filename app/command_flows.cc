@@ -85,21 +85,6 @@ std::string explain(const std::string& error, const parsers::Decoder& decoder) {
   return error;
 }
 
-/// Files in the order of the paths; a path that leads to none is a bad file among the others.
-Texts expand(const Texts& paths, std::vector<FlowSummary::BadFile>& bad) {
-  Texts good;
-  for (const std::string& path : paths) {
-    if (const auto files = ingest::expand_paths({path}); files) {
-      good.push_back(path);
-    } else {
-      const std::string& message = files.error().message;
-      bad.push_back({path, message.substr(std::min(path.size() + 2, message.size()))});
-    }
-  }
-  const auto all = ingest::expand_paths(good);
-  return all ? *all : Texts{};
-}
-
 FlowSummary read_all(const Texts& files, FlowReader& reader, const FlowsOptions& options,
                      std::vector<FlowSummary::BadFile> bad) {
   parsers::DecoderOptions decoding;
@@ -230,7 +215,8 @@ int command_flows(const CommandLine& line) {
 
   if (auto named = check_inventory_files(options.inventory); !named) return fail(named.error());
   std::vector<FlowSummary::BadFile> bad;
-  const Texts files = expand(options.paths, bad);
+  const auto [files, missing] = ingest::expand_paths(options.paths);
+  for (const auto& [path, why] : missing) bad.push_back({path, why});
   if (files.empty()) return fail(kExitUsage, bad.front().file + ": " + bad.front().error);
   const auto inventory = load_inventory(options.inventory);
   if (!inventory) return fail(kExitUsage, "--inventory: " + inventory.error().message);

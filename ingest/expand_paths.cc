@@ -90,8 +90,8 @@ void add_deep_glob(const std::string& pattern, std::set<std::string>& found) {
 
 }  // namespace
 
-Result<std::vector<std::string>> expand_paths(const std::vector<std::string>& paths) {
-  std::vector<std::string> all;
+ExpandedPaths expand_paths(const std::vector<std::string>& paths) {
+  ExpandedPaths all;
   std::set<std::string> seen;
   for (const std::string& path : paths) {
     std::set<std::string> found;  // Ordered, so that two runs read in one order.
@@ -109,11 +109,10 @@ Result<std::vector<std::string>> expand_paths(const std::vector<std::string>& pa
     }
     if (found.empty()) {
       const bool exists = fs::exists(path, error);
-      return Error{ErrorCode::kNotFound,
-                   path + (exists ? ": holds no file" : ": no such file, directory or match")};
+      all.missing.emplace_back(path, exists ? "holds no file" : "no such file, directory or match");
     }
     for (const std::string& file : found) {
-      if (seen.insert(file).second) all.push_back(file);
+      if (seen.insert(file).second) all.files.push_back(file);
     }
   }
   return all;

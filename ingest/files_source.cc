@@ -69,9 +69,13 @@ class FilesSource final : public Source {
 
 Result<void> FilesSource::start() {
   if (!options_.follow) {
-    auto expanded = expand_paths(options_.paths);
-    if (!expanded) return std::move(expanded).error();
-    files_ = *std::move(expanded);
+    ExpandedPaths expanded = expand_paths(options_.paths);
+    if (expanded.files.empty() && !expanded.missing.empty()) {
+      const auto& [path, why] = expanded.missing.front();
+      return Error{ErrorCode::kNotFound, path + ": " + why};
+    }
+    for (const auto& [path, why] : expanded.missing) reader_.report_bad(path, why);
+    files_ = std::move(expanded.files);
     for (const std::string& file : files_) {
       std::error_code error;
       const auto size = std::filesystem::file_size(file, error);
@@ -168,16 +172,10 @@ bool FilesSource::read_whole(const std::string& path, const std::stop_token& sto
 
 /// What the paths match now. One that matches nothing yet keeps nobody from reading the others.
 std::vector<std::string> FilesSource::expand_now() {
-  std::vector<std::string> all;
-  std::uint64_t missing = 0;
-  for (const std::string& path : options_.paths) {
-    if (path == "-") continue;
-    const auto expanded = expand_paths({path});
-    if (!expanded) ++missing;
-    if (expanded) all.insert(all.end(), expanded->begin(), expanded->end());
-  }
-  context_.counters.files_missing = missing;
-  return all;
+  ExpandedPaths all = expand_paths(options_.paths);
+  std::erase(all.files, "-");
+  context_.counters.files_missing = all.missing.size();
+  return std::move(all.files);
 }
 
 void FilesSource::run_following(const std::stop_token& stop) {

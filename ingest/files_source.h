@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ingest/file_turn.h"
@@ -25,14 +26,19 @@ struct FilesOptions {
 /// in all. A file is known by device, inode, and hash and length of its first min(1 KiB, size)
 /// bytes; smaller than its position, or another hash: a new file. Object names as AWS writes them
 /// identify themselves. The unfinished last line or member of a followed file is pending, not
-/// malformed (docs/time.md 10). A file that cannot be read to its end is reported in bad_inputs;
-/// the rest goes on.
+/// malformed (docs/time.md 10). A file that cannot be read to its end, and of files that are not
+/// followed a path that leads to none, is reported in bad_inputs; the rest goes on. start() fails
+/// when none of those leads to a file.
 [[nodiscard]] std::unique_ptr<Source> make_files_source(SourceContext context,
                                                         FilesOptions options);
 
-/// Expands files, directories and globs (**, *, ?, [...]) in a stable order (by path); kNotFound
-/// names a path that matches nothing. Hidden files (".x") count only when they are named.
-[[nodiscard]] Result<std::vector<std::string>> expand_paths(const std::vector<std::string>& paths);
+struct ExpandedPaths {
+  std::vector<std::string> files;                            ///< Each once.
+  std::vector<std::pair<std::string, std::string>> missing;  ///< Path that leads to none, and why.
+};
+/// Expands files, directories and globs (**, *, ?, [...]), in the order of the paths and in a stable
+/// one within each (by path). Hidden files (".x") count only when they are named.
+[[nodiscard]] ExpandedPaths expand_paths(const std::vector<std::string>& paths);
 
 /// Streams one file ("-" = standard input) through a decoder; false when it could not be read to
 /// its end (`error` says why).

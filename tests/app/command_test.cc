@@ -376,6 +376,19 @@ TEST_F(CommandTest, ReplayNeedsNoSource) {
   EXPECT_EQ(outcome.exit_code, kExitDone) << outcome.err;
 }
 
+TEST_F(CommandTest, OfReplaysPathsOneThatLeadsToNothingIsNamedAndTheOthersAreRead) {
+  const std::string config = write("fleet.yaml", "fleet: f\n");
+  const std::string flow = write("flow.log", kRecord);
+  const std::string gone = flow + ".gone";
+  const Outcome partly = type(command_replay, {"-c", config, gone, flow, "--format", "json"});
+  EXPECT_EQ(partly.exit_code, kExitPartly);
+  EXPECT_THAT(partly.err, HasSubstr(gone + ": no such file, directory or match"));
+  EXPECT_THAT(partly.out, HasSubstr("\"total\":1"));
+  const Outcome nothing = type(command_replay, {"-c", config, gone});
+  EXPECT_EQ(nothing.exit_code, kExitUsage);
+  EXPECT_THAT(nothing.err, HasSubstr(gone + ": no such file, directory or match"));
+}
+
 class BudgetCommandTest : public CommandTest {
  protected:
   /// The report of a machine that costs 70.08 USD in prod, and of one in dev, of a type that no

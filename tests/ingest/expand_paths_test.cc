@@ -21,10 +21,10 @@ class ExpandPathsTest : public ::testing::Test {
     std::vector<std::string> full;
     for (const std::string& path : paths)
       full.push_back(path == "-" ? path : folder_.path() + "/" + path);
-    const auto found = expand_paths(full);
-    EXPECT_TRUE(found) << found.error().message;
+    const ExpandedPaths found = expand_paths(full);
+    EXPECT_TRUE(found.missing.empty());
     std::vector<std::string> shown;
-    for (const std::string& path : *found)
+    for (const std::string& path : found.files)
       shown.push_back(path == "-" ? path : path.substr(folder_.path().size() + 1));
     return shown;
   }
@@ -48,11 +48,11 @@ TEST_F(ExpandPathsTest, AFileCountsOnceAndInTheOrderThatWasAsked) {
   EXPECT_THAT(names({"q.log", "-", "a/x.log", "*.log"}), ElementsAre("q.log", "-", "a/x.log"));
   EXPECT_THAT(names({".hidden.log"}), ElementsAre(".hidden.log"));
 }
-TEST_F(ExpandPathsTest, APathThatMatchesNothingIsNamed) {
-  const auto found = expand_paths({folder_.path("q.log"), "/nowhere/*.gz"});
-  ASSERT_FALSE(found);
-  EXPECT_EQ(found.error().code, ErrorCode::kNotFound);
-  EXPECT_THAT(found.error().message, ::testing::HasSubstr("/nowhere/*.gz"));
+TEST_F(ExpandPathsTest, APathThatLeadsToNothingIsNamedAndTheOthersStand) {
+  const auto found = expand_paths({"/nowhere/*.gz", folder_.path("q.log"), folder_.path("a/.tmp")});
+  EXPECT_THAT(found.files, ElementsAre(folder_.path("q.log"), folder_.path("a/.tmp/w.log")));
+  EXPECT_THAT(found.missing, ElementsAre(std::pair<std::string, std::string>(
+                                 "/nowhere/*.gz", "no such file, directory or match")));
 }
 
 TEST(FilePosition, ComesBackFromItsText) {

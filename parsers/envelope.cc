@@ -81,10 +81,8 @@ struct EnvelopeParser::State {
 
   Envelope::Kind take_subscription(ondemand::object& object, MessageSink& sink) {
     std::string_view type;
-    if (object.find_field_unordered("messageType").get_string().get(type) == simdjson::SUCCESS &&
-        type == "CONTROL_MESSAGE") {
-      return Envelope::Kind::kControl;
-    }
+    if (!read_text(object, "messageType", type)) return Envelope::Kind::kUnknown;
+    if (type == "CONTROL_MESSAGE") return Envelope::Kind::kControl;
     ondemand::array events;
     if (object.find_field_unordered("logEvents").get_array().get(events) != simdjson::SUCCESS) {
       return Envelope::Kind::kUnknown;
@@ -93,7 +91,7 @@ struct EnvelopeParser::State {
       ondemand::object event;
       const simdjson::error_code error = std::move(item).get_object().get(event);
       if (error == simdjson::SUCCESS) {
-        take_event(event, sink);
+        if (!take_event(event, sink)) return Envelope::Kind::kUnknown;
       } else if (error == simdjson::INCORRECT_TYPE) {
         sink.on_log_message({}, {});  // No event: counted as one without a message.
       } else {
@@ -103,14 +101,23 @@ struct EnvelopeParser::State {
     return Envelope::Kind::kLogEvents;
   }
 
-  /// An event without a message carries nothing, and is handed on as an empty one.
-  static void take_event(ondemand::object& event, MessageSink& sink) {
-    std::string_view id;
-    if (event.find_field_unordered("id").get_string().get(id) != simdjson::SUCCESS) id = {};
-    std::string_view message;
-    if (event.find_field_unordered("message").get_string().get(message) != simdjson::SUCCESS)
-      message = {};
+  /// Empty when the object has no such text. False when it is no JSON: nothing may be asked of the
+  /// document then, whose walk simdjson has ended.
+  static bool read_text(ondemand::object& object, std::string_view key, std::string_view& text) {
+    const simdjson::error_code error = object.find_field_unordered(key).get_string().get(text);
+    if (error == simdjson::SUCCESS) return true;
+    text = {};
+    return error == simdjson::NO_SUCH_FIELD || error == simdjson::INCORRECT_TYPE ||
+           error == simdjson::STRING_ERROR;
+  }
+
+  /// An event without a message carries nothing, and is handed on as an empty one. False: as
+  /// read_text.
+  static bool take_event(ondemand::object& event, MessageSink& sink) {
+    std::string_view id, message;
+    if (!read_text(event, "id", id) || !read_text(event, "message", message)) return false;
     sink.on_log_message(message, id);
+    return true;
   }
 
   Envelope::Kind take_records(ondemand::object& object, bool kinesis, Envelope& out) {
@@ -203,8 +210,7 @@ struct EnvelopeParser::State {
     if (keys.awslogs) return take_awslogs(object, out);
     if (keys.raw_data) return take_raw_data(object, out);
     if (!keys.message) return Envelope::Kind::kUnknown;
-    take_event(object, sink);
-    return Envelope::Kind::kMessage;
+    return take_event(object, sink) ? Envelope::Kind::kMessage : Envelope::Kind::kUnknown;
   }
 };
 

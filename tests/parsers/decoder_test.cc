@@ -275,6 +275,17 @@ TEST(Decoder, WhatIsNoEventAndNoRecordIsLostAlone) {
   EXPECT_EQ(records.dropped(PayloadDrop::kBadBase64), 2u);
 }
 
+TEST(Decoder, AnEventThatIsNoJsonInsideEndsItsEnvelopeAndNothingElse) {
+  const std::string good = subscription(log_event("1", kOkRecord));
+  for (const std::string broken :
+       {R"({"timestamp":1,"sub"})", R"({"id":"2","message"})", R"({"id"})", R"({"id":"2",})"}) {
+    const std::string envelope = subscription(log_event("1", kOkRecord) + "," + broken);
+    const Decoded decoded = decode_message(envelope + "\n" + good);
+    EXPECT_EQ(decoded.flows.size(), 2u) << broken;
+    EXPECT_EQ(decoded.dropped(PayloadDrop::kBadEnvelope), 1u) << broken;
+  }
+}
+
 TEST(Decoder, AByteThatIsNoUtf8LosesNoLogEvent) {
   for (const std::string tag : {"caf\xe9", "\xff\xfe", "\xc3\xa9\xed\xa0\x80", "\xf0\x9f\x98"}) {
     std::string bad = kOkRecord;

@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "app/command.h"
+#include "cost/render_text.h"
 #include "proto/check.h"
 
 namespace fleetmeter::app {
@@ -42,23 +43,10 @@ std::string csv_cell(std::string text) {
   return quoted + '"';
 }
 
-/// Nothing of the text may end the cell, start markup or be taken for HTML: ids come from the
-/// input.
-std::string markdown_cell(const std::string& text) {
-  std::string escaped;
-  for (const char c : text) {
-    if (c == '<') {
-      escaped += "&lt;";
-      continue;
-    }
-    if (c == '&') {
-      escaped += "&amp;";
-      continue;
-    }
-    if (std::string_view("\\`*_[]|").find(c) != std::string_view::npos) escaped += '\\';
-    escaped += c == '\n' || c == '\r' ? ' ' : c;
-  }
-  return escaped;
+std::string markdown_cell(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  return cost::markdown_escaped(text);
 }
 
 using Row = std::vector<std::string>;

@@ -31,23 +31,7 @@ std::string html(std::string_view text) {
   return out;
 }
 
-/// Text inside a Markdown table: nothing of it may end the cell, start markup or be taken for HTML.
-std::string markdown(std::string_view text) {
-  std::string out;
-  for (const char c : clean(text)) {
-    if (c == '<') {
-      out += "&lt;";
-      continue;
-    }
-    if (c == '&') {
-      out += "&amp;";
-      continue;
-    }
-    if (std::string_view("\\`*_[]|").find(c) != std::string_view::npos) out.push_back('\\');
-    out.push_back(c);
-  }
-  return out;
-}
+std::string markdown(std::string_view text) { return markdown_escaped(clean(text)); }
 
 std::string title(const Report& report) {
   return fmt::format("Cost {}{}{}", report.basis == "estimate" ? "estimate" : "to date",

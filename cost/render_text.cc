@@ -47,6 +47,23 @@ std::size_t width_of(std::uint32_t code) noexcept {
 
 }  // namespace
 
+std::string markdown_escaped(std::string_view line) {
+  std::string out;
+  for (const char c : line) {
+    if (c == '<') {
+      out += "&lt;";
+      continue;
+    }
+    if (c == '&') {
+      out += "&amp;";
+      continue;
+    }
+    if (std::string_view("\\`*_[]|").find(c) != std::string_view::npos) out.push_back('\\');
+    out.push_back(c);
+  }
+  return out;
+}
+
 std::string clean(std::string_view text) {
   std::string out;
   out.reserve(text.size());

@@ -20,6 +20,9 @@ struct Cells {
 /// `text` as well-formed UTF-8 on one line: what is no UTF-8 becomes U+FFFD, control characters
 /// become spaces.
 [[nodiscard]] std::string clean(std::string_view text);
+/// One line of text for a Markdown table: nothing of it ends the cell, starts markup or is taken for
+/// HTML.
+[[nodiscard]] std::string markdown_escaped(std::string_view line);
 /// Columns that cleaned text takes on a terminal: 0 for combining marks, 2 for wide characters.
 [[nodiscard]] std::size_t display_width(std::string_view text) noexcept;
 

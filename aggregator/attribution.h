@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "aggregator/equal_bytes.h"
 #include "aggregator/flow_facts.h"
 #include "aggregator/index_table.h"
 #include "aggregator/inventory.h"
@@ -233,19 +234,6 @@ class Attribution {
     std::vector<Place> places_;
   };
 
-  /// Of some ten to a hundred bytes: words, of which the last two overlap, are sooner compared than
-  /// called for.
-  [[nodiscard]] static bool equal_bytes(const char* a, const char* b, std::size_t size) noexcept {
-    if (size < 16) return std::string_view(a, size) == std::string_view(b, size);
-    using parsers::load_word;
-    const auto differ = [&](std::size_t at) {
-      return (load_word(a + at) ^ load_word(b + at)) |
-             (load_word(a + at + 8) ^ load_word(b + at + 8));
-    };
-    std::uint64_t differs = differ(size - 16);
-    for (std::size_t at = 0; at + 16 < size; at += 16) differs |= differ(at);
-    return differs == 0;
-  }
   void read_inventory();
   void read_bounds();
   void read_special_ranges();

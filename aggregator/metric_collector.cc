@@ -4,6 +4,8 @@
 #include <cstring>
 #include <span>
 
+#include "aggregator/equal_bytes.h"
+
 namespace fleetmeter::aggregator {
 namespace {
 
@@ -44,23 +46,6 @@ class KeyReader {
   const char* end_;
 };
 
-/// Most texts are short: a call of memcmp for each would cost more than the bytes do.
-bool is_equal(const char* a, const char* b, std::size_t size) noexcept {
-  const auto word = [](const char* at) {
-    std::uint64_t value;
-    std::memcpy(&value, at, sizeof value);
-    return value;
-  };
-  if (size < 8) {
-    std::uint64_t difference = 0;
-    for (std::size_t i = 0; i < size; ++i) difference |= static_cast<unsigned char>(a[i] ^ b[i]);
-    return difference == 0;
-  }
-  std::uint64_t difference = word(a + size - 8) ^ word(b + size - 8);
-  for (std::size_t i = 0; i + 8 < size; i += 8) difference |= word(a + i) ^ word(b + i);
-  return difference == 0;
-}
-
 bool is_key_of(std::string_view key, const parsers::MetricRecord& record,
                std::span<const parsers::Dimension> dimensions) noexcept {
   std::size_t size = 0;
@@ -75,7 +60,7 @@ bool is_key_of(std::string_view key, const parsers::MetricRecord& record,
     std::uint32_t text_size = 0;
     std::memcpy(&text_size, at, sizeof text_size);
     at += sizeof text_size;
-    same = text_size == text.size() && is_equal(at, text.data(), text.size());
+    same = text_size == text.size() && equal_bytes(at, text.data(), text.size());
     at += text.size();
   });
   return same;

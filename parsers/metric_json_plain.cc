@@ -1,5 +1,7 @@
 #include "parsers/metric_json_plain.h"
 
+#include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cstring>
 #include <system_error>
@@ -42,6 +44,12 @@ bool is_blank(char c) noexcept {
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
+constexpr std::uint32_t bit_of(MetricKey key) noexcept {
+  return 1u << static_cast<std::uint32_t>(key);
+}
+constexpr std::uint32_t kHeadKeys =
+    bit_of(MetricKey::kStream) | bit_of(MetricKey::kAccount) | bit_of(MetricKey::kRegion);
+
 constexpr double kPowersOfTen[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
@@ -54,14 +62,80 @@ struct Digits {
   const char* end;
   std::uint64_t value;
 };
+/// Digits of a text as values 0 to 9, and in `others` the highest bit of every other byte.
+struct DigitWord {
+  std::uint64_t values, others;
+
+  explicit DigitWord(const char* at) noexcept : values(load_word(at) ^ 0x3030303030303030) {
+    others = (((values & 0x7f7f7f7f7f7f7f7f) + 0x7676767676767676) | values) & 0x8080808080808080;
+  }
+};
+
+/// The number that the lowest `count` (1-8) bytes of `values` are the digits of, the first the lowest.
+std::uint64_t number_of(std::uint64_t values, int count) noexcept {
+  values <<= 64 - 8 * count;  // Zeros before them.
+  values = values * 2561 >> 8;
+  values = (values & 0x00ff00ff00ff00ff) * 6553601 >> 16;
+  return (values & 0x0000ffff0000ffff) * 42949672960001 >> 32;
+}
+
 Digits read_digits(const char* at, std::uint64_t value) noexcept {
-  std::uint64_t eight = 0;
-  for (; decode_digits(load_word(at), 8, eight); at += 8) value = value * 100000000 + eight;
-  for (; is_digit(*at); ++at) value = value * 10 + static_cast<std::uint64_t>(*at - '0');
-  return {at, value};
+  static constexpr std::uint64_t kPowers[] = {1,      10,      100,      1000,     10000,
+                                              100000, 1000000, 10000000, 100000000};
+  for (;;) {
+    const DigitWord word(at);
+    const int count = std::countr_zero(word.others) / 8;
+    if (count == 0) return {at, value};
+    value = value * kPowers[count] + number_of(word.values, count);
+    at += count;
+    if (count < 8) return {at, value};
+  }
+}
+
+/// Most numbers: digits, a point and digits, less than eight bytes in all. Gives what is behind it,
+/// or null when the text at `at` is anything else.
+const char* read_short_number(const char* at, double& number) noexcept {
+  const DigitWord word(at);
+  const std::uint64_t behind = word.others & (word.others - 1);  // The second that is no digit.
+  if (behind == 0) return nullptr;
+  const int whole = std::countr_zero(word.others) / 8;
+  const int end = std::countr_zero(behind) / 8;
+  const int fraction = end - whole - 1;
+  if (whole == 0 || at[whole] != '.' || fraction == 0 || (whole > 1 && *at == '0')) return nullptr;
+  if (at[end] != ',' && at[end] != '}') return nullptr;
+  const std::uint64_t before_point = (std::uint64_t{1} << (8 * whole)) - 1;
+  const std::uint64_t digits = (word.values & before_point) | (word.values >> 8 & ~before_point);
+  number = static_cast<double>(number_of(digits, end - 1)) / kPowersOfTen[fraction];
+  return at + end;
 }
 
 }  // namespace
+
+std::size_t PlainMetricHead::take(const char* at, const char* end,
+                                  MetricRecord& record) const noexcept {
+  if (size_ == 0 || static_cast<std::size_t>(end - at) <= size_) return 0;
+  if (std::memcmp(at, bytes_.data(), size_) != 0) return 0;
+  const auto text = [at](Place place) { return std::string_view(at + place.at, place.size); };
+  record.stream = text(stream_);
+  record.account = text(account_);
+  record.region = text(region_);
+  return size_;
+}
+
+void PlainMetricHead::note(const char* begin, const char* end,
+                           const MetricRecord& record) noexcept {
+  const auto size = static_cast<std::size_t>(end - begin);
+  size_ = size > kBytesMax ? 0 : size;
+  if (size_ == 0) return;
+  std::copy(begin, end, bytes_.data());
+  const auto place = [begin](std::string_view text) {
+    return Place{static_cast<std::uint32_t>(text.data() - begin),
+                 static_cast<std::uint32_t>(text.size())};
+  };
+  stream_ = place(record.stream);
+  account_ = place(record.account);
+  region_ = place(record.region);
+}
 
 /// Nothing is ever taken past end_: behind it a blank or a value's beginning may stand.
 [[gnu::always_inline]] inline bool PlainMetricReader::take(char c) noexcept {
@@ -102,18 +176,37 @@ bool PlainMetricReader::take_key(const char (&key)[kSize]) noexcept {
 
 PlainMetricReader::Result PlainMetricReader::read() {
   if (end_[-1] != '}') return Result::kBroken;  // No number, then, runs past the end.
-  MetricKey expected = MetricKey::kStream;
+  const char* const begin = at_;
+  MetricKey expected = take_head();
+  const bool has_head = expected != MetricKey::kStream;
   skip_blanks();
-  if (take('}')) return at_ == end_ ? Result::kWhole : Result::kBroken;
+  if (!has_head && take('}')) return at_ == end_ ? Result::kWhole : Result::kBroken;
   while (read_member(expected)) {
     skip_blanks();
     if (take(',')) {
       skip_blanks();
+      if (expected == MetricKey::kNamespace && !has_head) note_head(begin);
       continue;
     }
     return take('}') && at_ == end_ ? Result::kWhole : Result::kBroken;
   }
   return is_unusual_ ? Result::kUnusual : Result::kBroken;
+}
+
+/// What is to be expected then.
+MetricKey PlainMetricReader::take_head() noexcept {
+  const std::size_t size = head_.take(at_, end_, draft_.record);
+  if (size == 0) return MetricKey::kStream;
+  at_ += size;
+  seen_ = kHeadKeys;
+  draft_.note_key(MetricKey::kStream);
+  return MetricKey::kNamespace;
+}
+
+/// Of a value that began with those three, in whatever order, and nothing else.
+void PlainMetricReader::note_head(const char* begin) noexcept {
+  if (seen_ == kHeadKeys && !draft_.bad_text && draft_.unknown_keys == 0)
+    head_.note(begin, at_, draft_.record);
 }
 
 /// A value where a text should be: `is_text` says whether it was one.
@@ -169,7 +262,7 @@ bool PlainMetricReader::read_member(MetricKey& expected) {
     ++draft_.unknown_keys;
     return skip_scalar();
   }
-  const std::uint32_t bit = 1u << static_cast<std::uint32_t>(key);
+  const std::uint32_t bit = bit_of(key);
   if ((seen_ & bit) != 0) return false;
   seen_ |= bit;
   draft_.note_key(key);
@@ -311,6 +404,10 @@ bool PlainMetricReader::read_timestamp() {
 /// JSON's grammar of a number, and the double next to it.
 bool PlainMetricReader::read_number(double& number) noexcept {
   const char* const begin = at_;
+  if (const char* const end = read_short_number(begin, number); end != nullptr) {
+    at_ = end;
+    return end < end_;
+  }
   const bool is_negative = *at_ == '-';
   const char* const first = at_ + (is_negative ? 1 : 0);
   Digits digits = read_digits(first, 0);

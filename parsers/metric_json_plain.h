@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -7,6 +8,27 @@
 #include "parsers/metric_draft.h"
 
 namespace fleetmeter::parsers {
+
+/// What the values of a stream begin with, up to the namespace: the same bytes in nearly all, and so
+/// remembered from one value to the next instead of read again. Not thread safe.
+class PlainMetricHead {
+ public:
+  /// Bytes behind `at` that are the head, with its texts put into `record`; 0 = they are not.
+  [[nodiscard]] std::size_t take(const char* at, const char* end,
+                                 MetricRecord& record) const noexcept;
+  /// `record` holds stream, account and region as read from these bytes, and nothing else.
+  void note(const char* begin, const char* end, const MetricRecord& record) noexcept;
+
+ private:
+  struct Place {
+    std::uint32_t at = 0, size = 0;
+  };
+  static constexpr std::size_t kBytesMax = 256;
+
+  std::array<char, kBytesMax> bytes_;
+  std::size_t size_ = 0;
+  Place stream_, account_, region_;
+};
 
 /// Reads a metric stream's JSON object in one pass, without an index of its tokens: texts of ASCII
 /// without escapes, numbers, true, false and null, keys and blanks wherever JSON allows them. The
@@ -23,11 +45,18 @@ class PlainMetricReader {
 
   /// `value` begins with '{' and has ByteBuffer::kPaddingBytes readable behind it. Dimensions and
   /// extended statistics are appended to `batch`, whatever the result.
-  PlainMetricReader(std::string_view value, MetricBatch& batch, MetricDraft& draft) noexcept
-      : at_(value.data() + 1), end_(value.data() + value.size()), batch_(batch), draft_(draft) {}
+  PlainMetricReader(std::string_view value, PlainMetricHead& head, MetricBatch& batch,
+                    MetricDraft& draft) noexcept
+      : at_(value.data() + 1),
+        end_(value.data() + value.size()),
+        head_(head),
+        batch_(batch),
+        draft_(draft) {}
   [[nodiscard]] Result read();
 
  private:
+  [[nodiscard]] MetricKey take_head() noexcept;
+  void note_head(const char* begin) noexcept;
   [[nodiscard]] bool read_member(MetricKey& expected);
   [[nodiscard]] bool read_key(MetricKey expected, MetricKey& key);
   [[nodiscard]] bool read_value(MetricKey key);
@@ -48,6 +77,7 @@ class PlainMetricReader {
 
   const char* at_;
   const char* const end_;
+  PlainMetricHead& head_;
   MetricBatch& batch_;
   MetricDraft& draft_;
   std::uint32_t seen_ = 0;  // Keys, a bit each.

@@ -19,10 +19,9 @@ struct Judged {
   std::size_t left_over;  // Dimensions and statistics in the batch that belong to no datapoint.
 };
 
-Judged judge(const std::string& value, bool exact = true) {
+Judged judge_by(MetricJsonParser& parser, const std::string& value, bool exact = true) {
   std::string padded = value;
   padded.append(ByteBuffer::kPaddingBytes, '\0');
-  MetricJsonParser parser;
   MetricBatch batch;
   MetricCounts counts;
   const auto result =
@@ -30,6 +29,11 @@ Judged judge(const std::string& value, bool exact = true) {
   if (batch.records.empty())
     return {result, "", counts, batch.dimensions.size() + batch.extended.size()};
   return {result, metric_text(batch, batch.records.back()), counts, 0};
+}
+
+Judged judge(const std::string& value, bool exact = true) {
+  MetricJsonParser parser;
+  return judge_by(parser, value, exact);
 }
 
 void expect_same(const Judged& a, const Judged& b, const std::string& value) {
@@ -158,6 +162,58 @@ TEST(MetricJsonPlain, JudgesAsSimdjsonWhateverByteIsPutIn) {
     const Judged plain = judge(std::string{kFirst} + rest, false);
     if (plain.result != MetricJsonParser::Result::kTaken) continue;
     expect_same(plain, judge(std::string{kFirstEscaped} + rest), rest);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST(MetricJsonPlain, WhatTheValuesBeforeBeganWithChangesNothing) {
+  const std::vector<std::string> heads = {
+      R"({"metric_stream_name":"S","account_id":"1","region":"r",)",
+      R"({"metric_stream_name":"S","account_id":"1","region":"r" ,)",
+      R"({"metric_stream_name":"S","account_id":"1","region":"r", )",
+      R"({"metric_stream_name":"S","account_id":"1","region":"rr",)",
+      R"({"metric_stream_name":"S","account_id":"","region":"r",)",
+      R"({"metric_stream_name":"S","account_id":1,"region":"r",)",
+      R"({"metric_stream_name":"S","account_id":"1","other":0,"region":"r",)",
+      R"({"account_id":"1","metric_stream_name":"S","region":"r",)",
+      R"({"region":"r","account_id":"1","metric_stream_name":"S",)",
+      R"({ "metric_stream_name" : "S" , "account_id" : "1" , "region" : "r" , )",
+      R"({"metric_stream_name":"\u0053","account_id":"1","region":"r",)",
+      R"({"metric_stream_name":")" + std::string(300, 's') + R"(","account_id":"1","region":"r",)",
+      R"({"region":"r",)",
+      "{"};
+  const std::vector<std::string> rests = {
+      R"("namespace":"N","metric_name":"M","timestamp":1,"value":{"max":1.5,"min":1.5,"sum":1.5,"count":1.0}})",
+      R"("timestamp":1,"namespace":"N","metric_name":"M","value":{"max":1.5,"min":1,"sum":2,"count":2}})",
+      R"("region":"q","namespace":"N","metric_name":"M","timestamp":1,"value":{"max":1,"min":1,"sum":1,"count":1}})",
+      R"("namespace":"N","account_id":"2","metric_name":"M","timestamp":1,"value":{"max":1,"min":1,"sum":1,"count":1}})",
+      R"("namespace":"N"})",
+      "}",
+      ""};
+  MetricJsonParser parser;
+  std::mt19937 random{7};
+  for (std::uint32_t round = 0; round < 5000; ++round) {
+    const std::string value =
+        heads[random() % heads.size()] + rests[random() % (round % 2 == 0 ? 2 : rests.size())];
+    const bool exact = random() % 2 == 0;
+    expect_same(judge_by(parser, value, exact), judge(value, exact), value);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST(MetricJsonPlain, ReadsNumbersOfAnyLengthAsSimdjson) {
+  std::mt19937 random{5};
+  const auto digits = [&](std::uint_fast32_t count) {
+    std::string text;
+    for (; count > 0; --count) text += static_cast<char>('0' + random() % 10);
+    return text;
+  };
+  for (std::uint32_t round = 0; round < 20000; ++round) {
+    std::string number = random() % 8 == 0 ? "-" : "";
+    number += digits(random() % 4 == 0 ? random() % 25 : random() % 8);
+    if (random() % 4 != 0) number += '.' + digits(random() % 4 == 0 ? random() % 25 : random() % 7);
+    if (random() % 16 == 0) number += 'e' + digits(random() % 3);
+    expect_as_simdjson(replaced(kRest, "9.5", number + (random() % 16 == 0 ? " " : "")));
     if (HasFatalFailure()) return;
   }
 }

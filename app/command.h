@@ -87,8 +87,6 @@ class TablePrinter {
   std::vector<std::vector<std::string>> rows_;
 };
 
-/// `text` with nothing in it that HTML would take for markup.
-[[nodiscard]] std::string html_text(const std::string& text);
 /// A whole page; `body` is HTML already.
 [[nodiscard]] std::string html_page(const std::string& title, const std::string& body);
 

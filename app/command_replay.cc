@@ -11,6 +11,7 @@
 #include "app/service.h"
 #include "app/stop_on_signal.h"
 #include "app/test_clock.h"
+#include "cost/render_text.h"
 
 namespace fleetmeter::app {
 
@@ -73,9 +74,9 @@ std::string print(const Decisions& decisions, const std::vector<cost::Report>& b
       return "# Backtest\n\n" + decisions_text(decisions, format) + "\n" + kAssumptions + "\n\n" +
              reports(cost::Format::kMarkdown, "\n");
     case OutputFormat::kHtml:  // A report is a page of its own, so that its table stands for it.
-      return html_page("Backtest", decisions_text(decisions, format) + "<p>" + kAssumptions +
-                                       "</p>\n<pre>\n" +
-                                       html_text(reports(cost::Format::kTable, "\n")) + "</pre>\n");
+      return html_page("Backtest",
+                       decisions_text(decisions, format) + "<p>" + kAssumptions + "</p>\n<pre>\n" +
+                           cost::html_escaped(reports(cost::Format::kTable, "\n")) + "</pre>\n");
     case OutputFormat::kTable:
       break;
   }

@@ -169,9 +169,10 @@ void read_log(YamlContext& context, const YAML::Node& node, Config& config) {
   config.log_bytes_max =
       static_cast<std::uint64_t>(object.integer("bytes_max", 20LL << 30, 1 << 20, 1LL << 50));
   if (object.has("bytes_max") && !config.kafka_log.connection.brokers.empty()) {
-    context.warn(object.node(), "log.bytes_max",
-                 "is for `run`; over Kafka the log is pruned by `days` alone, and `retention.bytes` "
-                 "of the aggregate topic bounds it");
+    context.warn(
+        object.node(), "log.bytes_max",
+        "is for `run`; over Kafka the log is pruned by `days` alone, and `retention.bytes` "
+        "of the aggregate topic bounds it");
   }
   object.done();
 }

@@ -23,21 +23,6 @@ Counted payload_reasons(const FlowSummary& summary) {
   return reasons_of<parsers::PayloadDrop>(summary.counts.dropped);
 }
 
-std::string records_json(const FlowSummary& summary) {
-  const parsers::FlowCounts& flows = summary.counts.flows;
-  std::string json = counts_json({{"total", summary.records()},
-                                  {"ok", flows.ok},
-                                  {"nodata", flows.nodata},
-                                  {"skipdata", flows.skipdata},
-                                  {"malformed", flows.malformed()},
-                                  {"headers", flows.headers},
-                                  {"unwindowed", flows.unwindowed},
-                                  {"without_packets", summary.all().records_without_packets},
-                                  {"without_bytes", summary.all().records_without_bytes}});
-  json.back() = ',';
-  return json + "\"malformed_by_reason\":" + counts_json(flow_reasons(summary)) + "}";
-}
-
 std::string time_json(std::uint64_t at_s) {
   return at_s == 0 ? "null" : json_string(rfc3339(static_cast<std::int64_t>(at_s)));
 }
@@ -47,7 +32,10 @@ std::string time_json(std::uint64_t at_s) {
 std::string flow_summary_json(const FlowSummary& summary) {
   std::vector<std::pair<std::string, std::string>> files;
   for (const FlowSummary::BadFile& bad : summary.bad_files) files.emplace_back(bad.file, bad.error);
-  return "{\"schema\":1,\"records\":" + records_json(summary) +
+  return "{\"schema\":1,\"records\":" +
+         records_json(summary.counts.flows,
+                      {{"without_packets", summary.all().records_without_packets},
+                       {"without_bytes", summary.all().records_without_bytes}}) +
          ",\"accept\":" + traffic_json(summary.accept) +
          ",\"reject\":" + traffic_json(summary.reject) +
          ",\"no_action\":" + traffic_json(summary.no_action, summary.no_action_path_classes) +

@@ -13,6 +13,22 @@ std::string counts_json(const Counted& counts) {
   return json + "}";
 }
 
+std::string records_json(const parsers::FlowCounts& flows, const Counted& more) {
+  Counted counts = {{"total", flows.ok + flows.nodata + flows.skipdata + flows.malformed()},
+                    {"ok", flows.ok},
+                    {"nodata", flows.nodata},
+                    {"skipdata", flows.skipdata},
+                    {"malformed", flows.malformed()},
+                    {"headers", flows.headers},
+                    {"unwindowed", flows.unwindowed}};
+  counts.insert(counts.end(), more.begin(), more.end());
+  std::string json = counts_json(counts);
+  json.back() = ',';
+  return json +
+         "\"malformed_by_reason\":" + counts_json(reasons_of<parsers::FlowDrop>(flows.dropped)) +
+         "}";
+}
+
 std::string input_counts_json(const parsers::DecodeCounts& counts,
                               const std::map<std::string, std::uint64_t>& dropped) {
   return "\"duplicate_events\":" + std::to_string(counts.duplicate_events) +

@@ -28,6 +28,9 @@ template <typename Reason, std::size_t kSize>
 
 [[nodiscard]] std::string counts_json(const Counted& counts);  ///< An object.
 
+/// The object `records`; `more` are the counts that only some documents have.
+[[nodiscard]] std::string records_json(const parsers::FlowCounts& flows, const Counted& more = {});
+
 /// The members `duplicate_events` to `dropped`, without the braces around them. `dropped`: records
 /// that were decoded and not summed, by reason.
 [[nodiscard]] std::string input_counts_json(const parsers::DecodeCounts& counts,

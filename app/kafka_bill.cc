@@ -107,9 +107,9 @@ Result<void> KafkaBill::complete(LogPartition partition) {
   auto end = usage_->end(partition);
   if (!end) return std::move(end).error();
   if (*from > *end) {
-    return Error{ErrorCode::kDataLoss,
-                 "cost.db holds more than topic " + topic_ + ": the topic was made anew; remove "
-                 "the file"};
+    return Error{ErrorCode::kDataLoss, "cost.db holds more than topic " + topic_ +
+                                           ": the topic was made anew; remove "
+                                           "the file"};
   }
   for (;;) {
     auto piece = read_piece(*usage_, partition, *from);
@@ -133,8 +133,8 @@ void KafkaBill::release(LogPartition partition) {
   behind_.erase(partition);
 }
 
-Result<std::vector<UsageRecord>> KafkaBill::totals(
-    LogPartition partition, std::span<const aggregator::LogEntry> entries) {
+Result<std::vector<UsageRecord>> KafkaBill::totals(LogPartition partition,
+                                                   std::span<const aggregator::LogEntry> entries) {
   const std::lock_guard lock(mutex_);
   if (behind_.contains(partition)) {
     if (auto completed = complete(partition); !completed) return std::move(completed).error();

@@ -182,13 +182,13 @@ Result<void> KafkaEvaluation::State::take_bill(LogPartition partition) {
   auto evaluated = log->evaluated_position(partition);
   if (!evaluated) return std::move(evaluated).error();
   if (*covered > *evaluated) {
-    return Error{ErrorCode::kDataLoss,
-                 "usage covers position " + std::to_string(*covered) + ", the evaluation only " +
-                     std::to_string(*evaluated) + ": the aggregate topic was made anew"};
+    return Error{ErrorCode::kDataLoss, "usage covers position " + std::to_string(*covered) +
+                                           ", the evaluation only " + std::to_string(*evaluated) +
+                                           ": the aggregate topic was made anew"};
   }
   while (*covered < *evaluated) {
-    const std::string lacks = "usage covers position " + std::to_string(*covered) + " of " +
-                              std::to_string(*evaluated);
+    const std::string lacks =
+        "usage covers position " + std::to_string(*covered) + " of " + std::to_string(*evaluated);
     auto entries = log->read(partition, *covered, kRefoldRecords);
     if (!entries) return std::move(entries).error().with_context(lacks);
     while (!entries->empty() && entries->back().position > *evaluated) entries->pop_back();
@@ -209,11 +209,9 @@ Result<void> KafkaEvaluation::State::open_log() {
   ingest::KafkaLogCallbacks callbacks;
   callbacks.on_assigned = [this](LogPartition partition) { take(partition); };
   callbacks.on_revoked = [this](LogPartition partition) { release(partition); };
-  callbacks.on_usage = [this](LogPartition partition,
-                              std::span<const aggregator::UsageRecord> records,
-                              std::int64_t next_offset) {
-    bill->committed(partition, records, next_offset);
-  };
+  callbacks.on_usage =
+      [this](LogPartition partition, std::span<const aggregator::UsageRecord> records,
+             std::int64_t next_offset) { bill->committed(partition, records, next_offset); };
   auto made = ingest::open_kafka_log(*setup.clock, setup.log, std::move(callbacks));
   if (!made) return std::move(made).error();
   log_owner = *std::move(made);
@@ -225,8 +223,8 @@ Result<void> KafkaEvaluation::State::open_log() {
       });
   alarms::Deliverer::Options delivery;
   delivery.outcomes = outcomes.get();
-  auto sender = std::make_unique<alarms::Deliverer>(*log_owner, receivers, *setup.clock,
-                                                    std::move(delivery));
+  auto sender =
+      std::make_unique<alarms::Deliverer>(*log_owner, receivers, *setup.clock, std::move(delivery));
   sender->start();
   {
     const std::lock_guard lock(mutex);
@@ -297,13 +295,9 @@ std::optional<Error> KafkaEvaluation::failure() const {
   return std::nullopt;
 }
 
-std::string KafkaEvaluation::cost_db_path() const {
-  return state_->cost_db_path();
-}
+std::string KafkaEvaluation::cost_db_path() const { return state_->cost_db_path(); }
 
-const aggregator::Inventory& KafkaEvaluation::inventory() const {
-  return *state_->setup.inventory;
-}
+const aggregator::Inventory& KafkaEvaluation::inventory() const { return *state_->setup.inventory; }
 
 const Config& KafkaEvaluation::config() const { return state_->setup.config; }
 

@@ -42,19 +42,8 @@ void add_reasons(std::string& out, const std::uint64_t* counts, const char* what
 
 std::string input_json(ingest::IngestCounters& counters) {
   const std::lock_guard lock(counters.mutex);
-  const parsers::FlowCounts& flows = counters.decode.flows;
-  std::string records =
-      counts_json({{"total", flows.ok + flows.nodata + flows.skipdata + flows.malformed()},
-                   {"ok", flows.ok},
-                   {"nodata", flows.nodata},
-                   {"skipdata", flows.skipdata},
-                   {"malformed", flows.malformed()},
-                   {"headers", flows.headers},
-                   {"unwindowed", flows.unwindowed}});
-  records.back() = ',';
-  return "{\"records\":" + records +
-         "\"malformed_by_reason\":" + counts_json(reasons_of<parsers::FlowDrop>(flows.dropped)) +
-         "},\"files\":" + bad_files_json({counters.bad_inputs.begin(), counters.bad_inputs.end()}) +
+  return "{\"records\":" + records_json(counters.decode.flows) +
+         ",\"files\":" + bad_files_json({counters.bad_inputs.begin(), counters.bad_inputs.end()}) +
          "," + input_counts_json(counters.decode, counters.dropped) + "}";
 }
 

@@ -77,13 +77,13 @@ std::string print_markdown(const Row& headers, const std::vector<Row>& rows) {
 
 std::string print_html(const Row& headers, const std::vector<Row>& rows) {
   std::string out = "<table>\n<tr>";
-  for (const std::string& header : headers) out += "<th>" + html_text(header) + "</th>";
+  for (const std::string& header : headers) out += "<th>" + cost::html_escaped(header) + "</th>";
   out += "</tr>\n";
   for (const Row& row : rows) {
     out += "<tr>";
     for (std::size_t i = 0; i < row.size(); ++i) {
       out += is_number_column(headers[i]) ? "<td align=\"right\">" : "<td>";
-      out += html_text(row[i]) + "</td>";
+      out += cost::html_escaped(row[i]) + "</td>";
     }
     out += "</tr>\n";
   }
@@ -157,35 +157,12 @@ std::optional<std::int64_t> parse_offset(std::string_view text) {
 
 }  // namespace
 
-std::string html_text(const std::string& text) {
-  std::string escaped;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      case '"':
-        escaped += "&quot;";
-        break;
-      default:
-        escaped += c;
-    }
-  }
-  return escaped;
-}
-
 std::string html_page(const std::string& title, const std::string& body) {
   return "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>" +
-         html_text(title) +
+         cost::html_escaped(title) +
          "</title><style>body{font-family:sans-serif}td,th{padding:.2em .8em;text-align:left}"
          "tr:nth-child(even){background:#eee}</style></head>\n<body>\n<h1>" +
-         html_text(title) + "</h1>\n" + body + "</body>\n</html>\n";
+         cost::html_escaped(title) + "</h1>\n" + body + "</body>\n</html>\n";
 }
 
 TablePrinter::TablePrinter(std::vector<std::string> headers) : headers_(std::move(headers)) {

@@ -5,32 +5,7 @@
 namespace fleetmeter::cost {
 namespace {
 
-std::string html(std::string_view text) {
-  std::string out;
-  for (const char c : clean(text)) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out.push_back(c);
-    }
-  }
-  return out;
-}
-
+std::string html(std::string_view text) { return html_escaped(clean(text)); }
 std::string markdown(std::string_view text) { return markdown_escaped(clean(text)); }
 
 std::string title(const Report& report) {

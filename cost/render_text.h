@@ -23,6 +23,8 @@ struct Cells {
 /// One line of text for a Markdown table: nothing of it ends the cell, starts markup or is taken for
 /// HTML.
 [[nodiscard]] std::string markdown_escaped(std::string_view line);
+/// Text with nothing in it that HTML would take for markup, between quotes either.
+[[nodiscard]] std::string html_escaped(std::string_view text);
 /// Columns that cleaned text takes on a terminal: 0 for combining marks, 2 for wide characters.
 [[nodiscard]] std::size_t display_width(std::string_view text) noexcept;
 

@@ -204,8 +204,7 @@ Result<bool> add_record(const UsageRecord& record, TextIds& ids, UsageTotals& to
   Numberer number(ids);
   switch (key.table_case()) {
     case UsageKey::kFlow:
-      totals.flows[flow_of(key.flow(), number)] = {value.bytes(), value.packets(),
-                                                   value.records()};
+      totals.flows[flow_of(key.flow(), number)] = {value.bytes(), value.packets(), value.records()};
       break;
     case UsageKey::kHour:
       totals.hours[{number.of(key.hour().environment()), key.hour().hour(),
@@ -217,10 +216,10 @@ Result<bool> add_record(const UsageRecord& record, TextIds& ids, UsageTotals& to
                       key.minutes().hour()}] = value.minutes();
       break;
     case UsageKey::kPeriod: {
-      auto& row = totals.periods[{number.of(key.period().environment()),
-                                  number.of(key.period().kind()),
-                                  number.of(key.period().resource()),
-                                  number.of(key.period().metric()), key.period().start_s()}];
+      auto& row =
+          totals.periods[{number.of(key.period().environment()), number.of(key.period().kind()),
+                          number.of(key.period().resource()), number.of(key.period().metric()),
+                          key.period().start_s()}];
       row.reset();
       if (!record.value.empty())
         row = PeriodRow{{value.sample_count_e6(), value.period_quantity()}, value.append_hour()};

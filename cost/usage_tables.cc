@@ -241,9 +241,8 @@ Result<std::vector<std::pair<UsageFold::PeriodKey, PeriodRow>>> find_periods_bef
   const auto text = [&query](int column) { return static_cast<TextId>(query.integer(column)); };
   std::vector<std::pair<UsageFold::PeriodKey, PeriodRow>> rows;
   while (query.next()) {
-    rows.emplace_back(
-        UsageFold::PeriodKey{text(0), text(1), text(2), text(3), query.integer(4)},
-        PeriodRow{{query.integer(5), query.integer(6)}, query.integer(7)});
+    rows.emplace_back(UsageFold::PeriodKey{text(0), text(1), text(2), text(3), query.integer(4)},
+                      PeriodRow{{query.integer(5), query.integer(6)}, query.integer(7)});
   }
   if (auto done = query.finish(); !done) return std::move(done).error();
   return rows;

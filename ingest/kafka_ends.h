@@ -19,8 +19,8 @@ class KafkaEnds {
 
   struct Answer {
     std::int64_t asked_ms = 0;  ///< Wall time before the question left.
-    KafkaOffsets ends;  ///< Offset after the last record that a read_committed reader sees;
-                        ///< partitions that nobody answered for are missing.
+    KafkaOffsets ends;          ///< Offset after the last record that a read_committed reader sees;
+                                ///< partitions that nobody answered for are missing.
   };
   [[nodiscard]] bool asking() const noexcept { return asked_ms_ != 0; }
   /// Nothing may be asked already.

@@ -53,9 +53,9 @@ class SteppedClock {
   /// Real time at which it first read this, or the last value before.
   [[nodiscard]] std::int64_t real_ms(std::int64_t time_ms) const {
     const std::lock_guard lock(mutex_);
-    const auto after = std::upper_bound(
-        steps_.begin(), steps_.end(), time_ms,
-        [](std::int64_t time, const auto& step) { return time < step.first; });
+    const auto after =
+        std::upper_bound(steps_.begin(), steps_.end(), time_ms,
+                         [](std::int64_t time, const auto& step) { return time < step.first; });
     return after == steps_.begin() ? 0 : std::prev(after)->second;
   }
 
@@ -82,7 +82,7 @@ class SteppedClock {
   double rate_;
   std::int64_t* now_ms_ = nullptr;
   std::atomic<std::int64_t> limit_ms_ = 0;
-  mutable std::mutex mutex_;  // Guards steps_.
+  mutable std::mutex mutex_;                                  // Guards steps_.
   std::vector<std::pair<std::int64_t, std::int64_t>> steps_;  ///< Reading, real time.
   std::jthread thread_;
 };

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kPartitions = TakeoverTelemetry::kPartitions;
 constexpr int kMinutes = TakeoverTelemetry::kMinutes;
-constexpr double kRate = 90;         // Test clock seconds in a real one, where the machine can.
+constexpr double kRate = 90;        // Test clock seconds in a real one, where the machine can.
 constexpr int kArrivalDelayS = 65;  // After its minute begins a minute's telemetry is sent.
 constexpr int kAllowedS = 600;      // Publication delay and allowed lateness of the configuration.
 // How far the clock may run while the test waits for processes. Ticks run up to a minute ahead of

@@ -25,6 +25,17 @@ struct FreeDecompressor {
   void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
 };
 
+using Compressor = std::unique_ptr<ZSTD_CCtx, FreeCompressor>;
+
+Compressor make_compressor() {
+  Compressor made(ZSTD_createCCtx());
+  ZSTD_CCtx_setParameter(made.get(), ZSTD_c_compressionLevel, 1);
+  // Columns repeat each other: of one sample minimum, maximum and sum are the same. The window of
+  // level 1 is shorter than a large commit's column.
+  ZSTD_CCtx_setParameter(made.get(), ZSTD_c_windowLog, 21);
+  return made;
+}
+
 std::uint32_t crc_of(std::string_view bytes) {
   return static_cast<std::uint32_t>(
       crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
@@ -34,13 +45,13 @@ std::uint32_t crc_of(std::string_view bytes) {
 
 std::string compress_bytes(std::string_view plain) {
   // A context costs more than a small frame: one a thread, kept.
-  thread_local const std::unique_ptr<ZSTD_CCtx, FreeCompressor> context(ZSTD_createCCtx());
+  thread_local const Compressor context = make_compressor();
   // So does a buffer of the bound's size, filled with zeros and touched for the first time.
   thread_local std::string buffer;
   if (buffer.size() < ZSTD_compressBound(plain.size()))
     buffer.resize(ZSTD_compressBound(plain.size()));
-  const std::size_t size = ZSTD_compressCCtx(context.get(), buffer.data(), buffer.size(),
-                                             plain.data(), plain.size(), /*level=*/1);
+  const std::size_t size =
+      ZSTD_compress2(context.get(), buffer.data(), buffer.size(), plain.data(), plain.size());
   FM_CHECK(!ZSTD_isError(size));  // The bound always fits.
   std::string packed(buffer, 0, size);
   if (buffer.size() > kBufferKept) std::string().swap(buffer);

@@ -163,6 +163,13 @@ bool PlainMetricReader::take_key(const char (&key)[kSize]) noexcept {
   return true;
 }
 
+/// The same of bytes that are surely read from the value alone.
+template <std::size_t kSize>
+[[gnu::always_inline]] inline bool PlainMetricReader::take_written(
+    const char (&text)[kSize]) noexcept {
+  return static_cast<std::size_t>(end_ - at_) >= kSize && take_key(text);
+}
+
 [[gnu::always_inline]] inline bool PlainMetricReader::read_text(std::string_view& text) noexcept {
   const char* const begin = at_;
   const char* const end = plain_text_end(begin, end_);
@@ -176,6 +183,68 @@ bool PlainMetricReader::take_key(const char (&key)[kSize]) noexcept {
 
 PlainMetricReader::Result PlainMetricReader::read() {
   if (end_[-1] != '}') return Result::kBroken;  // No number, then, runs past the end.
+  const char* const begin = at_;
+  const std::size_t dimensions = batch_.dimensions.size();
+  const std::size_t extended = batch_.extended.size();
+  if (read_as_written()) return Result::kWhole;
+  at_ = begin;
+  seen_ = 0;
+  is_unusual_ = false;
+  draft_ = {};
+  batch_.dimensions.resize(dimensions);
+  batch_.extended.resize(extended);
+  return read_any_order();
+}
+
+/// The bytes that AWS writes, without a blank, behind a known head: nothing is asked that has one
+/// answer there. False, with anything taken, when they are others.
+bool PlainMetricReader::read_as_written() {
+  if (take_head() != MetricKey::kNamespace) return false;
+  MetricRecord& record = draft_.record;
+  if (!take_written("\"namespace\":\"") || !read_text(record.metric_namespace) ||
+      !take_written(",\"metric_name\":\"") || !read_text(record.name) ||
+      !take_written(",\"dimensions\":{") || !read_written_dimensions() ||
+      !take_written(",\"timestamp\":") || !read_timestamp() || !take_written(",\"value\":{") ||
+      !read_written_statistics() || !take_written(",\"unit\":\"") || !read_text(record.unit)) {
+    return false;
+  }
+  draft_.has_namespace = !record.metric_namespace.empty();
+  draft_.has_name = !record.name.empty();
+  draft_.has_value = true;
+  return take('}') && at_ == end_;
+}
+
+bool PlainMetricReader::read_written_dimensions() {
+  if (take('}')) return true;
+  do {
+    Dimension& dimension = batch_.dimensions.emplace_back();
+    if (!take('"') || !read_text(dimension.name) || !take_written(":\"") ||
+        !read_text(dimension.value)) {
+      return false;
+    }
+  } while (take(','));
+  return take('}');
+}
+
+bool PlainMetricReader::read_written_statistics() {
+  MetricRecord& record = draft_.record;
+  if (!take_written("\"max\":") || !read_number(record.maximum) || !take_written(",\"min\":") ||
+      !read_number(record.minimum) || !take_written(",\"sum\":") || !read_number(record.sum) ||
+      !take_written(",\"count\":") || !read_number(record.sample_count)) {
+    return false;
+  }
+  draft_.statistics = MetricDraft::kAll;
+  while (take(',')) {
+    ExtendedStatistic& statistic = batch_.extended.emplace_back();
+    if (!take('"') || !read_text(statistic.name) || !take(':') || !read_number(statistic.value) ||
+        draft_.place_of(statistic.name).value != nullptr) {
+      return false;
+    }
+  }
+  return take('}');
+}
+
+PlainMetricReader::Result PlainMetricReader::read_any_order() {
   const char* const begin = at_;
   MetricKey expected = take_head();
   const bool has_head = expected != MetricKey::kStream;

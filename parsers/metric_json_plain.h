@@ -55,6 +55,10 @@ class PlainMetricReader {
   [[nodiscard]] Result read();
 
  private:
+  [[nodiscard]] bool read_as_written();
+  [[nodiscard]] bool read_written_dimensions();
+  [[nodiscard]] bool read_written_statistics();
+  [[nodiscard]] Result read_any_order();
   [[nodiscard]] MetricKey take_head() noexcept;
   void note_head(const char* begin) noexcept;
   [[nodiscard]] bool read_member(MetricKey& expected);
@@ -74,6 +78,8 @@ class PlainMetricReader {
 
   template <std::size_t kSize>
   [[nodiscard]] bool take_key(const char (&key)[kSize]) noexcept;
+  template <std::size_t kSize>
+  [[nodiscard]] bool take_written(const char (&text)[kSize]) noexcept;
 
   const char* at_;
   const char* const end_;

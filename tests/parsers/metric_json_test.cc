@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <utility>
+#include <vector>
 
 #include "parsers/byte_buffer.h"
 #include "tests/parsers/recorder.h"
@@ -14,7 +16,8 @@ namespace {
 
 struct Judged {
   MetricJsonParser::Result result;
-  std::string text;  // Of the datapoint, "" when there is none.
+  std::string text;             // Of the datapoint, "" when there is none.
+  std::vector<double> numbers;  // Its statistics, to the bit.
   MetricCounts counts;
   std::size_t left_over;  // Dimensions and statistics in the batch that belong to no datapoint.
 };
@@ -27,22 +30,30 @@ Judged judge_by(MetricJsonParser& parser, const std::string& value, bool exact =
   const auto result =
       parser.parse(std::string_view{padded}.substr(0, value.size()), exact, batch, counts);
   if (batch.records.empty())
-    return {result, "", counts, batch.dimensions.size() + batch.extended.size()};
-  return {result, metric_text(batch, batch.records.back()), counts, 0};
-}
-
-Judged judge(const std::string& value, bool exact = true) {
-  MetricJsonParser parser;
-  return judge_by(parser, value, exact);
+    return {result, "", {}, counts, batch.dimensions.size() + batch.extended.size()};
+  const MetricRecord& record = batch.records.back();
+  std::vector<double> numbers{record.maximum, record.minimum, record.sum, record.sample_count};
+  for (const ExtendedStatistic& statistic : batch.extended_of(record))
+    numbers.push_back(statistic.value);
+  return {result, metric_text(batch, record), std::move(numbers), counts, 0};
 }
 
 void expect_same(const Judged& a, const Judged& b, const std::string& value) {
   ASSERT_EQ(a.result, b.result) << value;
   ASSERT_EQ(a.text, b.text) << value;
+  ASSERT_EQ(a.numbers, b.numbers) << value;
   ASSERT_EQ(a.counts.datapoints, b.counts.datapoints) << value;
   ASSERT_EQ(a.counts.unknown_keys, b.counts.unknown_keys) << value;
   ASSERT_TRUE(std::ranges::equal(a.counts.dropped, b.counts.dropped)) << value;
   ASSERT_EQ(a.left_over, 0u) << value;
+}
+
+/// By a parser that does not know the value's beginning, and by one that does.
+Judged judge(const std::string& value, bool exact = true) {
+  MetricJsonParser parser;
+  const Judged first = judge_by(parser, value, exact);
+  expect_same(judge_by(parser, value, exact), first, value);
+  return first;
 }
 
 // An escape in the first text sends the whole object to simdjson, and reads the same.

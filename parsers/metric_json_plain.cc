@@ -188,7 +188,6 @@ PlainMetricReader::Result PlainMetricReader::read() {
   const std::size_t extended = batch_.extended.size();
   if (read_as_written()) return Result::kWhole;
   at_ = begin;
-  seen_ = 0;
   is_unusual_ = false;
   draft_ = {};
   batch_.dimensions.resize(dimensions);
@@ -199,8 +198,10 @@ PlainMetricReader::Result PlainMetricReader::read() {
 /// The bytes that AWS writes, without a blank, behind a known head: nothing is asked that has one
 /// answer there. False, with anything taken, when they are others.
 bool PlainMetricReader::read_as_written() {
-  if (take_head() != MetricKey::kNamespace) return false;
   MetricRecord& record = draft_.record;
+  const std::size_t head = head_.take(at_, end_, record);
+  if (head == 0) return false;
+  at_ += head;
   if (!take_written("\"namespace\":\"") || !read_text(record.metric_namespace) ||
       !take_written(",\"metric_name\":\"") || !read_text(record.name) ||
       !take_written(",\"dimensions\":{") || !read_written_dimensions() ||
@@ -208,6 +209,7 @@ bool PlainMetricReader::read_as_written() {
       !read_written_statistics() || !take_written(",\"unit\":\"") || !read_text(record.unit)) {
     return false;
   }
+  draft_.is_metric = true;
   draft_.has_namespace = !record.metric_namespace.empty();
   draft_.has_name = !record.name.empty();
   draft_.has_value = true;
@@ -246,30 +248,19 @@ bool PlainMetricReader::read_written_statistics() {
 
 PlainMetricReader::Result PlainMetricReader::read_any_order() {
   const char* const begin = at_;
-  MetricKey expected = take_head();
-  const bool has_head = expected != MetricKey::kStream;
+  MetricKey expected = MetricKey::kStream;
   skip_blanks();
-  if (!has_head && take('}')) return at_ == end_ ? Result::kWhole : Result::kBroken;
+  if (take('}')) return at_ == end_ ? Result::kWhole : Result::kBroken;
   while (read_member(expected)) {
     skip_blanks();
     if (take(',')) {
       skip_blanks();
-      if (expected == MetricKey::kNamespace && !has_head) note_head(begin);
+      if (expected == MetricKey::kNamespace) note_head(begin);
       continue;
     }
     return take('}') && at_ == end_ ? Result::kWhole : Result::kBroken;
   }
   return is_unusual_ ? Result::kUnusual : Result::kBroken;
-}
-
-/// What is to be expected then.
-MetricKey PlainMetricReader::take_head() noexcept {
-  const std::size_t size = head_.take(at_, end_, draft_.record);
-  if (size == 0) return MetricKey::kStream;
-  at_ += size;
-  seen_ = kHeadKeys;
-  draft_.note_key(MetricKey::kStream);
-  return MetricKey::kNamespace;
 }
 
 /// Of a value that began with those three, in whatever order, and nothing else.

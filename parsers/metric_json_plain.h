@@ -59,7 +59,6 @@ class PlainMetricReader {
   [[nodiscard]] bool read_written_dimensions();
   [[nodiscard]] bool read_written_statistics();
   [[nodiscard]] Result read_any_order();
-  [[nodiscard]] MetricKey take_head() noexcept;
   void note_head(const char* begin) noexcept;
   [[nodiscard]] bool read_member(MetricKey& expected);
   [[nodiscard]] bool read_key(MetricKey expected, MetricKey& key);

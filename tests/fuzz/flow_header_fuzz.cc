@@ -48,7 +48,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string text = std::string{header} + "\n" + std::string{input.rest()};
   fuzz::compare_kernels(text, standard);
   fuzz::compare_kernels(std::string{input.rest()} + "\n" + text, standard);
-  if (!is_one) return 0;
+  // Between words a tab is a blank; in a line of a log it makes the line no text.
+  if (!is_one || header.find('\t') != std::string_view::npos) return 0;
 
   const parsers::FlowBinding bound{parsers::parse_layout(header), parsers::FieldSet::all()};
   fuzz::FlowOutcome by_format = fuzz::parse_flows(input.rest(), 64, bound);

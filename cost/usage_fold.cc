@@ -12,7 +12,7 @@
 namespace fleetmeter::cost {
 namespace {
 
-constexpr std::int64_t kMinutesPerHour = 60;
+constexpr std::uint32_t kMinutesPerHour = 60;
 // Capture interval of a record that is longer than 120 s.
 constexpr std::int64_t kLongIntervalMinutes = 10;
 

@@ -23,8 +23,13 @@ enum class Compression : std::uint8_t { kNone, kGzip, kZlib, kZstd };
 /// What zstd(1) reads without being told to use more memory; `--ultra -22` stays within it.
 inline constexpr std::size_t kZstdWindowBytesMax = std::size_t{128} << 20;
 
+/// ISA-L looks up as many as three literals at once: of input that ends inside such a group the
+/// first two come out with the bits of the third.
+inline constexpr std::size_t kHeldBackBytesMax = 2;
+
 enum class InflateStatus : std::uint8_t {
-  kNeedInput,  ///< All input was taken; the member goes on.
+  /// All input was taken; the member goes on. kHeldBackBytesMax of what it tells may be to come.
+  kNeedInput,
   kNeedRoom,   ///< The output is full.
   kMemberEnd,  ///< A member ended and its checksum holds. The next call begins a new one.
   kDamaged,    ///< Header, data or checksum is wrong. What was put out before is all there is.

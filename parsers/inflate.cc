@@ -8,6 +8,7 @@
 #endif
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 namespace fleetmeter::parsers {
@@ -203,6 +204,37 @@ struct Inflater::State {
   }
 #endif
 
+#if FLEETMETER_ISAL
+  /// A literal that the bits tell comes out whatever bits follow and whatever was put out before.
+  /// Any other symbol is another one with zeros behind than with ones; a match copies what was
+  /// before, and only the second byte can be a copy of the first.
+  std::size_t held_back_by_isal(char (&output)[kHeldBackBytesMax]) const {
+    const auto copy = std::make_unique_for_overwrite<inflate_state>();
+    std::size_t common = kHeldBackBytesMax;
+    for (const int following : {0, 0xff}) {
+      for (const int before : {0, 0xff}) {
+        *copy = *isal;
+        std::memset(copy->tmp_out_buffer, before, sizeof copy->tmp_out_buffer);
+        std::uint8_t more[8];  // The bits of a symbol are six bytes at most.
+        std::memset(more, following, sizeof more);
+        char put[kHeldBackBytesMax];
+        copy->next_in = more;
+        copy->avail_in = sizeof more;
+        copy->next_out = reinterpret_cast<std::uint8_t*>(put);
+        copy->avail_out = sizeof put;
+        (void)isal_inflate(copy.get());
+        common = std::min(common, sizeof put - copy->avail_out);
+        const bool is_first = following == 0 && before == 0;
+        for (std::size_t i = 0; i < common; ++i) {
+          if (is_first) output[i] = put[i];
+          if (output[i] != put[i]) common = i;
+        }
+      }
+    }
+    return common == 2 && output[0] == output[1] ? 1 : common;
+  }
+#endif
+
   InflateResult run_zlib(std::string_view input, char* output, std::size_t room) {
     if (!zlib || (!started && inflateReset(zlib.get()) != Z_OK))
       return {InflateStatus::kDamaged, 0, 0};
@@ -274,6 +306,14 @@ Inflater::Inflater(Compression compression, Gzip gzip)
 Inflater::~Inflater() = default;
 Inflater::Inflater(Inflater&&) noexcept = default;
 Inflater& Inflater::operator=(Inflater&&) noexcept = default;
+
+std::size_t Inflater::held_back([[maybe_unused]] char (&output)[kHeldBackBytesMax]) const {
+#if FLEETMETER_ISAL
+  if (state_->isal && state_->started && !state_->in_header)
+    return state_->held_back_by_isal(output);
+#endif
+  return 0;
+}
 
 bool Inflater::between_members() const noexcept { return !state_->started; }
 

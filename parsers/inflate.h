@@ -23,12 +23,8 @@ enum class Compression : std::uint8_t { kNone, kGzip, kZlib, kZstd };
 /// What zstd(1) reads without being told to use more memory; `--ultra -22` stays within it.
 inline constexpr std::size_t kZstdWindowBytesMax = std::size_t{128} << 20;
 
-/// ISA-L looks up as many as three literals at once: of input that ends inside such a group the
-/// first two come out with the bits of the third.
-inline constexpr std::size_t kHeldBackBytesMax = 2;
-
 enum class InflateStatus : std::uint8_t {
-  /// All input was taken; the member goes on. kHeldBackBytesMax of what it tells may be to come.
+  /// All input was taken; the member goes on. What else it tells of, held_back() has.
   kNeedInput,
   kNeedRoom,   ///< The output is full.
   kMemberEnd,  ///< A member ended and its checksum holds. The next call begins a new one.
@@ -58,6 +54,10 @@ class Inflater {
 
   [[nodiscard]] InflateResult inflate(std::string_view input, char* output,
                                       std::size_t output_bytes);
+  /// Of input that ends inside a member: what its last bits tell beyond what was put out. ISA-L looks
+  /// up as many as three literals at once, and the first two would come with the bits of the third.
+  static constexpr std::size_t kHeldBackBytesMax = 2;
+  [[nodiscard]] std::size_t held_back(char (&output)[kHeldBackBytesMax]) const;
   /// True between members: nothing of a next one has been taken.
   [[nodiscard]] bool between_members() const noexcept;
 

@@ -51,6 +51,13 @@ void Unpacker::end(PieceRoom& room, PlainPiece& piece) {
   if (!compression_) tell_compression(magic_);
   std::string_view nothing;
   (void)unpack(nothing, room, piece);
+  char held_back[Inflater::kHeldBackBytesMax];
+  if (!piece.inside_member || broken_ || has_output_) return;
+  const std::size_t put =
+      std::min(inflater_->held_back(held_back), PieceRoom::kBytes - piece.plain.size());
+  std::memcpy(room.data() + piece.plain.size(), held_back, put);
+  piece.plain = {room.data(), piece.plain.size() + put};
+  piece.room = &room;
 }
 
 /// True once it is known what the file is.

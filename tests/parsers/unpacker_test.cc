@@ -144,6 +144,23 @@ long peak_kib() {
   return used.ru_maxrss;
 }
 
+/// Even where line feeds are symbols of their own, of which ISA-L looks up three at once.
+TEST(Unpacker, EveryLineOfACutMemberIsKeptThatItsBitsTellOf) {
+  const std::string bytes = gzip_as(flow_lines(4, 60'000), {.strategy = Z_HUFFMAN_ONLY});
+  std::string plain(60'000, '\0');
+  for (std::size_t cut = 20'000; cut < 20'300; ++cut) {
+    const std::string_view kept = std::string_view(bytes).substr(0, cut);
+    Inflater zlib{Compression::kGzip, Inflater::Gzip::kZlib};
+    const InflateResult told = zlib.inflate(kept, plain.data(), plain.size());
+    ASSERT_EQ(told.status, InflateStatus::kNeedInput);
+    const auto lines =
+        std::count(plain.data(), plain.data() + static_cast<std::ptrdiff_t>(told.put_bytes), '\n');
+    const Decoded decoded = decode_stream(kept, 1'000);
+    ASSERT_EQ(decoded.flows.size(), static_cast<std::size_t>(lines)) << "cut at " << cut;
+    EXPECT_FALSE(decoded.whole);
+  }
+}
+
 TEST(Unpacker, AGzipHeaderThatNeverEndsTakesNoMemory) {
   const long before = peak_kib();
   for (const char flag : {'\x08', '\x10'}) {  // A file name, a comment.

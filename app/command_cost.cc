@@ -248,7 +248,7 @@ bool exceeds_a_budget(const cost::Report& report) {
     if (!one.budget || one.budget->state != cost::BudgetCheck::State::kExceeded) continue;
     any = true;
     std::cerr << "fleetmeter: the budget of " << one.environment
-              << " is exceeded: " << cost::to_cents(one.total) << " of "
+              << " is exceeded: " << cost::to_cents(*one.total) << " of "
               << cost::to_cents(one.budget->monthly) << " USD\n";
   }
   return any;

@@ -33,10 +33,6 @@ PathClassTotals with_unplaced(PathClassTotals classes, const Traffic& whole,
 
 }  // namespace
 
-std::uint64_t FlowSummary::records() const noexcept {
-  return counts.flows.ok + counts.flows.nodata + counts.flows.skipdata + counts.flows.malformed();
-}
-
 std::uint64_t FlowSummary::malformed() const noexcept {
   return counts.flows.malformed() + counts.metrics.malformed();
 }

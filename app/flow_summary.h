@@ -29,7 +29,6 @@ struct FlowSummary {
   std::uint64_t first_s = 0, last_s = 0;  ///< Of the flow records; 0 = none.
   std::vector<BadFile> bad_files;
 
-  [[nodiscard]] std::uint64_t records() const noexcept;    ///< ok + nodata + skipdata + malformed.
   [[nodiscard]] std::uint64_t malformed() const noexcept;  ///< Lines and datapoints.
   [[nodiscard]] Traffic all() const noexcept;              ///< Of any action and none.
   /// Drops of any kind, for --strict.

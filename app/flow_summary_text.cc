@@ -103,7 +103,7 @@ Section records_section(const FlowSummary& summary) {
   const auto count = [&](const char* what, std::uint64_t records) {
     if (records > 0) table.row(what, records);
   };
-  table.row("total", summary.records());
+  table.row("total", summary.counts.flows.records());
   table.row("ACCEPT", summary.accept);
   table.row("REJECT", summary.reject);
   if (summary.no_action.records > 0) table.row("no action", summary.no_action);
@@ -234,7 +234,7 @@ std::string flow_summary_csv(const FlowSummary& summary) {
                std::to_string(sums.records_without_bytes)});
   };
   const parsers::FlowCounts& flows = summary.counts.flows;
-  count("total", summary.records());
+  count("total", summary.counts.flows.records());
   count("ok", flows.ok);
   count("nodata", flows.nodata);
   count("skipdata", flows.skipdata);

@@ -14,12 +14,9 @@ std::string counts_json(const Counted& counts) {
 }
 
 std::string records_json(const parsers::FlowCounts& flows, const Counted& more) {
-  Counted counts = {{"total", flows.ok + flows.nodata + flows.skipdata + flows.malformed()},
-                    {"ok", flows.ok},
-                    {"nodata", flows.nodata},
-                    {"skipdata", flows.skipdata},
-                    {"malformed", flows.malformed()},
-                    {"headers", flows.headers},
+  Counted counts = {{"total", flows.records()},       {"ok", flows.ok},
+                    {"nodata", flows.nodata},         {"skipdata", flows.skipdata},
+                    {"malformed", flows.malformed()}, {"headers", flows.headers},
                     {"unwindowed", flows.unwindowed}};
   counts.insert(counts.end(), more.begin(), more.end());
   std::string json = counts_json(counts);

@@ -60,15 +60,16 @@ std::string budget_json(const std::optional<BudgetCheck>& budget) {
 
 std::string render_json(const Report& report) {
   std::string out = fmt::format(
-      R"({{"schema":1,"month":{},"currency":{},"basis":{},"hours":{},"total":"{}","stated_total":"{}","unknown_lines":{},"environments":[)",
+      R"({{"schema":1,"month":{},"currency":{},"basis":{},"hours":{},"total":{},"stated_total":{},"unknown_lines":{},"environments":[)",
       quoted(report.month), quoted(report.currency), quoted(report.basis), report.hours,
-      to_cents(report.total), to_cents(report.stated_total), report.unknown_lines);
+      or_null(report.total, to_cents), or_null(report.stated_total, to_cents),
+      report.unknown_lines);
   for (std::size_t e = 0; e < report.environments.size(); ++e) {
     const EnvironmentReport& environment = report.environments[e];
     out += fmt::format(
-        R"({}{{"environment":{},"total":"{}","stated_total":"{}","budget":{},"lines":[)",
-        e == 0 ? "" : ",", quoted(environment.environment), to_cents(environment.total),
-        to_cents(environment.stated_total), budget_json(environment.budget));
+        R"({}{{"environment":{},"total":{},"stated_total":{},"budget":{},"lines":[)",
+        e == 0 ? "" : ",", quoted(environment.environment), or_null(environment.total, to_cents),
+        or_null(environment.stated_total, to_cents), budget_json(environment.budget));
     for (std::size_t i = 0; i < environment.lines.size(); ++i) {
       if (i > 0) out += ',';
       out += line_json(environment.lines[i]);

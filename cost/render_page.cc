@@ -41,10 +41,10 @@ void put_html_line(std::string& out, const Line& line) {
 }  // namespace
 
 std::string render_markdown(const Report& report) {
-  std::string out = fmt::format("# {}\n\n**Total: {} {}**", markdown(title(report)),
-                                to_cents(report.total), report.currency);
+  std::string out =
+      fmt::format("# {}\n\n**Total: {}**", markdown(title(report)), usd_text(report.total));
   if (report.stated_total != report.total)
-    out += fmt::format(" (stated {})", to_cents(report.stated_total));
+    out += fmt::format(" (stated {})", cents_text(report.stated_total));
   out += fmt::format(", {} h, {} unknown lines\n", report.hours, report.unknown_lines);
   for (const EnvironmentReport& environment : report.environments) {
     out += fmt::format(
@@ -60,7 +60,7 @@ std::string render_markdown(const Report& report) {
                       cells.price, cells.amount, markdown(cells.source), markdown(line.reason));
     }
     out += fmt::format("| **Total** | | | | | | **{}** | | stated {} |\n",
-                       to_cents(environment.total), to_cents(environment.stated_total));
+                       cents_text(environment.total), cents_text(environment.stated_total));
     if (environment.budget)
       out += fmt::format("\n{}: {}\n", markdown(environment.environment),
                          budget_text(*environment.budget));
@@ -77,10 +77,10 @@ std::string render_html(const Report& report) {
       "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><meta name=\"viewport\" "
       "content=\"width=device-width\"><title>{}</title><style>{}</style></head>\n<body>\n<h1>{}</"
       "h1>\n"
-      "<p>Total <strong>{} {}</strong>, of which stated {}; {} hours at list prices; {} unknown "
+      "<p>Total <strong>{}</strong>, of which stated {}; {} hours at list prices; {} unknown "
       "lines are in no total.</p>\n",
-      heading, kStyle, heading, to_cents(report.total), html(report.currency),
-      to_cents(report.stated_total), report.hours, report.unknown_lines);
+      heading, kStyle, heading, usd_text(report.total), cents_text(report.stated_total),
+      report.hours, report.unknown_lines);
   for (const EnvironmentReport& environment : report.environments) {
     out += fmt::format(
         "<h2>{}</h2>\n<table>\n<thead><tr><th>Resource</th><th>Component</th><th>Scope</th><th "
@@ -92,7 +92,7 @@ std::string render_html(const Report& report) {
     out += fmt::format(
         "</tbody>\n<tfoot><tr><td colspan=\"6\">Total (stated {})</td><td "
         "class=\"n\">{}</td><td></td></tr></tfoot>\n</table>\n",
-        to_cents(environment.stated_total), to_cents(environment.total));
+        cents_text(environment.stated_total), cents_text(environment.total));
     if (environment.budget)
       out += fmt::format("<p>{}: {}</p>\n", html(environment.environment),
                          budget_text(*environment.budget));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -49,13 +50,13 @@ void put_environment(std::string& out, const EnvironmentReport& environment, boo
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (i > 0 && environment.lines[i - 1].scope == "stated" &&
         environment.lines[i].scope == "added") {
-      out += fmt::format("Stated: {} USD; not stated, and added here:\n",
-                         to_cents(environment.stated_total));
+      out += fmt::format("Stated: {}; not stated, and added here:\n",
+                         usd_text(environment.stated_total));
     }
     put_row(out, rows[i], widths);
   }
-  out += fmt::format("Total of {}: {} USD", clean(environment.environment),
-                     to_cents(environment.total));
+  out +=
+      fmt::format("Total of {}: {}", clean(environment.environment), usd_text(environment.total));
   if (environment.budget) out += fmt::format(" ({})", budget_text(*environment.budget));
   out += '\n';
 }
@@ -93,11 +94,13 @@ std::string render_table(const Report& report, bool color) {
       report.month.empty() ? "" : " of ", clean(report.month), report.hours, report.currency);
   for (const EnvironmentReport& environment : report.environments)
     put_environment(out, environment, color);
-  out += fmt::format("\n{}Total: {} USD{}", color ? "\033[1m" : "", to_cents(report.total),
+  out += fmt::format("\n{}Total: {}{}", color ? "\033[1m" : "", usd_text(report.total),
                      color ? "\033[0m" : "");
   if (report.stated_total != report.total) {
-    out += fmt::format(" (stated {}, added {})", to_cents(report.stated_total),
-                       to_cents(report.total - report.stated_total));
+    std::optional<Money> added;
+    if (report.total) added = *report.total - report.stated_total.value_or(Money{});
+    out +=
+        fmt::format(" (stated {}, added {})", cents_text(report.stated_total), cents_text(added));
   }
   out += '\n';
   if (report.unknown_lines > 0) {

@@ -5,6 +5,8 @@
 namespace fleetmeter::cost {
 namespace {
 
+constexpr const char* kUnknown = "unknown";
+
 struct Decoded {
   std::uint32_t code = 0;
   std::size_t bytes = 0;  ///< 0 = not UTF-8 here.
@@ -126,15 +128,22 @@ std::size_t display_width(std::string_view text) noexcept {
   return width;
 }
 
+std::string cents_text(const std::optional<Money>& amount) {
+  return amount ? to_cents(*amount) : kUnknown;
+}
+
+std::string usd_text(const std::optional<Money>& amount) {
+  return amount ? to_cents(*amount) + " USD" : kUnknown;
+}
+
 Cells cells_of(const Line& line) {
-  constexpr const char* kUnknown = "unknown";
   return {clean(line.resource),
           clean(line.component),
           line.scope,
           line.quantity ? to_decimal(*line.quantity) : kUnknown,
           clean(line.unit),
           line.price ? to_decimal(*line.price) : kUnknown,
-          line.amount ? to_cents(*line.amount) : kUnknown,
+          cents_text(line.amount),
           line.source};
 }
 

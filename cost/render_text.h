@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,10 @@ struct Cells {
   std::string resource, component, scope, quantity, unit, price, amount, source;
 };
 [[nodiscard]] Cells cells_of(const Line& line);
+
+/// "12.30" and "12.30 USD", or "unknown".
+[[nodiscard]] std::string cents_text(const std::optional<Money>& amount);
+[[nodiscard]] std::string usd_text(const std::optional<Money>& amount);
 
 /// What became of a budget, for people: "budget 500.00 USD: within it, 80 % reached".
 [[nodiscard]] std::string budget_text(const BudgetCheck& budget);

@@ -25,7 +25,7 @@ void check_budgets(const ReportOptions& options, Report& report) {
     }
     const bool has_unknown = std::any_of(found->lines.begin(), found->lines.end(),
                                          [](const Line& line) { return !line.amount; });
-    found->budget = check_budget(budget, found->total, has_unknown);
+    found->budget = check_budget(budget, found->total.value_or(Money{}), has_unknown);
   }
 }
 

@@ -49,15 +49,16 @@ struct Line {
 struct EnvironmentReport {
   std::string environment;
   std::vector<Line> lines;
-  Money total;  ///< Over known amounts.
-  Money stated_total;
-  std::optional<BudgetCheck> budget = {};  ///< Of `total`; nullopt = it has none.
+  /// Over known amounts; nullopt = there are lines and the amount of none is known.
+  std::optional<Money> total = Money{};
+  std::optional<Money> stated_total = Money{};  ///< The same of stated lines.
+  std::optional<BudgetCheck> budget = {};       ///< Of `total`; nullopt = it has none.
 };
 struct Report {
   std::string month, currency = "USD", basis;
   std::uint32_t hours = 730;
   std::vector<EnvironmentReport> environments;
-  Money total, stated_total;
+  std::optional<Money> total = Money{}, stated_total = Money{};  ///< As an environment's.
   std::uint32_t unknown_lines = 0;
   std::vector<std::string> warnings;
 };

@@ -145,19 +145,36 @@ void compare_with_document(const UsageFile& file, Report& report) {
   }
 }
 
-void add_up(Report& report) {
-  for (EnvironmentReport& environment : report.environments) {
-    for (const Line& line : environment.lines) {
-      if (!line.amount) {
-        ++report.unknown_lines;
-        continue;
-      }
-      environment.total += *line.amount;
-      if (line.scope == "stated") environment.stated_total += *line.amount;
-    }
-    report.total += environment.total;
-    report.stated_total += environment.stated_total;
+/// Amounts of lines as they are added up.
+struct Sum {
+  Money known;
+  std::uint32_t known_lines = 0, unknown_lines = 0;
+
+  void add(const Line& line) noexcept {
+    known += line.amount.value_or(Money{});
+    ++(line.amount ? known_lines : unknown_lines);
   }
+  [[nodiscard]] std::optional<Money> total() const noexcept {
+    if (known_lines == 0 && unknown_lines > 0) return std::nullopt;
+    return known;
+  }
+};
+
+void add_up(Report& report) {
+  Sum all, stated;
+  for (EnvironmentReport& environment : report.environments) {
+    Sum of_all, of_stated;
+    for (const Line& line : environment.lines) {
+      for (Sum* sum : {&all, &of_all}) sum->add(line);
+      if (line.scope != "stated") continue;
+      for (Sum* sum : {&stated, &of_stated}) sum->add(line);
+    }
+    environment.total = of_all.total();
+    environment.stated_total = of_stated.total();
+  }
+  report.total = all.total();
+  report.stated_total = stated.total();
+  report.unknown_lines = all.unknown_lines;
 }
 
 }  // namespace

@@ -70,6 +70,8 @@ std::uint64_t FlowCounts::malformed() const noexcept {
   return std::accumulate(std::begin(dropped), std::end(dropped), std::uint64_t{0});
 }
 
+std::uint64_t FlowCounts::records() const noexcept { return ok + nodata + skipdata + malformed(); }
+
 FlowCounts& FlowCounts::operator+=(const FlowCounts& other) noexcept {
   ok += other.ok;
   nodata += other.nodata;

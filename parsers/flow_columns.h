@@ -92,6 +92,7 @@ struct FlowCounts {
   std::uint64_t unknown_values = 0;  ///< Enum values that no version knows.
   std::uint64_t dropped[static_cast<std::size_t>(FlowDrop::kCount)] = {};
   [[nodiscard]] std::uint64_t malformed() const noexcept;
+  [[nodiscard]] std::uint64_t records() const noexcept;  ///< ok + nodata + skipdata + malformed.
   FlowCounts& operator+=(const FlowCounts& other) noexcept;
 };
 

@@ -23,6 +23,14 @@ namespace fleetmeter::parsers {
   return ~above & 0x8080808080808080;
 }
 
+/// The number that the bytes of `digits`, each 0 to 9, are the decimal digits of, the lowest byte
+/// the first.
+[[nodiscard]] constexpr std::uint64_t join_digits(std::uint64_t digits) noexcept {
+  digits = digits * 2561 >> 8;
+  digits = (digits & 0x00ff00ff00ff00ff) * 6553601 >> 16;
+  return (digits & 0x0000ffff0000ffff) * 42949672960001 >> 32;
+}
+
 /// Decodes the last `length` (1-8) bytes of `word`, shifted to its top, as decimal digits; false on
 /// any other byte.
 [[nodiscard]] constexpr bool decode_digits(std::uint64_t word, std::size_t length,
@@ -33,9 +41,7 @@ namespace fleetmeter::parsers {
       0x3333333333333333) {
     return false;
   }
-  word = (word & 0x0f0f0f0f0f0f0f0f) * 2561 >> 8;
-  word = (word & 0x00ff00ff00ff00ff) * 6553601 >> 16;
-  value = (word & 0x0000ffff0000ffff) * 42949672960001 >> 32;
+  value = join_digits(word & 0x0f0f0f0f0f0f0f0f);
   return true;
 }
 

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 namespace fleetmeter::parsers {
 namespace {
@@ -205,31 +206,34 @@ struct Inflater::State {
 #endif
 
 #if FLEETMETER_ISAL
-  /// A literal that the bits tell comes out whatever bits follow and whatever was put out before.
-  /// Any other symbol is another one with zeros behind than with ones; a match copies what was
-  /// before, and only the second byte can be a copy of the first.
-  std::size_t held_back_by_isal(char (&output)[kHeldBackBytesMax]) const {
+  /// What would be put out next if every bit that follows were the lowest of `following` and all
+  /// that was put out before were bytes `before`.
+  std::size_t try_isal(int following, int before, char (&output)[kHeldBackBytesMax]) const {
     const auto copy = std::make_unique_for_overwrite<inflate_state>();
-    std::size_t common = kHeldBackBytesMax;
-    for (const int following : {0, 0xff}) {
-      for (const int before : {0, 0xff}) {
-        *copy = *isal;
-        std::memset(copy->tmp_out_buffer, before, sizeof copy->tmp_out_buffer);
-        std::uint8_t more[8];  // The bits of a symbol are six bytes at most.
-        std::memset(more, following, sizeof more);
-        char put[kHeldBackBytesMax];
-        copy->next_in = more;
-        copy->avail_in = sizeof more;
-        copy->next_out = reinterpret_cast<std::uint8_t*>(put);
-        copy->avail_out = sizeof put;
-        (void)isal_inflate(copy.get());
-        common = std::min(common, sizeof put - copy->avail_out);
-        const bool is_first = following == 0 && before == 0;
-        for (std::size_t i = 0; i < common; ++i) {
-          if (is_first) output[i] = put[i];
-          if (output[i] != put[i]) common = i;
-        }
-      }
+    *copy = *isal;
+    std::memset(copy->tmp_out_buffer, before, sizeof copy->tmp_out_buffer);
+    std::uint8_t more[8];  // The bits of a symbol are six bytes at most.
+    std::memset(more, following, sizeof more);
+    copy->next_in = more;
+    copy->avail_in = sizeof more;
+    copy->next_out = reinterpret_cast<std::uint8_t*>(output);
+    copy->avail_out = sizeof output;
+    (void)isal_inflate(copy.get());  // Damaged or not: what it puts out is compared.
+    return sizeof output - copy->avail_out;
+  }
+
+  /// The literals that the bits left here tell in full are those that come out alike whatever bits
+  /// follow and whatever was put out before. A symbol short of bits is one with zeros behind it and
+  /// another with ones, since no code word begins another (RFC 1951, 3.2.2); a match copies zeros
+  /// or ones of the history, but its second byte may be a copy of a literal right before it.
+  std::size_t held_back_by_isal(char (&output)[kHeldBackBytesMax]) const {
+    std::size_t common = try_isal(0, 0, output);
+    constexpr std::pair<int, int> kOtherTrials[] = {{0, 0xff}, {0xff, 0}, {0xff, 0xff}};
+    for (const auto& [following, before] : kOtherTrials) {
+      char other[kHeldBackBytesMax];
+      common = std::min(common, try_isal(following, before, other));
+      common =
+          static_cast<std::size_t>(std::mismatch(output, output + common, other).first - output);
     }
     return common == 2 && output[0] == output[1] ? 1 : common;
   }

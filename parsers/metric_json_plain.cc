@@ -1,6 +1,7 @@
 #include "parsers/metric_json_plain.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <charconv>
 #include <cstring>
@@ -71,22 +72,23 @@ struct DigitWord {
   }
 };
 
-/// The number that the lowest `count` (1-8) bytes of `values` are the digits of, the first the lowest.
+/// The number of the lowest `count` (1-8) digits of `values`; zeros come before them.
 std::uint64_t number_of(std::uint64_t values, int count) noexcept {
-  values <<= 64 - 8 * count;  // Zeros before them.
-  values = values * 2561 >> 8;
-  values = (values & 0x00ff00ff00ff00ff) * 6553601 >> 16;
-  return (values & 0x0000ffff0000ffff) * 42949672960001 >> 32;
+  return join_digits(values << (64 - 8 * count));
 }
 
 Digits read_digits(const char* at, std::uint64_t value) noexcept {
-  static constexpr std::uint64_t kPowers[] = {1,      10,      100,      1000,     10000,
-                                              100000, 1000000, 10000000, 100000000};
+  static constexpr auto kPowers = [] {
+    std::array<std::uint64_t, 9> powers{};
+    for (std::size_t i = 0; i < powers.size(); ++i)
+      powers[i] = static_cast<std::uint64_t>(kPowersOfTen[i]);
+    return powers;
+  }();
   for (;;) {
     const DigitWord word(at);
     const int count = std::countr_zero(word.others) / 8;
     if (count == 0) return {at, value};
-    value = value * kPowers[count] + number_of(word.values, count);
+    value = value * kPowers[static_cast<std::size_t>(count)] + number_of(word.values, count);
     at += count;
     if (count < 8) return {at, value};
   }

@@ -61,7 +61,7 @@ TEST(FlowSummary, CountsEveryLineOnceByItsStatus) {
       summarize(line("eni-1", "10.0.1.1", "10.0.2.1", 443, 1, 100) +
                 line("eni-1", "198.51.100.1", "10.0.1.1", 22, 1, 40, "REJECT") + kQuiet + kSkipped +
                 "not a flow record\n");
-  EXPECT_EQ(summary.records(), 5u);
+  EXPECT_EQ(summary.counts.flows.records(), 5u);
   EXPECT_EQ(summary.counts.flows.ok, 2u);
   EXPECT_EQ(summary.malformed(), 1u);
   EXPECT_EQ(summary.accept, (Traffic{1, 1, 100}));

@@ -9,6 +9,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "cost/render_text.h"
+
 namespace fleetmeter::cost {
 namespace {
 
@@ -101,7 +103,7 @@ Report hyperion(ReportOptions options = {}) {
 
 TEST(HyperionReport, StatedLinesAddUpToTheWindowsTotal) {
   const Report report = hyperion();
-  EXPECT_EQ(to_cents(report.stated_total), "696.66");
+  EXPECT_EQ(cents_text(report.stated_total), "696.66");
   EXPECT_EQ(amount(report, "hyperion-windows-fleet-asg", "instance hours, m5.large windows"),
             "548.96");
   EXPECT_EQ(amount(report, "aws_nat_gateway.az1", "gateway hours"), "32.85");
@@ -111,7 +113,7 @@ TEST(HyperionReport, StatedLinesAddUpToTheWindowsTotal) {
 }
 
 TEST(HyperionReport, AsLinuxTheStatedTotalIsTheDocumentsExactOne) {
-  EXPECT_EQ(to_cents(hyperion({.assume_windows = false}).stated_total), "428.02");
+  EXPECT_EQ(cents_text(hyperion({.assume_windows = false}).stated_total), "428.02");
 }
 
 TEST(HyperionReport, AddsWhatTheDocumentLeftOut) {
@@ -121,7 +123,7 @@ TEST(HyperionReport, AddsWhatTheDocumentLeftOut) {
   EXPECT_EQ(amount(report, "aws_nat_gateway.az1", "public IPv4"), "3.65");
   EXPECT_EQ(amount(report, "aws_flow_log.vpc", "*"), "0.29");
   EXPECT_EQ(line(report, "aws_eip.*", "*"), nullptr) << "billed with the gateways";
-  EXPECT_EQ(to_cents(report.total), "794.25");
+  EXPECT_EQ(cents_text(report.total), "794.25");
 }
 
 TEST(HyperionReport, TheFreeAllowanceLowersEgressByAHundredGigabytes) {
@@ -308,7 +310,7 @@ TEST(Estimate, FreeAllowancesOfAServiceAreOnePool) {
                   "resource_type_default_usage:\n"
                   "  aws_lambda_function: { monthly_requests: 600000, request_duration_ms: 500 }\n",
                   {.free_tier = true});
-  EXPECT_EQ(to_cents(report.total), "3.37")
+  EXPECT_EQ(cents_text(report.total), "3.37")
       << "1.2M requests less 1M: 0.04; 600,000 GB-s less 400,000 in all, x86 at 0.0000166667";
 }
 
@@ -356,6 +358,20 @@ TEST(Estimate, WithoutARegionUnitsAreShownAndTheOptionGivesOne) {
   EXPECT_EQ(amount(estimate(*inventory, nullptr, {.region = "eu-west-1"}), "aws_nat_gateway.a",
                    "gateway hours"),
             "35.04");
+}
+
+TEST(Estimate, ATotalOfUnknownAmountsAloneIsUnknownAndNotZero) {
+  const Report unknown = estimate_of({"aws_mq_broker|"});
+  EXPECT_EQ(cents_text(unknown.total), "unknown");
+  EXPECT_EQ(cents_text(unknown.stated_total), "unknown");
+  EXPECT_EQ(cents_text(unknown.environments.at(0).total), "unknown");
+  EXPECT_THAT(render(unknown, Format::kTable), HasSubstr("\nTotal: unknown\n"));
+  EXPECT_THAT(render(unknown, Format::kMarkdown), HasSubstr("**Total: unknown**, 730 h"));
+  EXPECT_THAT(render(unknown, Format::kHtml), HasSubstr("<strong>unknown</strong>"));
+  EXPECT_THAT(render(unknown, Format::kJson), HasSubstr(R"("total":null,"stated_total":null)"));
+  const Report some = estimate_of({"aws_mq_broker|", "aws_wafv2_web_acl|"});
+  EXPECT_NE(cents_text(some.total), "unknown");
+  EXPECT_EQ(cents_text(estimate_of({}).total), "0.00") << "nothing costs nothing";
 }
 
 TEST(Render, TheTableTellsReasonsOnce) {
@@ -681,13 +697,13 @@ TEST(Estimate, TiersArePooledOverEnvironmentsAndSpreadByQuantity) {
   const auto inventory = inventory_of("region: us-east-1\n");
   const Report report = estimate(*inventory, &usage);
   ASSERT_EQ(report.environments.size(), 2u);
-  EXPECT_EQ(to_cents(report.total), "1792.00") << "10,240 GB at 0.09, as many at 0.085";
-  EXPECT_EQ(to_cents(report.environments[0].total), "896.00");
+  EXPECT_EQ(cents_text(report.total), "1792.00") << "10,240 GB at 0.09, as many at 0.085";
+  EXPECT_EQ(cents_text(report.environments[0].total), "896.00");
   ReportOptions one;
   one.environment = "prod";
-  EXPECT_EQ(to_cents(estimate(*inventory, &usage, one).total), "896.00")
+  EXPECT_EQ(cents_text(estimate(*inventory, &usage, one).total), "896.00")
       << "the pool is the payer's, whatever is shown";
-  EXPECT_EQ(to_cents(estimate(*inventory, &usage, {.free_tier = true}).total), "1783.50")
+  EXPECT_EQ(cents_text(estimate(*inventory, &usage, {.free_tier = true}).total), "1783.50")
       << "one allowance, not two";
 }
 
@@ -729,7 +745,7 @@ TEST(Estimate, TenThousandResourcesTakeUnderASecond) {
   const Report report = estimate(*inventory);
   EXPECT_FALSE(render(report, Format::kJson).empty());
   const auto took = std::chrono::steady_clock::now() - start;
-  EXPECT_EQ(to_cents(report.total), "708800.00");
+  EXPECT_EQ(cents_text(report.total), "708800.00");
   EXPECT_LT(std::chrono::duration<double>(took).count(), 5.0)
       << "a second in release, with room for sanitizers";
   RecordProperty(
@@ -919,7 +935,7 @@ TEST(ToDate, TheWorkedNatExampleCostsSixteenFifteen) {
   EXPECT_EQ(amount(*report, "network", "internet egress"), "9.00");
   EXPECT_EQ(amount(*report, "network", "cross-AZ*"), "2.20");
   // The gateway's hour and address besides: 0.045 + 0.005.
-  EXPECT_EQ(to_cents(report->total), "16.20");
+  EXPECT_EQ(cents_text(report->total), "16.20");
 }
 
 // --- Formats ---

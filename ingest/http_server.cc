@@ -46,6 +46,21 @@ constexpr auto kStopGrace =
 constexpr auto kLinger =
     std::chrono::seconds(2);  // For a refused sender to stop sending and read why.
 
+/// Beast keeps the sizes of a field in 16 bits and throws where one is longer.
+class RequestParser : public http::request_parser<http::string_body> {
+ private:
+  void on_field_impl(http::field name, beast::string_view text, beast::string_view value,
+                     error_code& error) override {
+    constexpr std::size_t kFieldBytesMax = 65'000;
+    error = {};
+    if (text.size() > kFieldBytesMax || value.size() > kFieldBytesMax) {
+      error = http::error::header_limit;
+    } else {
+      get().insert(name, text, value);
+    }
+  }
+};
+
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -299,7 +314,7 @@ asio::awaitable<bool> HttpServer::State::converse(Stream& stream) {
   beast::tcp_stream& lowest = beast::get_lowest_layer(stream);
   beast::flat_buffer buffer;
   for (;;) {
-    http::request_parser<http::string_body> parser;
+    RequestParser parser;
     parser.header_limit(kHeaderBytesMax);
     parser.body_limit(options.body_bytes_max);
     error_code error;

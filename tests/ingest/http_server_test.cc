@@ -110,6 +110,16 @@ TEST_F(HttpServerTest, AHeaderOverTheLimitIs431AndNoRequestIs400) {
   Client large(port());
   large.send("GET / HTTP/1.1\r\nHost: x\r\nLarge: " + std::string(200'000, 'x') + "\r\n\r\n");
   EXPECT_EQ(large.receive().status, 431u);
+  for (const std::string& field :
+       {"Large: " + std::string(70'000, 'x'), std::string(70'000, 'x') + ": small"}) {
+    Client one(port());
+    one.send("GET / HTTP/1.1\r\nHost: x\r\n" + field + "\r\n\r\n");
+    EXPECT_EQ(one.receive().status, 431u);
+    Client trailing(port());
+    trailing.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + field +
+                  "\r\n\r\n");
+    EXPECT_EQ(trailing.receive().status, 431u);
+  }
   Client other(port());
   other.send("this is not HTTP at all\r\n\r\n");
   EXPECT_EQ(other.receive().status, 400u);

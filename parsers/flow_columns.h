@@ -65,7 +65,7 @@ class FlowColumns {
 /// `reason` label of the drop counters and the keys of `malformed_by_reason`.
 enum class FlowDrop : std::uint8_t {
   kFieldCount,  ///< "field_count": token count differs from the layout's.
-  /// "bad_number": packets, bytes, start, end, a port or protocol is not digits.
+  /// "bad_number": packets, bytes, start, end, a port or protocol is not digits or out of range.
   kBadNumber,
   kBadAddress,   ///< "bad_address": srcaddr or dstaddr present but not an address.
   kBadStatus,    ///< "bad_status": log-status is none of OK, NODATA, SKIPDATA.

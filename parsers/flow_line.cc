@@ -9,10 +9,14 @@
 
 namespace fleetmeter::parsers {
 
+namespace {
+
 bool is_digits(std::string_view text) noexcept {
   return !text.empty() &&
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
+
+}  // namespace
 
 bool is_rfc3339(std::string_view text) noexcept {
   // `aws logs tail --format short` leaves the zone out.

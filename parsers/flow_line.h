@@ -36,9 +36,6 @@ struct Line {
 /// words finds every blank. A control byte other than CR makes the line no text.
 void split_line(const char* begin, const char* limit, Line& line) noexcept;
 
-/// Digits and nothing else: a number, whether it fits its field or not.
-[[nodiscard]] bool is_digits(std::string_view text) noexcept;
-
 /// A first token shorter than this holds no time of an export.
 inline constexpr std::size_t kExportTimeBytesMin = 11;
 

@@ -40,10 +40,11 @@ struct FlowParseResult {
 ///
 /// A line is dropped alone and counted when its field count is wrong, or when packets, bytes,
 /// start, end, a port, the protocol, srcaddr, dstaddr or log-status holds something that cannot be
-/// one. "-" is absent in any field and never wrong, save in log-status. A bad value in another
-/// field is absent and counted; so is a number beyond its field's range, and, where log-status is
-/// NODATA or SKIPDATA, whatever cannot be read in place of the flow that there is none of. A line over kFlowLineBytesMax is dropped when its end is in the
-/// buffer; while it is not, nothing of it is consumed.
+/// one or is out of its range. "-" is absent in any field and never wrong, save in log-status. A bad
+/// value in another field is absent and counted; so is, where log-status is NODATA or SKIPDATA,
+/// whatever cannot be read in place of the flow that there is none of. A line over
+/// kFlowLineBytesMax is dropped when its end is in the buffer; while it is not, nothing of it is
+/// consumed.
 ///
 /// Any bytes in, no exception; allocates only to grow `out` or to rebind. Reads nothing outside
 /// `buffer`. Runs the fastest kernel of this processor (flow_kernel.h); short buffers, of less than

@@ -226,7 +226,7 @@ std::optional<FlowDrop> ScalarFlowKernel::decode_record(std::uint32_t record) no
   return out_.status[record] == LogStatus::kOk ? wrong : std::nullopt;
 }
 
-/// False when a required field holds no number. One that is out of the field's range is absent.
+/// False when a required field holds no number, or one out of its range.
 bool ScalarFlowKernel::take_number(const FlowBinding::Column& column, Token value) noexcept {
   const char* const readable_end = buffer_.data() + buffer_.size();
   std::uint64_t number = 0;
@@ -236,7 +236,7 @@ bool ScalarFlowKernel::take_number(const FlowBinding::Column& column, Token valu
     return true;
   }
   make_bad_absent(column.field);
-  return column.step == FlowBinding::Step::kNumber || is_digits(value.view());
+  return column.step == FlowBinding::Step::kNumber;
 }
 
 /// False when a required field holds no address.

@@ -145,8 +145,7 @@ void FlowTile::decode_number(const FlowTokens& tokens, const FlowBinding::Column
       continue;
     }
     out[row] = 0;
-    if (column.step == Step::kNumber || is_digits(text) || is_without_flows(row))
-      excused |= rest & (0 - rest);
+    if (column.step == Step::kNumber || is_without_flows(row)) excused |= rest & (0 - rest);
   }
   absent_ |= excused;
   if (column.field == static_cast<std::uint8_t>(FlowField::kStart)) without_start_ = absent_;

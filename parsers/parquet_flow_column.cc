@@ -6,7 +6,6 @@
 #include <string_view>
 #include <type_traits>
 
-#include "parsers/flow_line.h"
 #include "parsers/flow_parser.h"
 #include "parsers/flow_values.h"
 #include "parsers/flow_words.h"
@@ -22,7 +21,6 @@ enum class Verdict : std::uint8_t {
   kGood,
   kAbsent,   // "-"
   kBad,      // Absent and counted; of a required field the end of a record that has a flow.
-  kBeyond,   // A number out of the field's range: absent and counted.
   kUnknown,  // A word that no version knows: kept as it is.
   kNotText,  // Holds a control byte: the record's end.
   kTooLong,  // The record's end.
@@ -51,16 +49,14 @@ struct Judge {
   std::string* digits;
 
   Verdict operator()(std::int64_t raw, std::uint64_t& value) const noexcept {
-    value = static_cast<std::uint64_t>(raw);
-    if (raw < 0) return Verdict::kBad;
-    return value <= facts.number_max ? Verdict::kGood : Verdict::kBeyond;
+    value = static_cast<std::uint64_t>(raw);  // A negative one is beyond every limit.
+    return value <= facts.number_max ? Verdict::kGood : Verdict::kBad;
   }
   Verdict operator()(std::string_view raw, std::uint64_t& value) const noexcept {
     value = 0;
     if (is_absent(raw)) return Verdict::kAbsent;
     const bool good = parse_number(raw.data(), raw.size(), raw.data() + raw.size(), value);
-    if (good && value <= facts.number_max) return Verdict::kGood;
-    return is_digits(raw) ? Verdict::kBeyond : Verdict::kBad;
+    return good && value <= facts.number_max ? Verdict::kGood : Verdict::kBad;
   }
   Verdict operator()(std::string_view raw, std::string_view& value) const noexcept {
     value = raw;
@@ -167,8 +163,6 @@ struct Place {
         return put_absent(row);
       case Verdict::kBad:
         if (info(field).required) end_record(row, drop_of(info(field).type), marks);
-        [[fallthrough]];
-      case Verdict::kBeyond:
         ++marks.bad[row];
         return put_absent(row);
       case Verdict::kNotText:

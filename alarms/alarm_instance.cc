@@ -58,7 +58,8 @@ GridTime AlarmInstance::advance(const EvaluationContext& context, EventSink& sin
   if (evaluated_s_ == kBeforeAll && !settle(context, wake_s)) return wake_s;
   if (held_) sink.events.push_back(held_->event);
   wake_up(context);
-  if (waiting() && plan_->fold.unseen_delay_s && fold_.members().empty()) {
+  const bool unseen = fold_.first_end_s(context) > evaluated_s_ + GridTime{plan_->step_s};
+  if (waiting() && plan_->fold.unseen_delay_s && unseen) {
     begin_s_ = kBeforeAll;
     quiet_since_s_ = since_s_ = evaluated_s_;
   }
@@ -92,7 +93,8 @@ GridTime AlarmInstance::advance(const EvaluationContext& context, EventSink& sin
 /// passed over (docs/time.md 6).
 bool AlarmInstance::settle(const EvaluationContext& context, GridTime& wake_s) {
   const GridTime first_end = fold_.first_end_s(context);
-  if (first_end == kNever) return settle_unseen(context, wake_s);
+  if (settle_unseen(first_end, context, wake_s)) return true;
+  if (first_end == kNever || wake_s != kNever) return false;
   const GridTime settled_s = first_end + fold_.delay_s(context);
   const bool of_flows = plan_->rule.metric.metric_namespace == aggregator::kFlowNamespace;
   if (!of_flows && context.frontier.tick_s < settled_s) {
@@ -103,15 +105,20 @@ bool AlarmInstance::settle(const EvaluationContext& context, GridTime& wake_s) {
   return true;
 }
 
-/// An alarm whose metric was never seen starts with the first tick, with the minutes that fall due
-/// from there on; with bounded input at its beginning.
-bool AlarmInstance::settle_unseen(const EvaluationContext& context, GridTime& wake_s) {
+/// An alarm whose metric was not seen starts with the first tick, with the minutes that fall due
+/// from there on; with bounded input at its beginning, where all that comes later is known already.
+bool AlarmInstance::settle_unseen(GridTime first_end, const EvaluationContext& context,
+                                  GridTime& wake_s) {
   const aggregator::Frontier& frontier = context.frontier;
-  if (!plan_->fold.unseen_delay_s) return false;
-  wake_s = kBeforeAll + 1;  // The first tick, whichever it is.
-  if (frontier.tick_s == kBeforeAll) return false;
+  if (!plan_->fold.unseen_delay_s || (first_end != kNever && !frontier.bounded)) return false;
+  if (frontier.tick_s == kBeforeAll) {
+    wake_s = kBeforeAll + 1;  // The first tick, whichever it is.
+    return false;
+  }
   const GridTime delay_s = frontier.bounded ? 0 : GridTime{*plan_->fold.unseen_delay_s};
-  evaluated_s_ = floor_to(frontier.tick_s - delay_s, plan_->step_s);
+  const GridTime start_s = floor_to(frontier.tick_s - delay_s, plan_->step_s);
+  if (first_end <= start_s + GridTime{plan_->step_s}) return false;
+  evaluated_s_ = start_s;
   return true;
 }
 

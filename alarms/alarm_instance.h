@@ -93,13 +93,15 @@ class AlarmInstance {
   [[nodiscard]] const std::string& reason() const noexcept { return reason_; }
 
   void save(std::string& out) const;
-  [[nodiscard]] bool load(std::string_view& in);
+  /// Call when it is bound to its series.
+  [[nodiscard]] bool load(std::string_view& in, const EvaluationContext& context);
 
  private:
   enum class Outcome : std::uint8_t { kGoOn, kDormant };
 
   [[nodiscard]] bool settle(const EvaluationContext& context, aggregator::GridTime& wake_s);
-  [[nodiscard]] bool settle_unseen(const EvaluationContext& context, aggregator::GridTime& wake_s);
+  [[nodiscard]] bool settle_unseen(aggregator::GridTime first_end, const EvaluationContext& context,
+                                   aggregator::GridTime& wake_s);
   [[nodiscard]] bool due(aggregator::GridTime at_s, const EvaluationContext& context,
                          aggregator::GridTime& wake_s);
   void wake_up(const EvaluationContext& context);

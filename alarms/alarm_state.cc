@@ -36,7 +36,7 @@ void AlarmInstance::save(std::string& out) const {
   writer.text(held_->event.SerializeAsString());
 }
 
-bool AlarmInstance::load(std::string_view& in) {
+bool AlarmInstance::load(std::string_view& in, const EvaluationContext& context) {
   aggregator::StateReader reader(in);
   const auto state = [&reader] {
     const std::uint8_t value = reader.u8();
@@ -67,7 +67,7 @@ bool AlarmInstance::load(std::string_view& in) {
     commands_.push_back(command);
   }
   held_.reset();
-  if (!reader.ok() || !fold_.load(in)) return false;
+  if (!reader.ok() || !fold_.load(in, plan_->fold, context)) return false;
   if (in.empty()) return true;
   Held held;
   held.since_s = reader.i64();

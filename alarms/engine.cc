@@ -117,8 +117,7 @@ void Engine::State::take_rules(std::shared_ptr<const RuleSet> new_rules) {
   }
 }
 
-UnitId Engine::State::alarm_of(std::uint32_t plan, const std::string& key,
-                               const EvaluationContext& now) {
+UnitId Engine::State::alarm_of(std::uint32_t plan, const std::string& key) {
   const auto place = free_alarms.empty() ? static_cast<UnitId>(alarms.size()) : free_alarms.back();
   const auto [at, added] = instances.try_emplace(std::to_string(plan) + '\0' + key, place);
   if (!added) return at->second;
@@ -138,7 +137,7 @@ UnitId Engine::State::alarm_of(std::uint32_t plan, const std::string& key,
   if (const auto was = gone.find(at->first); was != gone.end()) {
     alarms[place].start_after(was->second.evaluated_s);
     for (const SeriesId id : was->second.series) {
-      alarms[place].fold().add(id, plans[plan].fold, now);
+      alarms[place].fold().add(id);
       link(id, place);
     }
     gone.erase(was);
@@ -198,8 +197,8 @@ void Engine::State::bind(SeriesId id, aggregator::Shard& shard) {
     if (!selects(plan.rule, key)) continue;
     const std::string value =
         plan.rule.for_each.empty() ? std::string() : std::string(key.dimension(plan.rule.for_each));
-    const UnitId unit = alarm_of(reader.rule, value, now);
-    alarms[unit].fold().add(id, plan.fold, now);
+    const UnitId unit = alarm_of(reader.rule, value);
+    alarms[unit].fold().add(id);
     shard.table().set_retention(id, plan.range_slots * plan.rule.period_s);
     link(id, unit);
   }
@@ -228,7 +227,6 @@ void Engine::State::bind_all(aggregator::Shard& shard) {
 /// waited. Flow metrics are due by the windows that close, and none does before there are records.
 void Engine::State::make_singles(aggregator::Shard& shard) {
   if (std::exchange(singles_made, true)) return;
-  const EvaluationContext now = context(shard);
   for (std::uint32_t i = 0; i < plans.size(); ++i) {
     AlarmPlan& plan = plans[i];
     const MetricSelector& metric = plan.rule.metric;
@@ -245,7 +243,7 @@ void Engine::State::make_singles(aggregator::Shard& shard) {
                                    {metric.dimensions.begin(), metric.dimensions.end()}});
     plan.fold.unseen_delay_s = delay_s;
     shard.table().keep_deaf_spans(plan.range_slots * plan.rule.period_s + delay_s);
-    mark(alarm_of(i, {}, now));
+    mark(alarm_of(i, {}));
   }
 }
 

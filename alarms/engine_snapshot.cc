@@ -13,7 +13,7 @@ namespace {
 using aggregator::StateReader;
 using aggregator::StateWriter;
 
-constexpr std::uint32_t kSchema = 2;
+constexpr std::uint32_t kSchema = 3;
 
 }  // namespace
 
@@ -78,7 +78,8 @@ bool Engine::State::load(std::string_view& in, aggregator::Shard& shard) {
     for (AlarmInstance& alarm : alarms) alarm.start_after(tick_s);
     for (ScalingGroup& group : groups) group.start_after(tick_s);
   }
-  if (!load_alarms(reader, tick_s) || !load_gone(reader, tick_s) || !load_groups(reader))
+  const EvaluationContext now = context(shard);
+  if (!load_alarms(reader, now) || !load_gone(reader, tick_s) || !load_groups(reader, now))
     return false;
   note_holding();
   // Wakes are not kept: everything is asked once and goes on from there.
@@ -122,7 +123,7 @@ bool Engine::State::load_gone(StateReader& reader, aggregator::GridTime tick_s) 
   return reader.ok();
 }
 
-bool Engine::State::load_alarms(StateReader& reader, aggregator::GridTime tick_s) {
+bool Engine::State::load_alarms(StateReader& reader, const EvaluationContext& now) {
   for (std::uint64_t left = reader.count(); left > 0 && reader.ok(); --left) {
     const std::string rule = reader.text();
     const std::uint64_t fingerprint = reader.u64();
@@ -134,14 +135,14 @@ bool Engine::State::load_alarms(StateReader& reader, aggregator::GridTime tick_s
       if (at == instances.end()) continue;
       AlarmInstance& alarm = alarms[at->second];
       std::string_view bytes = part;
-      if (!alarm.load(bytes) || !bytes.empty()) return false;
-      if (plans[i].fingerprint != fingerprint) alarm.renew(tick_s);
+      if (!alarm.load(bytes, now) || !bytes.empty()) return false;
+      if (plans[i].fingerprint != fingerprint) alarm.renew(now.frontier.tick_s);
     }
   }
   return reader.ok();
 }
 
-bool Engine::State::load_groups(StateReader& reader) {
+bool Engine::State::load_groups(StateReader& reader, const EvaluationContext& now) {
   for (std::uint64_t left = reader.count(); left > 0 && reader.ok(); --left) {
     const std::string name = reader.text();
     const std::uint8_t kind = reader.u8();
@@ -152,7 +153,7 @@ bool Engine::State::load_groups(StateReader& reader) {
       if (group.name() != name || ref.name != of || static_cast<std::uint8_t>(ref.kind) != kind)
         continue;
       std::string_view bytes = part;
-      if (!group.load(bytes) || !bytes.empty()) return false;
+      if (!group.load(bytes, now) || !bytes.empty()) return false;
     }
   }
   return reader.ok();

@@ -100,7 +100,7 @@ struct Engine::State {
   void make_singles(aggregator::Shard& shard);
   void bind_groups(aggregator::Shard& shard);
   void link(aggregator::SeriesId id, UnitId unit);
-  UnitId alarm_of(std::uint32_t plan, const std::string& key, const EvaluationContext& now);
+  UnitId alarm_of(std::uint32_t plan, const std::string& key);
   void let_go(UnitId unit);
   void let_spent_go(const EvaluationContext& now);
   void mark(UnitId unit);
@@ -120,8 +120,8 @@ struct Engine::State {
   [[nodiscard]] bool load(std::string_view& in, aggregator::Shard& shard);
   void save_gone(aggregator::StateWriter& writer) const;
   [[nodiscard]] bool load_gone(aggregator::StateReader& reader, aggregator::GridTime tick_s);
-  [[nodiscard]] bool load_alarms(aggregator::StateReader& reader, aggregator::GridTime tick_s);
-  [[nodiscard]] bool load_groups(aggregator::StateReader& reader);
+  [[nodiscard]] bool load_alarms(aggregator::StateReader& reader, const EvaluationContext& now);
+  [[nodiscard]] bool load_groups(aggregator::StateReader& reader, const EvaluationContext& now);
 
   static constexpr UnitId kGroupBit = 1U << 31;
   [[nodiscard]] Pace& pace(UnitId unit) {

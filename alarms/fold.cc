@@ -26,6 +26,10 @@ GridTime minus(GridTime time_s, GridTime seconds) noexcept {
   return time_s < kBeforeAll + seconds ? kBeforeAll : time_s - seconds;
 }
 
+GridTime first_end_of(const SeriesInfo& info) noexcept {
+  return info.first_start_s == kNever ? kNever : info.first_start_s + GridTime{info.own_period_s};
+}
+
 /// True when dimension set `a` is to be read rather than `b`.
 bool preferred(const DimensionNames& a, const DimensionNames& b, const FoldSpec& spec) {
   using Choice = FoldSpec::Choice;
@@ -45,23 +49,36 @@ bool preferred(const DimensionNames& a, const DimensionNames& b, const FoldSpec&
 
 }  // namespace
 
-bool MetricFold::add(SeriesId id, const FoldSpec& spec, const EvaluationContext& context) {
-  if (std::ranges::find(candidates_, id) != candidates_.end()) return false;
+void MetricFold::add(SeriesId id) {
+  if (std::ranges::find(candidates_, id) != candidates_.end()) return;
+  candidates_.push_back(id);
+  to_come_.push_back(id);
+}
+
+void MetricFold::take_in(GridTime at_s, const FoldSpec& spec, const EvaluationContext& context) {
+  std::erase_if(to_come_, [&](SeriesId id) {
+    const bool has_come = first_end_of(context.table.info(id)) <= at_s;
+    if (has_come) enter(id, spec, context);
+    return has_come;
+  });
+}
+
+void MetricFold::enter(SeriesId id, const FoldSpec& spec, const EvaluationContext& context) {
   const SeriesDirectory& directory = context.directory;
-  const bool better =
-      members_.empty() || preferred(directory.names(id), directory.names(members_.front()), spec);
   const bool same =
       !members_.empty() && directory.names_id(id) == directory.names_id(members_.front());
-  candidates_.push_back(id);
-  if (!better && !same) return false;
-  if (better && !same) members_.clear();
+  if (!same) {
+    if (!members_.empty() &&
+        !preferred(directory.names(id), directory.names(members_.front()), spec))
+      return;
+    members_.clear();
+  }
   const auto by_key = [&](SeriesId a, SeriesId b) {
     return context.table.info(a).key < context.table.info(b).key;
   };
   members_.insert(std::ranges::upper_bound(members_, id, by_key), id);
   scanned_for_s_ = kBeforeAll;
   forget();
-  return true;
 }
 
 bool MetricFold::live(SeriesId id, GridTime at_s, const FoldSpec& spec,
@@ -75,14 +92,16 @@ bool MetricFold::live(SeriesId id, GridTime at_s, const FoldSpec& spec,
 }
 
 bool MetricFold::due(GridTime at_s, const FoldSpec& spec, const EvaluationContext& context) {
-  if (members_.size() == 1) return context.table.due_until(members_[0], context.frontier) >= at_s;
+  take_in(at_s, spec, context);
+  const std::vector<SeriesId>& asked = heard();
+  if (asked.size() == 1) return context.table.due_until(asked[0], context.frontier) >= at_s;
   if (scanned_for_s_ != at_s) {
     scanned_for_s_ = at_s;
     scanned_ = 0;
     any_due_ = false;
   }
-  for (; scanned_ < members_.size(); ++scanned_) {
-    const SeriesId id = members_[scanned_];
+  for (; scanned_ < asked.size(); ++scanned_) {
+    const SeriesId id = asked[scanned_];
     if (context.table.due_until(id, context.frontier) >= at_s) {
       any_due_ = true;
     } else if (live(id, at_s, spec, context)) {
@@ -95,9 +114,10 @@ bool MetricFold::due(GridTime at_s, const FoldSpec& spec, const EvaluationContex
 }
 
 GridTime MetricFold::next_wake(const EvaluationContext& context) const {
-  if (members_.empty()) return kNever;
-  const std::size_t witness = scanned_ < members_.size() ? scanned_ : 0;
-  return context.table.next_expiry(members_[members_.size() == 1 ? 0 : witness], context.frontier);
+  const std::vector<SeriesId>& asked = heard();
+  if (asked.empty()) return kNever;
+  const std::size_t witness = scanned_ < asked.size() ? scanned_ : 0;
+  return context.table.next_expiry(asked[asked.size() == 1 ? 0 : witness], context.frontier);
 }
 
 const FoldedSlot& MetricFold::at(GridTime end_s, const FoldSpec& spec,
@@ -198,34 +218,34 @@ void MetricFold::datapoint_changed(GridTime start_s, std::uint32_t own_period_s,
 
 GridTime MetricFold::first_end_s(const EvaluationContext& context) const {
   GridTime first = kNever;
-  for (const SeriesId id : members_) {
-    const SeriesInfo& info = context.table.info(id);
-    if (info.first_start_s != kNever)
-      first = std::min(first, info.first_start_s + GridTime{info.own_period_s});
+  for (const auto* of : {&members_, &to_come_}) {
+    for (const SeriesId id : *of) first = std::min(first, first_end_of(context.table.info(id)));
   }
   return first;
 }
 
 GridTime MetricFold::last_end_s(const EvaluationContext& context) const {
   GridTime last = kBeforeAll;
-  for (const SeriesId id : members_) {
-    const SeriesInfo& info = context.table.info(id);
-    if (info.last_start_s != kBeforeAll)
-      last = std::max(last, info.last_start_s + GridTime{info.own_period_s});
+  for (const auto* of : {&members_, &to_come_}) {
+    for (const SeriesId id : *of) {
+      const SeriesInfo& info = context.table.info(id);
+      if (info.last_start_s != kBeforeAll)
+        last = std::max(last, info.last_start_s + GridTime{info.own_period_s});
+    }
   }
   return last;
 }
 
 std::uint32_t MetricFold::delay_s(const EvaluationContext& context) const {
   std::uint32_t delay = 0;
-  for (const SeriesId id : members_)
+  for (const SeriesId id : heard())
     delay = std::max(delay, context.table.info(id).publication_delay_s);
   return delay;
 }
 
 std::uint32_t MetricFold::own_period_s(const EvaluationContext& context) const {
   std::uint32_t period = 1;
-  for (const SeriesId id : members_) period = std::max(period, context.table.info(id).own_period_s);
+  for (const SeriesId id : heard()) period = std::max(period, context.table.info(id).own_period_s);
   return period;
 }
 
@@ -248,10 +268,11 @@ GridTime MetricFold::ends_s(GridTime at_s, const EvaluationContext& context) con
 }
 
 GridTime MetricFold::expired_before(const FoldSpec& spec, const EvaluationContext& context) const {
-  if (members_.empty() && !spec.unseen_delay_s) return kBeforeAll;
-  const bool flow = !members_.empty() && context.table.info(members_[0]).key.metric_namespace ==
-                                             aggregator::kFlowNamespace;
-  const GridTime delay = members_.empty() ? *spec.unseen_delay_s : delay_s(context);
+  const std::vector<SeriesId>& of = heard();
+  if (of.empty() && !spec.unseen_delay_s) return kBeforeAll;
+  const bool flow =
+      !of.empty() && context.table.info(of[0]).key.metric_namespace == aggregator::kFlowNamespace;
+  const GridTime delay = of.empty() ? *spec.unseen_delay_s : delay_s(context);
   const GridTime expired =
       flow ? context.previous_watermark_s : minus(context.previous_tick_s, delay);
   // What lies after the end of bounded input is not passed over: a later run may bring it.
@@ -263,13 +284,27 @@ void MetricFold::save(std::string& out) const {
   writer.i64(scanned_for_s_);
   writer.u32(scanned_);
   writer.boolean(any_due_);
+  writer.u64(to_come_.size());
+  for (const SeriesId id : to_come_) writer.u32(id);
 }
 
-bool MetricFold::load(std::string_view& in) {
+bool MetricFold::load(std::string_view& in, const FoldSpec& spec,
+                      const EvaluationContext& context) {
   aggregator::StateReader reader(in);
-  scanned_for_s_ = reader.i64();
-  scanned_ = reader.u32();
-  any_due_ = reader.boolean();
+  const GridTime scanned_for_s = reader.i64();
+  const std::uint32_t scanned = reader.u32();
+  const bool any_due = reader.boolean();
+  std::vector<SeriesId> to_come;
+  for (std::uint64_t left = reader.count(); left > 0 && reader.ok(); --left)
+    to_come.push_back(reader.u32());
+  std::erase_if(to_come_, [&](SeriesId id) {
+    if (std::ranges::find(to_come, id) != to_come.end()) return false;
+    enter(id, spec, context);
+    return true;
+  });
+  scanned_for_s_ = scanned_for_s;
+  scanned_ = scanned;
+  any_due_ = any_due;
   return reader.ok();
 }
 

@@ -65,16 +65,19 @@ struct EvaluationContext {
 /// has data there, or at its end plus the publication delay; live = a datapoint in its last three
 /// own periods, and in the inventory if that knows it. A member without data is left out; without
 /// any member's data the slot is missing, or unknown if a member is. Doubles are summed in the
-/// order of the series' keys. Rule: docs/alarms.md, "Folding".
+/// order of the series' keys. A series that matches takes part from the grid time on at which the
+/// slot of its first datapoint has ended: of bounded input all are known before the first tick, and
+/// none may change what was decided before it came. Rule: docs/alarms.md, "Folding".
 class MetricFold {
  public:
-  /// The series matches. True when the members changed.
-  bool add(aggregator::SeriesId id, const FoldSpec& spec, const EvaluationContext& context);
+  /// The series matches.
+  void add(aggregator::SeriesId id);
+  /// As of the grid time that was last looked at.
   [[nodiscard]] const std::vector<aggregator::SeriesId>& members() const noexcept {
     return members_;
   }
 
-  /// Members, and what matches but takes no part.
+  /// Members, what matches but takes no part, and what has yet to come.
   [[nodiscard]] const std::vector<aggregator::SeriesId>& candidates() const noexcept {
     return candidates_;
   }
@@ -91,7 +94,7 @@ class MetricFold {
                          const FoldSpec& spec) noexcept;
   void forget() noexcept { seen_.clear(); }
 
-  /// End of the oldest datapoint ever seen of a member; kNever without members.
+  /// End of the oldest and the newest datapoint ever seen of a member, or of what has yet to come.
   [[nodiscard]] aggregator::GridTime first_end_s(const EvaluationContext& context) const;
   [[nodiscard]] aggregator::GridTime last_end_s(const EvaluationContext& context) const;
   [[nodiscard]] std::uint32_t delay_s(const EvaluationContext& context) const;
@@ -106,9 +109,17 @@ class MetricFold {
                                                     const EvaluationContext& context) const;
 
   void save(std::string& out) const;
-  [[nodiscard]] bool load(std::string_view& in);
+  /// Call when all series have been added.
+  [[nodiscard]] bool load(std::string_view& in, const FoldSpec& spec,
+                          const EvaluationContext& context);
 
  private:
+  void take_in(aggregator::GridTime at_s, const FoldSpec& spec, const EvaluationContext& context);
+  void enter(aggregator::SeriesId id, const FoldSpec& spec, const EvaluationContext& context);
+  /// Whose time tells what is due.
+  [[nodiscard]] const std::vector<aggregator::SeriesId>& heard() const noexcept {
+    return members_.empty() ? to_come_ : members_;
+  }
   [[nodiscard]] bool live(aggregator::SeriesId id, aggregator::GridTime at_s, const FoldSpec& spec,
                           const EvaluationContext& context) const;
   [[nodiscard]] FoldedSlot fold(aggregator::GridTime end_s, const FoldSpec& spec,
@@ -119,10 +130,11 @@ class MetricFold {
                                 const FoldSpec& spec, const EvaluationContext& context) const;
 
   std::vector<aggregator::SeriesId> candidates_;  ///< All that match.
+  std::vector<aggregator::SeriesId> to_come_;     ///< Those whose first slot has not ended.
   std::vector<aggregator::SeriesId> members_;     ///< In the order of their keys.
   std::vector<FoldedSlot> seen_;                  ///< Ring by slot end; a pure cache.
   std::uint32_t cache_version_ = 0;
-  // Members before `scanned_` need not be waited for at `scanned_for_s_`: each is looked at once a
+  // Those of heard() before `scanned_` need not be waited for at `scanned_for_s_`: each is looked at once a
   // grid minute.
   aggregator::GridTime scanned_for_s_ = aggregator::kBeforeAll;
   std::uint32_t scanned_ = 0;

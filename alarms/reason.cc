@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -123,8 +124,11 @@ const char* comparison_phrase(Comparison comparison) noexcept {
 std::string transition_reason(const AlarmRule& rule, std::span<const SeenValue> range,
                               AlarmState from, AlarmState to) {
   const std::vector<SeenValue> values = deciding(rule, range);
+  // Slots before the alarm's first datapoint are not there to be filled.
+  const auto existing = static_cast<std::size_t>(std::ranges::count_if(
+      range, [](const SeenValue& value) { return value.kind != Kind::kNonexistent; }));
   const std::size_t filled =
-      rule.evaluation_periods > values.size() ? rule.evaluation_periods - values.size() : 0;
+      std::min<std::size_t>(rule.evaluation_periods, existing) - values.size();
   if (to == AlarmState::kInsufficientData) {
     return fmt::format("Insufficient Data: {} datapoint{} {} unknown.", filled, plural(filled),
                        filled == 1 ? "was" : "were");

@@ -192,7 +192,8 @@ bool ScalingGroup::add(std::size_t index, aggregator::SeriesId id, const Evaluat
   Metric& metric = metrics_[index];
   const aggregator::SeriesInfo& info = context.table.info(id);
   if (!selects(metric, info.key, id, context)) return false;
-  if (metric.fold.add(id, metric.spec, context)) fit(metric, context);
+  metric.fold.add(id);
+  fit(metric, context);
   // A learned period may turn out longer than the one it is bound with.
   table.set_retention(id,
                       std::max(metric.spec.period_s, kLearnedPeriodS) * metric.spec.range_slots);
@@ -253,7 +254,7 @@ bool ScalingGroup::settle(const EvaluationContext& context, GridTime& wake_s) {
 
 bool ScalingGroup::due(GridTime at_s, const EvaluationContext& context, GridTime& wake_s) {
   for (Metric& metric : metrics_) {
-    if (metric.fold.members().empty() || metric.fold.first_end_s(context) > at_s) continue;
+    if (metric.fold.first_end_s(context) > at_s) continue;
     if (metric.fold.due(at_s, metric.spec, context)) continue;
     wake_s = std::max(metric.fold.next_wake(context), at_s);
     return false;
@@ -265,7 +266,7 @@ GridTime ScalingGroup::advance(const EvaluationContext& context, EventSink& sink
   GridTime wake_s = kNever;
   if (evaluated_s_ == kBeforeAll && !settle(context, wake_s)) return wake_s;
   const bool has_metric = std::ranges::any_of(metrics_, [](const Metric& metric) {
-    return metric.kind == InputKind::kMetric && !metric.fold.members().empty();
+    return metric.kind == InputKind::kMetric && !metric.fold.candidates().empty();
   });
   if (!has_metric) return kNever;
   for (;;) {

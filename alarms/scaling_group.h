@@ -58,7 +58,7 @@ class ScalingGroup {
   void save(std::string& out) const;
   /// Also from the state that a group of the same name had under other policies: capacity, cooldown
   /// and what warms are kept.
-  [[nodiscard]] bool load(std::string_view& in);
+  [[nodiscard]] bool load(std::string_view& in, const EvaluationContext& context);
 
  private:
   enum class InputKind : std::uint8_t { kMetric, kDesired, kInService };
@@ -121,8 +121,8 @@ class ScalingGroup {
                                         const Wish& wish, CapacityLimits limits,
                                         const EventSink& sink) const;
   [[nodiscard]] std::string standstill_reason(bool cooling, bool warming, bool has_wish) const;
-  [[nodiscard]] bool load_policies(aggregator::StateReader& reader, std::string_view& in,
-                                   bool same);
+  [[nodiscard]] bool load_policies(aggregator::StateReader& reader, std::string_view& in, bool same,
+                                   const EvaluationContext& context);
   [[nodiscard]] std::uint32_t slowest_delay_s(const EvaluationContext& context) const;
 
   const ScalingRule* rule_;

@@ -55,7 +55,7 @@ void ScalingGroup::save(std::string& out) const {
   for (const Metric& metric : metrics_) metric.fold.save(out);
 }
 
-bool ScalingGroup::load(std::string_view& in) {
+bool ScalingGroup::load(std::string_view& in, const EvaluationContext& context) {
   aggregator::StateReader reader(in);
   const bool same = reader.u64() == fingerprint_;
   known_ = take(reader);
@@ -92,11 +92,12 @@ bool ScalingGroup::load(std::string_view& in) {
     if (!observation.ParseFromString(reader.text())) reader.fail();
     pending_.push_back(std::move(observation));
   }
-  return load_policies(reader, in, same);
+  return load_policies(reader, in, same, context);
 }
 
 /// Of other metrics or policies nothing is kept; what they look at they find in the table again.
-bool ScalingGroup::load_policies(aggregator::StateReader& reader, std::string_view& in, bool same) {
+bool ScalingGroup::load_policies(aggregator::StateReader& reader, std::string_view& in, bool same,
+                                 const EvaluationContext& context) {
   const std::uint64_t policies = reader.count();
   if (same && policies != policies_.size()) reader.fail();
   for (std::uint64_t i = 0; i < policies && reader.ok(); ++i) {
@@ -108,7 +109,9 @@ bool ScalingGroup::load_policies(aggregator::StateReader& reader, std::string_vi
   if (same && metrics != metrics_.size()) reader.fail();
   for (std::uint64_t i = 0; i < metrics && reader.ok(); ++i) {
     MetricFold other;
-    if (!(same ? metrics_[i].fold : other).load(in)) reader.fail();
+    const FoldSpec spec;
+    if (!(same ? metrics_[i].fold : other).load(in, same ? metrics_[i].spec : spec, context))
+      reader.fail();
   }
   return reader.ok();
 }

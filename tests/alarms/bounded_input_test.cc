@@ -1,0 +1,128 @@
+// Of bounded input everything is there before the first tick, and nothing of it may tell in a minute
+// before it came (docs/time.md 8).
+#include <gtest/gtest.h>
+
+#include <utility>
+
+#include "tests/alarms/fleet_fixture.h"
+
+namespace fleetmeter::alarms {
+namespace {
+
+using Lines = std::vector<std::string>;
+using Dimensions = std::vector<std::pair<std::string, std::string>>;
+
+void add_minutes(std::vector<Sample>& samples, const Dimensions& dimensions, std::int64_t from,
+                 const std::vector<double>& values) {
+  for (const double value : values) {
+    Sample& sample = samples.emplace_back();
+    sample.dimensions = dimensions;
+    sample.minute = from++;
+    sample.value = value;
+  }
+}
+
+constexpr std::int64_t kMinutes = 20;
+
+/// The samples at once, then a tick a minute; a restart behind tick `restart_at`.
+std::vector<proto::Event> events_of_bounded(const RuleSet& rules,
+                                            const std::vector<Sample>& samples,
+                                            std::int64_t restart_at = -1) {
+  Fleet fleet(rules, Fleet::Input::kBounded);
+  fleet.samples(samples);
+  proto::LogRecord end;
+  end.mutable_input_end()->set_event_time_min_s(minute(0));
+  end.mutable_input_end()->set_event_time_max_s(minute(kMinutes) - 1);
+  fleet.apply(std::move(end));
+  for (std::int64_t m = 0; m <= kMinutes; ++m) {
+    fleet.tick(m);
+    if (m == restart_at) fleet.restart();
+  }
+  return std::move(fleet.events);
+}
+
+/// The samples of each minute as it ends.
+std::vector<proto::Event> events_of_live(const RuleSet& rules, const std::vector<Sample>& samples) {
+  Fleet fleet(rules);
+  for (std::int64_t m = 0; m < kMinutes; ++m) {
+    fleet.tick(m);
+    std::vector<Sample> now;
+    for (const Sample& sample : samples) {
+      if (sample.minute == m) now.push_back(sample);
+    }
+    if (!now.empty()) fleet.samples(now);
+  }
+  fleet.tick(kMinutes);
+  return std::move(fleet.events);
+}
+
+Lines lines(const std::vector<proto::Event>& events) {
+  Lines out;
+  for (const proto::Event& event : events) {
+    out.push_back(std::to_string((event.time_s() - kMidnightS) / 60) + " " + event.type() + " " +
+                  event.to());
+    if (event.has_scaling())
+      out.back() += std::to_string(event.scaling().current()) + ">" +
+                    std::to_string(event.scaling().desired());
+  }
+  return out;
+}
+
+void expect_as_live(const RuleSet& rules, const std::vector<Sample>& samples) {
+  const Lines live = lines(events_of_live(rules, samples));
+  EXPECT_EQ(lines(events_of_bounded(rules, samples)), live);
+  for (std::int64_t m = 0; m <= kMinutes; ++m)
+    EXPECT_EQ(lines(events_of_bounded(rules, samples, m)), live) << "restarted at " << m;
+}
+
+TEST(BoundedInput, AMoreDetailedSetThatComesLaterTakesNothingOfEarlierMinutes) {
+  std::vector<Sample> samples;
+  add_minutes(samples, {{"InstanceId", "i-a"}}, 0, {0, 95, 95, 0, 0, 0, 0, 0, 0, 0});
+  add_minutes(samples, {{"InstanceId", "i-a"}, {"Process", "1"}}, 9, {0, 0, 95});
+  const RuleSet rules = only(cpu_alarm());
+  expect_as_live(rules, samples);
+  EXPECT_EQ(
+      lines(events_of_bounded(rules, samples)),
+      (Lines{"1 alarm.state_changed OK", "2 alarm.state_changed ALARM", "4 alarm.state_changed OK",
+             "12 alarm.state_changed ALARM", "15 alarm.state_changed INSUFFICIENT_DATA"}));
+}
+
+TEST(BoundedInput, TheExactSeriesThatComesLaterIsReadFromThenOn) {
+  AlarmRule rule = cpu_alarm();
+  rule.for_each.clear();
+  rule.metric.dimensions = {{"InstanceId", "i-a"}};
+  std::vector<Sample> samples;
+  add_minutes(samples, {{"InstanceId", "i-a"}, {"Process", "1"}}, 0,
+              {0, 95, 95, 0, 0, 0, 95, 95, 95, 95});
+  add_minutes(samples, {{"InstanceId", "i-a"}}, 6, {0, 0, 0, 0});
+  expect_as_live(only(rule), samples);
+}
+
+TEST(BoundedInput, MachinesThatAreSeenLaterTakeNoDecisionOfTheGroupsOwnSeries) {
+  ScalingRule rule = web_rule();
+  rule.desired = 10;
+  rule.simple[0].for_s = 60;
+  std::vector<Sample> samples;
+  add_minutes(samples, {{"AutoScalingGroupName", "web"}}, 0, {50, 80, 80, 80, 80, 50, 50, 50});
+  add_minutes(samples, {{"AutoScalingGroupName", "web"}, {"InstanceId", "i-a"}}, 6, {80, 50, 50});
+  const Lines made = lines(events_of_bounded(only(rule), samples));
+  EXPECT_FALSE(made.empty());
+  expect_as_live(only(rule), samples);
+}
+
+TEST(BoundedInput, AHeartbeatIsMissedBeforeItsFirstDatapoint) {
+  AlarmRule rule = cpu_alarm(80, 2, 3, MissingData::kBreaching);
+  rule.for_each.clear();
+  std::vector<Sample> samples;
+  Sample clock = Fleet::cpu("i-a", 0, 0);
+  clock.name = "clock";
+  for (; clock.minute < kMinutes; ++clock.minute) samples.push_back(clock);
+  add_minutes(samples, {{"InstanceId", "i-a"}}, 10, std::vector<double>(10, 0.0));
+  const Lines wanted{"1 alarm.state_changed ALARM", "12 alarm.state_changed OK"};
+  EXPECT_EQ(lines(events_of_bounded(only(rule), samples)), wanted);
+  for (std::int64_t m = 0; m <= kMinutes; ++m)
+    EXPECT_EQ(lines(events_of_bounded(only(rule), samples, m)), wanted) << "restarted at " << m;
+}
+
+}  // namespace
+}  // namespace fleetmeter::alarms

@@ -109,6 +109,20 @@ Dues charge_endpoint(const FlowView& flow, Seen seen) {
            flow.peer_owner}};
 }
 
+/// What enters a transit gateway's interface comes from the VPC, whose attachment pays; what leaves
+/// it has been paid for where it was sent. A record of the other end counts where the gateway's own
+/// interface is not logged.
+Dues charge_transit_gateway(const FlowView& flow, Seen seen) {
+  const bool own = flow.role == proto::ROLE_TRANSIT_GATEWAY;
+  if (!own && seen.peer_logged) return {};
+  if (!egress(flow) && !ingress(flow)) return {{Charge::kUnclassified, 0, {}, flow.owner}};
+  const bool enters = own ? ingress(flow) : egress(flow);
+  return {{enters ? Charge::kTransitGateway : Charge::kNone,
+           0,
+           {},
+           own ? flow.peer_owner : flow.owner}};
+}
+
 /// Addresses that never leave the link: instance metadata, time, multicast, broadcast.
 bool is_on_link(std::string_view peer) {
   return peer == "link-local" || peer == "multicast" || peer == "loopback";
@@ -125,9 +139,6 @@ Dues charge_private(const FlowView& flow, Seen seen) {
   if (!egress(flow) && !ingress(flow)) return one(Charge::kUnclassified);
   if (egress(flow) && flow.traffic_path == kPathVirtualPrivateGateway) return one(Charge::kVpn);
   if (flow.traffic_path == kPathInterRegionPeering) return one(Charge::kInterRegion);
-  if (flow.role == proto::ROLE_TRANSIT_GATEWAY || flow.peer_role == proto::ROLE_TRANSIT_GATEWAY) {
-    return one(egress(flow) ? Charge::kTransitGateway : Charge::kNone);
-  }
   // Zones of two regions differ too, but the bytes pay as between regions, at the sender.
   const std::string own = region_or_zone({}, flow.owner_az, flow.interface_az);
   const std::string peer = region_or_zone(flow.peer_region, flow.peer_az);
@@ -199,7 +210,10 @@ std::vector<Due> dues_of(const FlowView& flow, std::string_view behind, Seen see
     return charge_endpoint(flow, seen);
   if (flow.path_class == proto::PATH_UNCLASSIFIED)
     return {{Charge::kUnclassified, 0, {}, flow.owner}};
-  return external(flow) ? charge_public(flow, seen) : charge_private(flow, seen);
+  if (external(flow)) return charge_public(flow, seen);
+  if (flow.role == proto::ROLE_TRANSIT_GATEWAY || flow.peer_role == proto::ROLE_TRANSIT_GATEWAY)
+    return charge_transit_gateway(flow, seen);
+  return charge_private(flow, seen);
 }
 
 }  // namespace fleetmeter::cost

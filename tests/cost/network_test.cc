@@ -67,6 +67,24 @@ TEST(ChargeFlows, PaysEachByteThroughANatGatewayOnceThoughThreeRecordsSawIt) {
   EXPECT_EQ(paid.at(Charge::kNone), 10 * kGb);
 }
 
+TEST(ChargeFlows, ATransitGatewayIsPaidForWhatItsInterfaceReceivesAndNotForWhatItHandsOver) {
+  FlowUsage sent = flow("eni-tgw", "tgw-1", kIn, proto::PATH_SAME_AZ, 100);
+  sent.role = proto::ROLE_TRANSIT_GATEWAY;
+  sent.peer_owner = "i-1";
+  FlowUsage arriving = sent;
+  arriving.direction = kOut;
+  arriving.bytes = 7;
+  using Sums = std::map<Charge, std::uint64_t>;
+  EXPECT_EQ(sums({sent, arriving}), (Sums{{Charge::kTransitGateway, 100}, {Charge::kNone, 7}}));
+  for (const ChargedBytes& c : charge_flows({sent})) EXPECT_EQ(c.owner, "i-1");
+
+  FlowUsage at_sender = flow("eni-1", "i-1", kOut, proto::PATH_SAME_AZ, 100);
+  at_sender.peer_role = proto::ROLE_TRANSIT_GATEWAY;
+  at_sender.peer_interface = "eni-tgw";
+  EXPECT_EQ(sums({at_sender}), (Sums{{Charge::kTransitGateway, 100}}));
+  EXPECT_EQ(sums({at_sender, sent}), (Sums{{Charge::kTransitGateway, 100}})) << "once";
+}
+
 TEST(ChargeFlows, NamesTheInstanceBehindTheGateway) {
   for (const ChargedBytes& c : charge_flows(nat_example())) {
     if (c.charge != Charge::kNatProcessing) continue;

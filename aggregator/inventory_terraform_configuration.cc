@@ -76,25 +76,32 @@ void collect_references(const element& in, TerraformConfiguration::Targets& out)
 /// Attributes that name another resource by an id that a plan does not know yet.
 constexpr std::array kReferring{"task_definition",
                                 "allocation_id",
+                                "secondary_allocation_ids",
                                 "volume_id",
                                 "source_snapshot_id",
                                 "instance",
                                 "network_interface",
                                 "subnets",
                                 "subnet_ids",
+                                "cluster_identifier",
+                                "transit_gateway_id",
                                 "launch_template",
                                 "launch_configuration",
                                 "mixed_instances_policy"};
 
 TerraformConfiguration::References read_references(const element& expressions) {
   TerraformConfiguration::References out;
-  for (const char* key : kReferring) {
-    const auto found = json_at(expressions, key);
-    if (!found) continue;
+  const auto read = [&out](const element& in, const char* key, const std::string& block) {
+    const auto found = json_at(in, key);
+    if (!found) return;
     TerraformConfiguration::Targets targets;
     collect_references(*found, targets);
-    if (!targets.addresses.empty()) out[key] = std::move(targets);
-  }
+    if (!targets.addresses.empty()) out[block + key] = std::move(targets);
+  };
+  for (const char* key : kReferring) read(expressions, key, "");
+  std::size_t index = 0;
+  for (const element mapping : json_list(expressions, "subnet_mapping"))
+    read(mapping, "allocation_id", "subnet_mapping." + std::to_string(index++) + ".");
   return out;
 }
 

@@ -313,6 +313,36 @@ TEST_F(InventoryTest, AReferenceWithAnIndexIsToThatOneAlone) {
   EXPECT_EQ(endpoint->attributes.at("subnet_ids_count"), "2");
 }
 
+TEST_F(InventoryTest, APlansAddressesClustersAndGatewaysAreReferredToAsWell) {
+  std::string resources;
+  for (const char* address :
+       {"aws_eip.a", "aws_eip.b", "aws_lb.l", "aws_nat_gateway.n", "aws_rds_cluster.c",
+        "aws_rds_cluster_instance.i", "aws_ec2_transit_gateway.t"})
+    resources += planned(address) + ",";
+  resources += planned("aws_vpn_connection.v");
+  parse(plan(
+      resources,
+      R"({"resources":[{"address":"aws_lb.l","expressions":{"subnet_mapping":[
+          {"subnet_id":{"references":["var.s"]},"allocation_id":{"references":["aws_eip.a.id","aws_eip.a"]}},
+          {"allocation_id":{"references":["aws_eip.b.id","aws_eip.b"]}}]}},)" +
+          configured("aws_nat_gateway.n", "secondary_allocation_ids",
+                     R"("aws_eip.a","aws_eip.b")") +
+          "," +
+          configured("aws_rds_cluster_instance.i", "cluster_identifier", R"("aws_rds_cluster.c")") +
+          "," +
+          configured("aws_vpn_connection.v", "transit_gateway_id",
+                     R"("aws_ec2_transit_gateway.t")") +
+          "]}"));
+  const auto& balancer = resource_at("aws_lb.l")->attributes;
+  EXPECT_EQ(balancer.at("subnet_mapping.0.allocation_id_address"), "aws_eip.a");
+  EXPECT_EQ(balancer.at("subnet_mapping.1.allocation_id_address"), "aws_eip.b");
+  EXPECT_EQ(resource_at("aws_nat_gateway.n")->attributes.at("secondary_allocation_ids_count"), "2");
+  EXPECT_EQ(resource_at("aws_rds_cluster_instance.i")->attributes.at("cluster_identifier_address"),
+            "aws_rds_cluster.c");
+  EXPECT_EQ(resource_at("aws_vpn_connection.v")->attributes.at("transit_gateway_id_address"),
+            "aws_ec2_transit_gateway.t");
+}
+
 TEST_F(InventoryTest, AnEmptyStateSaysSo) {
   parse(R"({"format_version":"1.0"})");
   EXPECT_THAT(warned(), Contains("holds no AWS resource"));

@@ -343,6 +343,38 @@ TEST_F(InventoryTest, APlansAddressesClustersAndGatewaysAreReferredToAsWell) {
             "aws_ec2_transit_gateway.t");
 }
 
+TEST_F(InventoryTest, WhatAddsToABillPassesTheAllowList) {
+  const auto kept = [this](const std::string& type, const std::string& values,
+                           const std::string& attribute) {
+    parse(
+        R"({"format_version":"1.0","values":{"root_module":{"resources":[{"address":"x","mode":"managed","type":")" +
+        type + R"(","values":)" + values + "}]}}}");
+    const auto& attributes = resource_at("x")->attributes;
+    const auto found = attributes.find(attribute);
+    return found == attributes.end() ? "nothing" : found->second;
+  };
+  EXPECT_EQ(kept("aws_ecs_service", R"({"network_configuration":[{"assign_public_ip":true}]})",
+                 "network_configuration.0.assign_public_ip"),
+            "true");
+  EXPECT_EQ(kept("aws_nat_gateway", R"({"secondary_allocation_ids":["eipalloc-1","eipalloc-2"]})",
+                 "secondary_allocation_ids.1"),
+            "eipalloc-2");
+  EXPECT_EQ(
+      kept(
+          "aws_kinesis_firehose_delivery_stream",
+          R"({"extended_s3_configuration":[{"data_format_conversion_configuration":[{"enabled":true}]}]})",
+          "extended_s3_configuration.0.data_format_conversion_configuration.0.enabled"),
+      "true");
+  EXPECT_EQ(kept("aws_db_instance", R"({"status":"stopped"})", "status"), "stopped");
+  EXPECT_EQ(
+      kept("aws_launch_template", R"({"block_device_mappings":[{"virtual_name":"ephemeral0"}]})",
+           "block_device_mappings.0.virtual_name"),
+      "ephemeral0");
+  EXPECT_EQ(kept("aws_launch_template", R"({"block_device_mappings":[{"no_device":"true"}]})",
+                 "block_device_mappings.0.no_device"),
+            "true");
+}
+
 TEST_F(InventoryTest, AnEmptyStateSaysSo) {
   parse(R"({"format_version":"1.0"})");
   EXPECT_THAT(warned(), Contains("holds no AWS resource"));

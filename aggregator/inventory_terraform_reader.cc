@@ -9,6 +9,9 @@ namespace {
 using simdjson::dom::element;
 using Attributes = std::map<std::string, std::string>;
 
+// Of a longer list of references only the number is told.
+constexpr std::size_t kNamedMax = 256;
+
 /// One resource of any of the three forms.
 struct Block {
   std::string address, module, type, mode, name;
@@ -109,7 +112,8 @@ class TerraformReader {
 
   /// What a plan's attribute refers to while its id is not known: `<attribute>_address` is the
   /// resource, in the same instance of the module, with its index where it is told, and
-  /// `<attribute>_count` how many there are, where nothing else is referred to.
+  /// `<attribute>_count` how many there are, where nothing else is referred to; a list of ids has
+  /// `<attribute>.N_address` of each then.
   void resolve_references() {
     if (!planned_) return;
     std::map<std::string, std::vector<const Resource*>> planned;
@@ -123,7 +127,7 @@ class TerraformReader {
       if (!one.planned) continue;
       const auto [module, name, index] = split_address(one.address);
       for (const auto& [attribute, targets] : configuration_.references_of(one.address)) {
-        std::size_t count = 0;
+        std::vector<const Resource*> all;
         std::string address;
         bool complete = targets.complete;
         for (const std::string& target : targets.addresses) {
@@ -133,13 +137,18 @@ class TerraformReader {
           if (found == planned.end()) continue;
           const std::vector<const Resource*>& those = found->second;
           if (address.empty()) address = those.size() == 1 ? those[0]->address : found->first;
-          count += those.size();
+          all.insert(all.end(), those.begin(), those.end());
           // Some of them, by an index that is computed.
           if (targets.by_index && those.size() > 1) complete = false;
         }
-        if (count == 0) continue;
+        if (all.empty()) continue;
         one.attributes.try_emplace(attribute + "_address", address);
-        if (complete) one.attributes.try_emplace(attribute + "_count", std::to_string(count));
+        if (!complete) continue;
+        one.attributes.try_emplace(attribute + "_count", std::to_string(all.size()));
+        const std::size_t named = attribute.ends_with("_ids") ? std::min(all.size(), kNamedMax) : 0;
+        for (std::size_t i = 0; i < named; ++i)
+          one.attributes.try_emplace(attribute + "." + std::to_string(i) + "_address",
+                                     all[i]->address);
       }
     }
   }

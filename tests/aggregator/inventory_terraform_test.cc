@@ -336,7 +336,9 @@ TEST_F(InventoryTest, APlansAddressesClustersAndGatewaysAreReferredToAsWell) {
   const auto& balancer = resource_at("aws_lb.l")->attributes;
   EXPECT_EQ(balancer.at("subnet_mapping.0.allocation_id_address"), "aws_eip.a");
   EXPECT_EQ(balancer.at("subnet_mapping.1.allocation_id_address"), "aws_eip.b");
-  EXPECT_EQ(resource_at("aws_nat_gateway.n")->attributes.at("secondary_allocation_ids_count"), "2");
+  const auto& gateway = resource_at("aws_nat_gateway.n")->attributes;
+  EXPECT_EQ(gateway.at("secondary_allocation_ids_count"), "2");
+  EXPECT_EQ(gateway.at("secondary_allocation_ids.1_address"), "aws_eip.b");
   EXPECT_EQ(resource_at("aws_rds_cluster_instance.i")->attributes.at("cluster_identifier_address"),
             "aws_rds_cluster.c");
   EXPECT_EQ(resource_at("aws_vpn_connection.v")->attributes.at("transit_gateway_id_address"),

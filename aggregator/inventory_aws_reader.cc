@@ -229,7 +229,9 @@ void read_nat_gateway(const element& in, InventoryEntries& out) {
   begin_at(json_text(in, "CreateTime"), entry.valid);
   std::int64_t deleted = 0;
   if (parse_rfc3339(json_text(in, "DeleteTime"), deleted)) entry.valid.to_s = deleted;
+  std::size_t public_addresses = 0;
   for (const element address : json_list(in, "NatGatewayAddresses")) {
+    if (!json_text(address, "PublicIp").empty()) ++public_addresses;
     Interface interface;
     interface.id = json_text(address, "NetworkInterfaceId");
     if (interface.id.empty()) continue;
@@ -245,6 +247,7 @@ void read_nat_gateway(const element& in, InventoryEntries& out) {
       interface.public_addresses = {std::move(ip)};
     out.interfaces.push_back(std::move(interface));
   }
+  if (public_addresses > 1) put(entry, "public_address_count", std::to_string(public_addresses));
   out.resources.push_back(std::move(entry));
 }
 

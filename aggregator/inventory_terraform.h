@@ -21,19 +21,16 @@ enum class TerraformKind : std::uint8_t { kNone, kPlan, kState, kRawState };
 void read_terraform(const simdjson::dom::element& root, TerraformKind kind, InventoryEntries& out,
                     InventoryWarnings& warnings);
 
-/// What the configuration part of a plan tells of things that have no id yet: regions of providers,
-/// which launch template a group takes, and what hangs on what. Addresses of modules match with and
-/// without their indexes.
+/// What the configuration part of a plan tells of things that have no id yet: regions of providers
+/// and what hangs on what. It is asked by addresses with or without their indexes.
 class TerraformConfiguration {
  public:
   explicit TerraformConfiguration(const simdjson::dom::element& root);
   [[nodiscard]] std::string region_of(const std::string& address) const;
-  /// Address without indexes; empty when there is none.
-  [[nodiscard]] std::string template_of(const std::string& address) const;
-  /// Resources, without indexes; not complete where variables or other modules are referred to too.
   struct Targets {
-    std::vector<std::string> addresses;
-    bool complete = true;
+    std::vector<std::string> addresses;  ///< Within the module: "aws_x.y", or "aws_x.y[0]" if told.
+    bool complete = true;                ///< Unless variables or other modules are referred to too.
+    bool by_index = false;               ///< Which one depends on the referring resource's index.
   };
   /// What attributes refer to: {"allocation_id": {["aws_eip.a"]}}.
   using References = std::map<std::string, Targets>;
@@ -42,15 +39,17 @@ class TerraformConfiguration {
  private:
   void read_providers(const simdjson::dom::element& providers, const simdjson::dom::element& root);
   void read_module(const simdjson::dom::element& module, const std::string& prefix);
-  void read_template(const simdjson::dom::element& expressions, const std::string& address,
-                     const std::string& prefix);
-  void read_references(const simdjson::dom::element& expressions, const std::string& address,
-                       const std::string& prefix);
-  std::map<std::string, std::string> region_of_, provider_of_, template_of_;
+  std::map<std::string, std::string> region_of_, provider_of_;
   std::map<std::string, References> references_of_;
 };
-/// "module.a[0].aws_x.y[\"k\"]" -> "module.a.aws_x.y": configuration blocks have no instances.
-[[nodiscard]] std::string without_indexes(std::string_view address);
+/// "module.a[0].aws_x.y[\"k\"]": an index is a number or a quoted key, which may hold any text.
+struct TerraformAddress {
+  std::string module;  ///< "module.a[0]."; empty for the root module.
+  std::string name;    ///< "aws_x.y"
+  std::string index;   ///< "[\"k\"]"; empty where there is one only.
+};
+/// An attribute that follows ("aws_x.y.id") is left out.
+[[nodiscard]] TerraformAddress split_address(std::string_view address);
 
 /// Copies what is allowed of one resource's attributes, flattened:
 /// "root_block_device.0.volume_size", "subnet_ids.#". Everything else is dropped here: plans and

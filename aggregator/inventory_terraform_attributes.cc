@@ -17,7 +17,7 @@ constexpr std::array kAllowed{
     "arn", "availability_zone", "availability_zones", "region", "vpc_id", "subnet_id", "subnet_ids",
     "subnets", "vpc_zone_identifier", "name", "name_prefix", "id", "identifier", "bucket",
     "cluster", "cluster_name", "cluster_identifier", "replication_group_id", "node_group_name",
-    "family", "instance_id", "state", "instance_state",
+    "family", "instance_id", "state", "instance_state", "status",
     // compute
     "instance_type", "instance_types", "tenancy", "placement", "placement_tenancy", "ebs_optimized",
     "monitoring", "enabled", "enable_monitoring", "credit_specification", "cpu_credits", "ami",
@@ -31,15 +31,16 @@ constexpr std::array kAllowed{
     "min_capacity", "max_capacity", "scalable_dimension", "service_namespace",
     // storage
     "root_block_device", "ebs_block_device", "block_device_mappings", "ebs", "device_name",
-    "volume_type", "volume_size", "volume_id", "type", "size", "iops", "throughput",
-    "multi_attach_enabled", "storage_tier", "source_snapshot_id", "source_region",
+    "virtual_name", "no_device", "volume_type", "volume_size", "volume_id", "type", "size", "iops",
+    "throughput", "multi_attach_enabled", "storage_tier", "source_snapshot_id", "source_region",
     // network
     "connectivity_type", "load_balancer_type", "internal", "vpc_endpoint_type", "service_name",
     "network_interface_ids", "primary_network_interface_id", "network_interface_id",
-    "allocation_id", "association_id", "network_interface", "public_ip", "private_ip",
-    "private_ips", "ip_address_type", "transit_gateway_id", "transit_gateway_attachment_id",
-    "cidr_block", "attachment", "instance", "domain", "associate_public_ip_address",
-    "subnet_mapping", "interface_type", "enable_cross_zone_load_balancing", "ip_address",
+    "allocation_id", "secondary_allocation_ids", "association_id", "network_interface", "public_ip",
+    "private_ip", "private_ips", "ip_address_type", "transit_gateway_id",
+    "transit_gateway_attachment_id", "cidr_block", "attachment", "instance", "domain",
+    "associate_public_ip_address", "subnet_mapping", "interface_type",
+    "enable_cross_zone_load_balancing", "ip_address",
     // databases and caches
     "engine", "engine_version", "engine_mode", "instance_class", "db_cluster_instance_class",
     "multi_az", "publicly_accessible", "allocated_storage", "max_allocated_storage", "storage_type",
@@ -53,16 +54,17 @@ constexpr std::array kAllowed{
     "launch_type", "desired_count", "task_definition", "cpu", "memory", "runtime_platform",
     "cpu_architecture", "operating_system_family", "ephemeral_storage", "size_in_gib",
     "requires_compatibilities", "capacity_provider_strategy", "capacity_provider", "weight", "base",
-    "scheduling_strategy", "upgrade_policy", "support_type",
+    "scheduling_strategy", "network_configuration", "assign_public_ip", "upgrade_policy",
+    "support_type",
     // observability and the rest
     "period", "metric_query", "metric", "retention_in_days", "log_group_class",
     "log_destination_type", "destination_options", "file_format", "comparison_operator",
     "threshold_metric_id", "traffic_type", "max_aggregation_interval", "shard_count",
     "retention_period", "stream_mode_details", "stream_mode", "destination",
-    "number_of_broker_nodes", "broker_node_group_info", "ebs_volume_size", "storage_info",
-    "ebs_storage_info", "price_class", "versioning", "rule", "tier", "fifo_queue",
-    "request_interval", "measure_latency", "memory_size", "architectures", "output_format",
-    "key_usage", "is_multi_region"};
+    "extended_s3_configuration", "data_format_conversion_configuration", "number_of_broker_nodes",
+    "broker_node_group_info", "ebs_volume_size", "storage_info", "ebs_storage_info", "price_class",
+    "versioning", "rule", "tier", "fifo_queue", "request_interval", "measure_latency",
+    "memory_size", "architectures", "output_format", "key_usage", "is_multi_region"};
 
 bool is_allowed(std::string_view name) {
   static const std::unordered_set<std::string_view> names(kAllowed.begin(), kAllowed.end());

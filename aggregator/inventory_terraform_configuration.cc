@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "aggregator/inventory_terraform.h"
 
@@ -16,21 +17,55 @@ std::string variable(const element& root, const std::string& reference) {
   return one ? json_text(*one, "value") : std::string();
 }
 
-/// Addresses, without indexes, of all resources that anything inside refers to, each once, in order.
+constexpr std::size_t kEnd = std::string_view::npos;
+
+/// The first of `wanted` from `from` on that is not in a quoted key.
+std::size_t find_unquoted(std::string_view address, char wanted, std::size_t from) {
+  bool quoted = false;
+  for (std::size_t i = from; i < address.size(); ++i) {
+    if (address[i] == wanted && !quoted) return i;
+    if (address[i] == '"') quoted = !quoted;
+    if (address[i] == '\\') ++i;
+  }
+  return kEnd;
+}
+
+/// "module.a[0].aws_x.y[\"k\"]" -> "module.a.aws_x.y": configuration blocks have no instances.
+std::string without_indexes(std::string_view address) {
+  std::string out;
+  for (std::size_t at = 0; at < address.size();) {
+    const std::size_t open = std::min(address.find('[', at), address.size());
+    out += address.substr(at, open - at);
+    const std::size_t close = find_unquoted(address, ']', open);
+    at = close == kEnd ? address.size() : close + 1;
+  }
+  return out;
+}
+
+/// All resources that anything inside refers to.
 void collect_references(const element& in, TerraformConfiguration::Targets& out) {
-  if (in.is_string()) {
-    const std::string text = json_scalar(in).value_or("");
-    if (text.starts_with("count.") || text.starts_with("each.")) return;
-    const std::size_t dot = text.find('.');
-    if (!text.starts_with("aws_") || dot == std::string::npos) {
-      out.complete = false;  // A variable, a module's output, a data source.
-      return;
+  if (in.is_array()) {
+    std::string whole;  // The list names "aws_x.y" once more after each "aws_x.y[0]".
+    for (const element item : simdjson::dom::array(in)) {
+      if (!item.is_string()) {
+        collect_references(item, out);
+        continue;
+      }
+      const std::string text = json_scalar(item).value_or("");
+      if (text.starts_with("count.") || text.starts_with("each.")) {
+        out.by_index = true;
+        continue;
+      }
+      if (!text.starts_with("aws_") || text.find('.') == kEnd) {
+        out.complete = false;  // A variable, a module's output, a data source.
+        continue;
+      }
+      const TerraformAddress target = split_address(text);
+      const std::string address = target.name + target.index;
+      if (std::exchange(whole, target.index.empty() ? "" : target.name) == address) continue;
+      if (std::find(out.addresses.begin(), out.addresses.end(), address) == out.addresses.end())
+        out.addresses.push_back(address);
     }
-    std::string address = without_indexes(text.substr(0, text.find('.', dot + 1)));
-    if (std::find(out.addresses.begin(), out.addresses.end(), address) == out.addresses.end())
-      out.addresses.push_back(std::move(address));
-  } else if (in.is_array()) {
-    for (const element item : simdjson::dom::array(in)) collect_references(item, out);
   } else if (in.is_object()) {
     for (const auto [key, value] : simdjson::dom::object(in)) {
       if (key != "constant_value") collect_references(value, out);
@@ -39,21 +74,54 @@ void collect_references(const element& in, TerraformConfiguration::Targets& out)
 }
 
 /// Attributes that name another resource by an id that a plan does not know yet.
-constexpr std::array<std::string_view, 9> kReferring{
-    "task_definition",   "allocation_id", "volume_id",  "source_snapshot_id", "instance",
-    "network_interface", "subnets",       "subnet_ids", "launch_template"};
+constexpr std::array kReferring{"task_definition",
+                                "allocation_id",
+                                "secondary_allocation_ids",
+                                "volume_id",
+                                "source_snapshot_id",
+                                "instance",
+                                "network_interface",
+                                "subnets",
+                                "subnet_ids",
+                                "cluster_identifier",
+                                "transit_gateway_id",
+                                "launch_template",
+                                "launch_configuration",
+                                "mixed_instances_policy"};
+
+TerraformConfiguration::References read_references(const element& expressions) {
+  TerraformConfiguration::References out;
+  const auto read = [&out](const element& in, const char* key, const std::string& block) {
+    const auto found = json_at(in, key);
+    if (!found) return;
+    TerraformConfiguration::Targets targets;
+    collect_references(*found, targets);
+    if (!targets.addresses.empty()) out[block + key] = std::move(targets);
+  };
+  for (const char* key : kReferring) read(expressions, key, "");
+  std::size_t index = 0;
+  for (const element mapping : json_list(expressions, "subnet_mapping"))
+    read(mapping, "allocation_id", "subnet_mapping." + std::to_string(index++) + ".");
+  return out;
+}
 
 }  // namespace
 
-std::string without_indexes(std::string_view address) {
-  std::string out;
-  int depth = 0;
-  for (const char c : address) {
-    if (c == '[') ++depth;
-    if (depth == 0) out += c;
-    if (c == ']') --depth;
+TerraformAddress split_address(std::string_view address) {
+  constexpr std::string_view kModule = "module.";
+  std::size_t start = 0;
+  while (address.substr(start).starts_with(kModule)) {
+    const std::size_t dot = find_unquoted(address, '.', start + kModule.size());
+    if (dot == kEnd) break;
+    start = dot + 1;
   }
-  return out;
+  const std::size_t name = find_unquoted(address, '.', start);
+  const std::size_t end =
+      std::min(name == kEnd ? kEnd : find_unquoted(address, '.', name + 1), address.size());
+  const std::size_t index = std::min(address.find('[', start), end);
+  return {.module = std::string(address.substr(0, start)),
+          .name = std::string(address.substr(start, index - start)),
+          .index = std::string(address.substr(index, end - index))};
 }
 
 TerraformConfiguration::TerraformConfiguration(const element& root) {
@@ -68,11 +136,6 @@ std::string TerraformConfiguration::region_of(const std::string& address) const 
   const auto key = provider_of_.find(without_indexes(address));
   const auto region = region_of_.find(key == provider_of_.end() ? "aws" : key->second);
   return region == region_of_.end() ? std::string() : region->second;
-}
-
-std::string TerraformConfiguration::template_of(const std::string& address) const {
-  const auto found = template_of_.find(without_indexes(address));
-  return found == template_of_.end() ? std::string() : found->second;
 }
 
 void TerraformConfiguration::read_providers(const element& providers, const element& root) {
@@ -95,42 +158,13 @@ void TerraformConfiguration::read_module(const element& module, const std::strin
     const std::string address = prefix + json_text(resource, "address");
     provider_of_[address] = json_text(resource, "provider_config_key");
     const auto expressions = json_at(resource, "expressions");
-    if (!expressions) continue;
-    read_template(*expressions, address, prefix);
-    read_references(*expressions, address, prefix);
+    if (expressions) references_of_[address] = read_references(*expressions);
   }
   const auto calls = json_at(module, "module_calls");
   if (!calls || !calls->is_object()) return;
   for (const auto [name, call] : simdjson::dom::object(*calls)) {
     if (const auto inner = json_at(call, "module"))
       read_module(*inner, prefix + "module." + std::string(name) + ".");
-  }
-}
-
-void TerraformConfiguration::read_template(const element& expressions, const std::string& address,
-                                           const std::string& prefix) {
-  for (const char* key : {"launch_template", "launch_configuration", "mixed_instances_policy"}) {
-    const auto found = json_at(expressions, key);
-    if (!found) continue;
-    Targets targets;
-    collect_references(*found, targets);
-    for (const std::string& target : targets.addresses) {
-      if (!target.starts_with("aws_launch_")) continue;
-      template_of_[address] = prefix + target;
-      break;
-    }
-  }
-}
-
-void TerraformConfiguration::read_references(const element& expressions, const std::string& address,
-                                             const std::string& prefix) {
-  for (const std::string_view key : kReferring) {
-    const auto found = json_at(expressions, key);
-    if (!found) continue;
-    Targets targets;
-    collect_references(*found, targets);
-    for (std::string& target : targets.addresses) target.insert(0, prefix);
-    if (!targets.addresses.empty()) references_of_[address][std::string(key)] = std::move(targets);
   }
 }
 

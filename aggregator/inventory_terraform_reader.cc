@@ -9,6 +9,9 @@ namespace {
 using simdjson::dom::element;
 using Attributes = std::map<std::string, std::string>;
 
+// Of a longer list of references only the number is told.
+constexpr std::size_t kNamedMax = 256;
+
 /// One resource of any of the three forms.
 struct Block {
   std::string address, module, type, mode, name;
@@ -75,9 +78,10 @@ class TerraformReader {
   }
   /// After the last resource: groups get what their launch templates say.
   void finish() {
+    resolve_references();
     for (const PendingGroup& pending : groups_) {
       Group group = pending.group;
-      const auto found = templates_.find(pending.template_key);
+      const auto found = templates_.find(template_of(out_.resources[pending.resource]));
       if (found != templates_.end()) {
         if (group.instance_type.empty()) group.instance_type = found->second.instance_type;
         group.windows = windows_images_.count(found->second.image) != 0;
@@ -89,7 +93,6 @@ class TerraformReader {
       if (group.windows) out_.resources[pending.resource].attributes["windows"] = "true";
       if (!group.name.empty()) out_.groups.push_back(std::move(group));
     }
-    resolve_references();
     for (const auto& [index, image] : images_of_instances_) {
       if (windows_images_.count(image) != 0) out_.instances[index].windows = true;
     }
@@ -105,34 +108,47 @@ class TerraformReader {
   struct PendingGroup {
     Group group;
     std::size_t resource;
-    std::string template_key;
   };
 
   /// What a plan's attribute refers to while its id is not known: `<attribute>_address` is the
-  /// resource, with its index where there is one only, and `<attribute>_count` how many there are,
-  /// where nothing else is referred to.
+  /// resource, in the same instance of the module, with its index where it is told, and
+  /// `<attribute>_count` how many there are, where nothing else is referred to; a list of ids has
+  /// `<attribute>.N_address` of each then.
   void resolve_references() {
     if (!planned_) return;
     std::map<std::string, std::vector<const Resource*>> planned;
     for (const Resource& one : out_.resources) {
-      if (one.planned) planned[without_indexes(one.address)].push_back(&one);
+      if (!one.planned) continue;
+      planned[one.address].push_back(&one);
+      const auto [module, name, index] = split_address(one.address);
+      if (!index.empty()) planned[module + name].push_back(&one);
     }
     for (Resource& one : out_.resources) {
       if (!one.planned) continue;
+      const auto [module, name, index] = split_address(one.address);
       for (const auto& [attribute, targets] : configuration_.references_of(one.address)) {
-        std::size_t count = 0;
+        std::vector<const Resource*> all;
         std::string address;
+        bool complete = targets.complete;
         for (const std::string& target : targets.addresses) {
-          const auto found = planned.find(target);
+          auto found = planned.end();
+          if (targets.by_index) found = planned.find(module + target + index);
+          if (found == planned.end()) found = planned.find(module + target);
           if (found == planned.end()) continue;
-          if (address.empty())
-            address = found->second.size() == 1 ? found->second[0]->address : target;
-          count += found->second.size();
+          const std::vector<const Resource*>& those = found->second;
+          if (address.empty()) address = those.size() == 1 ? those[0]->address : found->first;
+          all.insert(all.end(), those.begin(), those.end());
+          // Some of them, by an index that is computed.
+          if (targets.by_index && those.size() > 1) complete = false;
         }
-        if (count == 0) continue;
+        if (all.empty()) continue;
         one.attributes.try_emplace(attribute + "_address", address);
-        if (targets.complete)
-          one.attributes.try_emplace(attribute + "_count", std::to_string(count));
+        if (!complete) continue;
+        one.attributes.try_emplace(attribute + "_count", std::to_string(all.size()));
+        const std::size_t named = attribute.ends_with("_ids") ? std::min(all.size(), kNamedMax) : 0;
+        for (std::size_t i = 0; i < named; ++i)
+          one.attributes.try_emplace(attribute + "." + std::to_string(i) + "_address",
+                                     all[i]->address);
       }
     }
   }
@@ -256,10 +272,25 @@ class TerraformReader {
     Template made{.address = resource.address,
                   .instance_type = get(resource.attributes, "instance_type"),
                   .image = get(resource.attributes, "image_id")};
+    const auto [module, name, index] = split_address(resource.address);
     for (const std::string& key :
-         {resource.id, get(resource.attributes, "name"), without_indexes(resource.address)}) {
+         {resource.id, get(resource.attributes, "name"), module + name, resource.address}) {
       if (!key.empty()) templates_[key] = made;
     }
+  }
+  /// Id, name or address of a group's launch template or configuration; empty when there is none.
+  static std::string template_of(const Resource& group) {
+    const std::string mixed = "mixed_instances_policy.0.launch_template.0.";
+    for (const std::string& attribute :
+         {std::string("launch_template.0.id"), std::string("launch_template.0.name"),
+          std::string("launch_configuration"),
+          mixed + "launch_template_specification.0.launch_template_id",
+          mixed + "launch_template_specification.0.launch_template_name",
+          std::string("launch_template_address"), std::string("launch_configuration_address"),
+          std::string("mixed_instances_policy_address")}) {
+      if (std::string key = get(group.attributes, attribute); !key.empty()) return key;
+    }
+    return {};
   }
   Group group_of(const Resource& resource, std::string name, std::string_view kind) const {
     Group group;
@@ -280,19 +311,9 @@ class TerraformReader {
     group.minimum = whole(get(attributes, "min_size"));
     group.maximum = whole(get(attributes, "max_size"));
     group.desired = whole(get(attributes, "desired_capacity"));
-    const std::string mixed = "mixed_instances_policy.0.launch_template.0.";
-    group.instance_type = get(attributes, mixed + "override.0.instance_type");
-    std::string key;
-    for (const std::string& next :
-         {get(attributes, "launch_template.0.id"), get(attributes, "launch_template.0.name"),
-          get(attributes, "launch_configuration"),
-          get(attributes, mixed + "launch_template_specification.0.launch_template_id"),
-          get(attributes, mixed + "launch_template_specification.0.launch_template_name"),
-          configuration_.template_of(resource.address)}) {
-      if (key.empty()) key = next;
-    }
-    groups_.push_back(
-        {.group = std::move(group), .resource = index, .template_key = std::move(key)});
+    group.instance_type =
+        get(attributes, "mixed_instances_policy.0.launch_template.0.override.0.instance_type");
+    groups_.push_back({.group = std::move(group), .resource = index});
   }
   void add_node_group(const Resource& resource) {
     Group group = group_of(resource, get(resource.attributes, "node_group_name"), "eks_node_group");

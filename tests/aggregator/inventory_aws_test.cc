@@ -84,6 +84,15 @@ TEST_F(AwsInventoryTest, TheNatGatewaysInterfaceIsFoundThroughTheGateway) {
   EXPECT_EQ(gateway->attributes.at("subnet_id"), nat()->subnet_id);
 }
 
+TEST_F(AwsInventoryTest, ANatGatewayWithSeveralPublicAddressesSaysHowMany) {
+  parse(
+      R"({"NatGateways":[{"NatGatewayId":"nat-1","NatGatewayAddresses":[{"PublicIp":"198.51.100.1"},
+    {"PublicIp":"198.51.100.2"},{"PrivateIp":"10.0.0.9"}]},
+    {"NatGatewayId":"nat-2","NatGatewayAddresses":[{"PublicIp":"198.51.100.3"}]}]})");
+  EXPECT_EQ(inventory->resource("nat-1")->attributes.at("public_address_count"), "2");
+  EXPECT_EQ(inventory->resource("nat-2")->attributes.count("public_address_count"), 0U);
+}
+
 TEST_F(AwsInventoryTest, VolumesAreResources) {
   load_fleet({{.name = "prod", .tags = {{"Environment", "prod"}}}});
   int gp3 = 0;

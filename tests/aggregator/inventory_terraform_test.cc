@@ -1,3 +1,5 @@
+#include <regex>
+
 #include "tests/aggregator/inventory_fixture.h"
 
 namespace fleetmeter::aggregator {
@@ -216,12 +218,163 @@ TEST_F(InventoryTest, APlansReferencesStandForIdsThatAreNotKnownYet) {
  {"address":"aws_vpc_endpoint.v","expressions":{"subnet_ids":{"references":["aws_subnet.a.id","aws_subnet.a","var.more"]}}},
  {"address":"aws_ecs_service.s","expressions":{"task_definition":{"references":["aws_ecs_task_definition.t.arn","aws_ecs_task_definition.t"]}}}]}}})json");
   EXPECT_EQ(resource_at("aws_nat_gateway.n[0]")->attributes.at("allocation_id_address"),
-            "aws_eip.nat");
+            "aws_eip.nat[0]");
   EXPECT_EQ(resource_at("aws_vpc_endpoint.e")->attributes.at("subnet_ids_count"), "2");
   EXPECT_EQ(resource_at("aws_vpc_endpoint.v")->attributes.count("subnet_ids_count"), 0U)
       << "a variable may name more";
   EXPECT_EQ(resource_at("aws_ecs_service.s")->attributes.at("task_definition_address"),
             "aws_ecs_task_definition.t");
+}
+
+/// One planned resource without values; `values` may give some.
+std::string planned(const std::string& address, const std::string& values = "{}") {
+  const std::size_t type = address.find("aws_");
+  return R"({"mode":"managed","address":")" +
+         std::regex_replace(address, std::regex("\""), "\\\"") + R"(","type":")" +
+         address.substr(type, address.find('.', type) - type) + R"(","values":)" + values + "}";
+}
+/// A configuration block whose `attribute` has these references.
+std::string configured(const std::string& address, const std::string& attribute,
+                       const std::string& references) {
+  return R"({"address":")" + address + R"(","expressions":{")" + attribute +
+         R"(":{"references":[)" + references + "]}}}";
+}
+std::string plan(const std::string& resources, const std::string& configuration) {
+  return R"({"format_version":"1.2","planned_values":{"root_module":{"resources":[)" + resources +
+         R"(]}},"configuration":{"root_module":)" + configuration + "}}";
+}
+
+TEST_F(InventoryTest, AReferenceInAModuleStaysInTheModulesInstance) {
+  std::string resources;
+  for (const std::string module : {R"(module.app["a.b]"].)", R"(module.app["c"].)"}) {
+    for (const char* address : {"aws_subnet.s[0]", "aws_subnet.s[1]", "aws_lb.a", "aws_eip.nat[0]",
+                                "aws_eip.nat[1]", "aws_nat_gateway.n", "aws_autoscaling_group.g"})
+      resources += planned(module + address) + ",";
+  }
+  resources +=
+      planned(R"(module.app["a.b]"].aws_launch_template.t)", R"({"instance_type":"m5.large"})");
+  resources +=
+      "," + planned(R"(module.app["c"].aws_launch_template.t)", R"({"instance_type":"c5.large"})");
+  parse(plan(resources, R"({"module_calls":{"app":{"module":{"resources":[)" +
+                            configured("aws_lb.a", "subnets", R"("aws_subnet.s")") + "," +
+                            configured("aws_nat_gateway.n", "allocation_id", R"("aws_eip.nat")") +
+                            "," +
+                            configured("aws_autoscaling_group.g", "launch_template",
+                                       R"("aws_launch_template.t.id","aws_launch_template.t")") +
+                            "]}}}}"));
+  EXPECT_EQ(resource_at(R"(module.app["a.b]"].aws_lb.a)")->attributes.at("subnets_count"), "2");
+  EXPECT_EQ(
+      resource_at(R"(module.app["c"].aws_nat_gateway.n)")->attributes.at("allocation_id_address"),
+      R"(module.app["c"].aws_eip.nat)");
+  const auto type_of = [this](const std::string& group) {
+    return group_named(group)->instance_type;
+  };
+  EXPECT_EQ(type_of(R"(module.app["a.b]"].aws_autoscaling_group.g)"), "m5.large");
+  EXPECT_EQ(type_of(R"(module.app["c"].aws_autoscaling_group.g)"), "c5.large");
+}
+
+TEST_F(InventoryTest, AReferenceByCountOrKeyIsToTheResourceOfTheSameIndex) {
+  std::string resources;
+  for (const char* address :
+       {"aws_instance.web[0]", "aws_instance.web[1]", "aws_eip.web[0]", "aws_eip.web[1]",
+        "aws_ecs_task_definition.t[\"a\"]", "aws_ecs_task_definition.t[\"b\"]",
+        "aws_ecs_service.s[\"b\"]", "aws_subnet.s[0]", "aws_subnet.s[1]", "aws_vpc_endpoint.e[1]",
+        "aws_vpc_endpoint.e[2]"})
+    resources += planned(address) + ",";
+  resources += planned("aws_vpc.v");
+  parse(plan(
+      resources,
+      R"({"resources":[)" +
+          configured("aws_eip.web", "instance", R"("aws_instance.web","count.index")") + "," +
+          configured("aws_ecs_service.s", "task_definition",
+                     R"("aws_ecs_task_definition.t","each.key")") +
+          "," + configured("aws_vpc_endpoint.e", "subnet_ids", R"("aws_subnet.s","count.index")") +
+          "]}"));
+  EXPECT_EQ(resource_at("aws_eip.web[1]")->attributes.at("instance_address"),
+            "aws_instance.web[1]");
+  EXPECT_EQ(resource_at("aws_ecs_service.s[\"b\"]")->attributes.at("task_definition_address"),
+            "aws_ecs_task_definition.t[\"b\"]");
+  EXPECT_EQ(resource_at("aws_vpc_endpoint.e[1]")->attributes.at("subnet_ids_count"), "1");
+  EXPECT_EQ(resource_at("aws_vpc_endpoint.e[2]")->attributes.count("subnet_ids_count"), 0U)
+      << "a computed index may take any of them";
+}
+
+TEST_F(InventoryTest, AReferenceWithAnIndexIsToThatOneAlone) {
+  parse(plan(
+      planned("aws_subnet.s[0]") + "," + planned("aws_subnet.s[1]") + "," +
+          planned("aws_subnet.s[2]") + "," + planned("aws_vpc_endpoint.e"),
+      R"({"resources":[)" +
+          configured(
+              "aws_vpc_endpoint.e", "subnet_ids",
+              R"("aws_subnet.s[2].id","aws_subnet.s[2]","aws_subnet.s","aws_subnet.s[0].id","aws_subnet.s[0]","aws_subnet.s")") +
+          "]}"));
+  const Resource* endpoint = resource_at("aws_vpc_endpoint.e");
+  EXPECT_EQ(endpoint->attributes.at("subnet_ids_address"), "aws_subnet.s[2]");
+  EXPECT_EQ(endpoint->attributes.at("subnet_ids_count"), "2");
+}
+
+TEST_F(InventoryTest, APlansAddressesClustersAndGatewaysAreReferredToAsWell) {
+  std::string resources;
+  for (const char* address :
+       {"aws_eip.a", "aws_eip.b", "aws_lb.l", "aws_nat_gateway.n", "aws_rds_cluster.c",
+        "aws_rds_cluster_instance.i", "aws_ec2_transit_gateway.t"})
+    resources += planned(address) + ",";
+  resources += planned("aws_vpn_connection.v");
+  parse(plan(
+      resources,
+      R"({"resources":[{"address":"aws_lb.l","expressions":{"subnet_mapping":[
+          {"subnet_id":{"references":["var.s"]},"allocation_id":{"references":["aws_eip.a.id","aws_eip.a"]}},
+          {"allocation_id":{"references":["aws_eip.b.id","aws_eip.b"]}}]}},)" +
+          configured("aws_nat_gateway.n", "secondary_allocation_ids",
+                     R"("aws_eip.a","aws_eip.b")") +
+          "," +
+          configured("aws_rds_cluster_instance.i", "cluster_identifier", R"("aws_rds_cluster.c")") +
+          "," +
+          configured("aws_vpn_connection.v", "transit_gateway_id",
+                     R"("aws_ec2_transit_gateway.t")") +
+          "]}"));
+  const auto& balancer = resource_at("aws_lb.l")->attributes;
+  EXPECT_EQ(balancer.at("subnet_mapping.0.allocation_id_address"), "aws_eip.a");
+  EXPECT_EQ(balancer.at("subnet_mapping.1.allocation_id_address"), "aws_eip.b");
+  const auto& gateway = resource_at("aws_nat_gateway.n")->attributes;
+  EXPECT_EQ(gateway.at("secondary_allocation_ids_count"), "2");
+  EXPECT_EQ(gateway.at("secondary_allocation_ids.1_address"), "aws_eip.b");
+  EXPECT_EQ(resource_at("aws_rds_cluster_instance.i")->attributes.at("cluster_identifier_address"),
+            "aws_rds_cluster.c");
+  EXPECT_EQ(resource_at("aws_vpn_connection.v")->attributes.at("transit_gateway_id_address"),
+            "aws_ec2_transit_gateway.t");
+}
+
+TEST_F(InventoryTest, WhatAddsToABillPassesTheAllowList) {
+  const auto kept = [this](const std::string& type, const std::string& values,
+                           const std::string& attribute) {
+    parse(
+        R"({"format_version":"1.0","values":{"root_module":{"resources":[{"address":"x","mode":"managed","type":")" +
+        type + R"(","values":)" + values + "}]}}}");
+    const auto& attributes = resource_at("x")->attributes;
+    const auto found = attributes.find(attribute);
+    return found == attributes.end() ? "nothing" : found->second;
+  };
+  EXPECT_EQ(kept("aws_ecs_service", R"({"network_configuration":[{"assign_public_ip":true}]})",
+                 "network_configuration.0.assign_public_ip"),
+            "true");
+  EXPECT_EQ(kept("aws_nat_gateway", R"({"secondary_allocation_ids":["eipalloc-1","eipalloc-2"]})",
+                 "secondary_allocation_ids.1"),
+            "eipalloc-2");
+  EXPECT_EQ(
+      kept(
+          "aws_kinesis_firehose_delivery_stream",
+          R"({"extended_s3_configuration":[{"data_format_conversion_configuration":[{"enabled":true}]}]})",
+          "extended_s3_configuration.0.data_format_conversion_configuration.0.enabled"),
+      "true");
+  EXPECT_EQ(kept("aws_db_instance", R"({"status":"stopped"})", "status"), "stopped");
+  EXPECT_EQ(
+      kept("aws_launch_template", R"({"block_device_mappings":[{"virtual_name":"ephemeral0"}]})",
+           "block_device_mappings.0.virtual_name"),
+      "ephemeral0");
+  EXPECT_EQ(kept("aws_launch_template", R"({"block_device_mappings":[{"no_device":"true"}]})",
+                 "block_device_mappings.0.no_device"),
+            "true");
 }
 
 TEST_F(InventoryTest, AnEmptyStateSaysSo) {

@@ -68,7 +68,7 @@ void merge(Group& a, Group& b) {
 }
 void merge(Resource& a, Resource& b) {
   // The address of the state file beats "type/id", which a usage file cannot name.
-  if (b.address.find('/') == std::string::npos) take(a.address, b.address);
+  if (!b.address.starts_with(b.type + "/")) take(a.address, b.address);
   take(a.type, b.type), take(a.region, b.region), take(a.account, b.account),
       take(a.environment, b.environment);
   take(a.attributes, b.attributes), take(a.tags, b.tags), take(a.valid, b.valid);

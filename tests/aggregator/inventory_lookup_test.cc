@@ -238,6 +238,15 @@ resources:
   EXPECT_EQ(inventory->resource("vol-1")->environment, "dev");
 }
 
+TEST_F(InventoryTest, AnAddressOfTerraformReplacesTypeAndIdThoughAKeyOfItHoldsASlash) {
+  parse(R"yaml(
+resources:
+  - { type: aws_ebs_volume, id: vol-1 }
+  - { type: aws_ebs_volume, id: vol-1, address: 'aws_ebs_volume.v["/dev/sdf"]' }
+)yaml");
+  EXPECT_EQ(inventory->resource("vol-1")->address, "aws_ebs_volume.v[\"/dev/sdf\"]");
+}
+
 TEST_F(InventoryTest, FactsOfAnInterfaceFollowFromTheInventory) {
   parse(kPlaces, {{.name = "web", .groups = {"web"}}, {.name = "rest", .subnets = {"subnet-z"}}});
   EXPECT_EQ(inventory->environment_of({.interface_id = "eni-1"}), "web");

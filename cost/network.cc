@@ -19,6 +19,8 @@ const char* to_string(Charge charge) noexcept {
       return "interface_endpoint";
     case Charge::kInterRegion:
       return "inter_region";
+    case Charge::kInterRegionUsEast:
+      return "inter_region_us_east";
     case Charge::kInternetEgress:
       return "internet_egress";
     case Charge::kVpn:

@@ -16,6 +16,7 @@ enum class Charge : std::uint8_t {
   kCrossAz,
   kInterfaceEndpoint,
   kInterRegion,
+  kInterRegionUsEast,  ///< Between us-east-1 and us-east-2, which is cheaper.
   kInternetEgress,
   kVpn,
   kTransitGateway,

@@ -20,13 +20,24 @@ std::string region_or_zone(std::string_view region, std::string_view zone,
   return region_of_zone(zone.empty() ? other_zone : zone);
 }
 
+/// Bytes between two regions, as far as known. Rule: Amazon EC2 On-Demand Pricing, "Data transfer".
+Charge between_regions(std::string_view own, std::string_view peer) {
+  const bool us_east =
+      (own == "us-east-1" && peer == "us-east-2") || (own == "us-east-2" && peer == "us-east-1");
+  return us_east ? Charge::kInterRegionUsEast : Charge::kInterRegion;
+}
+Charge peered_regions(const FlowView& flow) {
+  return between_regions(region_or_zone({}, flow.interface_az, flow.owner_az),
+                         region_or_zone(flow.peer_region, flow.peer_az));
+}
+
 /// To a public address that the inventory knows as one of its own, or that lies in a published
 /// range of AWS: never the internet's price.
 Charge aws_egress(const FlowView& flow) {
   const std::string own = region_or_zone({}, flow.interface_az, flow.owner_az);
   const std::string peer = region_or_zone(flow.peer_region, flow.peer_az);
   if (own.empty() || peer.empty()) return Charge::kUnclassified;
-  if (peer != own) return Charge::kInterRegion;
+  if (peer != own) return between_regions(own, peer);
   // In the own region: a service's address is free, one of an instance or load balancer is not.
   const bool somebodys = flow.peer_service.empty() || flow.peer_service == "EC2";
   return somebodys ? Charge::kRegionalPublic : Charge::kNone;
@@ -41,7 +52,7 @@ Charge public_egress(const FlowView& flow) {
     case kPathVirtualPrivateGateway:
       return Charge::kVpn;
     case kPathInterRegionPeering:
-      return Charge::kInterRegion;
+      return peered_regions(flow);
     default:
       break;
   }
@@ -138,12 +149,12 @@ Dues charge_private(const FlowView& flow, Seen seen) {
   if (is_on_link(flow.peer_owner)) return one(Charge::kNone);
   if (!egress(flow) && !ingress(flow)) return one(Charge::kUnclassified);
   if (egress(flow) && flow.traffic_path == kPathVirtualPrivateGateway) return one(Charge::kVpn);
-  if (flow.traffic_path == kPathInterRegionPeering) return one(Charge::kInterRegion);
+  if (flow.traffic_path == kPathInterRegionPeering) return one(peered_regions(flow));
   // Zones of two regions differ too, but the bytes pay as between regions, at the sender.
   const std::string own = region_or_zone({}, flow.owner_az, flow.interface_az);
   const std::string peer = region_or_zone(flow.peer_region, flow.peer_az);
   if (!own.empty() && !peer.empty() && own != peer)
-    return one(egress(flow) ? Charge::kInterRegion : Charge::kNone);
+    return one(egress(flow) ? between_regions(own, peer) : Charge::kNone);
   switch (flow.path_class) {
     case proto::PATH_SAME_AZ:
       return one(Charge::kNone);

@@ -239,6 +239,10 @@ class ToDate {
         case Charge::kInterRegion:
           add(environment, {}, "network", "transfer to other regions", "transfer.inter_region", gb);
           break;
+        case Charge::kInterRegionUsEast:
+          add(environment, {}, "network", "transfer between us-east regions",
+              "transfer.inter_region.us_east", gb);
+          break;
         case Charge::kInternetEgress:
           add(environment, {}, "network", "internet egress", "transfer.internet_egress", gb);
           break;

@@ -171,6 +171,16 @@ TEST(ChargeFlows, ZonesOfTwoRegionsPayAsBetweenRegionsAtTheSender) {
             (std::map<Charge, std::uint64_t>{{Charge::kInterRegion, 100}, {Charge::kNone, 100}}));
 }
 
+TEST(ChargeFlows, BytesBetweenTheTwoUsEastRegionsAreTheirOwnCharge) {
+  FlowUsage f = flow("eni-1", "i-1", kOut, proto::PATH_CROSS_AZ, 100);
+  f.peer_az = "use2-az1";
+  EXPECT_EQ(charge_flows({f})[0].charge, Charge::kInterRegionUsEast);
+  f.traffic_path = 5;
+  EXPECT_EQ(charge_flows({f})[0].charge, Charge::kInterRegionUsEast);
+  f.peer_az = "usw2-az1";
+  EXPECT_EQ(charge_flows({f})[0].charge, Charge::kInterRegion);
+}
+
 TEST(ChargeFlows, OwnPublicAddressesPayAsWithinTheRegion) {
   FlowUsage f = flow("eni-1", "i-1", kOut, proto::PATH_EXTERNAL, 10);
   f.peer_interface = "eni-alb";  // The inventory knows whose address it is.
@@ -296,6 +306,8 @@ TEST_P(PublicEgress, PaysByWhatThePeerIs) {
 }
 INSTANTIATE_TEST_SUITE_P(Rows, PublicEgress,
                          testing::Values(PublicPeer{"", "", 8, Charge::kInternetEgress},
+                                         PublicPeer{"S3", "us-east-2", 8,
+                                                    Charge::kInterRegionUsEast},
                                          PublicPeer{"S3", "us-east-1", 7, Charge::kNone},
                                          PublicPeer{"S3", "us-east-1", 2, Charge::kNone},
                                          PublicPeer{"S3", "us-east-1", 0, Charge::kNone},

@@ -896,6 +896,22 @@ TEST(ToDate, WhatStandsCountsForTheHoursSeen) {
   EXPECT_THAT(report->warnings, testing::Contains(HasSubstr("no telemetry here meters")));
 }
 
+TEST(ToDate, TransferBetweenTheUsEastRegionsCostsHalf) {
+  FlowUsage flow;
+  flow.environment = "prod";
+  flow.hour = 500'000;
+  flow.action = proto::ACTION_ACCEPT;
+  flow.direction = proto::DIRECTION_EGRESS;
+  flow.path_class = proto::PATH_CROSS_AZ;
+  flow.interface_az = "use1-az1";
+  flow.peer_az = "use2-az1";
+  flow.bytes = 100ull << 30;
+  const Report report =
+      *make_report({.basis = ReportOptions::Basis::kToDate, .region = "us-east-1"}, prices(),
+                   *inventory_of("environment: prod\n"), nullptr, {}, {flow});
+  EXPECT_EQ(amount(report, "network", "transfer between us-east regions"), "1.00");
+}
+
 TEST(ToDate, TheWorkedNatExampleCostsSixteenFifteen) {
   constexpr std::uint64_t kGb = 1ull << 30;
   const auto flow = [](proto::InterfaceRole role, proto::NatLeg leg, proto::FlowDirection direction,

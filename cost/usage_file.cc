@@ -6,6 +6,7 @@
 #include <fstream>
 #include <set>
 #include <sstream>
+#include <utility>
 
 namespace fleetmeter::cost {
 namespace {
@@ -202,16 +203,40 @@ Result<UsageFile> UsageFile::parse(const std::string& name, const std::string& t
     return Error{ErrorCode::kInvalidArgument,
                  fmt::format("{}:{}: {}", name, failed.mark.line + 1, failed.msg)};
   }
+  for (const auto& [address, values] : file.resources_) {
+    if (address.find("[*]") != std::string::npos)
+      file.patterns_[with_wildcards(address)].push_back(address);
+  }
   return file;
+}
+
+const UsageValues* UsageFile::entry_of(std::string_view address) const {
+  if (const auto own = resources_.find(address); own != resources_.end()) return &own->second;
+  const auto patterns = patterns_.find(with_wildcards(address));
+  if (patterns == patterns_.end()) return nullptr;
+  const std::string* best = nullptr;
+  std::pair<std::size_t, std::size_t> best_rank;
+  for (const std::string& pattern : patterns->second) {
+    if (!matches_pattern(pattern, address)) continue;
+    std::size_t wildcards = 0;
+    for (std::size_t at = pattern.find("[*]"); at != std::string::npos;
+         at = pattern.find("[*]", at + 1))
+      ++wildcards;
+    // Less is more exact: few wildcards, and the first of them far behind.
+    const std::pair rank{wildcards, pattern.size() - pattern.find("[*]")};
+    if (best != nullptr && best_rank <= rank) continue;
+    best = &pattern;
+    best_rank = rank;
+  }
+  return best == nullptr ? nullptr : &resources_.find(*best)->second;
 }
 
 UsageValues UsageFile::values(std::string_view type, std::string_view address) const {
   UsageValues values;
   if (const auto found = defaults_.find(type); found != defaults_.end()) values = found->second;
-  auto own = resources_.find(address);
-  if (own == resources_.end()) own = resources_.find(with_wildcards(address));
-  if (own == resources_.end()) return values;
-  for (const auto& [key, value] : own->second) values[key] = value;
+  if (const UsageValues* own = entry_of(address)) {
+    for (const auto& [key, value] : *own) values[key] = value;
+  }
   return values;
 }
 

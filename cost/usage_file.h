@@ -31,9 +31,9 @@ using UsageValues = std::map<std::string, UsageValue, std::less<>>;
 
 /// Monthly usage that no inventory knows, by Terraform address. The format is that of infracost's
 /// usage file, version 0.1, so that existing files work, with our own section `fleetmeter:` besides
-/// (docs/cost.md, "Usage file"). An address given as `name[*]` holds for every index of count or
-/// for_each; an entry for an exact index replaces it entirely. Values of an address go over those
-/// of its type, key by key.
+/// (docs/cost.md, "Usage file"). `[*]` in an address holds for every index of count or for_each
+/// there; the entry with more exact indexes replaces the others entirely, of as many the one whose
+/// outer ones are exact. Values of an address go over those of its type, key by key.
 class UsageFile {
  public:
   /// Errors name file, line, key and fix.
@@ -56,9 +56,14 @@ class UsageFile {
   }
 
  private:
+  /// The entry of the address, else of the most exact pattern that it fits; nullptr = none.
+  [[nodiscard]] const UsageValues* entry_of(std::string_view address) const;
+
   std::string name_, environment_;
   std::map<std::string, UsageValues, std::less<>> defaults_;   // By type.
   std::map<std::string, UsageValues, std::less<>> resources_;  // By address.
+  // Addresses of the file that hold "[*]", by their form in which every index is one.
+  std::map<std::string, std::vector<std::string>, std::less<>> patterns_;
   std::vector<StatedLine> stated_;
 };
 

@@ -57,6 +57,27 @@ TEST(UsageFile, AnExactIndexReplacesTheWildcardEntirely) {
   EXPECT_EQ(text(*file, "aws_instance", "aws_instance.map[\"a.b\"]", "operating_system"), "rhel");
 }
 
+TEST(UsageFile, AWildcardMayStandForAnyOfThePathsIndexesAndTheMoreExactEntryWins) {
+  Result<UsageFile> file = UsageFile::parse(
+      "usage.yml",
+      "resource_usage:\n"
+      "  module.net[*].aws_nat_gateway.this[*]: { monthly_data_processed_gb: 1 }\n"
+      "  module.net[0].aws_nat_gateway.this[*]: { monthly_data_processed_gb: 2 }\n"
+      "  module.net[*].aws_nat_gateway.this[1]: { monthly_data_processed_gb: 3 }\n"
+      "  module.net[\"b\"].aws_nat_gateway.this[\"x\"]: { monthly_data_processed_gb: 4 }\n");
+  ASSERT_TRUE(file);
+  const auto of = [&](const char* address) {
+    return text(*file, "aws_nat_gateway", address, "monthly_data_processed_gb");
+  };
+  EXPECT_EQ(of("module.net[2].aws_nat_gateway.this[0]"), "1");
+  EXPECT_EQ(of("module.net[0].aws_nat_gateway.this[0]"), "2");
+  EXPECT_EQ(of("module.net[2].aws_nat_gateway.this[1]"), "3");
+  EXPECT_EQ(of("module.net[0].aws_nat_gateway.this[1]"), "2") << "the outer index is exact";
+  EXPECT_EQ(of("module.net[\"b\"].aws_nat_gateway.this[\"x\"]"), "4");
+  EXPECT_EQ(of("module.net[\"b\"].aws_nat_gateway.this[\"y\"]"), "1");
+  EXPECT_EQ(of("module.net[0].aws_nat_gateway.this"), "(none)");
+}
+
 TEST(UsageFile, StatedLinesArePatterns) {
   Result<UsageFile> file = UsageFile::parse("usage.yml", kFile);
   ASSERT_TRUE(file);

@@ -118,7 +118,9 @@ Period period_of_month(std::string_view month) {
   return {begin(first), begin(first + std::chrono::months{1})};
 }
 
-Quantity product(Quantity a, Quantity b) noexcept { return scale(a, b.e9_units, kQuantityOne); }
+Quantity product(Quantity a, Quantity b) noexcept {
+  return b.fits() ? scale(a, b.e9_units, kQuantityOne) : b;
+}
 
 Subject::Subject(Estimator& of, const aggregator::Resource& about, std::string in, std::string at,
                  UsageValues values)

@@ -178,8 +178,9 @@ Split split_purchase(const Subject& subject, Quantity count, bool template_is_sp
       subject.integer(distribution + "on_demand_percentage_above_base_capacity", 100);
   const Quantity above = count - base;
   // The on-demand part is rounded up to whole machines.
+  const Quantity part = scale(above, percentage, 100);
   const std::int64_t whole =
-      (scale(above, percentage, 100).e9_units + kQuantityOne - 1) / kQuantityOne;
+      part.e9_units / kQuantityOne + (part.e9_units % kQuantityOne > 0 ? 1 : 0);
   const Quantity on_demand = base + std::min(above, units(whole));
   return {on_demand, count - on_demand};
 }
@@ -372,7 +373,7 @@ void price_function(Subject& subject) {
     // Millions of requests x ms are thousands of seconds.
     const Quantity seconds_e3 = product(*requests, *duration_ms);
     subject.add("duration", "lambda.duration." + arm,
-                scale(product(seconds_e3, memory_mb), 1000, 1024), "usage_file");
+                scale(seconds_e3, memory_mb.e9_units, 1024 * kQuantityOne / 1000), "usage_file");
   } else {
     ask("duration", "lambda.duration." + arm, "monthly_requests and request_duration_ms");
   }

@@ -80,15 +80,18 @@ std::string format_scaled(Wide value, int digits, int keep) {
 }  // namespace
 
 Money multiply(Money unit_price, Quantity quantity) noexcept {
+  if (!quantity.fits()) return {std::numeric_limits<std::int64_t>::max()};
   return {narrow(divide_rounded(Wide{unit_price.e10_usd} * quantity.e9_units, kQuantityOne))};
 }
 
 Quantity multiply(Quantity quantity, std::int64_t factor) noexcept {
+  if (!quantity.fits()) return quantity;
   return {narrow(Wide{quantity.e9_units} * factor)};
 }
 
 Quantity scale(Quantity quantity, std::int64_t numerator, std::int64_t denominator) noexcept {
   FM_CHECK(denominator > 0);
+  if (!quantity.fits()) return quantity;
   return {narrow(divide_rounded(Wide{quantity.e9_units} * numerator, denominator))};
 }
 

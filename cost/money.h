@@ -9,8 +9,8 @@
 
 namespace fleetmeter::cost {
 
-/// Sums that would leave 64 bits stay at the end of the range instead (922 M USD is no bill, but it
-/// must not wrap).
+/// What would leave 64 bits stays at the end of the range instead, and so does what is computed
+/// from it: fits() tells, and a report says unknown rather than the end.
 [[nodiscard]] constexpr std::int64_t saturating_add(std::int64_t a, std::int64_t b) noexcept {
   std::int64_t sum = 0;
   if (!__builtin_add_overflow(a, b, &sum)) return sum;
@@ -28,6 +28,9 @@ namespace fleetmeter::cost {
 /// Never a double.
 struct Money {
   std::int64_t e10_usd = 0;
+  [[nodiscard]] constexpr bool fits() const noexcept {
+    return e10_usd != std::numeric_limits<std::int64_t>::max();
+  }
   friend constexpr auto operator<=>(const Money&, const Money&) = default;
   friend constexpr Money operator+(Money a, Money b) noexcept {
     return {saturating_add(a.e10_usd, b.e10_usd)};
@@ -41,19 +44,24 @@ struct Money {
 /// A quantity as an integer of 1e-9 units: hours, GB (2^30 bytes), GB-months, LCU-hours, requests.
 struct Quantity {
   std::int64_t e9_units = 0;
+  [[nodiscard]] constexpr bool fits() const noexcept {
+    return e9_units != std::numeric_limits<std::int64_t>::max();
+  }
   friend constexpr auto operator<=>(const Quantity&, const Quantity&) = default;
   friend constexpr Quantity operator+(Quantity a, Quantity b) noexcept {
     return {saturating_add(a.e9_units, b.e9_units)};
   }
   friend constexpr Quantity operator-(Quantity a, Quantity b) noexcept {
-    return {saturating_subtract(a.e9_units, b.e9_units)};
+    return a.fits() ? Quantity{saturating_subtract(a.e9_units, b.e9_units)} : a;
   }
 };
 inline constexpr std::int64_t kQuantityOne = 1'000'000'000;
-/// `count` whole units, at most 9.2 thousand million.
+/// `count` whole units; from 9.2 thousand million on it does not fit.
 [[nodiscard]] constexpr Quantity units(std::int64_t count) noexcept {
-  constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max() / kQuantityOne;
-  return {(count > kMax ? kMax : count < -kMax ? -kMax : count) * kQuantityOne};
+  std::int64_t e9_units = 0;
+  if (!__builtin_mul_overflow(count, kQuantityOne, &e9_units)) return {e9_units};
+  return {count < 0 ? std::numeric_limits<std::int64_t>::min()
+                    : std::numeric_limits<std::int64_t>::max()};
 }
 
 /// price x quantity, rounded half away from zero to 1e-10 USD; 128-bit inside.

@@ -49,7 +49,8 @@ struct Line {
 struct EnvironmentReport {
   std::string environment;
   std::vector<Line> lines;
-  /// Over known amounts; nullopt = there are lines and the amount of none is known.
+  /// Over known amounts; nullopt = there are lines and the amount of none is known, or their sum
+  /// does not fit.
   std::optional<Money> total = Money{};
   std::optional<Money> stated_total = Money{};  ///< The same of stated lines.
   std::optional<BudgetCheck> budget = {};       ///< Of `total`; nullopt = it has none.

@@ -17,23 +17,44 @@ struct Pool {
   std::vector<std::size_t> members;
 };
 
-/// The free allowance goes to the pools of its keys in the order of keys and regions, one after the
-/// other.
+/// A free allowance is spread over the pools of its keys and regions pro rata.
 void allow_free(const PriceBook& prices,
                 std::map<std::tuple<std::string, std::string, std::int64_t>, Pool>& pools) {
-  std::map<std::string, Quantity> left;
+  struct Shared {
+    Quantity free, used;
+    std::vector<Pool*> pools;
+  };
+  std::map<std::string, Shared> allowances;
   for (auto& [key, pool] : pools) {
-    const std::string& price_key = std::get<0>(key);
-    const FreeAllowance* allowance = prices.free_allowance(price_key);
+    const FreeAllowance* allowance = prices.free_allowance(std::get<0>(key));
     if (allowance == nullptr) continue;
-    Quantity& rest =
-        left.try_emplace(
-                allowance->per_region ? allowance->name + "@" + std::get<1>(key) : allowance->name,
-                allowance->quantity)
-            .first->second;
-    pool.free = std::min(rest, pool.quantity);
-    rest = rest - pool.free;
+    Shared& shared = allowances[allowance->per_region ? allowance->name + "@" + std::get<1>(key)
+                                                      : allowance->name];
+    shared.free = allowance->quantity;
+    shared.used = shared.used + pool.quantity;
+    shared.pools.push_back(&pool);
   }
+  for (auto& [name, shared] : allowances) {
+    if (shared.used == Quantity{}) continue;
+    Quantity left = std::min(shared.free, shared.used);
+    const Quantity all = left;
+    for (Pool* pool : shared.pools) {
+      // The last one takes what rounding leaves.
+      pool->free = pool == shared.pools.back()
+                       ? std::min(left, pool->quantity)
+                       : std::min(left, scale(pool->quantity, all.e9_units, shared.used.e9_units));
+      left = left - pool->free;
+    }
+  }
+}
+
+/// What is beyond the range of its type says so, and nothing else.
+void doubt_size(Line& line) {
+  line.quantity.reset();
+  line.amount.reset();
+  line.reason =
+      "too large to be counted here: a quantity ends at 9.2 thousand million, an amount "
+      "at 922 million USD";
 }
 
 std::vector<PriceTier> times(std::vector<PriceTier> tiers, std::int64_t factor) {
@@ -50,6 +71,7 @@ void price_pool(const Pool& pool, const std::vector<Draft>& drafts, std::vector<
   const Money total = tiered_cost(tiers, pool.quantity - pool.free);
   const Money blended = pool.quantity > Quantity{} && !one_rate ? unit_price(total, pool.quantity)
                                                                 : tiers.front().price;
+  const bool counted = one_rate || (pool.quantity.fits() && total.fits());
   Money spread;
   for (std::size_t i = 0; i < pool.members.size(); ++i) {
     Line& line = lines[pool.members[i]];
@@ -57,8 +79,14 @@ void price_pool(const Pool& pool, const std::vector<Draft>& drafts, std::vector<
     line.price = blended;
     const std::optional<Quantity>& quantity = drafts[pool.members[i]].quantity;
     if (!quantity) continue;
+    if (!counted || !quantity->fits()) {
+      line.price = tiers.front().price;
+      doubt_size(line);
+      continue;
+    }
     if (one_rate) {
       line.amount = multiply(blended, *quantity);
+      if (!line.amount->fits()) doubt_size(line);
       continue;
     }
     Money part = share(total, *quantity, pool.quantity);
@@ -87,6 +115,7 @@ void price_each(const Price& price, const Draft& draft, Line& line) {
   line.unit = price.unit;
   line.price = unit_price(cost, each);
   if (!draft.quantity) return;
+  if (!draft.quantity->fits() || !each.fits() || !cost.fits()) return doubt_size(line);
   line.amount = share(cost, *draft.quantity, each);
   if (tiers.size() == 1 || each <= tiers[1].from) return;
   const std::string how =
@@ -155,7 +184,7 @@ struct Sum {
     ++(line.amount ? known_lines : unknown_lines);
   }
   [[nodiscard]] std::optional<Money> total() const noexcept {
-    if (known_lines == 0 && unknown_lines > 0) return std::nullopt;
+    if ((known_lines == 0 && unknown_lines > 0) || !known.fits()) return std::nullopt;
     return known;
   }
 };

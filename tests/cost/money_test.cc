@@ -50,6 +50,18 @@ TEST(Money, StaysAtTheEndOfTheRangeRatherThanWrap) {
   EXPECT_EQ(units(std::numeric_limits<std::int64_t>::max()).e9_units / kQuantityOne, 9'223'372'036);
 }
 
+TEST(Quantity, WhatDoesNotFitNeverFitsAgain) {
+  const Quantity huge = multiply(units(9'000'000'000), 2);
+  EXPECT_FALSE(huge.fits());
+  EXPECT_FALSE(scale(huge, 1, 1024).fits());
+  EXPECT_FALSE(multiply(huge, 0).fits());
+  EXPECT_FALSE((huge - units(1)).fits());
+  EXPECT_FALSE((huge + units(1)).fits());
+  EXPECT_FALSE(multiply(Money{1}, huge).fits());
+  EXPECT_FALSE(units(9'223'372'037).fits());
+  EXPECT_TRUE(units(9'223'372'036).fits());
+}
+
 TEST(Quantity, CountsGigabytesInBinaryUnlessToldOtherwise) {
   EXPECT_EQ(gigabytes(1ull << 30), units(1));
   EXPECT_EQ(gigabytes(1'000'000'000'000, 1'000'000'000), units(1000));

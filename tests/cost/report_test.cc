@@ -310,8 +310,8 @@ TEST(Estimate, FreeAllowancesOfAServiceAreOnePool) {
                   "resource_type_default_usage:\n"
                   "  aws_lambda_function: { monthly_requests: 600000, request_duration_ms: 500 }\n",
                   {.free_tier = true});
-  EXPECT_EQ(cents_text(report.total), "3.37")
-      << "1.2M requests less 1M: 0.04; 600,000 GB-s less 400,000 in all, x86 at 0.0000166667";
+  EXPECT_EQ(cents_text(report.total), "3.04")
+      << "1.2M requests less 1M: 0.04; of 300,000 GB-s of each kind 200,000 are free";
 }
 
 TEST(Estimate, SnapshotsAreAtMostTheirVolume) {
@@ -705,6 +705,17 @@ TEST(Estimate, TiersArePooledOverEnvironmentsAndSpreadByQuantity) {
       << "the pool is the payer's, whatever is shown";
   EXPECT_EQ(cents_text(estimate(*inventory, &usage, {.free_tier = true}).total), "1783.50")
       << "one allowance, not two";
+}
+
+TEST(Estimate, AFreeAllowanceIsSpreadOverRegionsByQuantity) {
+  const Report report = estimate_of(
+      {},
+      "resource_usage:\n"
+      "  aws_data_transfer.a: { region: us-east-1, monthly_outbound_internet_gb: 150 }\n"
+      "  aws_data_transfer.b: { region: eu-west-1, monthly_outbound_internet_gb: 50 }\n",
+      {.free_tier = true});
+  EXPECT_EQ(amount(report, "aws_data_transfer.a", "*"), "6.75") << "75 of 150 GB are free";
+  EXPECT_EQ(amount(report, "aws_data_transfer.b", "*"), "2.25") << "25 of 50";
 }
 
 TEST(Estimate, ABadUsageValueNamesFileLineAndKey) {

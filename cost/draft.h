@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,16 +12,25 @@
 
 namespace fleetmeter::cost {
 
+/// How a line is billed of what stood for a part of the time only.
+enum class Part : std::uint8_t {
+  kLinear,
+  kFullHours,   ///< A part of an hour is an hour.
+  kWholeMonth,  ///< A part of the month is the month.
+};
+
 /// A line before prices: what is used, and the key of what it costs.
 struct Draft {
   std::string environment, region;
   std::string resource, component;
+  std::string type;                  ///< Terraform's, of the resource; empty = it is none's.
   std::string price_key;             ///< Empty: no price can be named, `reason` says why.
   std::optional<Quantity> quantity;  ///< In the price's unit; nullopt with a reason.
   std::string source = "inventory";
   std::string reason;
   std::string unit;               ///< Shown where the price is not found.
   std::int64_t price_factor = 1;  ///< 2 where Multi-AZ is twice the Single-AZ row.
+  Part part = Part::kLinear;
   /// Where each thing goes through the tiers by itself, what one has of it for the whole month: the
   /// IOPS of a volume. nullopt: the payer's sum does.
   std::optional<Quantity> tiered_by = {};

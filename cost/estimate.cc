@@ -202,6 +202,7 @@ Draft& Subject::add(const std::string& component, const std::string& price_key, 
   draft.environment = environment;
   draft.region = region;
   draft.resource = resource.address;
+  draft.type = resource.type;
   draft.component = component;
   draft.price_key = price_key;
   draft.quantity = quantity;
@@ -317,13 +318,17 @@ void Estimator::cut_to(const aggregator::Validity& valid, std::size_t first) {
   if (!begins && !ends) return;
   const std::int64_t part_s =
       std::min(valid.to_s, period.to_s) - std::max(valid.from_s, period.from_s);
+  const std::int64_t whole_s = period.to_s - period.from_s;
+  const std::int64_t full_hours = (part_s * options.hours + whole_s - 1) / whole_s;
   std::string how = "counted";
   if (begins) how += " from " + aggregator::format_rfc3339(valid.from_s);
   if (ends) how += " until " + aggregator::format_rfc3339(valid.to_s);
   for (std::size_t i = first; i < drafts.size(); ++i) {
     Draft& draft = drafts[i];
-    if (draft.source != "inventory" || !draft.quantity) continue;
-    draft.quantity = scale(*draft.quantity, part_s, period.to_s - period.from_s);
+    if (draft.source != "inventory" || !draft.quantity || draft.part == Part::kWholeMonth) continue;
+    draft.quantity = draft.part == Part::kFullHours
+                         ? scale(*draft.quantity, full_hours, options.hours)
+                         : scale(*draft.quantity, part_s, whole_s);
     draft.reason += (draft.reason.empty() ? "" : "; ") + how;
   }
 }

@@ -11,7 +11,8 @@ namespace fleetmeter::cost {
 namespace {
 
 void price_nat_gateway(Subject& subject) {
-  subject.add("gateway hours", "vpc.nat_gateway.hours", subject.month());
+  // Rule: Amazon VPC pricing, "NAT gateway", a partial hour is a full one.
+  subject.add("gateway hours", "vpc.nat_gateway.hours", subject.month()).part = Part::kFullHours;
   subject.add_usage("data processed", "vpc.nat_gateway.data", "monthly_data_processed_gb");
   if (subject.text("connectivity_type") == "private") return;
   (void)subject.estimator.take_address(subject);
@@ -73,6 +74,7 @@ void price_load_balancer(Subject& subject) {
     const auto zones = zones_of(subject, {"subnets", "subnet_mapping"});
     Draft& hours = subject.add("load balancer hours", "elb.gateway.hours",
                                multiply(subject.month(), zones.value_or(1)));
+    hours.part = Part::kFullHours;
     if (!zones) hours.reason = kOneZone;
     return add_capacity_units(subject, "elb.gateway.lcu",
                               {{"new_connections", 600, false},
@@ -83,7 +85,8 @@ void price_load_balancer(Subject& subject) {
     return subject.add_unknown("load balancer hours",
                                fmt::format("unsupported: load balancer of type {}", kind));
   }
-  subject.add("load balancer hours", fmt::format("elb.{}.hours", kind), subject.month());
+  subject.add("load balancer hours", fmt::format("elb.{}.hours", kind), subject.month()).part =
+      Part::kFullHours;
   if (kind == "application") {
     add_capacity_units(subject, "elb.application.lcu",
                        {{"new_connections", 25, false},
@@ -105,7 +108,7 @@ void price_load_balancer(Subject& subject) {
 }
 
 void price_classic_balancer(Subject& subject) {
-  subject.add("load balancer hours", "elb.classic.hours", subject.month());
+  subject.add("load balancer hours", "elb.classic.hours", subject.month()).part = Part::kFullHours;
   subject.add_usage("data processed", "elb.classic.data", "monthly_data_processed_gb");
 }
 

@@ -66,8 +66,13 @@ void price_metric_stream(Subject& subject) {
                     3);
 }
 
+/// A zone pays for the whole month, but for one that is deleted within 12 hours. Rule: Amazon Route
+/// 53 pricing, "Managing hosted zones".
 void price_zone(Subject& subject) {
-  subject.add("hosted zone", "route53.zone", units(1));
+  const aggregator::Validity &valid = subject.resource.valid, all;
+  const bool brief = valid.from_s != all.from_s && valid.to_s != all.to_s &&
+                     valid.to_s - valid.from_s <= std::int64_t{12} * 3600;
+  if (!brief) subject.add("hosted zone", "route53.zone", units(1)).part = Part::kWholeMonth;
   subject.add_if_used("standard queries", "route53.queries.standard", "monthly_standard_queries",
                       6);
   subject.add_if_used("latency based queries", "route53.queries.latency",

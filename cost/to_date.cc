@@ -86,16 +86,21 @@ class ToDate {
     }
   }
 
-  /// Where the inventory's flow logs go; CloudWatch Logs, the dearest, while it does not say.
+  /// Where the inventory's flow logs go; CloudWatch Logs, the dearest, if one goes there or it does
+  /// not say.
   std::string flow_log_key() const {
+    std::string key;
     for (const aggregator::Resource& resource : inventory_.resources()) {
       if (resource.type != "aws_flow_log") continue;
       const auto type = resource.attributes.find("log_destination_type");
-      if (type == resource.attributes.end() || type->second == "cloud-watch-logs") continue;
-      return type->second == "s3" ? "cloudwatch.vended_logs.s3"
-                                  : "cloudwatch.vended_logs.kinesis_data_firehose";
+      if (type == resource.attributes.end() || type->second == "cloud-watch-logs") {
+        key.clear();
+        break;
+      }
+      key = type->second == "s3" ? "cloudwatch.vended_logs.s3"
+                                 : "cloudwatch.vended_logs.kinesis_data_firehose";
     }
-    return "cloudwatch.vended_logs.cloud_watch_logs";
+    return key.empty() ? "cloudwatch.vended_logs.cloud_watch_logs" : key;
   }
 
   /// Ingestion is billed by the text that AWS wrote the records from; of Parquet nobody tells it.
@@ -287,7 +292,7 @@ class ToDate {
         continue;
       }
       const std::string_view unit = prices_.unit_of(draft.price_key);
-      if (draft.quantity && unit.ends_with("-month"))
+      if (draft.quantity && unit.ends_with("-month") && draft.part != Part::kWholeMonth)
         draft.quantity = scale(*draft.quantity, options_.hours, month_hours_);
       drafts_.push_back(std::move(draft));
     }
@@ -302,7 +307,10 @@ class ToDate {
   /// Machines are counted as seen, not as the inventory has them, and so is a gateway that telemetry
   /// speaks of.
   bool is_metered(const Draft& draft) const {
-    return draft.component.starts_with("instance hours") || seen_gateways_.contains(draft.resource);
+    const bool database =
+        draft.type == "aws_db_instance" || draft.type == "aws_rds_cluster_instance";
+    return (draft.component.starts_with("instance hours") && !database) ||
+           seen_gateways_.contains(draft.resource);
   }
 
   void add_unpriced(const std::string& environment, const std::string& component, Quantity gb,

@@ -595,6 +595,28 @@ TEST(Estimate, AGatewayCountsUntilItWasDeleted) {
   EXPECT_EQ(line(february, "aws_nat_gateway/nat-2", "*"), nullptr);
 }
 
+TEST(Estimate, GatewaysAndLoadBalancersPayFullHoursAndAZoneTheWholeMonth) {
+  const auto inventory = inventory_of(
+      "region: us-east-1\nresources:\n"
+      "  - { address: aws_nat_gateway.n, type: aws_nat_gateway, id: n, valid_from: "
+      "2026-05-16T12:00:00Z, valid_to: 2026-05-16T12:20:00Z }\n"
+      "  - { address: aws_lb.l, type: aws_lb, id: l, attributes: { internal: true }, valid_from: "
+      "2026-05-16T12:00:00Z, valid_to: 2026-05-16T14:20:00Z }\n"
+      "  - { address: aws_lb.g, type: aws_lb, id: g, attributes: { load_balancer_type: gateway, "
+      "subnets.#: \"2\" }, valid_from: 2026-05-16T12:00:00Z, valid_to: 2026-05-16T12:20:00Z }\n"
+      "  - { address: aws_route53_zone.z, type: aws_route53_zone, id: z, valid_from: "
+      "2026-05-16T00:00:00Z }\n"
+      "  - { address: aws_route53_zone.brief, type: aws_route53_zone, id: b, valid_from: "
+      "2026-05-16T00:00:00Z, valid_to: 2026-05-16T12:00:00Z }\n");
+  const Report may = estimate(*inventory, nullptr, {.month = "2026-05"});
+  EXPECT_EQ(line(may, "aws_nat_gateway.n", "gateway hours")->quantity, units(1));
+  EXPECT_EQ(amount(may, "aws_nat_gateway.n", "gateway hours"), "0.05");
+  EXPECT_EQ(line(may, "aws_lb.l", "load balancer hours")->quantity, units(3));
+  EXPECT_EQ(line(may, "aws_lb.g", "load balancer hours")->quantity, units(2)) << "one a zone";
+  EXPECT_EQ(amount(may, "aws_route53_zone.z", "hosted zone"), "0.50");
+  EXPECT_EQ(line(may, "aws_route53_zone.brief", "*"), nullptr) << "free within 12 hours";
+}
+
 TEST(Estimate, MembersOfAnAwsGroupPayByTheirOwnType) {
   std::vector<Inventory::Problem> problems;
   const auto inventory = Inventory::parse(
@@ -905,6 +927,40 @@ TEST(ToDate, WhatStandsCountsForTheHoursSeen) {
   EXPECT_EQ(line(*report, "aws_nat_gateway.n", "*"), nullptr) << "billed once";
   EXPECT_EQ(amount(*report, "aws_nat_gateway.quiet", "gateway hours"), "0.45") << "it stands";
   EXPECT_THAT(report->warnings, testing::Contains(HasSubstr("no telemetry here meters")));
+}
+
+TEST(ToDate, DatabasesAndZonesStandToo) {
+  const auto inventory = inventory_of(
+      "region: us-east-1\nenvironment: prod\nresources:\n"
+      "  - { address: aws_db_instance.d, type: aws_db_instance, attributes: { engine: mysql, "
+      "instance_class: db.t3.large } }\n"
+      "  - { address: aws_db_instance.odd, type: aws_db_instance, attributes: { instance_class: "
+      "db.t3.large } }\n"
+      "  - { address: aws_rds_cluster_instance.a, type: aws_rds_cluster_instance, attributes: { "
+      "engine: aurora-mysql, instance_class: db.r5.large } }\n"
+      "  - { address: aws_route53_zone.z, type: aws_route53_zone }\n");
+  const Report report =
+      *make_report({.basis = ReportOptions::Basis::kToDate}, prices(), *inventory, nullptr,
+                   {used("metric_updates", "", 0), used("metric_updates", "", 0, 500'009)}, {});
+  EXPECT_EQ(amount(report, "aws_db_instance.d", "instance hours*"), "1.36") << "10 h";
+  EXPECT_THAT(amount(report, "aws_db_instance.odd", "instance hours*"), HasSubstr("engine"));
+  EXPECT_EQ(amount(report, "aws_rds_cluster_instance.a", "instance hours*"), "2.90");
+  EXPECT_EQ(amount(report, "aws_route53_zone.z", "hosted zone"), "0.50") << "the whole month's";
+}
+
+TEST(ToDate, FlowLogsOfSeveralDestinationsPayTheDearest) {
+  const auto cost = [](const std::string& logs) {
+    return amount(
+        *make_report({.basis = ReportOptions::Basis::kToDate}, prices(),
+                     *inventory_of("region: us-east-1\nenvironment: prod\nresources:\n" + logs),
+                     nullptr, {used("flow_log_bytes", "", 2ull << 30)}, {}),
+        "flow logs", "*");
+  };
+  const std::string s3 =
+      "  - { address: aws_flow_log.s, type: aws_flow_log, attributes: { log_destination_type: s3 } "
+      "}\n";
+  EXPECT_EQ(cost(s3), "0.50");
+  EXPECT_EQ(cost(s3 + "  - { address: aws_flow_log.c, type: aws_flow_log }\n"), "1.00");
 }
 
 TEST(ToDate, TransferBetweenTheUsEastRegionsCostsHalf) {

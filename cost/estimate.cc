@@ -172,6 +172,10 @@ std::int64_t Subject::count(const std::string& list) const {
   }
 }
 
+std::int64_t Subject::planned_count(const std::string& list) const {
+  return std::max(count(list), integer(list + "_count", 0));
+}
+
 std::optional<Quantity> Subject::usage(const std::string& key, unsigned per_power10) {
   const auto found = usage_.find(key);
   if (found == usage_.end()) return std::nullopt;
@@ -262,7 +266,8 @@ void Estimator::index() {
     for (const std::string& name :
          {resource.id, attribute_of(resource, "arn"), attribute_of(resource, "name"),
           attribute_of(resource, "family"), attribute_of(resource, "node_group_name"),
-          attribute_of(resource, "allocation_id"), resource.address}) {
+          attribute_of(resource, "allocation_id"), attribute_of(resource, "public_ip"),
+          resource.address}) {
       if (!name.empty()) references.emplace(name, &resource);
     }
   }
@@ -399,7 +404,8 @@ std::string Estimator::system_of(Subject& subject, bool windows) const {
 
 Result<std::vector<Draft>> Estimator::run(std::vector<std::string>& out_warnings) {
   warnings = &out_warnings;
-  // Gateways first: the Elastic IPs that they hold are billed with them.
+  take_addresses();
+  // Gateways first.
   for (const aggregator::Resource* gateway : of_type("aws_nat_gateway")) price(*gateway);
   for (const aggregator::Resource& resource : inventory.resources()) {
     if (resource.type == "aws_nat_gateway" || taken_addresses_.contains(&resource)) continue;
@@ -577,33 +583,67 @@ void Estimator::warn_left_out() {
       ids.size(), options.month));
 }
 
-bool Estimator::take_address(const Subject& gateway) {
-  const std::string allocation = gateway.text("allocation_id");
+bool Estimator::take_named(const aggregator::Resource& holder, const std::string& attribute) {
+  const std::string id = attribute_of(holder, attribute);
   // Of a plan, without the index where there are several.
-  const std::string planned = gateway.text("allocation_id_address");
-  const aggregator::Resource* address = find("aws_eip", allocation);
+  const std::string planned = attribute_of(holder, attribute + "_address");
+  const aggregator::Resource* address = find("aws_eip", id);
   if (address == nullptr) address = find("aws_eip", planned);
-  const auto take = [&](const auto& fits) {
-    for (const aggregator::Resource* candidate : of_type("aws_eip")) {
-      if (address != nullptr || taken_addresses_.contains(candidate)) continue;
-      if (fits(*candidate)) address = candidate;
+  for (const aggregator::Resource* candidate : of_type("aws_eip")) {
+    if (address != nullptr || planned.empty()) break;
+    if (!taken_addresses_.contains(candidate) && candidate->address.starts_with(planned + "["))
+      address = candidate;
+  }
+  if (address != nullptr) taken_addresses_.insert(address);
+  return !id.empty() || !planned.empty();
+}
+
+void Estimator::take_addresses() {
+  const auto take_all = [this](const aggregator::Resource& holder, const std::string& list,
+                               const std::string& inside) {
+    const std::int64_t count = Subject(*this, holder, {}, {}, {}).planned_count(list);
+    for (std::int64_t i = 0; i < count; ++i) {
+      // A plan names all of a list at once.
+      if (!take_named(holder, fmt::format("{}.{}{}", list, i, inside))) take_named(holder, list);
     }
   };
-  if (!planned.empty()) {
-    take([&](const aggregator::Resource& candidate) {
-      return candidate.address.starts_with(planned + "[");
-    });
-  } else if (allocation.empty()) {
-    // Nothing says which: any of the environment that nothing else holds.
-    take([&](const aggregator::Resource& candidate) {
+  for (const char* type : {"aws_lb", "aws_alb"}) {
+    for (const aggregator::Resource* balancer : of_type(type))
+      take_all(*balancer, "subnet_mapping", ".allocation_id");
+  }
+  std::vector<const aggregator::Resource*> silent;
+  for (const aggregator::Resource* gateway : of_type("aws_nat_gateway")) {
+    if (attribute_of(*gateway, "connectivity_type") == "private") continue;
+    take_all(*gateway, "secondary_allocation_ids", "");
+    if (!take_named(*gateway, "allocation_id")) silent.push_back(gateway);
+  }
+  misread.clear();  // It is told when the holder is priced.
+  // Of the AWS CLI, the gateway's interfaces tell.
+  std::set<std::string_view> told;
+  for (const aggregator::Interface& interface : inventory.interfaces()) {
+    if (find("aws_nat_gateway", interface.resource_id) == nullptr) continue;
+    for (const std::string& address : interface.public_addresses) {
+      const aggregator::Resource* held = find("aws_eip", address);
+      if (held != nullptr && taken_addresses_.insert(held).second)
+        told.insert(interface.resource_id);
+    }
+  }
+  // Nothing says which: any of the environment that nothing else holds.
+  for (const aggregator::Resource* gateway : silent) {
+    if (told.contains(gateway->id)) continue;
+    const std::string environment = placement.environment_of(*gateway);
+    const auto fits = [&](const aggregator::Resource* candidate) {
       for (const char* holder :
            {"instance", "network_interface", "instance_address", "network_interface_address"}) {
-        if (!attribute_of(candidate, holder).empty()) return false;
+        if (!attribute_of(*candidate, holder).empty()) return false;
       }
-      return placement.environment_of(candidate) == gateway.environment;
-    });
+      return !taken_addresses_.contains(candidate) &&
+             placement.environment_of(*candidate) == environment;
+    };
+    const auto& all = of_type("aws_eip");
+    const auto found = std::ranges::find_if(all, fits);
+    if (found != all.end()) taken_addresses_.insert(*found);
   }
-  return address != nullptr && taken_addresses_.insert(address).second;
 }
 
 }  // namespace fleetmeter::cost

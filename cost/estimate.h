@@ -50,6 +50,8 @@ class Subject {
   [[nodiscard]] bool flag(const std::string& attribute) const;
   /// Elements of a list or of nested blocks.
   [[nodiscard]] std::int64_t count(const std::string& list) const;
+  /// The same where a plan's configuration may tell more elements than the list holds.
+  [[nodiscard]] std::int64_t planned_count(const std::string& list) const;
 
   /// A key of the usage file, in units of 10^per_power10; a text that is no number is an error of
   /// the whole estimate.
@@ -125,10 +127,13 @@ class Estimator {
   /// Machines that run in a group, as far as known.
   [[nodiscard]] std::vector<const aggregator::Instance*> members_of(
       const aggregator::Group& group) const;
-  /// Marks the aws_eip entry that `gateway` holds, if one is found: it is billed with the gateway.
-  bool take_address(const Subject& gateway);
 
  private:
+  /// Marks the aws_eip entries that NAT gateways and load balancers hold: they are billed with
+  /// these.
+  void take_addresses();
+  /// The one that an attribute of `holder` names; whether it names one.
+  bool take_named(const aggregator::Resource& holder, const std::string& attribute);
   void index();
   void price(const aggregator::Resource& resource);
   /// What the inventory says in the drafts from `first` on is unknown if something was misread.

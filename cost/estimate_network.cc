@@ -15,8 +15,10 @@ void price_nat_gateway(Subject& subject) {
   subject.add("gateway hours", "vpc.nat_gateway.hours", subject.month()).part = Part::kFullHours;
   subject.add_usage("data processed", "vpc.nat_gateway.data", "monthly_data_processed_gb");
   if (subject.text("connectivity_type") == "private") return;
-  (void)subject.estimator.take_address(subject);
-  subject.add("public IPv4", "vpc.public_ipv4.in_use", subject.month());
+  const std::int64_t addresses =
+      std::max(1 + subject.planned_count("secondary_allocation_ids"),
+               subject.integer("public_address_count", 1));  // Of the AWS CLI.
+  subject.add("public IPv4", "vpc.public_ipv4.in_use", multiply(subject.month(), addresses));
 }
 
 /// In use or idle, the price is the same.
@@ -28,10 +30,7 @@ void price_address(Subject& subject) {
 std::optional<std::int64_t> zones_of(const Subject& subject,
                                      std::initializer_list<const char*> lists) {
   std::int64_t zones = 0;
-  for (const char* list : lists) {
-    zones = std::max(zones, subject.count(list));
-    zones = std::max(zones, subject.integer(std::string(list) + "_count", 0));  // Of a plan.
-  }
+  for (const char* list : lists) zones = std::max(zones, subject.planned_count(list));
   return zones > 0 ? std::optional(zones) : std::nullopt;
 }
 
@@ -68,6 +67,17 @@ void add_capacity_units(Subject& subject, const std::string& price_key,
       subject.resource.address);
 }
 
+/// Each node of an internet-facing load balancer has a public address.
+void add_node_addresses(Subject& subject, std::initializer_list<const char*> lists) {
+  if (subject.flag("internal")) return;
+  const auto nodes = zones_of(subject, lists);
+  if (!nodes)
+    return subject.add_unknown("public IPv4",
+                               "one per zone, but the load balancer's subnets are not known");
+  subject.add("public IPv4", "vpc.public_ipv4.in_use", multiply(subject.month(), *nodes));
+}
+
+/// A partial hour is a full one. Rule: Elastic Load Balancing pricing.
 void price_load_balancer(Subject& subject) {
   const std::string kind = subject.text("load_balancer_type", "application");
   if (kind == "gateway") {
@@ -99,17 +109,15 @@ void price_load_balancer(Subject& subject) {
                         {"active_connections", 100'000, false},
                         {"processed_bytes_gb", 1, true}});
   }
-  if (subject.flag("internal")) return;
-  const auto nodes = zones_of(subject, {"subnets", "subnet_mapping"});
-  if (!nodes)
-    return subject.add_unknown("public IPv4",
-                               "one per zone, but the load balancer's subnets are not known");
-  subject.add("public IPv4", "vpc.public_ipv4.in_use", multiply(subject.month(), *nodes));
+  // Clients reach such a one by IPv6 alone.
+  if (subject.text("ip_address_type") == "dualstack-without-public-ipv4") return;
+  add_node_addresses(subject, {"subnets", "subnet_mapping"});
 }
 
 void price_classic_balancer(Subject& subject) {
   subject.add("load balancer hours", "elb.classic.hours", subject.month()).part = Part::kFullHours;
   subject.add_usage("data processed", "elb.classic.data", "monthly_data_processed_gb");
+  add_node_addresses(subject, {"subnets"});
 }
 
 void price_endpoint(Subject& subject) {
@@ -139,8 +147,12 @@ void price_transit_peering(Subject& subject) {
   subject.add("attachment hours", "vpc.transit_gateway.attachment", subject.month());
 }
 
+/// One that ends at a transit gateway is an attachment of it too. Rule: AWS Transit Gateway pricing.
 void price_vpn(Subject& subject) {
   subject.add("connection hours", "vpc.vpn_connection.hours", subject.month());
+  const bool attached = !subject.text("transit_gateway_id").empty() ||
+                        !subject.text("transit_gateway_id_address").empty();
+  if (attached) price_transit_attachment(subject);
 }
 
 void price_firewall(Subject& subject) {
@@ -151,8 +163,13 @@ void price_firewall(Subject& subject) {
   subject.add_usage("data processed", "network_firewall.data", "monthly_data_processed_gb");
 }
 
-void price_client_vpn(Subject& subject) {
+void price_client_vpn_association(Subject& subject) {
   subject.add("association hours", "vpc.client_vpn.association", subject.month());
+}
+
+/// Clients pay for the hours in which they are connected. Rule: AWS VPN pricing, "Client VPN".
+void price_client_vpn(Subject& subject) {
+  subject.add_usage("connection hours", "vpc.client_vpn.connection", "monthly_connection_hrs");
 }
 
 void price_nothing(Subject&) {}  // Billed by attachment.
@@ -169,8 +186,8 @@ std::vector<TypeEntry> network_types() {
           {"aws_ec2_transit_gateway", price_nothing},
           {"aws_ec2_transit_gateway_vpc_attachment", price_transit_attachment},
           {"aws_ec2_transit_gateway_peering_attachment", price_transit_peering},
-          {"aws_ec2_client_vpn_endpoint", price_nothing},
-          {"aws_ec2_client_vpn_network_association", price_client_vpn},
+          {"aws_ec2_client_vpn_endpoint", price_client_vpn},
+          {"aws_ec2_client_vpn_network_association", price_client_vpn_association},
           {"aws_networkfirewall_firewall", price_firewall},
           {"aws_vpn_connection", price_vpn}};
 }

@@ -277,6 +277,84 @@ TEST(Estimate, AnAddressThatAPlanGivesToAGatewayIsBilledOnce) {
   EXPECT_EQ(amount(named, "aws_nat_gateway.n", "public IPv4"), "3.65");
 }
 
+TEST(Estimate, AddressesThatALoadBalancerNamesAreBilledWithIt) {
+  const Report report = estimate_of(
+      {R"(aws_lb|load_balancer_type: network, subnet_mapping.#: "2", subnet_mapping.0.allocation_id: id-1, subnet_mapping.1.allocation_id_address: aws_eip.p)",
+       "aws_eip|", R"(aws_nat_gateway|)", "aws_eip|"});
+  EXPECT_EQ(amount(report, "aws_lb.r0", "public IPv4"), "7.30");
+  EXPECT_EQ(line(report, "aws_eip.r1", "*"), nullptr);
+  EXPECT_EQ(line(report, "aws_eip.r3", "*"), nullptr) << "the gateway's, as nothing else says";
+  const auto planned = inventory_of(
+      "region: us-east-1\nresources:\n"
+      "  - { address: aws_lb.l, type: aws_lb, attributes: { load_balancer_type: network, "
+      "subnet_mapping.0.allocation_id_address: \"module.a[0].aws_eip.p\" } }\n"
+      "  - { address: \"module.a[0].aws_eip.p[0]\", type: aws_eip }\n"
+      "  - { address: \"module.a[1].aws_eip.p[0]\", type: aws_eip }\n");
+  EXPECT_EQ(cents_text(estimate(*planned).total), "23.73") << "16.43, its address and the other's";
+  EXPECT_EQ(line(estimate(*planned), "module.a[0]*", "*"), nullptr);
+}
+
+TEST(Estimate, AGatewayHasAnAddressForEachOfItsAllocations) {
+  const Report report =
+      estimate_of({"aws_nat_gateway|allocation_id: id-1, secondary_allocation_ids.#: \"2\", "
+                   "secondary_allocation_ids.0: id-2, secondary_allocation_ids.1: id-3",
+                   "aws_eip|", "aws_eip|", "aws_eip|", "aws_eip|",
+                   "aws_nat_gateway|allocation_id: elsewhere, public_address_count: 2",
+                   "aws_nat_gateway|allocation_id: elsewhere, secondary_allocation_ids_count: 1, "
+                   "secondary_allocation_ids_address: aws_eip.r7",
+                   "aws_eip|"});
+  EXPECT_EQ(amount(report, "aws_nat_gateway.r0", "public IPv4"), "10.95");
+  for (const char* held : {"aws_eip.r1", "aws_eip.r2", "aws_eip.r3"})
+    EXPECT_EQ(line(report, held, "*"), nullptr) << held;
+  EXPECT_EQ(amount(report, "aws_eip.r4", "*"), "3.65");
+  EXPECT_EQ(amount(report, "aws_nat_gateway.r5", "public IPv4"), "7.30");
+  EXPECT_EQ(amount(report, "aws_nat_gateway.r6", "public IPv4"), "7.30") << "of a plan";
+  EXPECT_EQ(line(report, "aws_eip.r7", "*"), nullptr);
+}
+
+TEST(Estimate, AddressesOfAnAwsClisGatewayAreKnownByItsInterfaces) {
+  std::vector<Inventory::Problem> problems;
+  const auto inventory = Inventory::parse(
+      {{"cli",
+        R"({"NatGateways":[{"NatGatewayId":"nat-1","NatGatewayAddresses":[{"NetworkInterfaceId":"eni-1","PublicIp":"198.51.100.7"}]}]})"},
+       {"plain",
+        "region: us-east-1\nresources:\n"
+        "  - { address: aws_eip.other, type: aws_eip, id: e, attributes: { public_ip: 198.51.100.8 "
+        "} }\n"
+        "  - { address: aws_eip.nat, type: aws_eip, id: f, attributes: { public_ip: 198.51.100.7, "
+        "network_interface: eni-1 } }\n"}},
+      {}, problems);
+  ASSERT_TRUE(inventory);
+  const Report report = estimate(**inventory);
+  EXPECT_EQ(amount(report, "aws_eip.other", "*"), "3.65");
+  EXPECT_EQ(line(report, "aws_eip.nat", "*"), nullptr);
+}
+
+TEST(Estimate, PublicNodesOfLoadBalancersHaveAnAddressEachUnlessTheySpeakIpv6Alone) {
+  const Report report = estimate_of(
+      {R"(aws_elb|internal: false, subnets.#: "2")", R"(aws_elb|internal: true, subnets.#: "2")",
+       R"(aws_lb|subnets.#: "2", ip_address_type: dualstack-without-public-ipv4)", "aws_elb|"});
+  EXPECT_EQ(amount(report, "aws_elb.r0", "public IPv4"), "7.30");
+  EXPECT_EQ(line(report, "aws_elb.r1", "public IPv4"), nullptr);
+  EXPECT_EQ(line(report, "aws_lb.r2", "public IPv4"), nullptr);
+  EXPECT_THAT(amount(report, "aws_elb.r3", "public IPv4"), HasSubstr("subnets are not known"));
+}
+
+TEST(Estimate, VpnConnectionsPayForTheirAttachmentAndClientsForTheirTime) {
+  const Report report = estimate_of(
+      {"aws_vpn_connection|transit_gateway_id: tgw-1", "aws_vpn_connection|",
+       "aws_ec2_client_vpn_endpoint|", "aws_ec2_client_vpn_endpoint|"},
+      "resource_usage: { aws_ec2_client_vpn_endpoint.r3: { monthly_connection_hrs: 100 } }");
+  EXPECT_EQ(amount(report, "aws_vpn_connection.r0", "connection hours"), "36.50");
+  EXPECT_EQ(amount(report, "aws_vpn_connection.r0", "attachment hours"), "36.50");
+  EXPECT_THAT(amount(report, "aws_vpn_connection.r0", "data processed"),
+              HasSubstr("depends on usage"));
+  EXPECT_EQ(line(report, "aws_vpn_connection.r1", "attachment hours"), nullptr);
+  EXPECT_THAT(amount(report, "aws_ec2_client_vpn_endpoint.r2", "connection hours"),
+              HasSubstr("state monthly_connection_hrs"));
+  EXPECT_EQ(amount(report, "aws_ec2_client_vpn_endpoint.r3", "connection hours"), "5.00");
+}
+
 TEST(Estimate, ATableReplicaTakesTheWritesOnceMoreAtItsRegionsPrice) {
   const Report report =
       estimate_of({"aws_dynamodb_table|write_capacity: 10, read_capacity: 10, replica.#: \"1\", "

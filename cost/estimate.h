@@ -184,6 +184,9 @@ void add_lone_machine(Subject& subject, const aggregator::Instance& instance);
 /// Each known member is priced by its own kind; of `count` other machines than there are known
 /// members, kinds have the members' share.
 void add_lone_group(Subject& subject, const aggregator::Group& group, Quantity count);
+/// CPU credits of `count` machines of a type, if the usage file tells how many hours.
+void add_cpu_credits(Subject& subject, const std::string& price_key, const std::string& type,
+                     Quantity count);
 /// What the rate of a machine depends on. Machines of one kind cost the same.
 struct MachineKind {
   std::string type;
@@ -204,6 +207,10 @@ struct VolumeSpec {
 };
 void add_volume(Subject& subject, const std::string& name, const VolumeSpec& volume,
                 Quantity count);
+
+/// vCPUs of an instance type or database class, from the usage file or the list of types. nullopt =
+/// not known.
+[[nodiscard]] std::optional<Quantity> vcpus_of(Subject& subject, const std::string& type);
 
 /// a x b of two quantities, rounded half up.
 [[nodiscard]] Quantity product(Quantity a, Quantity b) noexcept;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 
 #include "cost/estimate.h"
 
@@ -137,21 +138,35 @@ const Resource* template_of(const Subject& subject) {
   return nullptr;
 }
 
+/// Which mapping of a launch template is the root volume's: by its name, as the common images have
+/// it, else the first that has none. A launch configuration has a block of its own for it. Rule:
+/// Amazon EC2 User Guide, "Device names for volumes on Amazon EC2 instances".
+std::optional<std::int64_t> root_mapping(const Subject& source, const std::string& list) {
+  std::optional<std::int64_t> unnamed;
+  for (std::int64_t i = 0; i < source.count(list); ++i) {
+    const std::string mapping = fmt::format("{}.{}", list, i);
+    const std::string device = source.text(mapping + ".device_name");
+    if (device == "/dev/xvda" || device == "/dev/sda1") return i;
+    const bool volume = source.text(mapping + ".virtual_name").empty();
+    if (device.empty() && volume && !unnamed) unnamed = i;
+  }
+  return unnamed;
+}
+
 /// What each machine of a group has besides its hours: volumes, detailed monitoring, an address.
 void add_template_parts(Subject& subject, const Resource& from, Quantity count) {
   const Subject source(subject.estimator, from, subject.environment, subject.region, {});
   const bool configuration = from.type == "aws_launch_configuration";
   const char* list = configuration ? "ebs_block_device" : "block_device_mappings";
   const std::string inside = configuration ? "" : ".ebs.0";
-  const std::int64_t mappings = source.count(list);
-  // A launch template names its root volume among the others, if at all; a launch configuration
-  // has a block of its own for it.
-  const bool root_listed = !configuration && mappings > 0;
-  if (!root_listed)
-    add_volume(subject, "root volume", block_device(source, "root_block_device.0"), count);
-  for (std::int64_t i = 0; i < mappings; ++i) {
-    add_volume(subject, root_listed && i == 0 ? "root volume" : fmt::format("volume {}", i),
-               block_device(source, fmt::format("{}.{}{}", list, i, inside)), count);
+  const std::optional<std::int64_t> root =
+      configuration ? std::nullopt : root_mapping(source, list);
+  if (!root) add_volume(subject, "root volume", block_device(source, "root_block_device.0"), count);
+  for (std::int64_t i = 0; i < source.count(list); ++i) {
+    const std::string mapping = fmt::format("{}.{}", list, i);
+    if (!source.text(mapping + ".virtual_name").empty()) continue;  // A disk of the machine's own.
+    add_volume(subject, root == i ? "root volume" : fmt::format("volume {}", i),
+               block_device(source, mapping + inside), count);
   }
   if (source.flag(configuration ? "enable_monitoring" : "monitoring.0.enabled"))
     subject.add("detailed monitoring", "cloudwatch.metrics", product(units(7), count));
@@ -234,16 +249,65 @@ void price_volume(Subject& subject) {
   add_volume(subject, "volume", volume, units(1));
 }
 
+/// Tasks of a service by capacity provider: each its base, and of the others the part that its weight
+/// is of all; without weights equal parts. Rule: Amazon ECS Developer Guide, "Amazon ECS capacity
+/// providers", "Capacity provider strategy considerations".
+using TasksByProvider = std::map<std::string, Quantity>;
+TasksByProvider split_tasks(const Subject& subject, Quantity count) {
+  struct Provider {
+    std::string name;
+    std::int64_t weight;
+  };
+  std::vector<Provider> providers;
+  TasksByProvider tasks;
+  std::int64_t weights = 0;
+  Quantity rest = count;
+  for (std::int64_t i = 0; i < subject.count("capacity_provider_strategy"); ++i) {
+    const std::string block = fmt::format("capacity_provider_strategy.{}.", i);
+    providers.push_back({subject.text(block + "capacity_provider"),
+                         std::min<std::int64_t>(subject.integer(block + "weight", 0), 1000)});
+    weights += providers.back().weight;
+    const Quantity base = std::min(rest, subject.number(block + "base").value_or(Quantity{}));
+    Quantity& own = tasks[providers.back().name];
+    own = own + base;
+    rest = rest - base;
+  }
+  for (const auto& [name, weight] : providers) {
+    Quantity& own = tasks[name];
+    own = own + (weights > 0 ? scale(rest, weight, weights)
+                             : scale(rest, 1, static_cast<std::int64_t>(providers.size())));
+  }
+  std::erase_if(tasks, [](const auto& one) { return one.second == Quantity{}; });
+  return tasks;
+}
+
 /// Fargate tasks: vCPU and memory of the task definition for every task of the service.
 void price_service(Subject& subject) {
   const std::string launch = subject.text("launch_type");
-  const std::string provider = subject.text("capacity_provider_strategy.0.capacity_provider");
+  const bool strategy = launch.empty() && subject.count("capacity_provider_strategy") > 0;
   // The machines are billed.
-  if (launch == "EC2" || launch == "EXTERNAL" || (launch.empty() && provider.empty())) return;
-  if (launch.empty() && provider != "FARGATE") {
-    return subject.add_unknown("task hours",
-                               fmt::format("unsupported: capacity provider {}", provider));
+  if (launch != "FARGATE" && !strategy) return;
+  std::optional<Quantity> told = subject.usage("tasks");
+  if (!told) told = subject.number("desired_count");
+  const Quantity count = told.value_or(units(1));
+  const auto assume = [&told](Draft& draft) {
+    if (!told) draft.reason = "one task assumed: desired_count is not known";
+  };
+  Quantity fargate = strategy ? Quantity{} : count;
+  for (const auto& [provider, tasks] : strategy ? split_tasks(subject, count) : TasksByProvider{}) {
+    if (provider == "FARGATE") {
+      fargate = tasks;
+      continue;
+    }
+    Draft& draft = subject.add("task hours, " + provider, {}, product(tasks, subject.month()));
+    draft.unit = "h";
+    draft.reason = provider == "FARGATE_SPOT"
+                       ? "unsupported: spot prices vary"
+                       : fmt::format("unsupported: capacity provider {}", provider);
   }
+  if (subject.flag("network_configuration.0.assign_public_ip"))
+    assume(subject.add("public IPv4", "vpc.public_ipv4.in_use", product(subject.month(), count)));
+  if (fargate == Quantity{} && strategy) return;
   const Estimator& all = subject.estimator;
   const Resource* definition = all.find("aws_ecs_task_definition", subject.text("task_definition"));
   if (definition == nullptr) {  // "family:revision"
@@ -263,20 +327,20 @@ void price_service(Subject& subject) {
   const std::optional<Quantity> cpu = task.number("cpu"), memory = task.number("memory");
   if (!cpu || !memory)
     return subject.add_unknown("task hours", "cpu and memory of the task definition are not known");
-  std::optional<Quantity> count = subject.usage("tasks");
-  if (!count) count = units(subject.integer("desired_count", 1));
   const bool arm = task.text("runtime_platform.0.cpu_architecture") == "ARM64";
   if (task.text("runtime_platform.0.operating_system_family", "LINUX") != "LINUX") {
     return subject.add_unknown("task hours", "unsupported: Fargate tasks that run Windows");
   }
   const std::string key = arm ? "fargate.arm64." : "fargate.x86_64.";
-  const Quantity hours = product(*count, subject.month());
-  subject.add("Fargate vCPU", key + "vcpu", scale(product(hours, *cpu), 1, 1024));
-  subject.add("Fargate memory", key + "memory", scale(product(hours, *memory), 1, 1024));
+  const Quantity hours = product(fargate, subject.month());
+  // CPU units and MiB, 1,024 of them a vCPU and a GB.
+  constexpr std::int64_t kPart = 1024 * kQuantityOne;
+  assume(subject.add("Fargate vCPU", key + "vcpu", scale(hours, cpu->e9_units, kPart)));
+  assume(subject.add("Fargate memory", key + "memory", scale(hours, memory->e9_units, kPart)));
   const std::int64_t storage_gb = task.integer("ephemeral_storage.0.size_in_gib", 20);
   if (storage_gb > 20)
-    subject.add("Fargate ephemeral storage", "fargate.ephemeral_storage",
-                multiply(hours, storage_gb - 20));
+    assume(subject.add("Fargate ephemeral storage", "fargate.ephemeral_storage",
+                       multiply(hours, storage_gb - 20)));
 }
 
 /// When standard support of Kubernetes 1.<minor> ends: extended support is billed from the beginning
@@ -420,12 +484,29 @@ void add_machines(Subject& subject, const std::string& type, bool windows, Quant
            fmt::format("ec2.instance.{}.{}", type, system), hours,
            told ? "usage_file" : "inventory")
       .unit = "h";
+  const std::string family = type.starts_with("t4g") ? "t4g" : "t3";
+  add_cpu_credits(subject, fmt::format("ec2.cpu_credits.{}.{}", family, system), type, count);
+}
+
+std::optional<Quantity> vcpus_of(Subject& subject, const std::string& type) {
+  if (const auto told = subject.usage("vcpu_count")) return told;
+  const InstanceType* known =
+      subject.estimator.prices.instance_type(type.starts_with("db.") ? type.substr(3) : type);
+  return known == nullptr ? std::nullopt : std::optional(units(known->vcpu));
+}
+
+void add_cpu_credits(Subject& subject, const std::string& price_key, const std::string& type,
+                     Quantity count) {
   const std::optional<Quantity> credits = subject.usage("monthly_cpu_credit_hrs");
   if (!credits) return;
-  const std::string family = type.starts_with("t4g") ? "t4g" : "t3";
-  const Quantity vcpu = subject.usage("vcpu_count").value_or(units(2));
-  subject.add("CPU credits", fmt::format("ec2.cpu_credits.{}.{}", family, system),
-              product(product(*credits, vcpu), count), "usage_file");
+  const std::optional<Quantity> vcpus = vcpus_of(subject, type);
+  Draft& draft =
+      subject.add("CPU credits", price_key,
+                  product(product(*credits, vcpus.value_or(Quantity{})), count), "usage_file");
+  if (vcpus) return;
+  draft.quantity.reset();
+  draft.reason = fmt::format("depends on usage: state vcpu_count of {} in the usage file",
+                             subject.resource.address);
 }
 
 MachineKind kind_of(const ReportOptions& options, const aggregator::Instance& instance,

@@ -86,10 +86,7 @@ void price_db_instance(Subject& subject) {
       .unit = "h";
   // An instance of an Aurora cluster has no storage of its own.
   if (!engine.starts_with("aurora")) price_db_storage(subject, engine, multi_az);
-  if (const auto credits = subject.usage("monthly_cpu_credit_hrs")) {
-    const Quantity vcpu = subject.usage("vcpu_count").value_or(units(2));
-    subject.add("CPU credits", "rds.cpu_credits.t3", product(*credits, vcpu), "usage_file");
-  }
+  add_cpu_credits(subject, "rds.cpu_credits.t3", type, units(1));
 }
 
 /// Whether a cluster's storage is I/O-Optimized: dearer by the GB, and its I/O is free. Rule: Amazon

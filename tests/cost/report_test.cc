@@ -224,6 +224,42 @@ TEST(Estimate, AGroupIsItsDesiredSizeTimesItsTemplate) {
   EXPECT_EQ(amount(report, "aws_autoscaling_group.r0", "root volume storage, gp3"), "7.20");
 }
 
+TEST(Estimate, OnlyAMappingOfTheRootDeviceIsTheRootVolumeAndAMachinesOwnDiskIsNone) {
+  const Report report = estimate_of(
+      {"aws_autoscaling_group|name: g, desired_capacity: 2, launch_template.0.name: data",
+       "aws_launch_template|name: data, instance_type: m5.large, "
+       "block_device_mappings.0.device_name: /dev/sdf, block_device_mappings.0.ebs.0.volume_size: "
+       "100, block_device_mappings.0.ebs.0.volume_type: gp3, block_device_mappings.1.device_name: "
+       "/dev/sdb, block_device_mappings.1.virtual_name: ephemeral0",
+       "aws_autoscaling_group|name: h, desired_capacity: 1, launch_template.0.name: root",
+       "aws_launch_template|name: root, instance_type: m5.large, "
+       "block_device_mappings.0.device_name: /dev/sdf, block_device_mappings.0.ebs.0.volume_size: "
+       "100, block_device_mappings.1.device_name: /dev/xvda, "
+       "block_device_mappings.1.ebs.0.volume_size: 30"});
+  const std::string data = "aws_autoscaling_group.r0", root = "aws_autoscaling_group.r2";
+  EXPECT_EQ(amount(report, data, "root volume storage, gp2"), "1.60") << "2 x 8 GB, as assumed";
+  EXPECT_EQ(amount(report, data, "volume 0 storage, gp3"), "16.00");
+  EXPECT_EQ(line(report, data, "volume 1*"), nullptr);
+  EXPECT_EQ(amount(report, root, "root volume storage, gp2"), "3.00");
+  EXPECT_EQ(amount(report, root, "volume 0 storage, gp2"), "10.00");
+}
+
+TEST(Estimate, CpuCreditsArePaidForTheVcpusOfTheType) {
+  const Report report = estimate_of(
+      {"aws_instance|instance_type: t3.2xlarge", "aws_instance|instance_type: t3.2xlarge",
+       "aws_instance|instance_type: t3.unheard",
+       "aws_db_instance|engine: mysql, instance_class: "
+       "db.t3.2xlarge"},
+      "resource_type_default_usage:\n"
+      "  aws_instance: { monthly_cpu_credit_hrs: 100 }\n"
+      "  aws_db_instance: { monthly_cpu_credit_hrs: 100 }\n"
+      "resource_usage: { aws_instance.r1: { vcpu_count: 2 } }\n");
+  EXPECT_EQ(amount(report, "aws_instance.r0", "CPU credits"), "40.00") << "100 h x 8 x 0.05";
+  EXPECT_EQ(amount(report, "aws_instance.r1", "CPU credits"), "10.00");
+  EXPECT_THAT(amount(report, "aws_instance.r2", "CPU credits"), HasSubstr("state vcpu_count"));
+  EXPECT_EQ(amount(report, "aws_db_instance.r3", "CPU credits"), "60.00");
+}
+
 TEST(Estimate, NoSizeOfAGroupMakesANegativeBill) {
   const Report report = estimate(*inventory_of(
       R"({"AutoScalingGroups":[{"AutoScalingGroupName":"g","AutoScalingGroupARN":"arn:aws:autoscaling:us-east-1:1:g","DesiredCapacity":-4}]})"));
@@ -380,6 +416,22 @@ TEST(Estimate, FunctionsPayForRequestsAndMemoryTime) {
   EXPECT_EQ(amount(report, "aws_lambda_function.r2", "duration"), "1.67") << "128 MB, 125k GB-s";
 }
 
+TEST(Estimate, WhatIsTooLargeToBeCountedIsUnknownAndNoSmallerSum) {
+  const Report report = estimate_of(
+      {"aws_ecs_service|launch_type: FARGATE, desired_count: 500, task_definition: w",
+       "aws_ecs_task_definition|family: w, cpu: 4096, memory: 30720",
+       "aws_lambda_function|memory_size: 10240",
+       "aws_ecs_service|launch_type: FARGATE, desired_count: 9000000000, task_definition: w"},
+      "resource_usage:\n"
+      "  aws_lambda_function.r2: { monthly_requests: 2000000000, request_duration_ms: 1000 }\n");
+  EXPECT_EQ(amount(report, "aws_ecs_service.r0", "Fargate memory"), "48672.75")
+      << "365,000 h x 30 GB";
+  EXPECT_EQ(amount(report, "aws_lambda_function.r2", "requests"), "400.00");
+  EXPECT_THAT(amount(report, "aws_lambda_function.r2", "duration"), HasSubstr("too large"));
+  EXPECT_THAT(amount(report, "aws_ecs_service.r3", "Fargate vCPU"), HasSubstr("too large"));
+  EXPECT_EQ(line(report, "aws_ecs_service.r3", "Fargate vCPU")->quantity, std::nullopt);
+}
+
 TEST(Estimate, FreeAllowancesOfAServiceAreOnePool) {
   const Report report =
       estimate_of({"aws_lambda_function|memory_size: 1024",
@@ -493,6 +545,34 @@ TEST(Estimate, HypernymComponents) {
   EXPECT_EQ(line(report, "aws_vpc_endpoint.r3", "*"), nullptr);
   EXPECT_EQ(amount(report, "aws_eks_cluster.r4", "*"), "73.00");
   EXPECT_EQ(amount(report, "aws_eks_node_group.r5", "instance hours*"), "60.74");
+}
+
+TEST(Estimate, TasksAreSplitOverTheirCapacityProviders) {
+  const Report report = estimate_of(
+      {"aws_ecs_service|desired_count: 5, task_definition: t, capacity_provider_strategy.#: \"2\", "
+       "capacity_provider_strategy.0.capacity_provider: FARGATE, "
+       "capacity_provider_strategy.0.weight: 1, capacity_provider_strategy.0.base: 1, "
+       "capacity_provider_strategy.1.capacity_provider: FARGATE_SPOT, "
+       "capacity_provider_strategy.1.weight: 3, "
+       "network_configuration.0.assign_public_ip: true",
+       "aws_ecs_task_definition|family: t, cpu: 1024, memory: 1024",
+       "aws_ecs_service|desired_count: 2, task_definition: t, "
+       "capacity_provider_strategy.0.capacity_provider: machines, "
+       "capacity_provider_strategy.0.weight: 1",
+       "aws_ecs_service|launch_type: FARGATE, task_definition: t",
+       "aws_ecs_service|launch_type: EC2, desired_count: 2, task_definition: t"});
+  const std::string split = "aws_ecs_service.r0";
+  EXPECT_EQ(amount(report, split, "Fargate vCPU"), "59.10") << "1 and a quarter of 4";
+  EXPECT_EQ(amount(report, split, "task hours, FARGATE_SPOT"),
+            "unknown: unsupported: spot prices vary");
+  EXPECT_EQ(line(report, split, "task hours, FARGATE_SPOT")->quantity, units(3 * 730));
+  EXPECT_EQ(amount(report, split, "public IPv4"), "18.25") << "one a task";
+  EXPECT_THAT(amount(report, "aws_ecs_service.r2", "*"), HasSubstr("capacity provider machines"));
+  EXPECT_EQ(line(report, "aws_ecs_service.r2", "Fargate*"), nullptr);
+  EXPECT_EQ(amount(report, "aws_ecs_service.r3", "Fargate vCPU"), "29.55");
+  EXPECT_THAT(line(report, "aws_ecs_service.r3", "Fargate vCPU")->reason,
+              HasSubstr("one task assumed"));
+  EXPECT_EQ(line(report, "aws_ecs_service.r4", "*"), nullptr) << "the machines are billed";
 }
 
 TEST(Estimate, PhoenixComponents) {

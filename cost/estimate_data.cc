@@ -67,8 +67,23 @@ void add_db_address(Subject& subject) {
     subject.add("public IPv4", "vpc.public_ipv4.in_use", subject.month());
 }
 
+/// A week of history is included. Rule: Amazon RDS pricing, "Performance Insights".
+void add_performance_insights(Subject& subject, const std::string& type) {
+  if (subject.integer("performance_insights_retention_period", 7) <= 7 ||
+      subject.text("performance_insights_enabled") == "false")
+    return;
+  const std::optional<Quantity> vcpus = vcpus_of(subject, type);
+  Draft& draft = subject.add("Performance Insights, long-term retention",
+                             "rds.performance_insights." + type, vcpus.value_or(Quantity{}));
+  draft.unit = "vCPU-month";
+  if (vcpus) return;
+  draft.quantity.reset();
+  draft.reason = fmt::format("the number of vCPUs of {} is not known", type);
+}
+
 void price_db_instance(Subject& subject) {
-  add_db_address(subject);
+  const bool stopped = subject.text("status") == "stopped";
+  if (!stopped) add_db_address(subject);
   const std::string engine = subject.text("engine");
   const std::string type = subject.text("instance_class");
   const bool multi_az = subject.flag("multi_az");
@@ -76,6 +91,9 @@ void price_db_instance(Subject& subject) {
     return subject.add_unknown("instance hours",
                                "the database's engine or instance class is not known");
   }
+  // Rule: Amazon RDS User Guide, "Stopping an Amazon RDS DB instance temporarily".
+  if (stopped) return price_db_storage(subject, engine, multi_az);
+  add_performance_insights(subject, type);
   if (subject.text("license_model") == "bring-your-own-license") {
     subject.add_unknown("instance hours", "unsupported: bring-your-own-license");
     return price_db_storage(subject, engine, multi_az);
@@ -112,7 +130,7 @@ void price_aurora_cluster(Subject& subject) {
   subject.add_if_used("backup storage", "rds.aurora.backup", "backup_snapshot_size_gb");
 }
 
-bool in_io_optimized_cluster(const Subject& instance) {
+const aggregator::Resource* cluster_of(const Subject& instance) {
   Estimator& all = instance.estimator;
   for (const char* attribute : {"cluster_identifier", "cluster_identifier_address"}) {
     const std::string name = instance.text(attribute);
@@ -121,22 +139,33 @@ bool in_io_optimized_cluster(const Subject& instance) {
       if (name.empty() ||
           (one->id != name && one->address != name && cluster.text("cluster_identifier") != name))
         continue;
-      return is_io_optimized(cluster);
+      return one;
     }
   }
-  return false;
+  return nullptr;
 }
 
 void price_aurora_instance(Subject& subject) {
-  const std::string type = subject.text("instance_class"), engine = subject.text("engine");
+  const std::string type = subject.text("instance_class");
+  std::string engine = subject.text("engine");
   add_db_address(subject);
-  const bool optimized = is_io_optimized(subject) || in_io_optimized_cluster(subject);
+  bool optimized = is_io_optimized(subject);
+  if (const aggregator::Resource* found = cluster_of(subject)) {
+    const Subject cluster(subject.estimator, *found, "", "", {});
+    optimized = optimized || is_io_optimized(cluster);
+    if (engine.empty()) engine = cluster.text("engine");
+  }
   if (type == "db.serverless") {
     return void(subject.add_usage(
         "serverless capacity",
         optimized ? "rds.aurora.serverless_v2_io_optimized" : "rds.aurora.serverless_v2",
         "monthly_acu_hrs"));
   }
+  if (engine.empty() || type.empty()) {
+    return subject.add_unknown("instance hours",
+                               "the instance's engine or instance class is not known");
+  }
+  add_performance_insights(subject, type);
   subject
       .add(fmt::format("instance hours, {} {}{}", type, engine, optimized ? " I/O-Optimized" : ""),
            fmt::format("rds.instance.{}.{}.{}", type, engine,
@@ -172,36 +201,48 @@ void price_cache_cluster(Subject& subject) {
   add_cache_nodes(subject, subject.integer("num_cache_nodes", 1));
 }
 
+/// Hours of provisioned capacity, of the table and its indexes. Left out: what auto scaling makes of
+/// it.
+void add_capacity(Subject& subject, const std::string& component, const std::string& key,
+                  const std::string& attribute, const std::string& region) {
+  std::optional<Quantity> sum = subject.number(attribute);
+  for (std::int64_t i = 0; i < subject.count("global_secondary_index"); ++i) {
+    const auto more = subject.number(fmt::format("global_secondary_index.{}.{}", i, attribute));
+    sum = sum && more ? std::optional(*sum + *more) : std::nullopt;
+  }
+  Draft& draft = subject.add(component, key, product(sum.value_or(Quantity{}), subject.month()));
+  draft.region = region;
+  if (sum) return;
+  draft.quantity.reset();
+  draft.reason = fmt::format("{} of the table or an index is not known", attribute);
+}
+
 /// A replica takes every write once more, and stores the table again, at its own region's prices.
-void add_table_replica(Subject& subject, const std::string& at,
-                       const std::optional<Quantity>& write_hours) {
-  const auto in_region = [&at](Draft& draft) { draft.region = at.empty() ? draft.region : at; };
+void add_table_replica(Subject& subject, const std::string& at, bool on_demand) {
+  const std::string region = at.empty() ? subject.region : at;
+  const auto in_region = [&region](Draft& draft) { draft.region = region; };
   const std::string name = at.empty() ? "replica" : "replica in " + at;
-  in_region(write_hours
-                ? subject.add(name + ", replicated write capacity", "dynamodb.provisioned.write",
-                              *write_hours)
-                : subject.add_usage(name + ", replicated writes", "dynamodb.on_demand.write",
-                                    "monthly_write_request_units", 6));
+  if (on_demand) {
+    in_region(subject.add_usage(name + ", replicated writes", "dynamodb.on_demand.write",
+                                "monthly_write_request_units", 6));
+  } else {
+    add_capacity(subject, name + ", replicated write capacity", "dynamodb.provisioned.write",
+                 "write_capacity", region);
+  }
   in_region(subject.add_usage(name + ", storage", "dynamodb.storage", "storage_gb"));
 }
 
 void price_table(Subject& subject) {
-  std::optional<Quantity>
-      writes;  // Hours of provisioned capacity; of on-demand tables there are none.
-  if (subject.text("billing_mode", "PROVISIONED") == "PAY_PER_REQUEST") {
+  const bool on_demand = subject.text("billing_mode") == "PAY_PER_REQUEST";
+  if (on_demand) {
     subject.add_usage("write requests", "dynamodb.on_demand.write", "monthly_write_request_units",
                       6);
     subject.add_usage("read requests", "dynamodb.on_demand.read", "monthly_read_request_units", 6);
   } else {
-    std::int64_t write_units = subject.integer("write_capacity", 0),
-                 reads = subject.integer("read_capacity", 0);
-    for (std::int64_t i = 0; i < subject.count("global_secondary_index"); ++i) {
-      write_units += subject.integer(fmt::format("global_secondary_index.{}.write_capacity", i), 0);
-      reads += subject.integer(fmt::format("global_secondary_index.{}.read_capacity", i), 0);
-    }
-    writes = multiply(subject.month(), write_units);
-    subject.add("write capacity", "dynamodb.provisioned.write", *writes);
-    subject.add("read capacity", "dynamodb.provisioned.read", multiply(subject.month(), reads));
+    add_capacity(subject, "write capacity", "dynamodb.provisioned.write", "write_capacity",
+                 subject.region);
+    add_capacity(subject, "read capacity", "dynamodb.provisioned.read", "read_capacity",
+                 subject.region);
   }
   subject.add_usage("storage", "dynamodb.storage", "storage_gb");
   subject.add_if_used("point-in-time recovery", "dynamodb.pitr", "pitr_backup_storage_gb");
@@ -211,7 +252,7 @@ void price_table(Subject& subject) {
                       6);
   for (std::int64_t i = 0; i < subject.count("replica"); ++i) {
     const std::string at = subject.text(fmt::format("replica.{}.region_name", i));
-    add_table_replica(subject, at, writes);
+    add_table_replica(subject, at, on_demand);
   }
 }
 

@@ -115,15 +115,38 @@ void price_queue(Subject& subject) {
                     "monthly_requests", 6);
 }
 
+/// A day of retention is included, up to a week is paid by the shard, and what is kept longer by
+/// the GB. Rule: Amazon Kinesis Data Streams pricing.
 void price_stream(Subject& subject) {
+  constexpr std::int64_t kIncludedRetentionH = 24, kExtendedRetentionH = 168;
+  const std::int64_t retention_h = subject.integer("retention_period", kIncludedRetentionH);
   if (subject.text("stream_mode_details.0.stream_mode") == "ON_DEMAND") {
     subject.add("stream hours", "kinesis.on_demand.hours", subject.month());
     subject.add_usage("data in", "kinesis.on_demand.in", "monthly_on_demand_data_in_gb");
+    if (retention_h > kIncludedRetentionH) {
+      subject
+          .add_usage("extended retention", "kinesis.on_demand.extended_retention",
+                     "monthly_on_demand_extended_retention_gb")
+          .unit = "GB-month";
+    }
     return (void)subject.add_usage("data out", "kinesis.on_demand.out",
                                    "monthly_on_demand_data_out_gb");
   }
-  subject.add("shard hours", "kinesis.shard.hours",
-              multiply(subject.month(), subject.integer("shard_count", 1)));
+  const std::optional<Quantity> shards = subject.number("shard_count");
+  const Quantity hours = product(subject.month(), shards.value_or(units(1)));
+  const auto add_hours = [&](const char* component, const char* key) {
+    Draft& draft = subject.add(component, key, hours);
+    if (!shards) draft.reason = "one shard assumed: shard_count is not known";
+  };
+  add_hours("shard hours", "kinesis.shard.hours");
+  if (retention_h > kIncludedRetentionH)
+    add_hours("extended retention", "kinesis.extended_retention.hours");
+  if (retention_h > kExtendedRetentionH) {
+    subject
+        .add_usage("long-term retention", "kinesis.long_term_retention.storage",
+                   "monthly_provisioned_long_term_retention_gb")
+        .unit = "GB-month";
+  }
   subject.add_usage("PUT units", "kinesis.put_units", "monthly_provisioned_put_units", 6);
 }
 
@@ -162,6 +185,11 @@ void price_parameter(Subject& subject) {
 
 void price_firehose(Subject& subject) {
   subject.add_usage("data ingested", "firehose.data", "monthly_data_ingested_gb");
+  const std::string conversion = "extended_s3_configuration.0.data_format_conversion_configuration";
+  if (subject.count(conversion) > 0 && subject.text(conversion + ".0.enabled") != "false") {
+    subject.add_usage("format conversion", "firehose.format_conversion", "monthly_data_ingested_gb")
+        .unit = "GB";
+  }
 }
 
 void price_kafka(Subject& subject) {

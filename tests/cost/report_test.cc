@@ -391,6 +391,19 @@ TEST(Estimate, VpnConnectionsPayForTheirAttachmentAndClientsForTheirTime) {
   EXPECT_EQ(amount(report, "aws_ec2_client_vpn_endpoint.r3", "connection hours"), "5.00");
 }
 
+TEST(Estimate, CapacityOfATableThatIsNotKnownIsUnknownAndNotZero) {
+  const Report report = estimate_of(
+      {"aws_dynamodb_table|billing_mode: PROVISIONED, read_capacity: 10, replica.#: \"1\"",
+       "aws_dynamodb_table|read_capacity: 10, write_capacity: 10, global_secondary_index.#: \"1\", "
+       "global_secondary_index.0.read_capacity: 10"});
+  const std::string table = "aws_dynamodb_table.r0";
+  EXPECT_THAT(amount(report, table, "write capacity"), HasSubstr("write_capacity of the table"));
+  EXPECT_THAT(amount(report, table, "replica, replicated write*"), HasSubstr("is not known"));
+  EXPECT_EQ(amount(report, table, "read capacity"), "0.95");
+  EXPECT_THAT(amount(report, "aws_dynamodb_table.r1", "write capacity"), HasSubstr("an index"));
+  EXPECT_EQ(amount(report, "aws_dynamodb_table.r1", "read capacity"), "1.90");
+}
+
 TEST(Estimate, ATableReplicaTakesTheWritesOnceMoreAtItsRegionsPrice) {
   const Report report =
       estimate_of({"aws_dynamodb_table|write_capacity: 10, read_capacity: 10, replica.#: \"1\", "
@@ -573,6 +586,71 @@ TEST(Estimate, TasksAreSplitOverTheirCapacityProviders) {
   EXPECT_THAT(line(report, "aws_ecs_service.r3", "Fargate vCPU")->reason,
               HasSubstr("one task assumed"));
   EXPECT_EQ(line(report, "aws_ecs_service.r4", "*"), nullptr) << "the machines are billed";
+}
+
+TEST(Estimate, StreamsPayForWhatTheyKeepLongerAndConvert) {
+  const std::string conversion =
+      "extended_s3_configuration.0.data_format_conversion_configuration.0.";
+  const Report report = estimate_of(
+      {"aws_kinesis_stream|shard_count: 2, retention_period: 168", "aws_kinesis_stream|",
+       "aws_kinesis_stream|shard_count: 1, retention_period: 8760",
+       "aws_kinesis_firehose_delivery_stream|" + conversion + "enabled: true",
+       "aws_kinesis_firehose_delivery_stream|" + conversion + "enabled: false"},
+      "resource_type_default_usage:\n"
+      "  aws_kinesis_firehose_delivery_stream: { monthly_data_ingested_gb: 1000 }\n");
+  EXPECT_EQ(amount(report, "aws_kinesis_stream.r0", "extended retention"), "29.20")
+      << "2 x 730 h x 0.02";
+  EXPECT_EQ(line(report, "aws_kinesis_stream.r1", "extended retention"), nullptr);
+  EXPECT_THAT(line(report, "aws_kinesis_stream.r1", "shard hours")->reason,
+              HasSubstr("one shard assumed"));
+  EXPECT_EQ(amount(report, "aws_kinesis_stream.r2", "extended retention"), "14.60");
+  EXPECT_THAT(amount(report, "aws_kinesis_stream.r2", "long-term retention"),
+              HasSubstr("depends on usage"));
+  const std::string firehose = "aws_kinesis_firehose_delivery_stream.";
+  EXPECT_EQ(amount(report, firehose + "r3", "format conversion"), "18.00");
+  EXPECT_EQ(line(report, firehose + "r4", "format conversion"), nullptr);
+}
+
+TEST(Estimate, KafkaBrokersOfAFamilyCostInProportionToTheirSize) {
+  const std::string type =
+      "aws_msk_cluster|number_of_broker_nodes: 1, "
+      "broker_node_group_info.0.instance_type: kafka.m5.";
+  const Report report = estimate_of({type + "large", type + "4xlarge", type + "24xlarge"});
+  EXPECT_EQ(amount(report, "aws_msk_cluster.r0", "broker hours*"), "153.30");
+  EXPECT_EQ(amount(report, "aws_msk_cluster.r1", "broker hours*"), "1226.40") << "8 x as much";
+  EXPECT_EQ(amount(report, "aws_msk_cluster.r2", "broker hours*"), "7358.40");
+}
+
+TEST(Estimate, AStoppedDatabasePaysForStorageAlone) {
+  const Report report = estimate_of(
+      {"aws_db_instance|engine: mysql, instance_class: db.t3.micro, allocated_storage: 20, status: "
+       "stopped, publicly_accessible: true, performance_insights_retention_period: 731"});
+  EXPECT_EQ(cents_text(report.total), "2.30");
+  EXPECT_EQ(report.unknown_lines, 0u);
+}
+
+TEST(Estimate, PerformanceInsightsBeyondAWeekArePaidByTheVcpu) {
+  const Report report =
+      estimate_of({"aws_db_instance|engine: mysql, instance_class: db.t3.large, "
+                   "performance_insights_retention_period: 731",
+                   "aws_db_instance|engine: mysql, instance_class: db.t3.large, "
+                   "performance_insights_retention_period: 7",
+                   "aws_db_instance|engine: mysql, instance_class: db.r5.2xlarge, "
+                   "performance_insights_retention_period: 62"});
+  EXPECT_EQ(amount(report, "aws_db_instance.r0", "Performance Insights*"), "5.90") << "2 x 2.95";
+  EXPECT_EQ(line(report, "aws_db_instance.r1", "Performance Insights*"), nullptr);
+  EXPECT_THAT(amount(report, "aws_db_instance.r2", "Performance Insights*"),
+              HasSubstr("price_not_found"));
+}
+
+TEST(Estimate, AnAuroraInstanceHasItsClustersEngineAndWithoutOneSaysSo) {
+  const Report report =
+      estimate_of({"aws_rds_cluster|engine: aurora-mysql, cluster_identifier: c",
+                   "aws_rds_cluster_instance|instance_class: db.r5.large, cluster_identifier: c",
+                   "aws_rds_cluster_instance|instance_class: db.r5.large"});
+  EXPECT_EQ(amount(report, "aws_rds_cluster_instance.r1", "instance hours*"), "211.70");
+  EXPECT_EQ(amount(report, "aws_rds_cluster_instance.r2", "instance hours"),
+            "unknown: the instance's engine or instance class is not known");
 }
 
 TEST(Estimate, PhoenixComponents) {

@@ -138,6 +138,12 @@ const Resource* template_of(const Subject& subject) {
   return nullptr;
 }
 
+/// Else it is a disk of the machine's own, or leaves out a volume of the image.
+bool is_volume(const Subject& source, const std::string& mapping) {
+  return source.text(mapping + ".virtual_name").empty() &&
+         source.text(mapping + ".no_device").empty();
+}
+
 /// Which mapping of a launch template is the root volume's: by its name, as the common images have
 /// it, else the first that has none. A launch configuration has a block of its own for it. Rule:
 /// Amazon EC2 User Guide, "Device names for volumes on Amazon EC2 instances".
@@ -147,8 +153,7 @@ std::optional<std::int64_t> root_mapping(const Subject& source, const std::strin
     const std::string mapping = fmt::format("{}.{}", list, i);
     const std::string device = source.text(mapping + ".device_name");
     if (device == "/dev/xvda" || device == "/dev/sda1") return i;
-    const bool volume = source.text(mapping + ".virtual_name").empty();
-    if (device.empty() && volume && !unnamed) unnamed = i;
+    if (device.empty() && is_volume(source, mapping) && !unnamed) unnamed = i;
   }
   return unnamed;
 }
@@ -164,7 +169,7 @@ void add_template_parts(Subject& subject, const Resource& from, Quantity count) 
   if (!root) add_volume(subject, "root volume", block_device(source, "root_block_device.0"), count);
   for (std::int64_t i = 0; i < source.count(list); ++i) {
     const std::string mapping = fmt::format("{}.{}", list, i);
-    if (!source.text(mapping + ".virtual_name").empty()) continue;  // A disk of the machine's own.
+    if (!is_volume(source, mapping)) continue;
     add_volume(subject, root == i ? "root volume" : fmt::format("volume {}", i),
                block_device(source, mapping + inside), count);
   }

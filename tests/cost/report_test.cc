@@ -230,7 +230,8 @@ TEST(Estimate, OnlyAMappingOfTheRootDeviceIsTheRootVolumeAndAMachinesOwnDiskIsNo
        "aws_launch_template|name: data, instance_type: m5.large, "
        "block_device_mappings.0.device_name: /dev/sdf, block_device_mappings.0.ebs.0.volume_size: "
        "100, block_device_mappings.0.ebs.0.volume_type: gp3, block_device_mappings.1.device_name: "
-       "/dev/sdb, block_device_mappings.1.virtual_name: ephemeral0",
+       "/dev/sdb, block_device_mappings.1.virtual_name: ephemeral0, "
+       "block_device_mappings.2.device_name: /dev/sdc, block_device_mappings.2.no_device: true",
        "aws_autoscaling_group|name: h, desired_capacity: 1, launch_template.0.name: root",
        "aws_launch_template|name: root, instance_type: m5.large, "
        "block_device_mappings.0.device_name: /dev/sdf, block_device_mappings.0.ebs.0.volume_size: "
@@ -240,6 +241,7 @@ TEST(Estimate, OnlyAMappingOfTheRootDeviceIsTheRootVolumeAndAMachinesOwnDiskIsNo
   EXPECT_EQ(amount(report, data, "root volume storage, gp2"), "1.60") << "2 x 8 GB, as assumed";
   EXPECT_EQ(amount(report, data, "volume 0 storage, gp3"), "16.00");
   EXPECT_EQ(line(report, data, "volume 1*"), nullptr);
+  EXPECT_EQ(line(report, data, "volume 2*"), nullptr);
   EXPECT_EQ(amount(report, root, "root volume storage, gp2"), "3.00");
   EXPECT_EQ(amount(report, root, "volume 0 storage, gp2"), "10.00");
 }

@@ -42,6 +42,9 @@ class TerraformConfiguration {
   std::map<std::string, std::string> region_of_, provider_of_;
   std::map<std::string, References> references_of_;
 };
+/// "module.a[0].aws_x.y[\"k\"]" -> "module.a.aws_x.y": configuration blocks have no instances.
+[[nodiscard]] std::string without_indexes(std::string_view address);
+
 /// "module.a[0].aws_x.y[\"k\"]": an index is a number or a quoted key, which may hold any text.
 struct TerraformAddress {
   std::string module;  ///< "module.a[0]."; empty for the root module.

@@ -30,18 +30,6 @@ std::size_t find_unquoted(std::string_view address, char wanted, std::size_t fro
   return kEnd;
 }
 
-/// "module.a[0].aws_x.y[\"k\"]" -> "module.a.aws_x.y": configuration blocks have no instances.
-std::string without_indexes(std::string_view address) {
-  std::string out;
-  for (std::size_t at = 0; at < address.size();) {
-    const std::size_t open = std::min(address.find('[', at), address.size());
-    out += address.substr(at, open - at);
-    const std::size_t close = find_unquoted(address, ']', open);
-    at = close == kEnd ? address.size() : close + 1;
-  }
-  return out;
-}
-
 /// All resources that anything inside refers to.
 void collect_references(const element& in, TerraformConfiguration::Targets& out) {
   if (in.is_array()) {
@@ -106,6 +94,17 @@ TerraformConfiguration::References read_references(const element& expressions) {
 }
 
 }  // namespace
+
+std::string without_indexes(std::string_view address) {
+  std::string out;
+  for (std::size_t at = 0; at < address.size();) {
+    const std::size_t open = std::min(address.find('[', at), address.size());
+    out += address.substr(at, open - at);
+    const std::size_t close = find_unquoted(address, ']', open);
+    at = close == kEnd ? address.size() : close + 1;
+  }
+  return out;
+}
 
 TerraformAddress split_address(std::string_view address) {
   constexpr std::string_view kModule = "module.";

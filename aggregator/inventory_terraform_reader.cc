@@ -116,12 +116,13 @@ class TerraformReader {
   /// `<attribute>.N_address` of each then.
   void resolve_references() {
     if (!planned_) return;
-    std::map<std::string, std::vector<const Resource*>> planned;
+    std::map<std::string, std::vector<const Resource*>> planned, in_any_instance;
     for (const Resource& one : out_.resources) {
       if (!one.planned) continue;
       planned[one.address].push_back(&one);
       const auto [module, name, index] = split_address(one.address);
       if (!index.empty()) planned[module + name].push_back(&one);
+      in_any_instance[without_indexes(one.address)].push_back(&one);
     }
     for (Resource& one : out_.resources) {
       if (!one.planned) continue;
@@ -134,7 +135,11 @@ class TerraformReader {
           auto found = planned.end();
           if (targets.by_index) found = planned.find(module + target + index);
           if (found == planned.end()) found = planned.find(module + target);
-          if (found == planned.end()) continue;
+          if (found == planned.end()) {
+            // Some plans leave the instance out of one address and not of another.
+            found = in_any_instance.find(without_indexes(module) + target);
+            if (found == in_any_instance.end() || found->second.size() > 1) continue;
+          }
           const std::vector<const Resource*>& those = found->second;
           if (address.empty()) address = those.size() == 1 ? those[0]->address : found->first;
           all.insert(all.end(), those.begin(), those.end());

@@ -273,6 +273,16 @@ TEST_F(InventoryTest, AReferenceInAModuleStaysInTheModulesInstance) {
   EXPECT_EQ(type_of(R"(module.app["c"].aws_autoscaling_group.g)"), "c5.large");
 }
 
+TEST_F(InventoryTest, AReferenceIsToTheOnlyResourceWhereAPlanLeavesOutTheModulesInstance) {
+  parse(plan(planned("module.app[0].aws_autoscaling_group.g[0]") + "," +
+                 planned("module.app.aws_launch_template.t", R"({"instance_type":"m5.large"})"),
+             R"({"module_calls":{"app":{"module":{"resources":[)" +
+                 configured("aws_autoscaling_group.g", "launch_template",
+                            R"("aws_launch_template.t.id","aws_launch_template.t")") +
+                 "]}}}}"));
+  EXPECT_EQ(group_named("module.app[0].aws_autoscaling_group.g[0]")->instance_type, "m5.large");
+}
+
 TEST_F(InventoryTest, AReferenceByCountOrKeyIsToTheResourceOfTheSameIndex) {
   std::string resources;
   for (const char* address :

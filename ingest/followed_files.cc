@@ -1,5 +1,6 @@
 #include "ingest/followed_files.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -22,6 +23,13 @@ constexpr const char* kIncomplete =
 
 std::int64_t changed_ns_of(const struct stat& status) {
   return std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
+}
+
+/// Does it no longer begin with what it was known by?
+bool has_other_head(int fd, const std::string& path, const FileIdentity& known) {
+  if (known.head_bytes == 0) return false;
+  const auto now = identify(fd, {}, path, known.head_bytes);
+  return !now || now->head_hash != known.head_hash || now->head_bytes != known.head_bytes;
 }
 
 }  // namespace
@@ -66,17 +74,17 @@ bool FollowedFiles::look(const std::string& path, const std::stop_token& stop) {
   // Shorter, or another text in the same place: opening it anew finds out and begins at its front.
   // So does a name that identifies: what was read of it without the name goes on under it.
   bool anew = renamed || size < followed.read_bytes || (size == followed.read_bytes && !is_new);
-  if (followed.file && !anew && followed.file->identity.head_bytes > 0) {
-    const InputFile& file = *followed.file;
-    const auto now = identify(file.descriptor.get(), {}, path, file.identity.head_bytes);
-    anew = !now || now->head_hash != file.identity.head_hash ||
-           now->head_bytes != file.identity.head_bytes;
+  if (!anew && followed.file)
+    anew = has_other_head(followed.file->descriptor.get(), path, followed.file->identity);
+  if (!anew && followed.damaged) {
+    const Descriptor reopened(open_input(path, O_NONBLOCK));
+    anew = has_other_head(reopened.get(), path, *followed.damaged);
   }
   if (anew) followed.file.reset();
-  if (anew) followed.bad = false;
+  if (anew) followed.damaged.reset();
   followed.changed_ns =
       changed_ns;  // From before it is read: what is written meanwhile is seen by the next poll.
-  if (followed.bad) {
+  if (followed.damaged) {
     followed.read_bytes = size;
     return false;
   }
@@ -105,8 +113,11 @@ bool FollowedFiles::read(Followed& followed, const std::stop_token& stop) {
   const bool found = file.offset != offset_before;
   followed.read_bytes = file.offset;
   if (found) followed.read_at = clock_.steady();
-  followed.bad = turn == FileReader::Turn::kBad;
-  if (followed.bad) followed.file.reset();
+  if (turn == FileReader::Turn::kBad) {
+    followed.damaged = file.identity;
+    followed.file.reset();
+    return found;
+  }
   // An object is uploaded whole. While a member is unfinished it is still being copied here; once
   // all of them are whole nothing will be appended, and its last line needs no line end.
   if (turn == FileReader::Turn::kEnd && (followed.named || file.decoder.is_object()) &&

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -28,7 +29,8 @@ class FollowedFiles {
     std::string path;
     bool named = false;  ///< As AWS names objects: whole once its compressed members are.
     bool seen = false;   ///< By this poll under any name.
-    bool bad = false;    ///< Damaged: not read on until it is another file.
+    std::optional<FileIdentity>
+        damaged;  ///< Who it was: not read on until it is another file (docs/time.md 10).
     std::unique_ptr<InputFile> file;  ///< Null: closed, its position is with the reader or the log.
     std::uint64_t read_bytes = 0;     ///< Of the file, when it was last looked at.
     std::int64_t changed_ns = 0;      ///< Its time of change then.

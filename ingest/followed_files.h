@@ -14,8 +14,8 @@ namespace fleetmeter::ingest {
 
 /// Files that grow, appear, are renamed and go: what each poll finds is read on. A file is followed
 /// by device and inode, so one that is rotated away is read to its end under whatever name, or
-/// none, and never twice. A file that nothing was added to costs one stat(2) a poll; its descriptor
-/// is closed after a minute. One thread's.
+/// none, and never twice. A file that nothing was added to costs two stat(2) a poll, one of them
+/// expand_paths()'; its descriptor is closed after a minute, or when others need it. One thread's.
 class FollowedFiles {
  public:
   FollowedFiles(FileReader& reader, const Clock& clock) : reader_(reader), clock_(clock) {}

@@ -282,7 +282,11 @@ std::optional<HttpResponse> FirehoseEndpoint::admit(const HttpRequest& head) {
   if (is_health_check(head)) return std::nullopt;
   ++context_.counters.requests;
   const std::string header_id(head.header(kRequestId));
-  if (head.method != "POST") return refuse(405, header_id, "only POST and GET are served");
+  if (head.method != "POST") {
+    HttpResponse refused = refuse(405, header_id, "only POST and GET are served");
+    refused.headers = {{"Allow", "GET, HEAD, POST"}};  // RFC 9110, 15.5.6.
+    return refused;
+  }
   if (!options_.access_key.empty() &&
       !same_key(head.header("x-amz-firehose-access-key"), options_.access_key))
     return refuse(401, header_id, "X-Amz-Firehose-Access-Key is missing or wrong");

@@ -82,15 +82,27 @@ std::string percent_decode(std::string_view text, bool plus_is_space) {
   return out;
 }
 
+/// The absolute form of a target must be taken too (RFC 9112, 3.2.2): what is behind its authority.
+std::string_view origin_form(std::string_view target) {
+  const std::size_t scheme_end = target.find("://");
+  const std::string_view scheme = target.substr(0, scheme_end);
+  if (scheme_end == std::string_view::npos ||
+      !(beast::iequals({scheme.data(), scheme.size()}, "http") ||
+        beast::iequals({scheme.data(), scheme.size()}, "https")))
+    return target;
+  const std::size_t authority_end = target.find_first_of("/?", scheme_end + 3);
+  return authority_end == std::string_view::npos ? "" : target.substr(authority_end);
+}
+
 HttpRequest to_request(const http::request<http::string_body>& message) {
   HttpRequest request;
   request.method = std::string(message.method_string());
-  const std::string target(message.target());
+  const std::string_view target = origin_form({message.target().data(), message.target().size()});
   const std::size_t question = target.find('?');
-  request.path = percent_decode(std::string_view(target).substr(0, question), false);
-  std::string_view rest = question == std::string::npos
-                              ? std::string_view()
-                              : std::string_view(target).substr(question + 1);
+  request.path = percent_decode(target.substr(0, question), false);
+  if (request.path.empty()) request.path = "/";
+  std::string_view rest =
+      question == std::string_view::npos ? std::string_view() : target.substr(question + 1);
   while (!rest.empty()) {
     const std::string_view pair = rest.substr(0, rest.find('&'));
     rest.remove_prefix(std::min(rest.size(), pair.size() + 1));

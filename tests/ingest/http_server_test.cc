@@ -71,6 +71,18 @@ TEST_F(HttpServerTest, DecodesPathAndQuery) {
                                             std::pair("z", "")));
 }
 
+TEST_F(HttpServerTest, TakesTargetsInAbsoluteForm) {
+  serve();
+  for (const auto& [target, path] :
+       {std::pair("http://x/a", "/a"), std::pair("HTTPS://x:1/a?b", "/a"),
+        std::pair("http://x", "/"), std::pair("http://x?b=/", "/"),
+        std::pair("/a://b", "/a://b")}) {
+    Client client(port());
+    client.send("GET " + std::string(target) + " HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_EQ(client.receive().body, "GET " + std::string(path) + " ") << target;
+  }
+}
+
 TEST_F(HttpServerTest, HeadHasTheLengthButNoBody) {
   serve();
   Client client(port());

@@ -18,10 +18,14 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
+#include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <mutex>
 #include <optional>
 #include <thread>
+
+#include "ingest/file_bytes.h"
 
 // g++ 12 sees Asio's coroutine frames deleted by a function that it does not pair with their
 // operator new; it is theirs.
@@ -134,6 +138,14 @@ http::response<http::string_body> to_message(HttpResponse&& response, unsigned v
   return message;
 }
 
+/// Of the file that the configuration's `key` names.
+Error bad_tls_file(const char* key, const std::string& path, const char* otherwise) {
+  const int fd = open_input(path);
+  const std::string why = fd < 0 ? std::strerror(errno) : otherwise;
+  const Descriptor file(fd);
+  return {ErrorCode::kInvalidArgument, std::string(key) + ": " + path + ": " + why};
+}
+
 }  // namespace
 
 std::string_view HttpRequest::header(const std::string& lower_case_name) const {
@@ -227,18 +239,15 @@ class HttpServer::State::BodyShare {
 Result<void> HttpServer::State::set_up_tls() {
   if (options.tls_cert.empty() && options.tls_key.empty()) return {};
   if (options.tls_cert.empty() || options.tls_key.empty())
-    return Error{ErrorCode::kInvalidArgument, "TLS needs both a certificate and its key"};
+    return Error{ErrorCode::kInvalidArgument, "tls: needs both cert and key"};
   tls.emplace(asio::ssl::context::tls_server);
   error_code error;
   tls->use_certificate_chain_file(options.tls_cert, error);
-  if (error)
-    return Error{ErrorCode::kInvalidArgument,
-                 options.tls_cert + ": cannot be used as certificate: " + error.message()};
+  if (error) return bad_tls_file("tls.cert", options.tls_cert, "is no PEM certificate");
   tls->use_private_key_file(options.tls_key, asio::ssl::context::pem, error);
   if (error)
-    return Error{
-        ErrorCode::kInvalidArgument,
-        options.tls_key + ": cannot be used as key of the certificate: " + error.message()};
+    return bad_tls_file("tls.key", options.tls_key,
+                        "is no PEM key, or not that of the certificate");
   SSL_CTX_set_min_proto_version(tls->native_handle(), TLS1_2_VERSION);
   return {};
 }

@@ -310,6 +310,16 @@ TEST_F(HttpServerTest, RefusesTlsFilesThatDoNotFit) {
     return started ? ErrorCode::kInternal : started.error().code;
   };
   EXPECT_EQ(code({.tls_cert = cert, .tls_key = wrong}), ErrorCode::kInvalidArgument);
+  const auto message = [](const std::string& certificate, const std::string& key) {
+    HttpServer server({.tls_cert = certificate, .tls_key = key},
+                      [](HttpRequest&) { return HttpResponse{}; });
+    return server.start().error().message;
+  };
+  EXPECT_EQ(message("/nope", wrong), "tls.cert: /nope: No such file or directory");
+  EXPECT_EQ(message(wrong, wrong), "tls.cert: " + wrong + ": is no PEM certificate");
+  EXPECT_EQ(message(cert, "/nope"), "tls.key: /nope: No such file or directory");
+  EXPECT_EQ(message(cert, wrong),
+            "tls.key: " + wrong + ": is no PEM key, or not that of the certificate");
   EXPECT_EQ(code({.tls_cert = cert}), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code({.tls_key = wrong}), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code({.tls_cert = folder.path("none"), .tls_key = wrong}), ErrorCode::kInvalidArgument);

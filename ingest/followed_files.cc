@@ -12,7 +12,7 @@ namespace fleetmeter::ingest {
 
 namespace {
 
-constexpr std::size_t kOpenFilesMax = 512;  // The one that has been quiet for longest closes first.
+constexpr std::size_t kOpenFilesMax = 512;  // Of a source, however many descriptors there are.
 constexpr std::uint64_t kTurnBytesMax =
     16u << 20;  // Of one file a poll, so that one backlog does not starve the rest.
 constexpr std::uint64_t kMagicBytes = 4;  // Fewer do not show what a file is.
@@ -89,8 +89,11 @@ bool FollowedFiles::look(const std::string& path, const std::stop_token& stop) {
     return false;
   }
   if (!followed.file) {
+    // Some at a time, so that many new files are not as many searches for the quietest.
+    if (open_files_ >= open_files_max()) close_quietest(open_files_max() * 3 / 4);
     switch (reader_.open(path, followed.file)) {
       case FileReader::Open::kOpened:
+        ++open_files_;
         reader_.forget_bad(path);
         followed.read_at = clock_.steady();
         break;
@@ -142,7 +145,7 @@ bool FollowedFiles::leave_unseen(const std::stop_token& stop) {
 
 void FollowedFiles::close_idle() {
   const SteadyTime now = clock_.steady();
-  std::vector<Followed*> open;
+  open_files_ = 0;
   for (auto& [inode, followed] : files_) {
     if (!followed.file) continue;
     if (now - followed.read_at >= kIdleCloses) {
@@ -150,13 +153,26 @@ void FollowedFiles::close_idle() {
       if (followed.named) reader_.report_bad(followed.path, kIncomplete);
       followed.file.reset();
     } else {
-      open.push_back(&followed);
+      ++open_files_;
     }
   }
-  if (open.size() <= kOpenFilesMax) return;
+  if (open_files_ > open_files_max()) close_quietest(open_files_max());
+}
+
+/// Closes those that have been quiet for longest until `keep` are open.
+void FollowedFiles::close_quietest(std::size_t keep) {
+  std::vector<Followed*> open;
+  for (auto& [inode, followed] : files_) {
+    if (followed.file) open.push_back(&followed);
+  }
+  open_files_ = std::min(open.size(), keep);
   std::sort(open.begin(), open.end(),
             [](const Followed* a, const Followed* b) { return a->read_at < b->read_at; });
-  for (std::size_t i = 0; i < open.size() - kOpenFilesMax; ++i) open[i]->file.reset();
+  for (std::size_t i = 0; i < open.size() - open_files_; ++i) open[i]->file.reset();
+}
+
+std::size_t FollowedFiles::open_files_max() const noexcept {
+  return std::min(kOpenFilesMax, descriptors_.count());
 }
 
 }  // namespace fleetmeter::ingest

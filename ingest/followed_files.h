@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "ingest/descriptor_share.h"
 #include "ingest/file_reader.h"
 
 namespace fleetmeter::ingest {
@@ -40,11 +41,15 @@ class FollowedFiles {
   bool read(Followed& followed, const std::stop_token& stop);
   bool leave_unseen(const std::stop_token& stop);
   void close_idle();
+  void close_quietest(std::size_t keep);
+  [[nodiscard]] std::size_t open_files_max() const noexcept;
 
   FileReader& reader_;
   const Clock& clock_;
   std::map<std::string, Followed>
       files_;  // By device and inode; only of files that are there, or still open.
+  const DescriptorShare descriptors_{DescriptorShare::Kind::kFiles};
+  std::size_t open_files_ = 0;  // So many at most: those closed since the last count included.
 };
 
 }  // namespace fleetmeter::ingest

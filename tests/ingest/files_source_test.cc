@@ -510,6 +510,34 @@ TEST_F(FilesSourceTest, ADamagedFollowedFileThatALargerOneReplacesInPlaceIsAnoth
   source->stop();
 }
 
+TEST_F(FilesSourceTest, FollowedFilesStayOpenByAQuarterOfTheDescriptorsOverAllSources) {
+  const testing::DescriptorLimit limit(64);
+  for (int i = 0; i < 100; ++i) {
+    for (const char* from : {"a/", "b/"})
+      folder_.write(from + std::to_string(i) + ".log", flow_line(1));
+  }
+  const auto open_now = [this] {
+    std::size_t count = 0;
+    for (int fd = 0; fd < 64; ++fd) {
+      std::error_code closed;
+      const auto target =
+          std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), closed).string();
+      if (target.starts_with(folder_.path()) && target.ends_with(".log")) ++count;
+    }
+    return count;
+  };
+  const auto a = follow({folder_.path("a")}), b = follow({folder_.path("b")});
+  EXPECT_TRUE(reaches({200, 200, 0}));
+  let_poll();
+  EXPECT_THAT(open_now(), ::testing::AllOf(::testing::Ge(2u), ::testing::Le(16u)));
+  folder_.append("a/0.log", flow_line(2));  // One that has been closed is read on all the same.
+  folder_.append("b/99.log", flow_line(2));
+  EXPECT_TRUE(reaches({202, 204, 0}));
+  EXPECT_THAT(world_.bad_inputs(), IsEmpty());
+  a->stop();
+  b->stop();
+}
+
 TEST_F(FilesSourceTest, AnIdleFollowedSourceIsCaughtUpToTheWallClock) {
   folder_.write("a.log", flow_line(1));
   const auto source = follow({folder_.path()});

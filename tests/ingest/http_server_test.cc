@@ -6,6 +6,7 @@
 #include <deque>
 #include <thread>
 
+#include "ingest/descriptor_share.h"
 #include "tests/ingest/http_client.h"
 #include "tests/ingest/ingest_fixture.h"
 
@@ -210,6 +211,52 @@ TEST_F(HttpServerTest, ConnectionsBeyondTheLimitAreClosedAtOnce) {
   ASSERT_EQ(b.post("x").status, 200u);
   Client c(port());
   EXPECT_TRUE(c.closed());
+}
+
+TEST_F(HttpServerTest, AtTheLimitWhoHasBeenSilentLongestMakesRoom) {
+  std::atomic<bool> entered{false}, release{false};
+  serve({.connections_max = 3}, [&](HttpRequest& request) {
+    if (request.path == "/slow") {
+      entered = true;
+      while (!release) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return HttpResponse{200, "text/plain", "done", {}};
+  });
+  Client handled(port()), body(port()), silent(port());
+  handled.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
+  body.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nab");
+  ASSERT_TRUE(eventually([&] { return entered.load(); }));
+  EXPECT_TRUE(eventually([&] { return Client(port()).post("x").status == 200; }));
+  EXPECT_TRUE(silent.closed());
+  release = true;
+  EXPECT_EQ(handled.receive().body, "done");
+  body.send("c");
+  EXPECT_EQ(body.receive().body, "done");
+}
+
+TEST_F(HttpServerTest, WithoutDescriptorsItDoesNotStartAndSaysWhy) {
+  HttpServer server({}, [](HttpRequest&) { return HttpResponse{}; });
+  const testing::DescriptorLimit none(0);
+  const auto started = server.start();
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().code, ErrorCode::kUnavailable);
+  EXPECT_THAT(started.error().message, ::testing::HasSubstr("Too many open files"));
+  server.stop();
+}
+
+TEST(DescriptorShare, LeavesAQuarterOfTheLimitToStoresAndDelivery) {
+  using Kind = DescriptorShare::Kind;
+  const testing::DescriptorLimit limit(1024);
+  const DescriptorShare api(Kind::kConnections), files(Kind::kFiles);
+  EXPECT_EQ(api.count(), 512u);
+  EXPECT_EQ(files.count(), 256u);
+  {
+    const DescriptorShare firehose(Kind::kConnections), more(Kind::kFiles);
+    EXPECT_EQ(api.count(), 256u);
+    EXPECT_EQ(more.count(), 128u);
+  }
+  raise_descriptor_limit();
+  EXPECT_GT(api.count(), 512u);
 }
 
 TEST_F(HttpServerTest, StopClosesIdleAndHalfSentAndLetsTheHandledEnd) {

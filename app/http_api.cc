@@ -236,8 +236,11 @@ HttpApi::~HttpApi() { stop(); }
 
 HttpResponse HttpApi::answer(const HttpRequest& request) {
   State& state = *state_;
-  if (request.method != "GET" && request.method != "HEAD")
-    return error(405, "only GET is served here");
+  if (request.method != "GET" && request.method != "HEAD") {
+    HttpResponse refused = error(405, "only GET is served here");
+    refused.headers = {{"Allow", "GET, HEAD"}};
+    return refused;
+  }
   if (request.path == "/") return state.index();
   if (request.path == "/health") return state.health();
   if (request.path == "/ready") return state.ready();

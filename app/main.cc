@@ -4,6 +4,7 @@
 
 #include "app/command.h"
 #include "app/yaml_reader.h"
+#include "ingest/descriptor_share.h"
 
 namespace {
 
@@ -50,6 +51,7 @@ int main(int argc, char** argv) {
     (void)fleetmeter::app::command_help({});
     return fleetmeter::app::kExitUsage;
   }
+  fleetmeter::ingest::raise_descriptor_limit();
   const std::string_view name = argv[1];
   const CommandLine line{std::vector<std::string>(argv + 2, argv + argc)};
   for (const SubCommand& command : kSubCommands) {

@@ -139,8 +139,11 @@ class ReceiveServer {
   }
 
   Response answer(const http::request<http::string_body>& request) {
-    if (request.method() != http::verb::post)
-      return refuse(request, http::status::method_not_allowed);
+    if (request.method() != http::verb::post) {
+      Response refused = refuse(request, http::status::method_not_allowed);
+      refused.set(http::field::allow, "POST");
+      return refused;
+    }
     const ReceiveAnswer verdict =
         deliveries_.accept({view(request["webhook-id"]), view(request["webhook-timestamp"]),
                             view(request["webhook-signature"]), request.body()});

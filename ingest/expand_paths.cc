@@ -1,5 +1,6 @@
 #include <fnmatch.h>
 #include <glob.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -88,6 +89,13 @@ void add_deep_glob(const std::string& pattern, std::set<std::string>& found) {
   }
 }
 
+/// What a file is known by whatever its name (docs/time.md 10); its name where there is nothing.
+std::string identity_of(const std::string& path) {
+  struct stat status {};
+  if (path == "-" || stat(path.c_str(), &status) != 0) return path;
+  return std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
+}
+
 }  // namespace
 
 ExpandedPaths expand_paths(const std::vector<std::string>& paths) {
@@ -112,7 +120,7 @@ ExpandedPaths expand_paths(const std::vector<std::string>& paths) {
       all.missing.emplace_back(path, exists ? "holds no file" : "no such file, directory or match");
     }
     for (const std::string& file : found) {
-      if (seen.insert(file).second) all.files.push_back(file);
+      if (seen.insert(identity_of(file)).second) all.files.push_back(file);
     }
   }
   return all;

@@ -33,7 +33,7 @@ struct FilesOptions {
                                                         FilesOptions options);
 
 struct ExpandedPaths {
-  std::vector<std::string> files;                            ///< Each once.
+  std::vector<std::string> files;  ///< Each once, by device and inode, under its first name.
   std::vector<std::pair<std::string, std::string>> missing;  ///< Path that leads to none, and why.
 };
 /// Expands files, directories and globs (**, *, ?, [...]), in the order of the paths and in a stable

@@ -2,6 +2,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
+#include <simdjson.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -30,17 +31,18 @@ bool same_key(std::string_view given, std::string_view wanted) {
   return CRYPTO_memcmp(a, b, sizeof a) == 0;
 }
 
+/// Bytes of a header that are no UTF-8 come back as the Latin-1 that they may be, so that the answer
+/// is always valid JSON.
 std::string json_text(std::string_view text) {
   static constexpr char kHex[] = "0123456789abcdef";
+  const bool is_utf8 = simdjson::validate_utf8(text.data(), text.size());
   std::string out = "\"";
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     if (c == '"' || c == '\\') {
       out += '\\';
       out += c;
-    } else if (byte < 0x20 || byte >= 0x7f) {
-      // Request ids are GUIDs; whatever else a caller sends comes back as escapes, so that the
-      // answer is always valid JSON.
+    } else if (byte < 0x20 || (byte >= 0x80 && !is_utf8)) {
       out += "\\u00";
       out += kHex[byte >> 4];
       out += kHex[byte & 15];
@@ -282,7 +284,11 @@ std::optional<HttpResponse> FirehoseEndpoint::admit(const HttpRequest& head) {
   if (is_health_check(head)) return std::nullopt;
   ++context_.counters.requests;
   const std::string header_id(head.header(kRequestId));
-  if (head.method != "POST") return refuse(405, header_id, "only POST and GET are served");
+  if (head.method != "POST") {
+    HttpResponse refused = refuse(405, header_id, "only POST and GET are served");
+    refused.headers = {{"Allow", "GET, HEAD, POST"}};  // RFC 9110, 15.5.6.
+    return refused;
+  }
   if (!options_.access_key.empty() &&
       !same_key(head.header("x-amz-firehose-access-key"), options_.access_key))
     return refuse(401, header_id, "X-Amz-Firehose-Access-Key is missing or wrong");

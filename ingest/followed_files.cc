@@ -1,5 +1,6 @@
 #include "ingest/followed_files.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -11,7 +12,7 @@ namespace fleetmeter::ingest {
 
 namespace {
 
-constexpr std::size_t kOpenFilesMax = 512;  // The one that has been quiet for longest closes first.
+constexpr std::size_t kOpenFilesMax = 512;  // Of a source, however many descriptors there are.
 constexpr std::uint64_t kTurnBytesMax =
     16u << 20;  // Of one file a poll, so that one backlog does not starve the rest.
 constexpr std::uint64_t kMagicBytes = 4;  // Fewer do not show what a file is.
@@ -22,6 +23,13 @@ constexpr const char* kIncomplete =
 
 std::int64_t changed_ns_of(const struct stat& status) {
   return std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
+}
+
+/// Does it no longer begin with what it was known by?
+bool has_other_head(int fd, const std::string& path, const FileIdentity& known) {
+  if (known.head_bytes == 0) return false;
+  const auto now = identify(fd, {}, path, known.head_bytes);
+  return !now || now->head_hash != known.head_hash || now->head_bytes != known.head_bytes;
 }
 
 }  // namespace
@@ -66,23 +74,26 @@ bool FollowedFiles::look(const std::string& path, const std::stop_token& stop) {
   // Shorter, or another text in the same place: opening it anew finds out and begins at its front.
   // So does a name that identifies: what was read of it without the name goes on under it.
   bool anew = renamed || size < followed.read_bytes || (size == followed.read_bytes && !is_new);
-  if (followed.file && !anew && followed.file->identity.head_bytes > 0) {
-    const InputFile& file = *followed.file;
-    const auto now = identify(file.descriptor.get(), {}, path, file.identity.head_bytes);
-    anew = !now || now->head_hash != file.identity.head_hash ||
-           now->head_bytes != file.identity.head_bytes;
+  if (!anew && followed.file)
+    anew = has_other_head(followed.file->descriptor.get(), path, followed.file->identity);
+  if (!anew && followed.damaged) {
+    const Descriptor reopened(open_input(path, O_NONBLOCK));
+    anew = has_other_head(reopened.get(), path, *followed.damaged);
   }
   if (anew) followed.file.reset();
-  if (anew) followed.bad = false;
+  if (anew) followed.damaged.reset();
   followed.changed_ns =
       changed_ns;  // From before it is read: what is written meanwhile is seen by the next poll.
-  if (followed.bad) {
+  if (followed.damaged) {
     followed.read_bytes = size;
     return false;
   }
   if (!followed.file) {
+    // Some at a time, so that many new files are not as many searches for the quietest.
+    if (open_files_ >= open_files_max()) close_quietest(open_files_max() * 3 / 4);
     switch (reader_.open(path, followed.file)) {
       case FileReader::Open::kOpened:
+        ++open_files_;
         reader_.forget_bad(path);
         followed.read_at = clock_.steady();
         break;
@@ -105,8 +116,11 @@ bool FollowedFiles::read(Followed& followed, const std::stop_token& stop) {
   const bool found = file.offset != offset_before;
   followed.read_bytes = file.offset;
   if (found) followed.read_at = clock_.steady();
-  followed.bad = turn == FileReader::Turn::kBad;
-  if (followed.bad) followed.file.reset();
+  if (turn == FileReader::Turn::kBad) {
+    followed.damaged = file.identity;
+    followed.file.reset();
+    return found;
+  }
   // An object is uploaded whole. While a member is unfinished it is still being copied here; once
   // all of them are whole nothing will be appended, and its last line needs no line end.
   if (turn == FileReader::Turn::kEnd && (followed.named || file.decoder.is_object()) &&
@@ -131,7 +145,7 @@ bool FollowedFiles::leave_unseen(const std::stop_token& stop) {
 
 void FollowedFiles::close_idle() {
   const SteadyTime now = clock_.steady();
-  std::vector<Followed*> open;
+  open_files_ = 0;
   for (auto& [inode, followed] : files_) {
     if (!followed.file) continue;
     if (now - followed.read_at >= kIdleCloses) {
@@ -139,13 +153,26 @@ void FollowedFiles::close_idle() {
       if (followed.named) reader_.report_bad(followed.path, kIncomplete);
       followed.file.reset();
     } else {
-      open.push_back(&followed);
+      ++open_files_;
     }
   }
-  if (open.size() <= kOpenFilesMax) return;
+  if (open_files_ > open_files_max()) close_quietest(open_files_max());
+}
+
+/// Closes those that have been quiet for longest until `keep` are open.
+void FollowedFiles::close_quietest(std::size_t keep) {
+  std::vector<Followed*> open;
+  for (auto& [inode, followed] : files_) {
+    if (followed.file) open.push_back(&followed);
+  }
+  open_files_ = std::min(open.size(), keep);
   std::sort(open.begin(), open.end(),
             [](const Followed* a, const Followed* b) { return a->read_at < b->read_at; });
-  for (std::size_t i = 0; i < open.size() - kOpenFilesMax; ++i) open[i]->file.reset();
+  for (std::size_t i = 0; i < open.size() - open_files_; ++i) open[i]->file.reset();
+}
+
+std::size_t FollowedFiles::open_files_max() const noexcept {
+  return std::min(kOpenFilesMax, descriptors_.count());
 }
 
 }  // namespace fleetmeter::ingest

@@ -3,18 +3,20 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
 
+#include "ingest/descriptor_share.h"
 #include "ingest/file_reader.h"
 
 namespace fleetmeter::ingest {
 
 /// Files that grow, appear, are renamed and go: what each poll finds is read on. A file is followed
 /// by device and inode, so one that is rotated away is read to its end under whatever name, or
-/// none, and never twice. A file that nothing was added to costs one stat(2) a poll; its descriptor
-/// is closed after a minute. One thread's.
+/// none, and never twice. A file that nothing was added to costs two stat(2) a poll, one of them
+/// expand_paths()'; its descriptor is closed after a minute, or when others need it. One thread's.
 class FollowedFiles {
  public:
   FollowedFiles(FileReader& reader, const Clock& clock) : reader_(reader), clock_(clock) {}
@@ -28,7 +30,8 @@ class FollowedFiles {
     std::string path;
     bool named = false;  ///< As AWS names objects: whole once its compressed members are.
     bool seen = false;   ///< By this poll under any name.
-    bool bad = false;    ///< Damaged: not read on until it is another file.
+    std::optional<FileIdentity>
+        damaged;  ///< Who it was: not read on until it is another file (docs/time.md 10).
     std::unique_ptr<InputFile> file;  ///< Null: closed, its position is with the reader or the log.
     std::uint64_t read_bytes = 0;     ///< Of the file, when it was last looked at.
     std::int64_t changed_ns = 0;      ///< Its time of change then.
@@ -38,11 +41,15 @@ class FollowedFiles {
   bool read(Followed& followed, const std::stop_token& stop);
   bool leave_unseen(const std::stop_token& stop);
   void close_idle();
+  void close_quietest(std::size_t keep);
+  [[nodiscard]] std::size_t open_files_max() const noexcept;
 
   FileReader& reader_;
   const Clock& clock_;
   std::map<std::string, Followed>
       files_;  // By device and inode; only of files that are there, or still open.
+  const DescriptorShare descriptors_{DescriptorShare::Kind::kFiles};
+  std::size_t open_files_ = 0;  // So many at most: those closed since the last count included.
 };
 
 }  // namespace fleetmeter::ingest

@@ -18,10 +18,15 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
+#include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <mutex>
 #include <optional>
 #include <thread>
+
+#include "ingest/descriptor_share.h"
+#include "ingest/file_bytes.h"
 
 // g++ 12 sees Asio's coroutine frames deleted by a function that it does not pair with their
 // operator new; it is theirs.
@@ -43,6 +48,8 @@ constexpr std::uint32_t kHeaderBytesMax =
     128 * 1024;  // Firehose common attributes alone may take 64 KiB.
 constexpr auto kStopGrace =
     std::chrono::seconds(5);  // For responses that are being written at stop().
+constexpr auto kQuietMin =
+    std::chrono::seconds(1);  // Who has just connected does not go for the next one.
 constexpr auto kLinger =
     std::chrono::seconds(2);  // For a refused sender to stop sending and read why.
 
@@ -82,15 +89,27 @@ std::string percent_decode(std::string_view text, bool plus_is_space) {
   return out;
 }
 
+/// The absolute form of a target must be taken too (RFC 9112, 3.2.2): what is behind its authority.
+std::string_view origin_form(std::string_view target) {
+  const std::size_t scheme_end = target.find("://");
+  const std::string_view scheme = target.substr(0, scheme_end);
+  if (scheme_end == std::string_view::npos ||
+      !(beast::iequals({scheme.data(), scheme.size()}, "http") ||
+        beast::iequals({scheme.data(), scheme.size()}, "https")))
+    return target;
+  const std::size_t authority_end = target.find_first_of("/?", scheme_end + 3);
+  return authority_end == std::string_view::npos ? "" : target.substr(authority_end);
+}
+
 HttpRequest to_request(const http::request<http::string_body>& message) {
   HttpRequest request;
   request.method = std::string(message.method_string());
-  const std::string target(message.target());
+  const std::string_view target = origin_form({message.target().data(), message.target().size()});
   const std::size_t question = target.find('?');
-  request.path = percent_decode(std::string_view(target).substr(0, question), false);
-  std::string_view rest = question == std::string::npos
-                              ? std::string_view()
-                              : std::string_view(target).substr(question + 1);
+  request.path = percent_decode(target.substr(0, question), false);
+  if (request.path.empty()) request.path = "/";
+  std::string_view rest =
+      question == std::string_view::npos ? std::string_view() : target.substr(question + 1);
   while (!rest.empty()) {
     const std::string_view pair = rest.substr(0, rest.find('&'));
     rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
@@ -122,6 +141,14 @@ http::response<http::string_body> to_message(HttpResponse&& response, unsigned v
   return message;
 }
 
+/// Of the file that the configuration's `key` names.
+Error bad_tls_file(const char* key, const std::string& path, const char* otherwise) {
+  const int fd = open_input(path);
+  const std::string why = fd < 0 ? std::strerror(errno) : otherwise;
+  const Descriptor file(fd);
+  return {ErrorCode::kInvalidArgument, std::string(key) + ": " + path + ": " + why};
+}
+
 }  // namespace
 
 std::string_view HttpRequest::header(const std::string& lower_case_name) const {
@@ -133,12 +160,23 @@ struct HttpServer::State {
   State(HttpServerOptions options_in, Handler handler_in)
       : options(std::move(options_in)), handler(std::move(handler_in)) {}
 
-  enum class Phase : std::uint8_t { kReading, kHandling, kWriting };
+  enum class Phase : std::uint8_t {
+    kWaiting,  // For a handshake or a header, or for the other end to close.
+    kReading,
+    kHandling,
+    kWriting,
+    kLeaving,  // Its place is given to another.
+  };
+  struct Doing {
+    Phase phase;
+    std::chrono::steady_clock::time_point since;
+  };
   class Connection;
   class BodyShare;
 
   HttpServerOptions options;
   Handler handler;
+  const DescriptorShare descriptors{DescriptorShare::Kind::kConnections};
   asio::io_context io;
   std::optional<asio::ssl::context> tls;
   asio::strand<asio::io_context::executor_type> accepting{io.get_executor()};  // Of the acceptor.
@@ -147,7 +185,7 @@ struct HttpServer::State {
   std::uint16_t port = 0;
   std::atomic<bool> stopping{false};
   std::mutex mutex;  // Guards the four below.
-  std::map<beast::tcp_stream*, Phase> phases;
+  std::map<beast::tcp_stream*, Doing> phases;
   std::size_t connections = 0;
   std::size_t bodies_bytes = 0;
   asio::steady_timer grace{io};
@@ -166,6 +204,7 @@ struct HttpServer::State {
   [[nodiscard]] HttpResponse refusal(const HttpRequest& head, unsigned status,
                                      const std::string& why) const;
   bool enter(beast::tcp_stream& stream, Phase phase);
+  bool book();
   void cancel_all_but_handled(bool writing_too);
   [[nodiscard]] std::chrono::milliseconds deadline() const {
     return std::chrono::milliseconds(options.read_timeout_ms);
@@ -215,18 +254,15 @@ class HttpServer::State::BodyShare {
 Result<void> HttpServer::State::set_up_tls() {
   if (options.tls_cert.empty() && options.tls_key.empty()) return {};
   if (options.tls_cert.empty() || options.tls_key.empty())
-    return Error{ErrorCode::kInvalidArgument, "TLS needs both a certificate and its key"};
+    return Error{ErrorCode::kInvalidArgument, "tls: needs both cert and key"};
   tls.emplace(asio::ssl::context::tls_server);
   error_code error;
   tls->use_certificate_chain_file(options.tls_cert, error);
-  if (error)
-    return Error{ErrorCode::kInvalidArgument,
-                 options.tls_cert + ": cannot be used as certificate: " + error.message()};
+  if (error) return bad_tls_file("tls.cert", options.tls_cert, "is no PEM certificate");
   tls->use_private_key_file(options.tls_key, asio::ssl::context::pem, error);
   if (error)
-    return Error{
-        ErrorCode::kInvalidArgument,
-        options.tls_key + ": cannot be used as key of the certificate: " + error.message()};
+    return bad_tls_file("tls.key", options.tls_key,
+                        "is no PEM key, or not that of the certificate");
   SSL_CTX_set_min_proto_version(tls->native_handle(), TLS1_2_VERSION);
   return {};
 }
@@ -271,19 +307,44 @@ HttpResponse HttpServer::State::refusal(const HttpRequest& head, unsigned status
 /// Says what a connection does now; false when the server stops and it must close.
 bool HttpServer::State::enter(beast::tcp_stream& stream, Phase phase) {
   const std::lock_guard lock(mutex);
-  phases[&stream] = phase;
-  return phase != Phase::kReading || !stopping;
+  phases[&stream] = {phase, std::chrono::steady_clock::now()};
+  return (phase != Phase::kWaiting && phase != Phase::kReading) || !stopping;
+}
+
+/// Takes a place for a new connection; false when there is none.
+bool HttpServer::State::book() {
+  const std::lock_guard lock(mutex);
+  if (connections >= std::min<std::size_t>(options.connections_max, descriptors.count())) {
+    auto quietest = phases.end();
+    for (auto at = phases.begin(); at != phases.end(); ++at) {
+      if (at->second.phase != Phase::kWaiting) continue;
+      if (quietest == phases.end() || at->second.since < quietest->second.since) quietest = at;
+    }
+    if (quietest == phases.end() ||
+        std::chrono::steady_clock::now() - quietest->second.since < kQuietMin)
+      return false;
+    quietest->second.phase = Phase::kLeaving;
+    // At once, since a TLS shutdown would wait for the other end.
+    asio::post(quietest->first->get_executor(), [this, one = quietest->first] {
+      const std::lock_guard inner(mutex);
+      const auto found = phases.find(one);
+      if (found != phases.end() && found->second.phase == Phase::kLeaving) one->close();
+    });
+  }
+  ++connections;
+  return true;
 }
 
 /// Call with the mutex held.
 void HttpServer::State::cancel_all_but_handled(bool writing_too) {
-  for (const auto& [stream, phase] : phases) {
+  for (const auto& [stream, doing] : phases) {
+    const Phase phase = doing.phase;
     if (phase == Phase::kHandling || (phase == Phase::kWriting && !writing_too)) continue;
     // On its own strand, and only if it still is what it was.
-    asio::post(stream->get_executor(), [this, one = stream, phase = phase] {
+    asio::post(stream->get_executor(), [this, one = stream, phase] {
       const std::lock_guard lock(mutex);
       const auto found = phases.find(one);
-      if (found != phases.end() && found->second == phase) one->cancel();
+      if (found != phases.end() && found->second.phase == phase) one->cancel();
     });
   }
 }
@@ -318,10 +379,11 @@ asio::awaitable<bool> HttpServer::State::converse(Stream& stream) {
     parser.header_limit(kHeaderBytesMax);
     parser.body_limit(options.body_bytes_max);
     error_code error;
-    if (!enter(lowest, Phase::kReading)) co_return false;
+    if (!enter(lowest, Phase::kWaiting)) co_return false;
     lowest.expires_after(deadline());
     co_await http::async_read_header(stream, buffer, parser,
                                      asio::redirect_error(asio::use_awaitable, error));
+    if (!enter(lowest, Phase::kReading)) co_return false;
     const unsigned version = parser.get().version() == 0 ? 11 : parser.get().version();
     HttpRequest request;
     if (!error || error == http::error::body_limit) request = to_request(parser.get());
@@ -374,7 +436,7 @@ asio::awaitable<bool> HttpServer::State::converse(Stream& stream) {
 /// Closing with bytes unread resets the connection, and the sender may lose the response that says
 /// why: reads them away.
 asio::awaitable<void> HttpServer::State::linger(beast::tcp_stream& stream) {
-  if (!enter(stream, Phase::kReading)) co_return;
+  if (!enter(stream, Phase::kWaiting)) co_return;
   error_code error;
   stream.socket().shutdown(tcp::socket::shutdown_send, error);
   std::array<char, 16 * 1024> bytes;
@@ -396,7 +458,7 @@ asio::awaitable<void> HttpServer::State::serve(beast::tcp_stream stream) {
   beast::ssl_stream<beast::tcp_stream> secure(std::move(stream), *tls);
   beast::tcp_stream& lowest = beast::get_lowest_layer(secure);
   const Connection booked(*this, lowest);
-  if (!enter(lowest, Phase::kReading)) co_return;
+  if (!enter(lowest, Phase::kWaiting)) co_return;
   lowest.expires_after(deadline());
   co_await secure.async_handshake(asio::ssl::stream_base::server,
                                   asio::redirect_error(asio::use_awaitable, error));
@@ -420,11 +482,7 @@ asio::awaitable<void> HttpServer::State::accept() {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
       continue;
     }
-    {
-      const std::lock_guard lock(mutex);
-      if (connections >= options.connections_max) continue;
-      ++connections;
-    }
+    if (!book()) continue;
     socket.set_option(tcp::no_delay(true), error);
     const auto executor = socket.get_executor();
     asio::co_spawn(executor, serve(beast::tcp_stream(std::move(socket))), asio::detached);
@@ -432,10 +490,17 @@ asio::awaitable<void> HttpServer::State::accept() {
 }
 
 HttpServer::HttpServer(HttpServerOptions options, Handler handler)
-    : state_(std::make_unique<State>(std::move(options), std::move(handler))) {}
+    : options_(std::move(options)), handler_(std::move(handler)) {}
 HttpServer::~HttpServer() { stop(); }
 
 Result<void> HttpServer::start() {
+  const std::string listen = options_.listen;
+  try {  // Asio throws when it gets no descriptors of its own.
+    state_ = std::make_unique<State>(std::move(options_), std::move(handler_));
+  } catch (const boost::system::system_error& error) {
+    return Error{ErrorCode::kUnavailable,
+                 "cannot listen on " + listen + ": " + error.code().message()};
+  }
   State& state = *state_;
   if (auto done = state.set_up_tls(); !done) return done;
   auto endpoint = state.resolve();
@@ -456,11 +521,11 @@ Result<void> HttpServer::start() {
   return {};
 }
 
-std::uint16_t HttpServer::port() const noexcept { return state_->port; }
+std::uint16_t HttpServer::port() const noexcept { return state_ ? state_->port : std::uint16_t{0}; }
 
 void HttpServer::stop() {
+  if (!state_ || state_->threads.empty()) return;
   State& state = *state_;
-  if (state.threads.empty()) return;
   asio::post(state.accepting, [&state] {
     error_code ignored;
     state.acceptor->close(ignored);

@@ -46,8 +46,10 @@ struct HttpServerOptions {
   /// Deadline of each of: TLS handshake, whole header (idle keep-alive included), whole body, whole
   /// response.
   std::uint32_t read_timeout_ms = 30'000;
-  std::uint32_t threads = 4;             ///< As many requests are handled at a time.
-  std::uint32_t connections_max = 4096;  ///< Beyond it new ones are closed at once.
+  std::uint32_t threads = 4;  ///< As many requests are handled at a time.
+  /// Or half the process's descriptors over its servers, if that is less. Beyond it the connection
+  /// that has waited longest for a header, a second at least, is closed for a new one, else the new.
+  std::uint32_t connections_max = 4096;
   /// Asked when the header is in, before the body is read (it is empty): a response refuses the
   /// request, and the connection closes. Must not block. May be empty.
   std::function<std::optional<HttpResponse>(const HttpRequest& head)> admit = {};
@@ -67,7 +69,7 @@ class HttpServer {
   ~HttpServer();  ///< stop()
 
   /// kInvalidArgument: the address is no address or the TLS files are bad; kUnavailable: the port
-  /// is taken.
+  /// is taken, or there are no descriptors left. Once.
   Result<void> start();
   [[nodiscard]] std::uint16_t port() const noexcept;
   /// Accepts no more, closes connections that wait for a request or send one, lets those being
@@ -76,7 +78,9 @@ class HttpServer {
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  HttpServerOptions options_;
+  Handler handler_;
+  std::unique_ptr<State> state_;  // Null before start().
 };
 
 }  // namespace fleetmeter::ingest

@@ -143,7 +143,9 @@ TEST_F(HttpApiTest, WhatIsWrongIsSaidInTheStatus) {
   ingest::HttpRequest post;
   post.method = "POST";
   post.path = "/health";
-  EXPECT_EQ(api->answer(post).status, 405u);
+  const auto refused = api->answer(post);
+  EXPECT_EQ(refused.status, 405u);
+  EXPECT_THAT(refused.headers, ::testing::Contains(::testing::Pair("Allow", "GET, HEAD")));
   post.method = "HEAD";
   EXPECT_EQ(api->answer(post).status, 200u);
   const std::tuple<const char*, const char*, const char*> bad[] = {

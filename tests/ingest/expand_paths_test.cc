@@ -48,6 +48,12 @@ TEST_F(ExpandPathsTest, AFileCountsOnceAndInTheOrderThatWasAsked) {
   EXPECT_THAT(names({"q.log", "-", "a/x.log", "*.log"}), ElementsAre("q.log", "-", "a/x.log"));
   EXPECT_THAT(names({".hidden.log"}), ElementsAre(".hidden.log"));
 }
+TEST_F(ExpandPathsTest, AFileOfManyNamesIsKnownByDeviceAndInodeAndKeepsTheFirst) {
+  std::filesystem::create_hard_link(folder_.path("q.log"), folder_.path("r.log"));
+  std::filesystem::create_symlink(folder_.path("q.log"), folder_.path("s.log"));
+  EXPECT_THAT(names({"./q.log", "q.log", "a/../q.log", "*.log", "-", "-"}),
+              ElementsAre("./q.log", "-"));
+}
 TEST_F(ExpandPathsTest, APathThatLeadsToNothingIsNamedAndTheOthersStand) {
   const auto found = expand_paths({"/nowhere/*.gz", folder_.path("q.log"), folder_.path("a/.tmp")});
   EXPECT_THAT(found.files, ElementsAre(folder_.path("q.log"), folder_.path("a/.tmp/w.log")));

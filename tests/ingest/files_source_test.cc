@@ -487,6 +487,57 @@ TEST_F(FilesSourceTest, ADamagedFollowedFileIsReportedOnceAndTheRestGoesOn) {
   source->stop();
 }
 
+TEST_F(FilesSourceTest, ADamagedFollowedFileThatALargerOneReplacesInPlaceIsAnotherFile) {
+  std::string lines;
+  for (std::uint32_t i = 0; i < 200; ++i)
+    lines += flow_line(1, testing::kEventTime + i * 7 % 60, i);
+  const std::string good = gzip(lines);
+  ASSERT_GT(good.size(), 200u);
+  std::string bad = good.substr(0, 200);
+  std::fill(bad.begin() + 60, bad.begin() + 90, '\xff');
+  folder_.write("x.gz", bad);
+  const auto source = follow({folder_.path("*.gz")});
+  ASSERT_TRUE(eventually([&] { return world_.bad_inputs().size() == 1; }));
+  let_poll();
+  folder_.append("x.gz", bad);  // The same file, grown: what follows the damage is not read.
+  let_poll();
+  const std::uint64_t records = world_.log.sums().records;
+  folder_.write("x.gz.new", good);  // In place, and in one step.
+  std::filesystem::copy_file(folder_.path("x.gz.new"), folder_.path("x.gz"),
+                             std::filesystem::copy_options::overwrite_existing);
+  EXPECT_TRUE(reaches({records + 200, records + 200, 0}));
+  EXPECT_THAT(world_.bad_inputs(), IsEmpty());
+  source->stop();
+}
+
+TEST_F(FilesSourceTest, FollowedFilesStayOpenByAQuarterOfTheDescriptorsOverAllSources) {
+  const testing::DescriptorLimit limit(64);
+  for (int i = 0; i < 100; ++i) {
+    for (const char* from : {"a/", "b/"})
+      folder_.write(from + std::to_string(i) + ".log", flow_line(1));
+  }
+  const auto open_now = [this] {
+    std::size_t count = 0;
+    for (int fd = 0; fd < 64; ++fd) {
+      std::error_code closed;
+      const auto target =
+          std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), closed).string();
+      if (target.starts_with(folder_.path()) && target.ends_with(".log")) ++count;
+    }
+    return count;
+  };
+  const auto a = follow({folder_.path("a")}), b = follow({folder_.path("b")});
+  EXPECT_TRUE(reaches({200, 200, 0}));
+  let_poll();
+  EXPECT_THAT(open_now(), ::testing::AllOf(::testing::Ge(2u), ::testing::Le(16u)));
+  folder_.append("a/0.log", flow_line(2));  // One that has been closed is read on all the same.
+  folder_.append("b/99.log", flow_line(2));
+  EXPECT_TRUE(reaches({202, 204, 0}));
+  EXPECT_THAT(world_.bad_inputs(), IsEmpty());
+  a->stop();
+  b->stop();
+}
+
 TEST_F(FilesSourceTest, AnIdleFollowedSourceIsCaughtUpToTheWallClock) {
   folder_.write("a.log", flow_line(1));
   const auto source = follow({folder_.path()});

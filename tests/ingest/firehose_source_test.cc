@@ -126,7 +126,23 @@ TEST_F(FirehoseSourceTest, GetIsAHealthCheckOnAnyPathAndNeedsNoKey) {
   client.send("GET /anything?x HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_EQ(client.receive().status, 200u);
   client.send("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
-  EXPECT_EQ(client.receive().status, 405u);
+  const Answer refused = client.receive();
+  EXPECT_EQ(refused.status, 405u);
+  EXPECT_EQ(refused.headers.at("allow"), "GET, HEAD, POST");
+}
+
+TEST_F(FirehoseSourceTest, TheRequestIdComesBackAsTheSameString) {
+  serve();
+  for (const char* id : {R"(q\u00e9)", "q\xc3\xa9"}) {
+    EXPECT_THAT(post("id", body_of(id, {flow_line(1)})).body,
+                ::testing::StartsWith("{\"requestId\":\"q\xc3\xa9\","))
+        << id;
+  }
+  EXPECT_THAT(post("id", body_of(R"(\ud83d\ude00\n\"\\)", {flow_line(1)})).body,
+              ::testing::StartsWith("{\"requestId\":\"\xf0\x9f\x98\x80\\u000a\\\"\\\\\","));
+  // Of a header, where no body says another, and where any byte may be.
+  EXPECT_THAT(post("q\xc3\xa9", "no json").body, HasSubstr("\"q\xc3\xa9\""));
+  EXPECT_THAT(post("q\xe9", "no json").body, HasSubstr(R"("q\u00e9")"));
 }
 
 TEST_F(FirehoseSourceTest, TakesGzip) {

@@ -6,6 +6,7 @@
 #include <deque>
 #include <thread>
 
+#include "ingest/descriptor_share.h"
 #include "tests/ingest/http_client.h"
 #include "tests/ingest/ingest_fixture.h"
 
@@ -69,6 +70,18 @@ TEST_F(HttpServerTest, DecodesPathAndQuery) {
   EXPECT_EQ(path, "/a+b c");
   EXPECT_THAT(query, ::testing::ElementsAre(std::pair("x", "1&2"), std::pair("y", "a b"),
                                             std::pair("z", "")));
+}
+
+TEST_F(HttpServerTest, TakesTargetsInAbsoluteForm) {
+  serve();
+  for (const auto& [target, path] :
+       {std::pair("http://x/a", "/a"), std::pair("HTTPS://x:1/a?b", "/a"),
+        std::pair("http://x", "/"), std::pair("http://x?b=/", "/"),
+        std::pair("/a://b", "/a://b")}) {
+    Client client(port());
+    client.send("GET " + std::string(target) + " HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_EQ(client.receive().body, "GET " + std::string(path) + " ") << target;
+  }
 }
 
 TEST_F(HttpServerTest, HeadHasTheLengthButNoBody) {
@@ -200,6 +213,52 @@ TEST_F(HttpServerTest, ConnectionsBeyondTheLimitAreClosedAtOnce) {
   EXPECT_TRUE(c.closed());
 }
 
+TEST_F(HttpServerTest, AtTheLimitWhoHasBeenSilentLongestMakesRoom) {
+  std::atomic<bool> entered{false}, release{false};
+  serve({.connections_max = 3}, [&](HttpRequest& request) {
+    if (request.path == "/slow") {
+      entered = true;
+      while (!release) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return HttpResponse{200, "text/plain", "done", {}};
+  });
+  Client handled(port()), body(port()), silent(port());
+  handled.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
+  body.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nab");
+  ASSERT_TRUE(eventually([&] { return entered.load(); }));
+  EXPECT_TRUE(eventually([&] { return Client(port()).post("x").status == 200; }));
+  EXPECT_TRUE(silent.closed());
+  release = true;
+  EXPECT_EQ(handled.receive().body, "done");
+  body.send("c");
+  EXPECT_EQ(body.receive().body, "done");
+}
+
+TEST_F(HttpServerTest, WithoutDescriptorsItDoesNotStartAndSaysWhy) {
+  HttpServer server({}, [](HttpRequest&) { return HttpResponse{}; });
+  const testing::DescriptorLimit none(0);
+  const auto started = server.start();
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().code, ErrorCode::kUnavailable);
+  EXPECT_THAT(started.error().message, ::testing::HasSubstr("Too many open files"));
+  server.stop();
+}
+
+TEST(DescriptorShare, LeavesAQuarterOfTheLimitToStoresAndDelivery) {
+  using Kind = DescriptorShare::Kind;
+  const testing::DescriptorLimit limit(1024);
+  const DescriptorShare api(Kind::kConnections), files(Kind::kFiles);
+  EXPECT_EQ(api.count(), 512u);
+  EXPECT_EQ(files.count(), 256u);
+  {
+    const DescriptorShare firehose(Kind::kConnections), more(Kind::kFiles);
+    EXPECT_EQ(api.count(), 256u);
+    EXPECT_EQ(more.count(), 128u);
+  }
+  raise_descriptor_limit();
+  EXPECT_GT(api.count(), 512u);
+}
+
 TEST_F(HttpServerTest, StopClosesIdleAndHalfSentAndLetsTheHandledEnd) {
   std::atomic<bool> entered{false}, release{false};
   serve({}, [&](HttpRequest& request) {
@@ -298,6 +357,16 @@ TEST_F(HttpServerTest, RefusesTlsFilesThatDoNotFit) {
     return started ? ErrorCode::kInternal : started.error().code;
   };
   EXPECT_EQ(code({.tls_cert = cert, .tls_key = wrong}), ErrorCode::kInvalidArgument);
+  const auto message = [](const std::string& certificate, const std::string& key) {
+    HttpServer server({.tls_cert = certificate, .tls_key = key},
+                      [](HttpRequest&) { return HttpResponse{}; });
+    return server.start().error().message;
+  };
+  EXPECT_EQ(message("/nope", wrong), "tls.cert: /nope: No such file or directory");
+  EXPECT_EQ(message(wrong, wrong), "tls.cert: " + wrong + ": is no PEM certificate");
+  EXPECT_EQ(message(cert, "/nope"), "tls.key: /nope: No such file or directory");
+  EXPECT_EQ(message(cert, wrong),
+            "tls.key: " + wrong + ": is no PEM key, or not that of the certificate");
   EXPECT_EQ(code({.tls_cert = cert}), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code({.tls_key = wrong}), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code({.tls_cert = folder.path("none"), .tls_key = wrong}), ErrorCode::kInvalidArgument);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include <chrono>
 #include <filesystem>
@@ -46,6 +47,22 @@ class Folder {
 
  private:
   std::filesystem::path path_;
+};
+
+/// The process's soft limit of open descriptors, until it goes.
+class DescriptorLimit {
+ public:
+  explicit DescriptorLimit(rlim_t count) {
+    FM_CHECK(getrlimit(RLIMIT_NOFILE, &before_) == 0);
+    const rlimit now{count, before_.rlim_max};
+    FM_CHECK(setrlimit(RLIMIT_NOFILE, &now) == 0);
+  }
+  ~DescriptorLimit() { (void)setrlimit(RLIMIT_NOFILE, &before_); }
+  DescriptorLimit(const DescriptorLimit&) = delete;
+  DescriptorLimit& operator=(const DescriptorLimit&) = delete;
+
+ private:
+  rlimit before_{};
 };
 
 /// A log in memory that can refuse: what batchers need of one, and what tests ask of it.

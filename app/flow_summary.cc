@@ -50,13 +50,6 @@ bool FlowSummary::anything_dropped() const noexcept {
   return payloads || malformed() > 0 || !dropped.empty();
 }
 
-bool FlowSummary::nothing_read() const noexcept {
-  const auto& flows = counts.flows;
-  return flows.ok + flows.nodata + flows.skipdata + flows.headers + counts.metrics.datapoints +
-             counts.control_messages ==
-         0;
-}
-
 const std::vector<std::string>& top_keys() {
   static const std::vector<std::string> kKeys{"interface", "owner",           "nat_gateway",
                                               "nat",       "source",          "destination",

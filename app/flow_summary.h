@@ -33,8 +33,6 @@ struct FlowSummary {
   [[nodiscard]] Traffic all() const noexcept;              ///< Of any action and none.
   /// Drops of any kind, for --strict.
   [[nodiscard]] bool anything_dropped() const noexcept;
-  /// Nothing of the input could be used: no record, datapoint, header or control message.
-  [[nodiscard]] bool nothing_read() const noexcept;
 };
 
 /// What the lists of talkers are by, in the order they are shown.

@@ -146,6 +146,33 @@ TEST_F(CommandTest, RunAndReplayFailWhenNothingCouldBeRead) {
   EXPECT_EQ(exit_codes(std::string(kRecord) + "x\n"), kExitDone) << "a counted drop";
 }
 
+/// In a process of its own, which has them closed.
+TEST_F(CommandTest, ClosedStandardStreamsFailAndAreNoFileThatIsOpenedLater) {
+  const std::string file = write("flow.log", kRecord);
+  EXPECT_EXIT(
+      {
+        close(STDIN_FILENO);
+        occupy_closed_streams();
+        std::ifstream later(file);
+        std::exit(command_flows({{"-"}}));
+      },
+      testing::ExitedWithCode(kExitUsage), "standard input");
+  EXPECT_EXIT(
+      {
+        close(STDIN_FILENO);
+        occupy_closed_streams();
+        std::exit(command_rules({{"check", "-"}}));
+      },
+      testing::ExitedWithCode(kExitUsage), "<stdin>: cannot be read");
+  EXPECT_EXIT(
+      {
+        close(STDOUT_FILENO);
+        occupy_closed_streams();
+        std::exit(flush_output(command_flows({{file}})));
+      },
+      testing::ExitedWithCode(kExitPartly), "standard output could not be written");
+}
+
 TEST_F(CommandTest, EveryHelpShowsExamples) {
   for (auto* command : {command_flows, command_cost, command_generate, command_receive,
                         command_version, command_run, command_replay, command_rules}) {

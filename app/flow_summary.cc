@@ -22,10 +22,11 @@ parsers::FieldSet with_talkers(parsers::FieldSet fields) {
   return fields;
 }
 
-/// `classes` with everything of `whole` that is in none of them; they hold `placed`.
+/// `classes` with everything of `whole` that is in none of them (the aggregator dropped it); they
+/// hold `placed`.
 PathClassTotals with_unplaced(PathClassTotals classes, const Traffic& whole,
                               const Traffic& placed) {
-  Traffic unplaced = whole;  // Every record without start is among these.
+  Traffic unplaced = whole;
   unplaced -= placed;
   if (unplaced.records > 0) classes.back() += unplaced;
   return classes;

@@ -33,7 +33,7 @@ struct SqliteLog::State {
         options(std::move(options_in)),
         recent(options.recent_bytes_max) {}
 
-  std::string path;
+  std::string path, log_id;
   Options options;
   std::unique_ptr<StateLock> lock;  // Before the writer: released after it has ended.
 
@@ -183,7 +183,9 @@ Result<void> SqliteLog::State::note_kept(const PrunedStep& pruned) {
 }
 
 SqliteLog::SqliteLog(std::unique_ptr<State> state) : state_(std::move(state)) {}
-SqliteLog::~SqliteLog() = default;
+/// The last connection to close folds the WAL into the file, if it may write: the writer's, so that
+/// a copy of log.db is whole and no WAL is left to meet another log.db.
+SqliteLog::~SqliteLog() { state_->readers.clear(); }
 
 Result<std::unique_ptr<SqliteLog>> SqliteLog::open(const std::string& path, Options options) {
   FM_CHECK(options.clock != nullptr);
@@ -208,15 +210,20 @@ Result<std::unique_ptr<SqliteLog>> SqliteLog::open(const std::string& path, Opti
     if (auto set = database->integer("PRAGMA max_page_count = " + std::to_string(pages)); !set)
       return set.error();
   }
-  // A file of a release that did not thin yet lacks it.
+  // Files of earlier releases lack them.
   auto added = database->execute(
       "CREATE TABLE IF NOT EXISTS thinned (id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER "
-      "NOT NULL); INSERT OR IGNORE INTO thinned VALUES (1, 0);");
+      "NOT NULL); INSERT OR IGNORE INTO thinned VALUES (1, 0);"
+      "CREATE TABLE IF NOT EXISTS meta (id INTEGER PRIMARY KEY CHECK (id = 1), log_id TEXT NOT "
+      "NULL); INSERT OR IGNORE INTO meta VALUES (1, lower(hex(randomblob(16))));");
   if (!added) return added.error();
   auto totals = read_totals(*database);
   if (!totals) return totals.error();
+  auto log_id = read_log_id(*database);
+  if (!log_id) return log_id.error();
 
   auto state = std::make_unique<State>(path, std::move(options));
+  state->log_id = *std::move(log_id);
   state->lock = *std::move(lock);
   state->committed = *totals;
   State* shared = state.get();
@@ -416,6 +423,8 @@ Result<void> SqliteLog::record_delivery(const OutboxEntry& entry) {
 Result<std::map<DeliveryState, std::uint64_t>> SqliteLog::outbox_counts() {
   return state_->with_reader([](SqliteDatabase& database) { return count_outbox(database); });
 }
+
+const std::string& SqliteLog::log_id() const noexcept { return state_->log_id; }
 
 SqliteLogStatus SqliteLog::status() const {
   const StoreHealth health = state_->writer->health();

@@ -88,6 +88,8 @@ class SqliteLog final : public AggregateLog {
   Result<std::map<DeliveryState, std::uint64_t>> outbox_counts() override;
 
   [[nodiscard]] SqliteLogStatus status() const;
+  /// Random, of when the file was made: positions of another log mean something else.
+  [[nodiscard]] const std::string& log_id() const noexcept;
 
  private:
   struct State;

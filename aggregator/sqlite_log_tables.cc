@@ -128,6 +128,14 @@ Result<std::int64_t> oldest_append_ms(SqliteDatabase& database) {
   return database.integer("SELECT append_ms FROM log ORDER BY position LIMIT 1");
 }
 
+Result<std::string> read_log_id(SqliteDatabase& database) {
+  SqliteQuery query(database, "SELECT log_id FROM meta");
+  std::string id;
+  if (query.next()) id = query.blob(0);
+  if (auto done = query.finish(); !done) return done.error();
+  return id;
+}
+
 Result<StoreTotals> read_totals(SqliteDatabase& database) {
   SqliteQuery query(database,
                     "SELECT last_position, pruned_to, evaluated, log_bytes, once_count FROM store");

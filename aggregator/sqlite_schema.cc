@@ -32,6 +32,11 @@ CREATE TABLE thinned (
   position INTEGER NOT NULL        -- ticks and progress up to here are one a minute
 );
 INSERT INTO thinned VALUES (1, 0);
+CREATE TABLE meta (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  log_id TEXT NOT NULL             -- random; what is a view of this log keeps it too
+);
+INSERT INTO meta VALUES (1, lower(hex(randomblob(16))));
 CREATE TABLE log (
   position INTEGER PRIMARY KEY,
   append_ms INTEGER NOT NULL,

@@ -47,6 +47,7 @@ Result<PrunedStep> prune_records(SqliteDatabase& database, StoreTotals& totals, 
                                  std::int64_t before_ms, std::uint64_t bytes_max,
                                  std::size_t records_max);
 Result<StoreTotals> read_totals(SqliteDatabase& database);
+Result<std::string> read_log_id(SqliteDatabase& database);
 struct ThinnedStep {
   std::uint64_t gone = 0;
   bool done = false;  ///< Thinned up to `to`.

@@ -1,5 +1,6 @@
 #include "app/command.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -86,6 +87,14 @@ int fail(const Error& error) {
                       error.code == ErrorCode::kNotFound || error.code == ErrorCode::kDataLoss ||
                       error.code == ErrorCode::kUnavailable;
   return fail(theirs ? kExitUsage : kExitPartly, error.message);
+}
+
+void occupy_closed_streams() noexcept {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(stream, F_GETFD) != -1) continue;
+    // Takes the lowest number that is free; reading the one and writing the others is refused.
+    (void)open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+  }
 }
 
 int flush_output(int exit_code) {

@@ -62,6 +62,10 @@ int fail(const Error& error);  ///< kExitUsage for what the user can fix, kExitP
 /// standard input is telemetry, and one word has one meaning in all commands.
 [[nodiscard]] Result<void> check_inventory_files(const std::vector<std::string>& files);
 
+/// First of all: standard streams that were closed become ones that fail, so that no file which is
+/// opened later takes their number and is read, or written, as if it were one of them.
+void occupy_closed_streams() noexcept;
+
 /// At the end of a command: `exit_code`, or kExitPartly and a message when what it printed did not
 /// get out. A reader that went away (`| head`) is no failure.
 int flush_output(int exit_code);

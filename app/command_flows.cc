@@ -6,6 +6,7 @@
 
 #include "app/command.h"
 #include "app/flow_summary.h"
+#include "app/input_counts.h"
 #include "app/yaml_reader.h"
 #include "ingest/files_source.h"
 #include "parsers/decoder.h"
@@ -129,26 +130,27 @@ std::string print(const FlowSummary& summary, OutputFormat format) {
   return flow_summary_tables(summary);
 }
 
+std::string why_nothing(const parsers::DecodeCounts& counts) {
+  const auto foreign = static_cast<std::size_t>(parsers::FlowDrop::kNotAFlowRecord);
+  if (counts.flows.malformed() > counts.flows.dropped[foreign]) {
+    return "no line could be read; if the columns are not the default ones and there is no header "
+           "line, name them with --flow-format";
+  }
+  return counts.metrics.malformed() > 0 ? "no datapoint could be read" : "nothing could be read";
+}
+
 int finish(const FlowSummary& summary, OutputFormat format, bool strict) {
   const std::string problems = flow_summary_problems(summary);
-  if (summary.nothing_read() && !summary.bad_files.empty()) {
+  const bool nothing = nothing_read(summary.counts);
+  if (nothing && !summary.bad_files.empty()) {
     std::cerr << problems;
     return fail(kExitUsage, "nothing could be read");
   }
   std::cout << print(summary, format) << std::flush;
   std::cerr << problems;
-  // Messages of other logs in an envelope are no flow records, and the envelope was read all the
-  // same.
-  const auto foreign = static_cast<std::size_t>(parsers::FlowDrop::kNotAFlowRecord);
-  if (summary.nothing_read() && summary.malformed() > summary.counts.flows.dropped[foreign]) {
-    return fail(kExitUsage, summary.counts.flows.malformed() == 0
-                                ? "no datapoint could be read"
-                                : "no line could be read; if the columns are not the default ones "
-                                  "and there is no header line, name them with --flow-format");
-  }
+  if (nothing && summary.anything_dropped()) return fail(kExitUsage, why_nothing(summary.counts));
   if (!summary.bad_files.empty()) return kExitPartly;
-  if (summary.nothing_read() && !summary.anything_dropped())
-    std::cerr << "fleetmeter: the input is empty\n";
+  if (nothing) std::cerr << "fleetmeter: the input is empty\n";
   return strict && summary.anything_dropped() ? kExitPartly : kExitDone;
 }
 

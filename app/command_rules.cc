@@ -1,4 +1,7 @@
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 #include <iostream>
 #include <iterator>
 #include <optional>
@@ -27,9 +30,13 @@ struct Checked {
 Checked check(const std::string& file) {
   Checked checked;
   checked.file = file == "-" ? kStdin : file;
-  const auto load = [&] {
+  const auto load = [&]() -> Result<Config> {
     if (file != "-") return load_config(file, checked.warnings, &checked.problem);
     const std::string text(std::istreambuf_iterator<char>(std::cin), {});
+    if (std::ferror(stdin) != 0) {
+      checked.problem = {0, "", std::string("cannot be read: ") + std::strerror(errno)};
+      return Error{ErrorCode::kInvalidArgument, checked.file + ": " + checked.problem.text()};
+    }
     return parse_config(text, kStdin, checked.warnings, &checked.problem);
   };
   auto config = load();

@@ -273,7 +273,13 @@ Result<Config> parse_config(std::string_view yaml, const std::string& file,
       read_root(context, root, config);
   } catch (const YAML::Exception& wrong) {
     const int line = wrong.mark.is_null() ? 0 : wrong.mark.line + 1;
-    return refuse(file, {line, "", "not YAML: " + wrong.msg}, problem);
+    // A condition without quotes.
+    const bool block = wrong.msg == YAML::ErrorMsg::CHAR_IN_BLOCK;
+    return refuse(file,
+                  {line, "",
+                   "not YAML: " + wrong.msg +
+                       (block ? "; a text that begins with > or | is quoted, like \"> 80\"" : "")},
+                  problem);
   }
   if (context.problem()) return refuse(file, *context.problem(), problem);
   return config;

@@ -214,17 +214,23 @@ std::pair<alarms::Adjustment, std::int64_t> read_adjustment(YamlContext& context
     const char* key;
     Adjustment kind;
     std::int64_t sign;
-    std::int64_t least;
+    const char* opposite;
   };
-  static constexpr Form kForms[] = {{"add", Adjustment::kChange, 1, 0},
-                                    {"remove", Adjustment::kChange, -1, 0},
-                                    {"set", Adjustment::kExact, 1, 0},
-                                    {"add_percent", Adjustment::kPercent, 1, 0},
-                                    {"remove_percent", Adjustment::kPercent, -1, 0}};
+  static constexpr Form kForms[] = {{"add", Adjustment::kChange, 1, "remove"},
+                                    {"remove", Adjustment::kChange, -1, "add"},
+                                    {"set", Adjustment::kExact, 1, nullptr},
+                                    {"add_percent", Adjustment::kPercent, 1, "remove_percent"},
+                                    {"remove_percent", Adjustment::kPercent, -1, "add_percent"}};
   std::pair<Adjustment, std::int64_t> adjustment{Adjustment::kChange, 0};
   int given = 0;
   for (const Form& form : kForms) {
-    const auto amount = object.optional_integer(form.key, form.least, 1'000'000);
+    const YAML::Node given_as = object.take(form.key);
+    const std::string text = given_as.IsDefined() && given_as.IsScalar() ? given_as.Scalar() : "";
+    if (form.opposite != nullptr && parse_integer(text).value_or(0) < 0) {
+      object.fail(form.key, "`" + text + "` is below 0; write `" + form.opposite + ": " +
+                                text.substr(1) + "`");
+    }
+    const auto amount = object.optional_integer(form.key, 0, 1'000'000);
     if (!amount) continue;
     ++given;
     adjustment = {form.kind, form.sign * *amount};
@@ -272,7 +278,9 @@ void read_simple(YamlContext& context, YamlObject& object, alarms::ScalingRule& 
   rule.simple.push_back(std::move(policy));
 }
 
+/// Null is open, as in PutScalingPolicy.
 std::optional<double> read_bound(YamlObject& object, const char* key) {
+  if (object.take(key).IsNull()) return std::nullopt;
   const std::string text = object.text(key);
   if (text.empty()) return std::nullopt;
   const auto value = parse_number(text);
@@ -503,16 +511,21 @@ void read_scaling(YamlContext& context, const YAML::Node& node, Config& config) 
 }
 
 void check_references(YamlContext& context, const YAML::Node& root, const Config& config) {
-  const YAML::Node& readable = root;
+  const auto value_at = [&root](const char* list, std::size_t index, const char* key) {
+    const YAML::Node rule = root[list][index];
+    return rule[key];
+  };
   const auto check_receivers = [&](const char* list, std::size_t index, const char* key,
                                    const std::vector<std::string>& names, bool action) {
     for (const std::string& name : names) {
       const auto found = config.notify.find(name);
       const std::string path = std::string(list) + "[" + std::to_string(index) + "]." + key;
       if (found == config.notify.end()) {
-        context.fail(readable[list][index], path, "`" + name + "` is not defined under `notify`");
+        context.fail(value_at(list, index, key), path,
+                     "`" + name + "` is not defined under `notify`");
       } else if (action && found->second.receiver.kind != alarms::Receiver::Kind::kWebhook) {
-        context.fail(readable[list][index], path, "`" + name + "` cannot act: only a webhook can");
+        context.fail(value_at(list, index, key), path,
+                     "`" + name + "` cannot act: only a webhook can");
       }
     }
   };
@@ -523,7 +536,7 @@ void check_references(YamlContext& context, const YAML::Node& root, const Config
                             std::any_of(config.environments.begin(), config.environments.end(),
                                         [&](const auto& match) { return match.name == name; });
       if (!declared)
-        context.fail(readable[list][index],
+        context.fail(value_at(list, index, "environments"),
                      std::string(list) + "[" + std::to_string(index) + "].environments",
                      "`" + name + "` is not declared under `environments`");
     }

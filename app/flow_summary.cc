@@ -22,10 +22,11 @@ parsers::FieldSet with_talkers(parsers::FieldSet fields) {
   return fields;
 }
 
-/// `classes` with everything of `whole` that is in none of them; they hold `placed`.
+/// `classes` with everything of `whole` that is in none of them (the aggregator dropped it); they
+/// hold `placed`.
 PathClassTotals with_unplaced(PathClassTotals classes, const Traffic& whole,
                               const Traffic& placed) {
-  Traffic unplaced = whole;  // Every record without start is among these.
+  Traffic unplaced = whole;
   unplaced -= placed;
   if (unplaced.records > 0) classes.back() += unplaced;
   return classes;
@@ -48,13 +49,6 @@ bool FlowSummary::anything_dropped() const noexcept {
   const bool payloads = std::any_of(std::begin(counts.dropped), std::end(counts.dropped),
                                     [](std::uint64_t count) { return count > 0; });
   return payloads || malformed() > 0 || !dropped.empty();
-}
-
-bool FlowSummary::nothing_read() const noexcept {
-  const auto& flows = counts.flows;
-  return flows.ok + flows.nodata + flows.skipdata + flows.headers + counts.metrics.datapoints +
-             counts.control_messages ==
-         0;
 }
 
 const std::vector<std::string>& top_keys() {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,15 +27,13 @@ struct FlowSummary {
   PathClassTotals path_classes{}, no_action_path_classes{};
   std::map<cost::Charge, std::uint64_t> charges;
   std::vector<TopList> top;
-  std::uint64_t first_s = 0, last_s = 0;  ///< Of the flow records; 0 = none.
+  std::optional<std::uint64_t> first_s, last_s;  ///< Of the flow records; nullopt = none.
   std::vector<BadFile> bad_files;
 
   [[nodiscard]] std::uint64_t malformed() const noexcept;  ///< Lines and datapoints.
   [[nodiscard]] Traffic all() const noexcept;              ///< Of any action and none.
   /// Drops of any kind, for --strict.
   [[nodiscard]] bool anything_dropped() const noexcept;
-  /// Nothing of the input could be used: no record, datapoint, header or control message.
-  [[nodiscard]] bool nothing_read() const noexcept;
 };
 
 /// What the lists of talkers are by, in the order they are shown.

@@ -23,8 +23,8 @@ Counted payload_reasons(const FlowSummary& summary) {
   return reasons_of<parsers::PayloadDrop>(summary.counts.dropped);
 }
 
-std::string time_json(std::uint64_t at_s) {
-  return at_s == 0 ? "null" : json_string(rfc3339(static_cast<std::int64_t>(at_s)));
+std::string time_json(std::optional<std::uint64_t> at_s) {
+  return at_s ? json_string(rfc3339(static_cast<std::int64_t>(*at_s))) : "null";
 }
 
 }  // namespace
@@ -176,9 +176,9 @@ std::vector<Section> sections_of(const FlowSummary& summary) {
 /// What goes above the sections: the span of time, and what the numbers alone do not show.
 std::vector<std::string> notes_of(const FlowSummary& summary) {
   std::vector<std::string> notes;
-  if (summary.first_s > 0) {
-    notes.push_back(rfc3339(static_cast<std::int64_t>(summary.first_s)) + " to " +
-                    rfc3339(static_cast<std::int64_t>(summary.last_s)));
+  if (summary.first_s) {
+    notes.push_back(rfc3339(static_cast<std::int64_t>(*summary.first_s)) + " to " +
+                    rfc3339(static_cast<std::int64_t>(*summary.last_s)));
   }
   const auto note = [&notes](std::uint64_t count, const char* what) {
     if (count > 0) notes.push_back(group_digits(count) + what);

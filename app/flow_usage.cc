@@ -115,13 +115,17 @@ class Told {
   std::span<const std::uint64_t> bits_;
 };
 
-/// Every record whose log-status is OK tells its bytes and its packets.
-bool tells_all(const FlowColumns& flows, const Told& bytes, const Told& packets) noexcept {
+/// Besides the bits of FlowParts: what is without start has no part of its own.
+constexpr std::size_t kWithoutStart = 4;
+
+/// Every record whose log-status is OK tells its bytes, its packets and its start.
+bool tells_all(const FlowColumns& flows, const Told& bytes, const Told& packets,
+               const Told& start) noexcept {
   for (std::uint32_t first = 0; first < flows.size; first += 64) {
     const std::uint64_t all = ~std::uint64_t{0} >> (64 - std::min(flows.size - first, 64u));
     const std::uint32_t word = first / 64;
-    for (std::uint64_t rest = all & ~(bytes.word(word) & packets.word(word)); rest != 0;
-         rest &= rest - 1) {
+    for (std::uint64_t rest = all & ~(bytes.word(word) & packets.word(word) & start.word(word));
+         rest != 0; rest &= rest - 1) {
       const auto record = first + static_cast<std::uint32_t>(std::countr_zero(rest));
       if (flows.status[record] == parsers::LogStatus::kOk) return false;
     }
@@ -160,12 +164,15 @@ void copy_records(const FlowColumns& flows, const std::vector<std::uint32_t>& ch
   }
 }
 
-/// Says 0 bytes of every record, so that the aggregator takes them.
-void set_no_bytes(FlowColumns& flows) {
-  constexpr auto kBytes = static_cast<std::size_t>(FlowField::kBytes);
-  flows.fields.add(FlowField::kBytes);
-  flows.number_columns[kBytes].assign(flows.size, 0);
-  flows.presence[kBytes].assign((flows.size + 63) / 64, ~std::uint64_t{0});
+/// When records without start are placed: where the inventory's newest entries hold.
+constexpr std::uint64_t kNewestS = 4'102'444'800;  // 2100-01-01.
+
+/// Says it of every record, so that the aggregator takes them.
+void set_all(FlowColumns& flows, FlowField field, std::uint64_t value) {
+  const auto column = static_cast<std::size_t>(field);
+  flows.fields.add(field);
+  flows.number_columns[column].assign(flows.size, value);
+  flows.presence[column].assign((flows.size + 63) / 64, ~std::uint64_t{0});
 }
 
 }  // namespace
@@ -181,7 +188,7 @@ struct FlowUsageReader::State {
   };
 
   void add_to(std::size_t lacks, const FlowColumns& flows) {
-    auto& part = parts[lacks];
+    auto& part = parts[lacks % parts.size()];
     if (part == nullptr) part = std::make_unique<Part>(*this);
     part->aggregator.on_flows(flows);
     if (part->aggregator.records() >= kRecordsAFold) part->fold();
@@ -190,7 +197,7 @@ struct FlowUsageReader::State {
   std::shared_ptr<const aggregator::Inventory> inventory;
   aggregator::PartialAggregatorOptions options;
   std::array<std::unique_ptr<Part>, std::tuple_size_v<FlowParts>> parts;
-  std::array<std::vector<std::uint32_t>, std::tuple_size_v<FlowParts>> chosen;
+  std::array<std::vector<std::uint32_t>, 2 * kWithoutStart> chosen;
   FlowColumns copied;
 };
 
@@ -206,21 +213,25 @@ FlowUsageReader::~FlowUsageReader() = default;
 void FlowUsageReader::add(const FlowColumns& flows) {
   State& state = *state_;
   const Told bytes(flows, FlowField::kBytes), packets(flows, FlowField::kPackets);
-  if (tells_all(flows, bytes, packets)) {
+  const Told start(flows, FlowField::kStart);
+  if (tells_all(flows, bytes, packets, start)) {
     state.add_to(0, flows);
     return;
   }
   for (auto& chosen : state.chosen) chosen.clear();
   for (std::uint32_t i = 0; i < flows.size; ++i) {
     const bool ok = flows.status[i] == parsers::LogStatus::kOk;
-    const std::size_t lacks =
-        (ok && !packets.has(i) ? kWithoutPackets : 0) | (ok && !bytes.has(i) ? kWithoutBytes : 0);
+    const std::size_t lacks = !ok ? 0
+                                  : (packets.has(i) ? 0 : kWithoutPackets) |
+                                        (bytes.has(i) ? 0 : kWithoutBytes) |
+                                        (start.has(i) ? 0 : kWithoutStart);
     state.chosen[lacks].push_back(i);
   }
   for (std::size_t lacks = 0; lacks < state.chosen.size(); ++lacks) {
     if (state.chosen[lacks].empty()) continue;
     copy_records(flows, state.chosen[lacks], state.copied);
-    if ((lacks & kWithoutBytes) != 0) set_no_bytes(state.copied);
+    if ((lacks & kWithoutBytes) != 0) set_all(state.copied, FlowField::kBytes, 0);
+    if ((lacks & kWithoutStart) != 0) set_all(state.copied, FlowField::kStart, kNewestS);
     state.add_to(lacks, state.copied);
   }
 }

@@ -29,8 +29,9 @@ class FlowUsageTable {
 };
 
 /// Hourly usage of flow records, straight from their columns and apart by what they lack. Records
-/// without bytes are attributed like the others, which no aggregate does. Bounded input: nothing is
-/// late. Not thread safe.
+/// without bytes or start are attributed like the others, which no aggregate does: those without
+/// start in an hour of their own, by the newest entries of the inventory. Bounded input: nothing
+/// is late. Not thread safe.
 class FlowUsageReader {
  public:
   /// `environment` is forced on every record; empty = by the inventory.
@@ -38,9 +39,8 @@ class FlowUsageReader {
                   const std::string& environment);
   ~FlowUsageReader();
   void add(const parsers::FlowColumns& flows);
-  /// Of all records added; those without start are in none.
-  [[nodiscard]] FlowParts rows();
-  /// By the aggregator, by reason; those without start too, as "unwindowed".
+  [[nodiscard]] FlowParts rows();  ///< Of all records added.
+  /// By the aggregator, by reason.
   [[nodiscard]] std::map<std::string, std::uint64_t> dropped() const;
 
  private:

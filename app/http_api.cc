@@ -2,7 +2,9 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <ctime>
+#include <set>
 
 #include "alarms/json_text.h"
 #include "app/command.h"
@@ -19,15 +21,28 @@ using alarms::json_string;
 using ingest::HttpRequest;
 using ingest::HttpResponse;
 
-constexpr const char* kRoutes[][2] = {
+struct Route {
+  const char *path, *what;
+  std::vector<std::string> parameters = {};
+};
+
+const Route kRoutes[] = {
     {"/health", "200 while the pipeline and its store work"},
     {"/ready", "200 while data is taken and evaluated without backlog; else 503 with the reasons"},
     {"/metrics", "Prometheus text format"},
-    {"/api/v1/alarms", "every alarm with its state; ?state=ALARM ?environment=prod"},
-    {"/api/v1/scaling", "scaling decisions, newest last; ?environment=prod ?limit=100"},
+    {"/api/v1/alarms",
+     "every alarm with its state; ?state=ALARM ?environment=prod",
+     {"state", "environment"}},
+    {"/api/v1/scaling",
+     "scaling decisions, newest last; ?environment=prod ?limit=100",
+     {"environment", "limit"}},
     {"/api/v1/groups", "scaling groups: capacity, limits, cooldown, last reason"},
-    {"/api/v1/cost", "the cost report; ?month=2026-11 ?basis=to_date|estimate ?environment=prod"},
-    {"/api/v1/flows", "traffic of the last 24 hours by path class, charge and owner; ?hours=24"},
+    {"/api/v1/cost",
+     "the cost report; ?month=2026-11 ?basis=to_date|estimate ?environment=prod",
+     {"month", "basis", "environment"}},
+    {"/api/v1/flows",
+     "traffic of the last 24 hours by path class, charge and owner; ?hours=24",
+     {"hours"}},
     {"/api/v1/status", "sources, shards, log position, drops"},
 };
 
@@ -42,10 +57,31 @@ HttpResponse error(unsigned status, const std::string& message) {
   return {status, "application/json", "{\"schema\":1,\"error\":" + json_string(message) + "}", {}};
 }
 
+std::string joined(const std::vector<std::string>& texts) {
+  std::string list;
+  for (const std::string& text : texts) list += (list.empty() ? "" : ", ") + text;
+  return list;
+}
+
 std::string json_strings(const std::vector<std::string>& texts) {
   std::string list;
   for (const std::string& text : texts) list += (list.empty() ? "" : ",") + json_string(text);
   return "[" + list + "]";
+}
+
+/// Why the query cannot be meant so; empty = it can. Only the API has queries: what asks for the
+/// other paths adds some of its own at times.
+std::string unknown_parameter(const HttpRequest& request) {
+  for (const Route& route : kRoutes) {
+    if (request.path != route.path || !request.path.starts_with("/api/")) continue;
+    for (const auto& [name, value] : request.query) {
+      const auto& known = route.parameters;
+      if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+      return name + ": is no parameter of " + request.path +
+             (known.empty() ? ", which has none" : "; known here: " + joined(known));
+    }
+  }
+  return {};
 }
 
 std::string query(const HttpRequest& request, const char* key) {
@@ -70,6 +106,7 @@ struct HttpApi::State {
   HttpResponse cost(const HttpRequest& request) const;
   HttpResponse flows(const HttpRequest& request) const;
   HttpResponse status() const;
+  [[nodiscard]] std::string unknown_environment(const std::string& name) const;
   [[nodiscard]] std::int64_t now_s() const {
     return clock.wall().time_since_epoch().count() / 1000;
   }
@@ -79,7 +116,7 @@ HttpResponse HttpApi::State::index() const {
   std::string body = "{\"schema\":1,\"fleet\":" + json_string(service.config().fleet) +
                      ",\"version\":" + json_string(kVersion) + ",\"paths\":[";
   bool first = true;
-  for (const auto& [path, what] : kRoutes) {
+  for (const auto& [path, what, parameters] : kRoutes) {
     body += std::string(first ? "" : ",") + "{\"path\":" + json_string(path) +
             ",\"what\":" + json_string(what) + "}";
     first = false;
@@ -105,16 +142,27 @@ HttpResponse HttpApi::State::ready() const {
   const std::vector<std::string> reasons = service.not_ready();
   return {reasons.empty() ? 200u : 503u,
           "application/json",
-          std::string("{\"status\":") + (reasons.empty() ? "\"ready\"" : "\"not_ready\"") +
-              ",\"reasons\":" + json_strings(reasons) +
-              ",\"notes\":" + json_strings(service.notes()) + "}",
+          std::string("{\"schema\":1,\"status\":") +
+              (reasons.empty() ? "\"ready\"" : "\"not_ready\"") + ",\"reasons\":" +
+              json_strings(reasons) + ",\"notes\":" + json_strings(service.notes()) + "}",
           {}};
+}
+
+/// Why there is nothing of that environment; empty = there may be.
+std::string HttpApi::State::unknown_environment(const std::string& name) const {
+  std::set<std::string> known{"unassigned"};
+  for (const auto& match : service.config().environments) known.insert(match.name);
+  for (const auto& shard : service.view()->shards) known.insert(shard.environment);
+  if (name.empty() || known.contains(name)) return {};
+  return "environment: `" + name + "` is none of " + joined({known.begin(), known.end()});
 }
 
 HttpResponse HttpApi::State::alarms(const HttpRequest& request) const {
   const std::string state = query(request, "state"), environment = query(request, "environment");
   if (!state.empty() && state != "OK" && state != "ALARM" && state != "INSUFFICIENT_DATA")
     return error(400, "state: must be OK, ALARM or INSUFFICIENT_DATA");
+  if (const std::string wrong = unknown_environment(environment); !wrong.empty())
+    return error(400, wrong);
   std::string body = "{\"schema\":1,\"alarms\":[";
   bool first = true;
   for (const alarms::AlarmView& alarm : service.view()->alarms) {
@@ -135,6 +183,8 @@ HttpResponse HttpApi::State::alarms(const HttpRequest& request) const {
 HttpResponse HttpApi::State::scaling(const HttpRequest& request) const {
   aggregator::EventQuery wanted;
   wanted.environment = query(request, "environment");
+  if (const std::string wrong = unknown_environment(wanted.environment); !wrong.empty())
+    return error(400, wrong);
   wanted.type_prefix = "scaling.";
   if (const std::string limit = query(request, "limit"); !limit.empty()) {
     const auto number = parse_integer(limit);
@@ -241,6 +291,8 @@ HttpResponse HttpApi::answer(const HttpRequest& request) {
     refused.headers = {{"Allow", "GET, HEAD"}};
     return refused;
   }
+  if (const std::string wrong = unknown_parameter(request); !wrong.empty())
+    return error(400, wrong);
   if (request.path == "/") return state.index();
   if (request.path == "/health") return state.health();
   if (request.path == "/ready") return state.ready();
@@ -259,6 +311,9 @@ Result<void> HttpApi::start(const std::string& listen) {
   ingest::HttpServerOptions options;
   options.listen = listen;
   options.threads = 2;
+  options.refuse = [](const HttpRequest&, unsigned status, const std::string& why) {
+    return error(status, why);
+  };
   state_->server = std::make_unique<ingest::HttpServer>(
       std::move(options), [this](HttpRequest& request) { return answer(request); });
   return state_->server->start();

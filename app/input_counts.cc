@@ -6,6 +6,13 @@ namespace fleetmeter::app {
 
 using alarms::json_string;
 
+bool nothing_read(const parsers::DecodeCounts& counts) noexcept {
+  const parsers::FlowCounts& flows = counts.flows;
+  return flows.ok + flows.nodata + flows.skipdata + flows.headers + counts.metrics.datapoints +
+             counts.control_messages ==
+         0;
+}
+
 std::string counts_json(const Counted& counts) {
   std::string json = "{";
   for (const auto& [name, count] : counts)

@@ -26,6 +26,9 @@ template <typename Reason, std::size_t kSize>
   return reasons;
 }
 
+/// Nothing of the input could be used: no record, datapoint, header or control message.
+[[nodiscard]] bool nothing_read(const parsers::DecodeCounts& counts) noexcept;
+
 [[nodiscard]] std::string counts_json(const Counted& counts);  ///< An object.
 
 /// The object `records`; `more` are the counts that only some documents have.

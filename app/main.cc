@@ -47,6 +47,7 @@ int no_such_command(std::string_view name) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  fleetmeter::app::occupy_closed_streams();
   if (argc < 2) {
     (void)fleetmeter::app::command_help({});
     return fleetmeter::app::kExitUsage;

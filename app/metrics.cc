@@ -164,11 +164,9 @@ void add_delivery(Families& out, Service& service) {
   }
   const auto counts = service.log().outbox_counts();
   if (!counts) return;
-  for (const auto& [state, count] : *counts) {
-    if (state == aggregator::DeliveryState::kPending) {
-      out.gauge("fleetmeter_outbox_pending", "Deliveries that wait.", static_cast<double>(count));
-    }
-  }
+  const auto pending = counts->find(aggregator::DeliveryState::kPending);
+  out.gauge("fleetmeter_outbox_pending", "Deliveries that wait.",
+            pending == counts->end() ? 0 : static_cast<double>(pending->second));
 }
 
 }  // namespace

@@ -94,12 +94,12 @@ std::string data_quality(ingest::IngestCounters& counters) {
 
 int read_exit_code(ingest::IngestCounters& counters, bool strict) {
   const std::lock_guard lock(counters.mutex);
-  const parsers::DecodeCounts& decode = counters.decode;
-  const bool anything =
-      decode.flows.ok + decode.flows.nodata + decode.flows.skipdata + decode.metrics.datapoints >
-          0 ||
-      counters.files_done > 0;
-  if (!counters.bad_inputs.empty()) return anything ? kExitPartly : kExitUsage;
+  const bool nothing = nothing_read(counters.decode);
+  const bool has_bad = !counters.bad_inputs.empty();
+  // A run that goes on where the last one ended finds files that hold nothing new.
+  if (nothing && (dropped_in_all(counters) > 0 || (has_bad && counters.files_done == 0)))
+    return fail(kExitUsage, "nothing could be read");
+  if (has_bad) return kExitPartly;
   return strict && dropped_in_all(counters) > 0 ? kExitPartly : kExitDone;
 }
 

@@ -14,7 +14,7 @@ namespace fleetmeter::app {
 /// Empty drops are left out.
 [[nodiscard]] std::string data_quality(ingest::IngestCounters& counters);
 
-/// kExitUsage when nothing could be read, kExitPartly when some input could not be read to its end,
+/// kExitUsage, saying so on stderr, when nothing could be read, kExitPartly when some input could not be read to its end,
 /// or with `strict` when anything was dropped; else kExitDone.
 [[nodiscard]] int read_exit_code(ingest::IngestCounters& counters, bool strict);
 

@@ -48,6 +48,7 @@ struct Service::State {
   std::optional<std::string> failure;
 
   Result<void> open_stores();
+  Result<void> match_stores();
   Result<void> load_inventory();
   Result<void> make_sources();
   Result<void> wait_for_sources(const std::stop_token& stop);
@@ -95,7 +96,20 @@ Result<void> Service::State::open_stores() {
   auto opened_usage = cost::UsageStore::open(path("cost.db"));
   if (!opened_usage) return std::move(opened_usage).error();
   usage = *std::move(opened_usage);
-  return {};
+  return match_stores();
+}
+
+/// cost.db skips the log's records up to its own position, so it must be a position of this log.
+Result<void> Service::State::match_stores() {
+  const aggregator::SqliteLogStatus status = log->status();
+  const auto applied = usage->applied_position(0);
+  if (!applied) return applied.error();
+  if (*applied == 0 && status.pruned_to > 0) {
+    spdlog::warn(
+        "{}: is new and begins where the log does, at position {}: the bill lacks what was before",
+        path("cost.db"), status.pruned_to + 1);
+  }
+  return usage->belong_to({path("log.db"), log->log_id(), status.pruned_to, status.last_position});
 }
 
 ingest::SourceContext Service::State::context(std::size_t index) {

@@ -11,6 +11,7 @@ namespace {
 using parsers::FlowField;
 
 constexpr std::size_t kPorts = 65536;
+constexpr std::size_t kNoPort = kPorts;
 
 /// A column of numbers with its presence; an unfilled one has no value anywhere.
 class Numbers {
@@ -33,7 +34,8 @@ class Numbers {
 std::vector<TopEntry> port_entries(const std::vector<Traffic>& ports) {
   std::vector<TopEntry> entries;
   for (std::size_t port = 0; port < ports.size(); ++port) {
-    if (ports[port].records > 0) entries.push_back({std::to_string(port), false, ports[port]});
+    if (ports[port].records > 0)
+      entries.push_back({port == kNoPort ? "" : std::to_string(port), false, ports[port]});
   }
   return entries;
 }
@@ -58,10 +60,11 @@ void AddressTraffic::add(const parsers::IpAddress& address, const Traffic& traff
 
 std::vector<TopEntry> AddressTraffic::entries() const {
   std::vector<TopEntry> entries;
-  entries.reserve(entries_.size() + 1);
+  entries.reserve(entries_.size() + 2);
   for (const Entry& entry : entries_)
     entries.push_back({aggregator::address_text(entry.address), false, entry.traffic});
   if (other_.records > 0) entries.push_back({"other", false, other_});
+  if (unknown_.records > 0) entries.push_back({"", false, unknown_});
   return entries;
 }
 
@@ -69,8 +72,8 @@ TopTalkers::TopTalkers(std::uint32_t addresses_max)
     : sources_(addresses_max),
       destinations_(addresses_max),
       rejected_sources_(addresses_max),
-      ports_(kPorts),
-      rejected_ports_(kPorts) {}
+      ports_(kPorts + 1),
+      rejected_ports_(kPorts + 1) {}
 
 void TopTalkers::add(const parsers::FlowColumns& flows) {
   const Numbers bytes(flows, FlowField::kBytes), packets(flows, FlowField::kPackets);
@@ -81,8 +84,8 @@ void TopTalkers::add(const parsers::FlowColumns& flows) {
   for (std::uint32_t i = 0; i < flows.size; ++i) {
     if (start.has(i)) {
       const std::uint64_t at = start.value_or_0(i);
-      first_s_ = first_s_ == 0 ? at : std::min(first_s_, at);
-      last_s_ = std::max({last_s_, at, end.value_or_0(i)});
+      first_s_ = std::min(first_s_.value_or(at), at);
+      last_s_ = std::max({last_s_.value_or(at), at, end.value_or_0(i)});
     }
     if (flows.status[i] != parsers::LogStatus::kOk) continue;
     const Traffic traffic{.records = 1,
@@ -92,12 +95,20 @@ void TopTalkers::add(const parsers::FlowColumns& flows) {
                           .records_without_bytes = bytes.has(i) ? 0u : 1u};
     sum_of(flows.action[i]) += traffic;
     const bool rejected = flows.action[i] == parsers::Action::kReject;
-    if (!sources.empty() && flows.present(FlowField::kSrcaddr, i))
-      (rejected ? rejected_sources_ : sources_).add(sources[i], traffic);
-    if (!rejected && !destinations.empty() && flows.present(FlowField::kDstaddr, i))
-      destinations_.add(destinations[i], traffic);
+    AddressTraffic& from = rejected ? rejected_sources_ : sources_;
+    if (!sources.empty() && flows.present(FlowField::kSrcaddr, i)) {
+      from.add(sources[i], traffic);
+    } else {
+      from.add_unknown(traffic);
+    }
+    if (!destinations.empty() && flows.present(FlowField::kDstaddr, i)) {
+      if (!rejected) destinations_.add(destinations[i], traffic);
+    } else if (!rejected) {
+      destinations_.add_unknown(traffic);
+    }
     // The parser refuses ports beyond 65535.
-    if (port.has(i)) (rejected ? rejected_ports_ : ports_)[port.value_or_0(i) % kPorts] += traffic;
+    const std::size_t to = port.has(i) ? port.value_or_0(i) % kPorts : kNoPort;
+    (rejected ? rejected_ports_ : ports_)[to] += traffic;
   }
 }
 

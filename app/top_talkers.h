@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ class AddressTraffic {
  public:
   explicit AddressTraffic(std::uint32_t keys_max) : keys_max_(keys_max) {}
   void add(const parsers::IpAddress& address, const Traffic& traffic);
+  void add_unknown(const Traffic& traffic) { unknown_ += traffic; }  ///< "-", or no such column.
   [[nodiscard]] std::vector<TopEntry> entries() const;
 
  private:
@@ -26,7 +28,7 @@ class AddressTraffic {
   std::uint32_t keys_max_;
   aggregator::IndexTable index_;
   std::vector<Entry> entries_;
-  Traffic other_;
+  Traffic other_, unknown_;
 };
 
 /// Counts what flow records say of themselves, without inventory: traffic by action, the span of
@@ -44,9 +46,9 @@ class TopTalkers {
   /// The format has no action, or the record none that a version knows.
   [[nodiscard]] const Traffic& no_action() const noexcept { return no_action_; }
   [[nodiscard]] Traffic not_rejected() const noexcept;
-  /// Least `start` and largest `end` of all records, Unix seconds; 0 and 0 when none has them.
-  [[nodiscard]] std::uint64_t first_s() const noexcept { return first_s_; }
-  [[nodiscard]] std::uint64_t last_s() const noexcept { return last_s_; }
+  /// Least `start` and largest `end` of all records, Unix seconds; nullopt when none has them.
+  [[nodiscard]] std::optional<std::uint64_t> first_s() const noexcept { return first_s_; }
+  [[nodiscard]] std::optional<std::uint64_t> last_s() const noexcept { return last_s_; }
 
   // Of everything that was not rejected, except the last two.
   [[nodiscard]] TopList sources(std::size_t entries_max) const;
@@ -63,9 +65,9 @@ class TopTalkers {
   [[nodiscard]] Traffic& sum_of(parsers::Action action) noexcept;
 
   AddressTraffic sources_, destinations_, rejected_sources_;
-  std::vector<Traffic> ports_, rejected_ports_;  // By port number.
+  std::vector<Traffic> ports_, rejected_ports_;  // By port number; the last is of no port.
   Traffic accept_, reject_, no_action_;
-  std::uint64_t first_s_ = 0, last_s_ = 0;
+  std::optional<std::uint64_t> first_s_, last_s_;
 };
 
 }  // namespace fleetmeter::app

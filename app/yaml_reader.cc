@@ -41,7 +41,15 @@ bool holds_more_documents(const std::string& text) {
 void YamlContext::fail(const YAML::Node& at, const std::string& path, const std::string& message) {
   if (problem_) return;
   const bool is_placed = at.IsDefined() && !at.Mark().is_null();
-  problem_ = ConfigProblem{is_placed ? at.Mark().line + 1 : 0, path, message};
+  int line = is_placed ? at.Mark().line + 1 : 0;
+  for (const auto& [null, key_line] : nulls_) {
+    if (at.IsDefined() && null.is(at)) line = key_line;
+  }
+  problem_ = ConfigProblem{line, path, message};
+}
+
+void YamlContext::note_null(const YAML::Node& key, const YAML::Node& value) {
+  if (value.IsNull()) nulls_.emplace_back(value, key.Mark().line + 1);
 }
 
 void YamlContext::fail_missing(const YAML::Node& at, const std::string& in, const std::string& path,
@@ -152,6 +160,7 @@ YamlObject::YamlObject(YamlContext& context, const YAML::Node& node, std::string
   }
   std::set<std::string> seen;
   for (const auto& entry : node_) {
+    context_.note_null(entry.first, entry.second);
     if (!entry.first.IsScalar()) {
       context_.fail(entry.first, path_, "keys must be plain words");
     } else if (!seen.insert(entry.first.Scalar()).second) {
@@ -198,12 +207,7 @@ void YamlObject::fail_missing(const char* key, const std::string& message) {
 }
 
 std::optional<std::string> YamlObject::read_scalar(const char* key, const YAML::Node& value) {
-  if (!value.IsNull()) return yaml_scalar(context_, value, path_of(key));
-  for (const auto& entry : node_) {  // A value that is not there is marked where the next one is.
-    if (entry.first.IsScalar() && entry.first.Scalar() == key)
-      context_.fail(entry.first, path_of(key), "has no value");
-  }
-  return std::nullopt;
+  return yaml_scalar(context_, value, path_of(key));
 }
 
 std::string YamlObject::text(const char* key, std::string fallback) {
@@ -265,8 +269,11 @@ std::uint32_t YamlObject::duration_s(const char* key, std::uint32_t fallback, st
   if (!scalar) return fallback;
   const auto value = parse_duration_s(*scalar);
   if (!value || *value < least || *value > most) {
+    const std::uint32_t in_s = parse_duration_s(*scalar + "s").value_or(0);
+    const bool lacks_unit = in_s > 0 && in_s >= least && in_s <= most;
     fail(key, "`" + *scalar + "` is not a duration from " + std::to_string(least) + "s to " +
-                  std::to_string(most) + "s; write it like 90s, 5m, 2h or 1d");
+                  std::to_string(most) + "s; write it like " +
+                  (lacks_unit ? *scalar + "s" : "60s, 5m, 2h or 1d"));
     return fallback;
   }
   return *value;

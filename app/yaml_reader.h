@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "app/config.h"
@@ -33,6 +34,8 @@ class YamlContext {
   void fail_unknown(const YAML::Node& at, const std::string& in, const std::string& path,
                     const std::string& message);
   void warn(const YAML::Node& at, const std::string& path, const std::string& message);
+  /// A value that is not there is marked where the next one is; what is wrong with it is at its key.
+  void note_null(const YAML::Node& key, const YAML::Node& value);
   [[nodiscard]] const std::optional<ConfigProblem>& problem() const noexcept { return problem_; }
   /// A path of the configuration as the process opens it: relative ones are relative to the
   /// configuration's own directory. Empty and "-" stay.
@@ -42,6 +45,7 @@ class YamlContext {
   std::string file_;
   std::vector<ConfigProblem>& warnings_;
   std::optional<ConfigProblem> problem_;
+  std::vector<std::pair<YAML::Node, int>> nulls_;  ///< With the lines of their keys.
   std::optional<std::string>
       missing_in_;  ///< Where the problem is, when it is of something missing.
 };

@@ -20,6 +20,7 @@ namespace {
 
 using aggregator::LogEntry;
 using aggregator::LogPartition;
+using aggregator::LogPosition;
 using aggregator::SqliteDatabase;
 using aggregator::SqliteQuery;
 using aggregator::UsageRecord;
@@ -67,6 +68,38 @@ Result<void> claim(SqliteDatabase& database, const std::string& source) {
                fmt::format("{}: is a view of {}, not of {}; name another state directory",
                            database.path(), held == "log" ? "a log.db" : "topic " + held,
                            source.empty() ? "a log.db" : "topic " + source)};
+}
+
+/// Id of the log that the rows are of; empty = not told yet, as in files of earlier releases.
+Result<std::string> find_log_id(SqliteDatabase& database) {
+  if (auto made = database.execute("CREATE TABLE IF NOT EXISTS log (id INTEGER PRIMARY KEY CHECK "
+                                   "(id = 1), log_id TEXT NOT NULL)");
+      !made) {
+    return std::move(made).error();
+  }
+  SqliteQuery query(database, "SELECT log_id FROM log");
+  std::string id;
+  if (query.next()) id = query.blob(0);
+  if (auto done = query.finish(); !done) return std::move(done).error();
+  return id;
+}
+
+Result<void> put_log_id(SqliteDatabase& database, const std::string& id) {
+  SqliteQuery query(database, "INSERT OR REPLACE INTO log VALUES (1, ?1)");
+  return query.bind_text(1, id).run();
+}
+
+/// Why rows up to `applied` of log `held` do not go on with `log`; empty = they do.
+std::string why_foreign(const std::string& held, LogPosition applied, const LogExtent& log) {
+  if (applied == 0) return {};
+  if (!held.empty() && held != log.id) return "holds usage of another log than " + log.path;
+  if (applied > log.last) {
+    return fmt::format("holds usage up to log position {}, beyond the end of {} at {}", applied,
+                       log.path, log.last);
+  }
+  if (applied >= log.pruned_to) return {};
+  return fmt::format("holds usage up to log position {}, and {} is kept from {} on", applied,
+                     log.path, log.pruned_to + 1);
 }
 
 }  // namespace
@@ -238,6 +271,29 @@ Result<std::int64_t> UsageStore::next_offset(LogPartition partition) {
   Result<UsagePosition> position = find_position(state_->database, partition);
   if (!position) return std::move(position).error();
   return position->next_offset;
+}
+
+Result<void> UsageStore::belong_to(const LogExtent& log) {
+  constexpr LogPartition kOnly = 0;
+  SqliteDatabase& database = state_->database;
+  const Result<std::string> held = find_log_id(database);
+  if (!held) return held.error();
+  Result<UsagePosition> position = find_position(database, kOnly);
+  if (!position) return std::move(position).error();
+  if (const std::string why = why_foreign(*held, position->applied, log); !why.empty()) {
+    return Error{ErrorCode::kDataLoss,
+                 fmt::format("{0}: {1}; restore both files as they were at one time, or move {0} "
+                             "away too: the bill is then rebuilt from the log as far as it reaches",
+                             database.path(), why)};
+  }
+  const bool begins = position->applied == 0 && log.pruned_to > 0;
+  if (*held == log.id && !begins) return {};  // A full disk is no reason not to start.
+  return state_->transaction([&]() -> Result<void> {
+    if (auto put = put_log_id(database, log.id); !put) return put;
+    if (!begins) return {};
+    position->applied = log.pruned_to;
+    return put_position(database, kOnly, *position);
+  });
 }
 
 Result<void> UsageStore::apply(LogPartition partition, std::span<const LogEntry> entries) {

@@ -42,6 +42,12 @@ struct HourlyUsage {
   std::uint64_t quantity = 0;
 };
 
+/// Of a log in a file: which it is, and the positions it holds records of, (pruned_to, last].
+struct LogExtent {
+  std::string path, id;
+  aggregator::LogPosition pruned_to = 0, last = 0;
+};
+
 /// Hourly usage in cost.db, by log partition; reading sums over these. Integer sums for flows and
 /// volumes; what comes from metrics is computed from per-period rows kept two days (of two values
 /// of one key the larger SampleCount wins), never added on; instance time is a set of seen minutes.
@@ -62,6 +68,10 @@ class UsageStore {
   static Result<std::unique_ptr<UsageStore>> open_read_only(const std::string& path);
   ~UsageStore();
 
+  /// Of a view of the log, before the first apply(): that its rows go on with this log. kDataLoss,
+  /// saying what to do, when they are of another one (it was lost), or hold what is not in it (it
+  /// was restored from an older backup). A file without rows begins where the log does.
+  Result<void> belong_to(const LogExtent& log);
   /// Applies entries of one partition in order; those at or before applied_position() are skipped.
   Result<void> apply(aggregator::LogPartition partition,
                      std::span<const aggregator::LogEntry> entries);

@@ -175,6 +175,26 @@ TEST_F(Keeping, Rule11TheEarlierOfAgeAndSizeWinsAndIsSaid) {
   EXPECT_FALSE(log->status().limited_by_bytes);
 }
 
+TEST_F(Keeping, ALogKeepsItsIdAndOneFromBeforeIdsGetsOne) {
+  const std::string id = log->log_id();
+  EXPECT_EQ(id.size(), 32U);
+  log.reset();
+  open();
+  EXPECT_EQ(log->log_id(), id);
+  log.reset();
+  sql("DROP TABLE meta");
+  open();
+  EXPECT_EQ(log->log_id().size(), 32U);
+  EXPECT_NE(log->log_id(), id) << "as of another log: random";
+}
+
+TEST_F(Keeping, ACleanEndLeavesAllOfTheLogInItsOneFile) {
+  minute(kStartS);
+  EXPECT_TRUE(log->latest_snapshot(0)) << "on a connection that only reads";
+  log.reset();
+  EXPECT_FALSE(std::filesystem::exists(file() + "-wal"));
+}
+
 TEST_F(Keeping, AFileFromBeforeThinningIsTakenOn) {
   minute(kStartS);
   snapshot();

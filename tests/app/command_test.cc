@@ -117,6 +117,60 @@ TEST_F(CommandTest, FlowsFailsWhenNothingCouldBeRead) {
   const Outcome prose = type(command_flows, {write("prose.txt", "dear reader\n")});
   EXPECT_EQ(prose.exit_code, kExitUsage);
   EXPECT_THAT(prose.err, HasSubstr("--flow-format"));
+  for (const char* text : {R"({"requestId":"r","timestamp":1,"records":[{"data":"!!!!"}]})",
+                           R"({"messageType":"DATA_MESSAGE"})", R"({"message":"hello world"})"}) {
+    EXPECT_EQ(type(command_flows, {write("envelope.json", text)}).exit_code, kExitUsage) << text;
+  }
+  const char* control =
+      R"({"messageType":"CONTROL_MESSAGE","owner":"o","logGroup":"","logStream":"",)"
+      R"("subscriptionFilters":[],"logEvents":[{"id":"","timestamp":1,"message":"CWL"}]})";
+  EXPECT_EQ(type(command_flows, {write("control.json", control)}).exit_code, kExitDone);
+}
+
+TEST_F(CommandTest, RunAndReplayFailWhenNothingCouldBeRead) {
+  const auto exit_codes = [&](const std::string& text) {
+    const std::string file = write("in.log", text);
+    const std::string config =
+        write("fleet.yaml",
+              "state: " + path("state") + "\nsources: [ files: { paths: [" + file + "] } ]\n");
+    const Outcome ran = type(command_run, {"-c", config, "--until-eof"});
+    const Outcome replayed = type(command_replay, {"-c", config, file});
+    EXPECT_EQ(ran.exit_code == kExitUsage, ran.err.find("nothing could be read") != ran.err.npos);
+    EXPECT_EQ(ran.exit_code, replayed.exit_code);
+    fs::remove_all(path("state"));
+    return ran.exit_code;
+  };
+  EXPECT_EQ(exit_codes("x\n"), kExitUsage);
+  EXPECT_EQ(exit_codes(R"({"messageType":"DATA_MESSAGE"})"), kExitUsage);
+  EXPECT_EQ(exit_codes(""), kExitDone) << "it was read to its end";
+  EXPECT_EQ(exit_codes(std::string(kRecord) + "x\n"), kExitDone) << "a counted drop";
+}
+
+/// In a process of its own, which has them closed.
+TEST_F(CommandTest, ClosedStandardStreamsFailAndAreNoFileThatIsOpenedLater) {
+  const std::string file = write("flow.log", kRecord);
+  EXPECT_EXIT(
+      {
+        close(STDIN_FILENO);
+        occupy_closed_streams();
+        std::ifstream later(file);
+        std::exit(command_flows({{"-"}}));
+      },
+      testing::ExitedWithCode(kExitUsage), "standard input");
+  EXPECT_EXIT(
+      {
+        close(STDIN_FILENO);
+        occupy_closed_streams();
+        std::exit(command_rules({{"check", "-"}}));
+      },
+      testing::ExitedWithCode(kExitUsage), "<stdin>: cannot be read");
+  EXPECT_EXIT(
+      {
+        close(STDOUT_FILENO);
+        occupy_closed_streams();
+        std::exit(flush_output(command_flows({{file}})));
+      },
+      testing::ExitedWithCode(kExitPartly), "standard output could not be written");
 }
 
 TEST_F(CommandTest, EveryHelpShowsExamples) {

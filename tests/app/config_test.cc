@@ -255,7 +255,7 @@ TEST(Config, SourceErrorsNameFileLineKeyAndFix) {
       {"lateness",
        "sources:\n  - files: { paths: [a], allowed_lateness: 10 }\n",
        2,
-       {"allowed_lateness", "90s, 5m"}},
+       {"allowed_lateness", "write it like 10s"}},
       {"no topics", "sources:\n  - kafka: { brokers: b, topics: {} }\n", 2, {"topics"}},
       {"no brokers", "sources:\n  - kafka: { topics: [t] }\n", 2, {"brokers", "missing"}},
       {"half of tls",
@@ -380,7 +380,7 @@ TEST(Config, ScalingErrorsNameFileLineKeyAndFix) {
       {group_with("min: 5, quota: 2, " + kSimple), {"scaling[0].quota", "below `min`"}},
       {group_with("max: 5, desired: 6, " + kSimple), {"scaling[0].desired", "above `max`", "5"}},
       {group_with("min: 5, desired: 4, " + kSimple), {"scaling[0].desired", "below `min`", "5"}},
-      {group_with("cooldown: 5, " + kSimple), {"cooldown", "90s, 5m"}},
+      {group_with("cooldown: 5, " + kSimple), {"cooldown", "write it like 5s"}},
       {"scaling:\n\n  - { group: { asg: g }, " + kSimple + " }\n",
        {"scaling[0].metrics", "that policies name"}},
       {"scaling:\n\n  - { group: { asg: g }, metric: { cpu: { namespace: A, name: B } }, " +
@@ -475,6 +475,45 @@ TEST(Config, AnErrorOfAPolicyNamesThePolicysOwnLine) {
       "step: { metric: cpu, when: \"> 1\", min_adjustment_magnitude: 2, steps: [ { from: 0, add: 1 "
       "} ] }");
   expect_wrong(magnitude, magnitude, 7, {"policies[1].step.min_adjustment_magnitude"});
+}
+
+TEST(Config, WhatIsWrongIsAtItsKeysLine) {
+  expect_wrong("a null at the end", "fleet: f\nalarms:\n", 2, {"alarms: must be a list"});
+  expect_wrong("a null before others", "fleet: f\nalarms:\n\nscaling: []\n", 2, {"alarms"});
+  expect_wrong("a null in a mapping", "http:\n  listen:\n\nfleet: f\n", 2, {"http.listen"});
+  const std::string rule =
+      "  - name: second\n    metric: { namespace: N, name: M }\n"
+      "    when: \"> 1\"\n    ";
+  expect_wrong("receiver", kAlarmHead + rule + "notify: [gone]\n", 8,
+               {"alarms[1].notify", "`gone`"});
+  expect_wrong("environment", kAlarmHead + rule + "environments: [gone]\n", 8,
+               {"alarms[1].environments", "`gone`"});
+}
+
+TEST(Config, ErrorsAdviseWhatIsAccepted) {
+  expect_wrong("unquoted condition",
+               "alarms:\n  - name: a\n    metric: { namespace: N, name: M }\n    when: > 80\n", 4,
+               {"not YAML", "quoted, like \"> 80\""});
+  expect_wrong("no unit", alarm_with("period: 60"), 5, {"write it like 60s"});
+  expect_wrong("no duration", alarm_with("period: soon"), 5, {"write it like 60s"});
+  EXPECT_TRUE(parse(alarm_with("period: 60s")));
+  const auto adjust = [](const std::string& how) {
+    return group_with("policies: [ { simple: { metric: cpu, when: \"> 7\", " + how + " } } ]");
+  };
+  expect_wrong("add", adjust("add: -1"), 3, {".add", "`remove: 1`"});
+  expect_wrong("percent", adjust("remove_percent: -20"), 3, {"`add_percent: 20`"});
+  expect_wrong("set", adjust("set: -1"), 3, {".set", "from 0 to"});
+}
+
+TEST(Config, ANullBoundOfAStepIsOpen) {
+  for (const char* open : {"null", "~", ""}) {
+    const auto config = parse(
+        group_with("policies: [ { step: { metric: cpu, when: \"> 70\", warm_up: 60s, steps: [ { "
+                   "from: 0, to: 10, add: 1 }, { from: 10, add: 2, to: " +
+                   std::string(open) + " } ] } } ]"));
+    ASSERT_TRUE(config) << config.error().message;
+    EXPECT_EQ(config->rules.scaling.at(0).step.at(0).steps.at(1).upper, std::nullopt);
+  }
 }
 
 TEST(Config, AStepPolicyThatHoldsOnlyForPartOfWhatBreachesIsAccepted) {

@@ -95,13 +95,53 @@ FlowSummary summarize_as(const std::string& format, const std::string& text) {
   return reader.summarize(decoder.counts(), top_keys(), 10);
 }
 
-TEST(FlowSummary, RecordsWithoutStartAreUnclassifiedNotLost) {
-  const FlowSummary summary = summarize_as("srcaddr dstaddr bytes packets action log-status",
-                                           "10.0.1.1 10.0.2.1 500 5 ACCEPT OK\n");
-  EXPECT_EQ(summary.counts.flows.unwindowed, 1u);
-  EXPECT_EQ(summary.path_classes.back(), (Traffic{1, 5, 500}));
+TEST(FlowSummary, RecordsWithoutStartAreUnwindowedAndPlacedLikeOthers) {
+  const std::string header =
+      "interface-id srcaddr dstaddr bytes packets action flow-direction start\n";
+  const auto records = [](const std::string& start) {
+    return "eni-a 10.0.1.5 10.0.2.5 100 1 ACCEPT egress " + start +
+           "\neni-b 10.0.1.5 10.0.2.5 100 1 ACCEPT ingress " + start +
+           "\neni-a 10.0.1.5 93.184.216.34 70 1 ACCEPT egress " + start + "\n";
+  };
+  const FlowSummary told = summarize(header + records("1734718982"), {kTopology});
+  const FlowSummary summary = summarize(header + records("-"), {kTopology});
+  EXPECT_EQ(summary.counts.flows.unwindowed, 3u);
+  EXPECT_EQ(summary.path_classes[1], (Traffic{2, 2, 200})) << "cross_az";
+  EXPECT_EQ(summary.path_classes, told.path_classes);
+  EXPECT_FALSE(summary.charges.empty());
+  EXPECT_EQ(summary.charges, told.charges);
+  for (const char* by : {"interface", "owner"}) {
+    EXPECT_EQ(list(summary, by).entries.at(0).key, list(told, by).entries.at(0).key) << by;
+    EXPECT_EQ(list(summary, by).entries.back().traffic, Traffic{}) << by;
+  }
   EXPECT_FALSE(summary.anything_dropped());
+  EXPECT_EQ(summary.first_s, std::nullopt);
+}
+
+TEST(FlowSummary, WhatATalkerListIsByMayBeUnknownAndIsNoRemainder) {
+  const FlowSummary summary = summarize(
+      "srcaddr dstaddr dstport bytes packets start action\n"
+      "- - - 100 1 1734718982 ACCEPT\n"
+      "10.0.1.1 10.0.2.1 443 70 1 1734718982 ACCEPT\n"
+      "- - - 9 1 1734718982 REJECT\n");
+  for (const char* by :
+       {"source", "destination", "port", "interface", "rejected_source", "rejected_port"}) {
+    const std::vector<TopEntry>& entries = list(summary, by).entries;
+    EXPECT_EQ(entries.at(0).key, "") << by;
+    EXPECT_FALSE(entries.at(0).remainder) << by;
+    EXPECT_EQ(entries.back().traffic, Traffic{}) << by;
+  }
+  EXPECT_EQ(list(summary, "source").entries[0].traffic, (Traffic{1, 1, 100}));
+  EXPECT_EQ(list(summary, "source").entries[1].key, "10.0.1.1");
+}
+
+TEST(FlowSummary, AStartOfZeroIsATime) {
+  const FlowSummary summary = summarize_as("srcaddr dstaddr bytes start end action",
+                                           "10.0.1.1 10.0.2.1 1 0 60 ACCEPT\n"
+                                           "10.0.1.1 10.0.2.1 1 60 120 ACCEPT\n");
   EXPECT_EQ(summary.first_s, 0u);
+  EXPECT_EQ(summary.last_s, 120u);
+  EXPECT_THAT(flow_summary_json(summary), testing::HasSubstr(R"("first":"1970-01-01T00:00:00Z")"));
 }
 
 TEST(FlowSummary, WhatTheFormatDoesNotTellIsUnknownAndNeverZero) {
@@ -124,10 +164,10 @@ TEST(FlowSummary, WhatTheFormatDoesNotTellIsUnknownAndNeverZero) {
                                             "10.0.1.1 10.0.2.1 5 ACCEPT OK\n");
   const std::string reason_bytes =
       R"("packets":5,"bytes":null,"records_without_bytes":1,"reason":"records without bytes"})";
-  EXPECT_THAT(
-      flow_summary_json(no_bytes),
-      testing::AllOf(testing::HasSubstr(R"("reject":{"records":1,)" + reason_bytes),
-                     testing::HasSubstr(R"({"class":"unclassified","records":1,)" + reason_bytes)));
+  EXPECT_THAT(flow_summary_json(no_bytes),
+              testing::AllOf(
+                  testing::HasSubstr(R"("reject":{"records":1,)" + reason_bytes),
+                  testing::HasSubstr(R"({"class":"other_private","records":1,)" + reason_bytes)));
 
   const FlowSummary neither = summarize_as("srcaddr dstaddr action", "10.0.1.1 10.0.2.1 ACCEPT\n");
   EXPECT_THAT(flow_summary_json(neither),

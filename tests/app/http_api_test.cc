@@ -1,7 +1,10 @@
 #include "app/http_api.h"
 
 #include <gmock/gmock.h>
+#include <netinet/in.h>
 #include <simdjson.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <memory>
 #include <regex>
@@ -15,6 +18,24 @@ namespace fleetmeter::app {
 namespace {
 
 using testing::HasSubstr;
+
+/// What comes back for some bytes, until the server closes.
+std::string exchange(std::uint16_t port, const std::string& bytes) {
+  const int client = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  std::string answer;
+  if (connect(client, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+      write(client, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size())) {
+    char piece[1024];
+    for (ssize_t got; (got = read(client, piece, sizeof piece)) > 0;)
+      answer.append(piece, static_cast<std::size_t>(got));
+  }
+  close(client);
+  return answer;
+}
 
 class HttpApiTest : public ServiceTest {
  protected:
@@ -66,7 +87,7 @@ TEST_F(HttpApiTest, HealthAndReadinessAreGoodWhileItWorks) {
   EXPECT_EQ(health.body, "{\"status\":\"healthy\",\"version\":\"" + std::string(kVersion) + "\"}");
   const auto ready = get("/ready");
   EXPECT_EQ(ready.status, 200u);
-  EXPECT_EQ(ready.body, R"({"status":"ready","reasons":[],"notes":[]})");
+  EXPECT_EQ(ready.body, R"({"schema":1,"status":"ready","reasons":[],"notes":[]})");
 }
 
 TEST_F(HttpApiTest, APipelineThatHasFailedIsUnhealthyAndSaysWhy) {
@@ -106,7 +127,8 @@ TEST_F(HttpApiTest, AlarmsCanBeFiltered) {
   EXPECT_EQ(text(first["evaluated"].value()), "\"2024-12-20T00:30:00Z\"");
   EXPECT_EQ(json("/api/v1/alarms", {{"state", "ALARM"}})["alarms"].get_array().size(), 0u);
   EXPECT_EQ(json("/api/v1/alarms", {{"state", "OK"}})["alarms"].get_array().size(), 2u);
-  EXPECT_EQ(json("/api/v1/alarms", {{"environment", "nowhere"}})["alarms"].get_array().size(), 0u);
+  EXPECT_EQ(json("/api/v1/alarms", {{"environment", "unassigned"}})["alarms"].get_array().size(),
+            2u);
 }
 
 TEST_F(HttpApiTest, EveryDocumentHasASchemaAndItsList) {
@@ -150,6 +172,11 @@ TEST_F(HttpApiTest, WhatIsWrongIsSaidInTheStatus) {
   EXPECT_EQ(api->answer(post).status, 200u);
   const std::tuple<const char*, const char*, const char*> bad[] = {
       {"/api/v1/alarms", "state", "alarm"},
+      {"/api/v1/alarms", "environment", "nope"},
+      {"/api/v1/alarms", "foo", "1"},
+      {"/api/v1/groups", "environment", "unassigned"},
+      {"/api/v1/scaling", "environment", "nope"},
+      {"/api/v1/flows", "limit", "10"},
       {"/api/v1/scaling", "limit", "0"},
       {"/api/v1/scaling", "limit", "-1"},
       {"/api/v1/scaling", "limit", "10x"},
@@ -168,6 +195,11 @@ TEST_F(HttpApiTest, WhatIsWrongIsSaidInTheStatus) {
     EXPECT_THAT(response.body, HasSubstr("\"error\":"));
     EXPECT_THAT(response.body, HasSubstr(key)) << "it names what is wrong";
   }
+  EXPECT_THAT(get("/api/v1/alarms", {{"environment", "nope"}}).body,
+              HasSubstr("`nope` is none of unassigned"));
+  EXPECT_THAT(get("/api/v1/alarms", {{"foo", "1"}}).body,
+              HasSubstr("known here: state, environment"));
+  EXPECT_EQ(get("/health", {{"foo", "1"}}).status, 200u) << "whoever asks there adds his own";
 }
 
 TEST_F(HttpApiTest, MetricsAreAPrometheusText) {
@@ -199,12 +231,16 @@ TEST_F(HttpApiTest, MetricsAreAPrometheusText) {
   EXPECT_THAT(response.body,
               HasSubstr("fleetmeter_alarms{environment=\"unassigned\",state=\"OK\"} 2\n"));
   EXPECT_THAT(response.body, HasSubstr("fleetmeter_files_done_total 1\n"));
+  EXPECT_THAT(response.body, HasSubstr("fleetmeter_outbox_pending 0\n")) << "nothing waits";
 }
 
 TEST_F(HttpApiTest, ItListensOnAFreePort) {
   const auto started = api->start("127.0.0.1:0");
   ASSERT_TRUE(started) << started.error().message;
   EXPECT_GT(api->port(), 0);
+  const std::string refusal = exchange(api->port(), "NO HTTP\r\n\r\n");
+  EXPECT_THAT(refusal, HasSubstr(" 400 "));
+  EXPECT_THAT(refusal, HasSubstr("\r\n\r\n{\"schema\":1,\"error\":\"")) << "of the server itself";
   api->stop();
 }
 

@@ -235,6 +235,51 @@ TEST_F(ServiceTest, AStateThatIsInUseOrNotOursIsAnError) {
   EXPECT_THAT(err, HasSubstr("`state:`"));
 }
 
+/// The log is gone, or comes from a backup, and cost.db is what it was.
+TEST_F(ServiceTest, ABillOfAnotherLogIsAReasonNotToStartAndNeverLosesUsage) {
+  namespace fs = std::filesystem;
+  write("in/a.json", cpu(0, 9, 10));
+  write_config();
+  ASSERT_EQ(run(), kExitDone) << err;
+  fs::copy(path("state"), path("backup"));
+  write("in/b.json", cpu(10, 19, 10));
+  ASSERT_EQ(run(), kExitDone) << err;
+
+  const auto remove = [&](const std::string& file) {
+    for (const char* suffix : {"", "-wal", "-shm"}) fs::remove(path(file + suffix));
+  };
+  remove("state/log.db");
+  fs::copy_file(path("backup/log.db"), path("state/log.db"));
+  EXPECT_EQ(run(), kExitUsage);
+  EXPECT_THAT(err, HasSubstr(path("state/cost.db") + ": holds usage up to log position"));
+  EXPECT_THAT(err, HasSubstr("beyond the end of " + path("state/log.db")));
+  remove("state/log.db");
+  EXPECT_EQ(run(), kExitUsage);
+  EXPECT_THAT(err, HasSubstr("another log than " + path("state/log.db")));
+
+  remove("state/cost.db");
+  EXPECT_EQ(run(), kExitDone) << err;
+  EXPECT_EQ(datapoints_in_log(), 20u);
+}
+
+TEST_F(ServiceTest, ACostDbThatWasLostIsRebuiltAsFarAsAPrunedLogReaches) {
+  write_day();
+  write_config();
+  ASSERT_EQ(run(), kExitDone) << err;
+  {
+    const SystemClock clock;
+    aggregator::SqliteLog::Options options;
+    options.clock = &clock;
+    auto log = aggregator::SqliteLog::open(path("state/log.db"), std::move(options));
+    ASSERT_TRUE(log) << log.error().message;
+    ASSERT_TRUE((*log)->prune(0, /*before_ms=*/0, /*bytes_max=*/1));
+    ASSERT_GT((*log)->status().pruned_to, 0);
+  }
+  for (const char* suffix : {"", "-wal", "-shm"})
+    std::filesystem::remove(path(std::string("state/cost.db") + suffix));
+  EXPECT_EQ(run(), kExitDone) << err;
+}
+
 TEST_F(ServiceTest, ReplayReadsItsPathsAndLeavesNoState) {
   write_day();
   write_config("files: { paths: [nowhere] }");

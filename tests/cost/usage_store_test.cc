@@ -257,6 +257,52 @@ TEST(UsageStore, SkipsWhatItHasApplied) {
   EXPECT_EQ(quantity(*store, "metric_updates", ""), 12u);
 }
 
+TEST(UsageStore, IsRefusedBesideALogThatIsAnotherOrHoldsLess) {
+  Path path;
+  auto store = open(path);
+  const LogExtent log{.path = "log.db", .id = "a", .pruned_to = 0, .last = 2};
+  ASSERT_TRUE(store->belong_to(log));
+  feed(*store, log_of({Batch().flow(kMinute, "eni-1", "i-1", 1),
+                       Batch().flow(kMinute, "eni-1", "i-1", 2)}));
+  store.reset();
+  store = open(path);
+  EXPECT_TRUE(store->belong_to(log));
+  const auto refusal = [&](const LogExtent& other) {
+    const auto done = store->belong_to(other);
+    EXPECT_FALSE(done);
+    if (done) return std::string();
+    EXPECT_EQ(done.error().code, ErrorCode::kDataLoss);
+    EXPECT_THAT(done.error().message, HasSubstr(std::string(path) + ": holds usage"));
+    EXPECT_THAT(done.error().message, HasSubstr("log.db"));
+    EXPECT_THAT(done.error().message, HasSubstr("restore both files"));
+    return done.error().message;
+  };
+  EXPECT_THAT(refusal({.path = "log.db", .id = "b", .pruned_to = 0, .last = 9}),
+              HasSubstr("another log"));
+  EXPECT_THAT(refusal({.path = "log.db", .id = "a", .pruned_to = 0, .last = 1}),
+              HasSubstr("beyond the end"));
+  EXPECT_THAT(refusal({.path = "log.db", .id = "a", .pruned_to = 3, .last = 9}),
+              HasSubstr("kept from 4 on"));
+  EXPECT_TRUE(store->belong_to(log)) << "a refusal changes nothing";
+}
+
+TEST(UsageStore, AFileThatKnowsNoLogTakesTheOneThatHoldsItsPosition) {
+  Path path;
+  auto store = open(path);
+  feed(*store, log_of({Batch().flow(kMinute, "eni-1", "i-1", 1),
+                       Batch().flow(kMinute, "eni-1", "i-1", 2)}));
+  EXPECT_FALSE(store->belong_to({.path = "log.db", .id = "a", .pruned_to = 0, .last = 1}));
+  ASSERT_TRUE(store->belong_to({.path = "log.db", .id = "b", .pruned_to = 0, .last = 2}));
+  EXPECT_FALSE(store->belong_to({.path = "log.db", .id = "c", .pruned_to = 0, .last = 2}));
+}
+
+TEST(UsageStore, ANewFileBeginsWhereAPrunedLogDoes) {
+  Path path;
+  auto store = open(path);
+  ASSERT_TRUE(store->belong_to({.path = "log.db", .id = "a", .pruned_to = 7, .last = 9}));
+  EXPECT_EQ(*store->applied_position(0), 7);
+}
+
 TEST(UsageStore, PartitionsHaveTheirOwnPositions) {
   Path path;
   auto store = open(path);

@@ -319,6 +319,29 @@ TEST_F(DeliveryTest, GoesOnAfterARestartWithoutRepeatingWhatWasDelivered) {
   EXPECT_EQ(local.result(), 0);
 }
 
+TEST_F(DeliveryTest, AnAnswerOf2xxIsSuccessWhateverBecomesOfItsBody) {
+  for (const bool stalls : {true, false}) {
+    RawServer server("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nab", stalls);
+    const std::string name = stalls ? "stalls" : "breaks-off";
+    receivers_.clear();
+    receiver(name, server.url()).timeout_ms = 300;
+    queue(name, name);
+    ASSERT_TRUE(start().drain(5000));
+    EXPECT_EQ(outbox_.find(name).state, DeliveryState::kDelivered) << outbox_.find(name).last_error;
+    EXPECT_EQ(deliverer_->counters().attempts.load(), 1U);
+    deliverer_.reset();
+  }
+}
+
+TEST_F(DeliveryTest, AnAnswerWhoseHeadersNeverEndIsNone) {
+  RawServer server("HTTP/1.1 200 OK\r\nContent-Le", true);
+  receiver("ops", server.url()).timeout_ms = 300;
+  queue("e1", "ops");
+  start();
+  ASSERT_TRUE(attempted("e1", 1));
+  EXPECT_EQ(outbox_.find("e1").state, DeliveryState::kPending);
+}
+
 TEST_F(DeliveryTest, DoesNotFollowARedirect) {
   LocalReceiver target(receiving());
   RawServer redirecting("HTTP/1.1 307 Temporary Redirect\r\nLocation: " + target.url() +

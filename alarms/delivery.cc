@@ -5,12 +5,13 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <deque>
+#include <limits>
 #include <mutex>
 #include <thread>
 #include <utility>
 
 #include "alarms/delivery_attempt.h"
+#include "alarms/delivery_order.h"
 #include "alarms/http_client.h"
 #include "proto/check.h"
 
@@ -20,11 +21,10 @@ namespace {
 using aggregator::DeliveryState;
 using aggregator::OutboxEntry;
 
-constexpr std::size_t kBatch = 64;  ///< Entries of one receiver held in memory.
+constexpr std::size_t kBatch = 64;       ///< Entries of one receiver held in memory at first, and
+constexpr std::size_t kBatchMax = 4096;  ///< at most, while none of them can be sent.
 constexpr std::int64_t kLookAgainMs =
     1000;  ///< Between two looks at the outbox, and two tries to record an outcome.
-constexpr std::int64_t kEarlyRetryMs =
-    300'000;  ///< Of the oldest entry while others wait behind it.
 constexpr std::int64_t kStopGraceMs =
     1000;  ///< For answers under way, so that a stop makes no needless repeat.
 constexpr std::int64_t kOrphansLookMs = 10'000;
@@ -33,26 +33,18 @@ constexpr std::size_t kOrphansBatch = 1000;
 /// One receiver's queue and what is known of it. Only the delivery thread touches it.
 struct Lane {
   Receiver receiver;
-  std::deque<OutboxEntry> queue;  ///< Oldest pending entries, in event order.
-  bool look = true;               ///< The outbox may hold more than `queue`.
+  DeliveryQueue queue;
+  std::size_t limit = kBatch;  ///< Of `queue`.
+  bool whole = false;          ///< The outbox held no more than `queue` when we looked.
+  bool look = true;            ///< The outbox may hold other entries than `queue`.
   SteadyTime looked{};
   bool in_flight = false;
-  bool early = false;                     ///< The attempt under way is extra: see Deliverer.
-  std::optional<OutboxEntry> unrecorded;  ///< Outcome of the head that the log would not take yet.
+  std::size_t current = 0;  ///< In `queue`: the entry under way, or whose outcome is `unrecorded`.
+  std::optional<OutboxEntry> unrecorded;  ///< Outcome that the log would not take yet.
   SteadyTime record_tried{};
-  bool blocked = false;  ///< The log did not answer what has to be known before the head is sent.
+  bool blocked = false;  ///< The log did not answer what has to be known before anything is sent.
   SteadyTime blocked_at{};
-  std::string asked;  ///< Event of the action at the head, once the log was asked about it.
-  std::int64_t last_try_ms =
-      0;  ///< Wall time of the last attempt that failed; 0 = the last one succeeded.
-  std::int64_t hold_until_ms = 0;  ///< Asked for with Retry-After.
-
-  /// Wall time at which the head may be tried.
-  [[nodiscard]] std::int64_t due_ms() const {
-    std::int64_t due = queue.front().next_attempt_ms;
-    if (queue.size() > 1 && last_try_ms > 0) due = std::min(due, last_try_ms + kEarlyRetryMs);
-    return std::max(due, hold_until_ms);
-  }
+  std::int64_t idle_until_ms = 0;  ///< Wall time before which nothing in `queue` falls due.
 };
 
 }  // namespace
@@ -101,10 +93,12 @@ struct Deliverer::State {
   void run();
   void step(Lane& lane, std::size_t index);
   bool look(Lane& lane);
+  bool look_further(Lane& lane);
   void block(Lane& lane, std::string why);
+  [[nodiscard]] bool conclude_one(Lane& lane, std::int64_t now);
   void send(Lane& lane, std::size_t index, std::int64_t now);
   void finish(Lane& lane, const HttpOutcome& outcome);
-  [[nodiscard]] bool ask(Lane& lane);
+  [[nodiscard]] bool ask(Lane& lane, QueuedEntry& queued);
   Result<void> make_durable(const OutboxEntry& entry);
   void conclude(Lane& lane, OutboxEntry entry);
   bool record(Lane& lane);
@@ -138,23 +132,25 @@ void Deliverer::State::step(Lane& lane, std::size_t index) {
     if (lane.unrecorded && (!passed(lane.record_tried, kLookAgainMs) || !record(lane))) return;
     if (lane.blocked && !passed(lane.blocked_at, kLookAgainMs)) return;
     lane.blocked = false;
-    if ((lane.look || passed(lane.looked, kLookAgainMs)) && !look(lane)) return;
-    if (lane.queue.empty()) return;
+    // Many entries are read once a second, however often others are queued.
+    const bool at_once = lane.look && (lane.limit == kBatch || lane.queue.entries().empty());
+    if ((at_once || passed(lane.looked, kLookAgainMs)) && !look(lane)) return;
     const std::int64_t now = now_ms();
-    OutboxEntry& head = lane.queue.front();
-    if (!ask(lane)) return;
-    if (head.state != DeliveryState::kPending) {
-      conclude(lane, head);
-      continue;
-    }
-    if (is_expired(head, now)) {
-      head.state = DeliveryState::kExpired;
-      head.last_error = "expired before it could be delivered";
-      conclude(lane, head);
-      continue;
-    }
-    if (now < lane.due_ms() || client.in_flight() >= std::max(options.parallel_receivers, 1U))
+    if (now < lane.idle_until_ms) return;
+    if (conclude_one(lane, now)) continue;
+    if (lane.blocked) return;
+    const std::optional<DeliveryQueue::Turn> next = lane.queue.next(now);
+    if (!next || now < next->due_ms) {
+      if (!lane.whole && look_further(lane)) continue;
+      lane.idle_until_ms = next ? next->due_ms : std::numeric_limits<std::int64_t>::max();
+      for (const QueuedEntry& queued : lane.queue.entries()) {
+        const std::int64_t expires_s = queued.entry.expires_s;
+        if (expires_s > 0) lane.idle_until_ms = std::min(lane.idle_until_ms, expires_s * 1000 + 1);
+      }
       return;
+    }
+    if (client.in_flight() >= std::max(options.parallel_receivers, 1U)) return;
+    lane.current = next->index;
     send(lane, index, now);
   }
 }
@@ -162,16 +158,45 @@ void Deliverer::State::step(Lane& lane, std::size_t index) {
 /// Reads the lane's oldest pending entries; false when the log cannot be read now.
 bool Deliverer::State::look(Lane& lane) {
   lane.looked = clock.steady();
-  Result<std::vector<OutboxEntry>> pending = log.pending_outbox(lane.receiver.name, kBatch);
+  lane.idle_until_ms = 0;
+  Result<std::vector<OutboxEntry>> pending = log.pending_outbox(lane.receiver.name, lane.limit);
   if (!pending) {
     block(lane, "the outbox cannot be read: " + pending.error().message);
     return false;
   }
-  lane.queue.assign(std::make_move_iterator(pending->begin()),
-                    std::make_move_iterator(pending->end()));
+  lane.whole = pending->size() < lane.limit;
+  if (pending->size() < kBatch) lane.limit = kBatch;
+  lane.queue.assign(*std::move(pending), now_ms());
   lane.look = false;
-  lane.asked.clear();  // Another owner may have told meanwhile.
   return true;
+}
+
+/// Looks past entries that wait: they must not hide others that could be sent, or that expire.
+/// False when there is nothing else to see.
+bool Deliverer::State::look_further(Lane& lane) {
+  if (lane.queue.entries().size() > lane.limit / 2) {
+    if (lane.limit >= kBatchMax) return false;
+    lane.limit = std::min(lane.limit * 4, kBatchMax);
+  }
+  return look(lane);
+}
+
+/// Ends one entry that needs no attempt any more, whatever it waits for; false = none, or blocked.
+bool Deliverer::State::conclude_one(Lane& lane, std::int64_t now) {
+  std::vector<QueuedEntry>& entries = lane.queue.entries();
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (!ask(lane, entries[i])) return false;
+    OutboxEntry& entry = entries[i].entry;
+    if (entry.state == DeliveryState::kPending && is_expired(entry, now)) {
+      entry.state = DeliveryState::kExpired;
+      entry.last_error = "expired before it could be delivered";
+    }
+    if (entry.state == DeliveryState::kPending) continue;
+    lane.current = i;
+    conclude(lane, entry);
+    return true;
+  }
+  return false;
 }
 
 /// The lane waits a while before it asks the log again.
@@ -183,27 +208,25 @@ void Deliverer::State::block(Lane& lane, std::string why) {
 
 /// An action that the log was told of, before a crash kept us from recording it, is over; false when
 /// the log cannot say now.
-bool Deliverer::State::ask(Lane& lane) {
-  OutboxEntry& head = lane.queue.front();
-  if (options.outcomes == nullptr || !head.action || lane.asked == head.event_id) return true;
-  const auto told = options.outcomes->told(head);
+bool Deliverer::State::ask(Lane& lane, QueuedEntry& queued) {
+  if (options.outcomes == nullptr || !queued.entry.action || queued.asked) return true;
+  const auto told = options.outcomes->told(queued.entry);
   if (!told) {
     block(lane, "the log cannot say whether an action failed: " + told.error().message);
     return false;
   }
-  lane.asked = head.event_id;
+  queued.asked = true;
   if (!*told) return true;
-  head.state = **told;
-  head.last_error = "given up before a restart";
+  queued.entry.state = **told;
+  queued.entry.last_error = "given up before a restart";
   return true;
 }
 
 void Deliverer::State::send(Lane& lane, std::size_t index, std::int64_t now) {
-  const OutboxEntry& head = lane.queue.front();
-  lane.early = now < head.next_attempt_ms;
   if (options.fault) options.fault("delivery.before_send");
   counters.attempts.fetch_add(1);
-  Result<HttpPost> request = make_request(lane.receiver, head, now / 1000);
+  Result<HttpPost> request =
+      make_request(lane.receiver, lane.queue.entries()[lane.current].entry, now / 1000);
   if (!request) {  // Bad configuration: tried again like an unreachable receiver, so that a fixed
                    // secret loses nothing.
     HttpOutcome outcome;
@@ -220,26 +243,27 @@ void Deliverer::State::finish(Lane& lane, const HttpOutcome& outcome) {
   if (options.fault) options.fault("delivery.after_send");
   const std::int64_t now = now_ms();
   const bool retry = judge(outcome) == AttemptVerdict::kRetry;
-  OutboxEntry entry = after_attempt(lane.queue.front(), lane.receiver, outcome, now);
-  if (lane.last_try_ms == 0 && retry) {
+  OutboxEntry entry =
+      after_attempt(lane.queue.entries()[lane.current].entry, lane.receiver, outcome, now);
+  if (retry && !lane.queue.failing()) {
     spdlog::warn("receiver {} fails: {}", lane.receiver.name, entry.last_error);
-  } else if (lane.last_try_ms > 0 && !retry) {
+  } else if (!retry && lane.queue.failing()) {
     spdlog::info("receiver {} answers again", lane.receiver.name);
   }
-  lane.last_try_ms = retry ? now : 0;
-  lane.hold_until_ms = retry ? now + asked_wait_ms(outcome) : 0;
+  lane.queue.tried(lane.current, retry, asked_wait_ms(outcome), now);
   if (retry) {
     counters.failed.fetch_add(1);
     note_error(fmt::format("{}: {}", lane.receiver.name, entry.last_error));
-    if (lane.early) return;  // Its own schedule goes on as it was.
   }
   conclude(lane, std::move(entry));
 }
 
-/// Records an outcome of the head; a final one removes it from the queue once it is recorded.
+/// Records an outcome of the current entry; a final one removes it from the queue once it is
+/// recorded.
 void Deliverer::State::conclude(Lane& lane, OutboxEntry entry) {
   FM_CHECK(!lane.unrecorded);
   lane.unrecorded = std::move(entry);
+  lane.idle_until_ms = 0;
   record(lane);
 }
 
@@ -267,17 +291,18 @@ bool Deliverer::State::record(Lane& lane) {
   }
   const OutboxEntry entry = *std::exchange(lane.unrecorded, std::nullopt);
   if (!recorded) {  // Another owner has the partition and its outbox now.
-    lane.queue.clear();
+    lane.queue.entries().clear();
     lane.look = true;
     return true;
   }
+  std::vector<QueuedEntry>& entries = lane.queue.entries();
   if (entry.state == DeliveryState::kPending) {
-    lane.queue.front() = entry;
+    entries[lane.current].entry = entry;
     return true;
   }
   count(entry);
-  lane.queue.pop_front();
-  lane.look |= lane.queue.empty();
+  entries.erase(entries.begin() + static_cast<std::ptrdiff_t>(lane.current));
+  lane.look |= entries.empty();
   settled.notify_all();
   return true;
 }
@@ -324,10 +349,10 @@ int Deliverer::State::wait_ms() const {
   std::int64_t wait = kLookAgainMs;
   const std::int64_t now = now_ms();
   for (const Lane& lane : lanes) {
-    if (lane.in_flight || lane.unrecorded || lane.blocked || lane.queue.empty()) continue;
+    if (lane.in_flight || lane.unrecorded || lane.blocked) continue;
     if (client.in_flight() >= std::max(options.parallel_receivers, 1U))
       continue;  // A finished transfer ends the wait.
-    wait = std::min(wait, std::max<std::int64_t>(lane.due_ms() - now, 0));
+    wait = std::min(wait, std::max<std::int64_t>(lane.idle_until_ms - now, 0));
   }
   return static_cast<int>(wait);
 }

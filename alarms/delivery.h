@@ -74,14 +74,16 @@ struct DeliveryCounters {
 /// Sends outbox entries over HTTP(S) by libcurl: at least once, with a stable `webhook-id`, never
 /// following redirects.
 ///
-/// Per receiver one at a time and strictly in event order: while the oldest entry waits for its
-/// retry the younger ones wait too, because a receiver that sees OK before ALARM keeps the alarm
-/// open. So that a receiver that is back is not left waiting for hours, an entry with others behind
-/// it is also tried every 5 min without using up an attempt. Receivers do not block each other. 2xx
+/// Per receiver one at a time, and strictly in event order within one environment, rule and series
+/// (one scaling group), because a receiver that sees OK before ALARM keeps the alarm open. An entry
+/// that waits for its retry holds back no other order, and no entry of another receiver. While a
+/// receiver fails it gets at most one attempt a minute, of whatever entry (delivery_order.h); once
+/// it takes one, those that were left waiting follow. Every attempt counts towards `attempts_max`. 2xx
 /// is success; 408, 425, 429, 5xx, redirects and network errors are retried (429 and 503 as
 /// Retry-After says, up to 24 h); every other 4xx, 410 included, and the last attempt are the dead
 /// letter. An action whose `expires_s` is before the wall clock is recorded as expired and never
-/// sent. Owns its thread. The outcome is recorded in the log; while that fails it is kept and the
+/// sent, whatever it waits for. Of more than 4096 pending entries of one receiver the oldest are
+/// looked at. Owns its thread. The outcome is recorded in the log; while that fails it is kept and the
 /// entry is not sent again. That an action was not delivered, expired or dead, is told through
 /// `outcomes` first, and then recorded.
 class Deliverer {

@@ -73,6 +73,7 @@ struct LaneHandle {
   curl_slist* headers = nullptr;
   HttpPost request;
   std::string answer;
+  bool answered = false;  ///< Status line and headers of the answer are here.
   std::array<char, CURL_ERROR_SIZE> error{};
   bool busy = false;
 
@@ -91,6 +92,14 @@ std::size_t keep_head(char* data, std::size_t size, std::size_t count, void* use
   return size * count;  // The rest is read and dropped; the transfer's timeout bounds it.
 }
 
+/// Called with each line of the head; an empty one ends it, and another status line follows a 1xx.
+std::size_t note_header(char* data, std::size_t size, std::size_t count, void* user) {
+  const std::string_view line(data, size * count);
+  bool& answered = static_cast<LaneHandle*>(user)->answered;
+  answered = line == "\r\n" || (answered && line.rfind("HTTP/", 0) != 0);
+  return size * count;
+}
+
 void set_options(LaneHandle& lane, bool allow_private_targets) {
   curl_easy_reset(lane.easy);  // Keeps connections, forgets the last request.
   curl_slist_free_all(std::exchange(lane.headers, nullptr));
@@ -99,6 +108,7 @@ void set_options(LaneHandle& lane, bool allow_private_targets) {
   lane.headers = curl_slist_append(
       lane.headers, "Expect:");  // A body this small needs no 100-continue round trip.
   lane.answer.clear();
+  lane.answered = false;
   lane.error[0] = '\0';
   CURL* easy = lane.easy;
   curl_easy_setopt(easy, CURLOPT_URL, lane.request.url.c_str());
@@ -114,6 +124,9 @@ void set_options(LaneHandle& lane, bool allow_private_targets) {
   curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(lane.request.timeout_ms));
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &keep_head);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, &lane.answer);
+  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &note_header);
+  curl_easy_setopt(easy, CURLOPT_HEADERDATA, &lane);
+  curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);  // A proxy's are no answer.
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, lane.error.data());
   if (names_loopback(lane.request.url)) curl_easy_setopt(easy, CURLOPT_PROXY, "");
   if (!allow_private_targets) {
@@ -156,7 +169,8 @@ struct HttpClient::State {
     HttpOutcome outcome;
     outcome.lane = index;
     outcome.answer = lane.answer;
-    if (code == CURLE_OK) {
+    // The status is the answer; a body that stalls or breaks off changes nothing about it.
+    if (code == CURLE_OK || lane.answered) {
       curl_easy_getinfo(lane.easy, CURLINFO_RESPONSE_CODE, &outcome.status);
       curl_off_t retry_after_s = 0;
       if (curl_easy_getinfo(lane.easy, CURLINFO_RETRY_AFTER, &retry_after_s) == CURLE_OK &&

@@ -17,7 +17,7 @@ struct HttpPost {
 
 struct HttpOutcome {
   std::size_t lane = 0;
-  long status = 0;     ///< 0 = no answer: see `error`.
+  long status = 0;     ///< Once all headers came, whatever the body does; 0: see `error`.
   std::string error;   ///< Of the network, without path and query of the URL.
   std::string answer;  ///< First 256 bytes of the answer's body.
   std::optional<std::int64_t> retry_after_s;

@@ -16,6 +16,8 @@ namespace {
 constexpr std::string_view kAlphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr std::string_view kSecretPrefix = "whsec_";
+constexpr std::size_t kKeyBytesMin = 24;
+constexpr std::size_t kKeyBytesMax = 64;
 
 std::string encode_base64(std::string_view bytes) {
   std::string text;
@@ -85,6 +87,8 @@ Result<std::string> sign_webhook(std::string_view secret, std::string_view id,
   const std::optional<std::string> key = decode_base64(secret);
   if (!key) return bad_secret("not base64");
   if (key->empty()) return bad_secret("empty");
+  if (key->size() < kKeyBytesMin) return bad_secret("too short");
+  if (key->size() > kKeyBytesMax) return bad_secret("too long");
   if (id.find('.') != std::string_view::npos) {
     return Error{ErrorCode::kInvalidArgument, fmt::format("webhook id '{}' contains '.'", id)};
   }

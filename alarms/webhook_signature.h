@@ -12,7 +12,8 @@ namespace fleetmeter::alarms {
 /// body)).
 ///
 /// `secret` is base64 of the key with or without "whsec_" in front and with or without padding. An
-/// empty or undecodable one is kInvalidArgument, and the message never holds the secret.
+/// undecodable one, or a key that has not 24 to 64 bytes, is kInvalidArgument, and the message never
+/// holds the secret.
 /// `timestamp_s` is the Unix time of this attempt, `body` the raw bytes that are sent. `id` must
 /// not contain '.', else two different requests could share a signature. Rule: Standard Webhooks
 /// specification, "Signature scheme" and "Webhook headers". Only the symmetric scheme (v1) is made.

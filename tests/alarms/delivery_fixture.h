@@ -142,11 +142,15 @@ class LocalReceiver {
 };
 
 /// A peer that takes connections, keeps what was sent first on each, and gives one fixed answer, or
-/// none at all.
+/// none at all. After it the connection ends, unless it `stalls`. Requests that hold `refused` get
+/// status 500 instead.
 class RawServer {
  public:
-  explicit RawServer(std::string answer)
-      : answer_(std::move(answer)), listener_(socket(AF_INET, SOCK_STREAM, 0)) {
+  explicit RawServer(std::string answer, bool stalls = false, std::string refused = {})
+      : answer_(std::move(answer)),
+        stalls_(stalls),
+        refused_(std::move(refused)),
+        listener_(socket(AF_INET, SOCK_STREAM, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -182,13 +186,16 @@ class RawServer {
       ++accepted_;
       connections_.push_back(connection);
       if (answer_.empty()) continue;
-      read_request(connection);
-      if (write(connection, answer_.data(), answer_.size()) < 0) continue;
-      shutdown(connection, SHUT_WR);
+      const std::string request = read_request(connection);
+      const bool refuse = !refused_.empty() && request.find(refused_) != std::string::npos;
+      const std::string answer =
+          refuse ? "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n" : answer_;
+      if (write(connection, answer.data(), answer.size()) < 0) continue;
+      if (!stalls_) shutdown(connection, SHUT_WR);
     }
   }
   /// Everything up to the end of a body of the announced length.
-  void read_request(int connection) {
+  std::string read_request(int connection) {
     std::string text;
     std::string part(4096, '\0');
     for (;;) {
@@ -202,9 +209,12 @@ class RawServer {
     }
     const std::lock_guard lock(mutex_);
     request_ = text;
+    return text;
   }
 
   std::string answer_;
+  bool stalls_;
+  std::string refused_;
   int listener_;
   std::uint16_t port_ = 0;
   std::vector<int> connections_;  ///< Of the server's thread; closed after it has ended.

@@ -18,6 +18,8 @@ using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace): 
 
 constexpr const char* kSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
+constexpr const char* kAccepted = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
 class DeliveryTest : public testing::Test {
  protected:
   DeliveryTest() { std::remove(path_.c_str()); }
@@ -44,6 +46,22 @@ class DeliveryTest : public testing::Test {
     entry.event_id = event_id;
     entry.receiver = to;
     entry.body = R"({"type":"test","data":")" + event_id + "\"}";
+    entry.content_type = "application/json";
+    entry.event_time_s = time_s;
+    entry.expires_s = expires_s;
+    entry.action = expires_s > 0;
+    outbox_.queue(std::move(entry));
+  }
+  /// A change of `series`; an action of that group where it expires.
+  void queue_change(const std::string& event_id, const std::string& to, const std::string& series,
+                    std::int64_t time_s, std::int64_t expires_s = 0) {
+    proto::Event event;
+    event.set_id(event_id);
+    event.set_series(series);
+    aggregator::OutboxEntry entry;
+    entry.event_id = event_id;
+    entry.receiver = to;
+    entry.body = render_payload(Receiver{}, event).body;
     entry.content_type = "application/json";
     entry.event_time_s = time_s;
     entry.expires_s = expires_s;
@@ -187,26 +205,90 @@ TEST_F(DeliveryTest, KeepsEventOrderPerReceiverWhileTheOldestIsRetried) {
     EXPECT_THAT(lines[i], HasSubstr("\"id\":\"e" + std::to_string(i) + "-"));
 }
 
-TEST_F(DeliveryTest, TriesEarlyWithoutUsingUpAnAttemptWhenOthersWaitBehind) {
+TEST_F(DeliveryTest, AnAttemptBeforeItsTimeForThoseBehindCountsToo) {
   app::ReceiveOptions options = receiving();
-  options.fail_first = 4;
+  options.fail_first = 5;
   LocalReceiver local(options);
   receiver("ops", local.url());
   queue("e1", "ops", 1);
   start();
-  ASSERT_TRUE(attempted("e1", 1));
-  advance(7s);
-  ASSERT_TRUE(attempted("e1", 2));
-  advance(7min);
-  ASSERT_TRUE(attempted("e1", 3));  // The fourth is due in half an hour.
+  std::uint32_t attempts = 0;
+  for (const Milliseconds wait : {Milliseconds(7s), Milliseconds(7min), Milliseconds(37min)}) {
+    ASSERT_TRUE(attempted("e1", ++attempts));
+    advance(wait);
+  }
+  ASSERT_TRUE(attempted("e1", 4));  // The fifth is due in two hours.
   queue("e2", "ops", 2);
-  advance(5min + 1s);
-  ASSERT_TRUE(eventually([&] { return deliverer_->counters().attempts.load() == 4; }));
-  ASSERT_TRUE(eventually([&] { return deliverer_->counters().failed.load() == 4; }));
-  EXPECT_EQ(outbox_.find("e1").attempts, 3U);
-  advance(5min + 1s);
+  advance(1h + 1s);
+  ASSERT_TRUE(attempted("e1", 5));
+  EXPECT_EQ(deliverer_->counters().attempts.load(), 5U);
+  advance(1h + 1s);
   EXPECT_TRUE(reaches("e1", DeliveryState::kDelivered));
   EXPECT_TRUE(reaches("e2", DeliveryState::kDelivered));
+}
+
+TEST_F(DeliveryTest, AnEventThatIsRefusedHoldsBackNoOtherSeriesAndDiesAfterItsAttempts) {
+  RawServer server(kAccepted, false, "\"i-0\"");
+  receiver("ops", server.url()).attempts_max = 3;
+  queue_change("e1", "ops", "i-0", 1);
+  queue_change("e2", "ops", "i-0", 2);
+  queue_change("e3", "ops", "i-1", 3);
+  queue_change("e4", "ops", "i-2", 4);
+  start();
+  ASSERT_TRUE(attempted("e1", 1));
+  advance(1300ms);
+  EXPECT_TRUE(reaches("e3", DeliveryState::kDelivered));
+  EXPECT_TRUE(reaches("e4", DeliveryState::kDelivered));
+  advance(5s);
+  ASSERT_TRUE(attempted("e1", 2));
+  EXPECT_EQ(outbox_.find("e2").attempts, 0U);
+  advance(7min);
+  ASSERT_TRUE(reaches("e1", DeliveryState::kDead));
+  EXPECT_EQ(outbox_.find("e1").attempts, 3U);
+  advance(2s);
+  EXPECT_TRUE(attempted("e2", 1));
+  EXPECT_EQ(deliverer_->counters().attempts.load(), 6U);
+}
+
+TEST_F(DeliveryTest, AnActionIsSentThoughANotificationToItsReceiverIsRefused) {
+  RawServer server(kAccepted, false, "\"i-0\"");
+  receiver("ops", server.url());
+  queue_change("e1", "ops", "i-0", 1);
+  start();
+  ASSERT_TRUE(attempted("e1", 1));
+  queue_change("e2", "ops", "web", 2, now_s() + 300);
+  advance(1300ms);
+  EXPECT_TRUE(reaches("e2", DeliveryState::kDelivered));
+}
+
+TEST_F(DeliveryTest, AnActionExpiresWhateverItWaitsFor) {
+  RawServer server("HTTP/1.1 503 Busy\r\nRetry-After: 36000\r\nContent-Length: 0\r\n\r\n");
+  receiver("ops", server.url());
+  for (int i = 0; i < 100; ++i) queue_change("n" + std::to_string(i), "ops", "web", i);
+  start();
+  ASSERT_TRUE(attempted("n0", 1));
+  queue_change("own", "ops", "web", 200, now_s() + 300);  // Behind more than a batch of its group.
+  queue_change("other", "ops", "api", 201, now_s() + 300);
+  advance(290s);
+  std::this_thread::sleep_for(50ms);
+  EXPECT_EQ(outbox_.find("own").state, DeliveryState::kPending);
+  advance(11s);
+  EXPECT_TRUE(reaches("own", DeliveryState::kExpired));
+  EXPECT_TRUE(reaches("other", DeliveryState::kExpired));
+  EXPECT_EQ(outbox_.find("other").attempts, 0U);
+}
+
+TEST_F(DeliveryTest, LooksPastMoreThanABatchOfEntriesThatWait) {
+  RawServer server(kAccepted, false, "\"i-0\"");
+  receiver("ops", server.url());
+  for (int i = 0; i < 300; ++i) queue_change("e" + std::to_string(i), "ops", "i-0", i);
+  for (int i = 0; i < 300; ++i)
+    queue_change("f" + std::to_string(i), "ops", "i-" + std::to_string(i + 1), 1000 + i);
+  start();
+  ASSERT_TRUE(attempted("e0", 1));
+  advance(1300ms);
+  EXPECT_TRUE(eventually([&] { return deliverer_->counters().delivered.load() == 300; }));
+  EXPECT_EQ(outbox_.find("e1").attempts, 0U);
 }
 
 TEST_F(DeliveryTest, AReceiverThatHangsOrRefusesBlocksNoOther) {
@@ -317,6 +399,29 @@ TEST_F(DeliveryTest, GoesOnAfterARestartWithoutRepeatingWhatWasDelivered) {
   ASSERT_TRUE(start().drain(5000));
   EXPECT_THAT(local.stop(), HasSubstr(R"("deliveries":2,"distinct_ids":2,"duplicates":0)"));
   EXPECT_EQ(local.result(), 0);
+}
+
+TEST_F(DeliveryTest, AnAnswerOf2xxIsSuccessWhateverBecomesOfItsBody) {
+  for (const bool stalls : {true, false}) {
+    RawServer server("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nab", stalls);
+    const std::string name = stalls ? "stalls" : "breaks-off";
+    receivers_.clear();
+    receiver(name, server.url()).timeout_ms = 300;
+    queue(name, name);
+    ASSERT_TRUE(start().drain(5000));
+    EXPECT_EQ(outbox_.find(name).state, DeliveryState::kDelivered) << outbox_.find(name).last_error;
+    EXPECT_EQ(deliverer_->counters().attempts.load(), 1U);
+    deliverer_.reset();
+  }
+}
+
+TEST_F(DeliveryTest, AnAnswerWhoseHeadersNeverEndIsNone) {
+  RawServer server("HTTP/1.1 200 OK\r\nContent-Le", true);
+  receiver("ops", server.url()).timeout_ms = 300;
+  queue("e1", "ops");
+  start();
+  ASSERT_TRUE(attempted("e1", 1));
+  EXPECT_EQ(outbox_.find("e1").state, DeliveryState::kPending);
 }
 
 TEST_F(DeliveryTest, DoesNotFollowARedirect) {

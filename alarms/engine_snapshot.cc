@@ -13,7 +13,7 @@ namespace {
 using aggregator::StateReader;
 using aggregator::StateWriter;
 
-constexpr std::uint32_t kSchema = 3;
+constexpr std::uint32_t kSchema = 2;
 
 }  // namespace
 

@@ -19,6 +19,9 @@ using aggregator::Slot;
 using aggregator::SlotState;
 using aggregator::ValueRange;
 
+// What a snapshot's byte of a fold says.
+constexpr std::uint8_t kAnyDue = 1, kToCome = 2;
+
 /// Own periods that a member may stay away before a fold no longer waits for it.
 constexpr GridTime kLivePeriods = 3;
 
@@ -283,7 +286,9 @@ void MetricFold::save(std::string& out) const {
   aggregator::StateWriter writer(out);
   writer.i64(scanned_for_s_);
   writer.u32(scanned_);
-  writer.boolean(any_due_);
+  // A list follows only where there is one, which is rare.
+  writer.u8(static_cast<std::uint8_t>((any_due_ ? kAnyDue : 0) | (to_come_.empty() ? 0 : kToCome)));
+  if (to_come_.empty()) return;
   writer.u64(to_come_.size());
   for (const SeriesId id : to_come_) writer.u32(id);
 }
@@ -293,9 +298,10 @@ bool MetricFold::load(std::string_view& in, const FoldSpec& spec,
   aggregator::StateReader reader(in);
   const GridTime scanned_for_s = reader.i64();
   const std::uint32_t scanned = reader.u32();
-  const bool any_due = reader.boolean();
+  const std::uint8_t marks = reader.u8();
   std::vector<SeriesId> to_come;
-  for (std::uint64_t left = reader.count(); left > 0 && reader.ok(); --left)
+  for (std::uint64_t left = (marks & kToCome) != 0 ? reader.count() : 0; left > 0 && reader.ok();
+       --left)
     to_come.push_back(reader.u32());
   std::erase_if(to_come_, [&](SeriesId id) {
     if (std::ranges::find(to_come, id) != to_come.end()) return false;
@@ -304,7 +310,7 @@ bool MetricFold::load(std::string_view& in, const FoldSpec& spec,
   });
   scanned_for_s_ = scanned_for_s;
   scanned_ = scanned;
-  any_due_ = any_due;
+  any_due_ = (marks & kAnyDue) != 0;
   return reader.ok();
 }
 

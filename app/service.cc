@@ -18,6 +18,18 @@ namespace {
 constexpr std::int64_t kDrainTimeoutMs = 60'000;  // For the outbox of a bounded run.
 constexpr std::int64_t kBacklogReadyRecords =
     20'000;  // Log records not yet applied beyond which we are not ready.
+constexpr std::int64_t kTickAheadS =
+    60;  // As far as a tick may be ahead of its append (docs/time.md 2).
+
+/// A tick is never taken back: a clock that was set back has to pass it before anything falls due.
+std::string clock_behind(const EvaluationView& view, const Clock& clock) {
+  const std::int64_t now_s = clock.wall().time_since_epoch().count() / 1000;
+  for (const Evaluator::ShardView& shard : view.shards) {
+    if (shard.tick_s > now_s + kTickAheadS)
+      return "the clock is behind: nothing falls due until it has passed " + rfc3339(shard.tick_s);
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -321,6 +333,8 @@ std::vector<std::string> Service::not_ready() const {
   for (const auto& lag : view->lags) {
     if (lag.stalled) reasons.push_back("source " + lag.source + " is stalled");
   }
+  if (std::string why = clock_behind(*view, state.clock); !bounded() && !why.empty())
+    reasons.push_back(std::move(why));
   return reasons;
 }
 

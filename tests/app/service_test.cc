@@ -4,6 +4,7 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "app/run_summary.h"
 #include "tests/app/service_fixture.h"
@@ -162,6 +163,39 @@ TEST_F(ServiceTest, DrainKeepsWhatWasRead) {
     service.drain();
   }
   EXPECT_EQ(datapoints_in_log(), 20u);
+}
+
+/// The system's clock, set wrong.
+class WrongClock final : public Clock {
+ public:
+  explicit WrongClock(std::chrono::hours ahead) : ahead_(ahead) {}
+  [[nodiscard]] WallTime wall() const override { return SystemClock().wall() + ahead_; }
+  [[nodiscard]] SteadyTime steady() const override { return SystemClock().steady(); }
+
+ private:
+  std::chrono::hours ahead_;
+};
+
+TEST_F(ServiceTest, AClockThatWasSetBackIsToldUntilItHasPassedTheLastTick) {
+  write_day();
+  write_config("files: { paths: [in], follow: true }");
+  {
+    const WrongClock clock(std::chrono::hours(48));
+    Service service(config(), clock, {.deliver = false});
+    ASSERT_TRUE(service.start());
+    const std::int64_t now_s = SystemClock().wall().time_since_epoch().count() / 1000;
+    ASSERT_TRUE(within_10s([&] {
+      const auto view = service.view();
+      return !view->shards.empty() && view->shards[0].tick_s > now_s + 3600;
+    }));
+    EXPECT_THAT(service.not_ready(), testing::IsEmpty());
+    service.drain();
+  }
+  const SystemClock clock;
+  Service service(config(), clock, {.deliver = false});
+  ASSERT_TRUE(service.start());
+  EXPECT_THAT(service.not_ready(), testing::Contains(HasSubstr("the clock is behind")));
+  service.drain();
 }
 
 TEST_F(ServiceTest, RunSaysWhatCouldNotBeReadByItsExitCode) {

@@ -40,6 +40,7 @@ say "A synthetic day: $machines machines, 20 flow records and 10 metrics a minut
 "$fleetmeter" generate --out "$dir" --replace --machines "$machines" --duration "$duration"
 
 say "A local receiver that checks signatures"
+: > "$dir/receiver.log"  # It is read before the receiver has got so far as to make it.
 "$fleetmeter" receive --listen 127.0.0.1:0 --secret-env FLEETMETER_DEMO_SECRET --tolerance 0 --out "$dir/deliveries.jsonl" > "$dir/receiver.log" 2>&1 &
 receiver_pid=$!
 for _ in $(seq 100); do

@@ -6,7 +6,6 @@ namespace fleetmeter::aggregator {
 namespace {
 
 constexpr std::int64_t kGrid = 10;
-constexpr std::int64_t kTickAheadMax = 60;
 constexpr std::int64_t kDefaultLateness = 600;
 /// A source that carried nothing for this long holds nobody up.
 constexpr std::int64_t kCarriesFor = 86'400;

@@ -12,6 +12,9 @@
 
 namespace fleetmeter::aggregator {
 
+/// Seconds that a tick may be ahead of its append (docs/time.md 2).
+inline constexpr std::int64_t kTickAheadMax = 60;
+
 /// Time of one shard as progress, ticks and stalls tell it (docs/time.md 1, 2, 6). Writes what was
 /// not heard into the series table. A pure function of the records.
 class ShardTime {

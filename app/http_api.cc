@@ -1,5 +1,6 @@
 #include "app/http_api.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -57,12 +58,6 @@ HttpResponse error(unsigned status, const std::string& message) {
   return {status, "application/json", "{\"schema\":1,\"error\":" + json_string(message) + "}", {}};
 }
 
-std::string joined(const std::vector<std::string>& texts) {
-  std::string list;
-  for (const std::string& text : texts) list += (list.empty() ? "" : ", ") + text;
-  return list;
-}
-
 std::string json_strings(const std::vector<std::string>& texts) {
   std::string list;
   for (const std::string& text : texts) list += (list.empty() ? "" : ",") + json_string(text);
@@ -78,7 +73,8 @@ std::string unknown_parameter(const HttpRequest& request) {
       const auto& known = route.parameters;
       if (std::find(known.begin(), known.end(), name) != known.end()) continue;
       return name + ": is no parameter of " + request.path +
-             (known.empty() ? ", which has none" : "; known here: " + joined(known));
+             (known.empty() ? ", which has none"
+                            : fmt::format("; known here: {}", fmt::join(known, ", ")));
     }
   }
   return {};
@@ -154,7 +150,7 @@ std::string HttpApi::State::unknown_environment(const std::string& name) const {
   for (const auto& match : service.config().environments) known.insert(match.name);
   for (const auto& shard : service.view()->shards) known.insert(shard.environment);
   if (name.empty() || known.contains(name)) return {};
-  return "environment: `" + name + "` is none of " + joined({known.begin(), known.end()});
+  return fmt::format("environment: `{}` is none of {}", name, fmt::join(known, ", "));
 }
 
 HttpResponse HttpApi::State::alarms(const HttpRequest& request) const {

@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "aggregator/shard_time.h"
 #include "aggregator/sqlite_log.h"
 #include "proto/rfc3339.h"
 
@@ -18,14 +19,12 @@ namespace {
 constexpr std::int64_t kDrainTimeoutMs = 60'000;  // For the outbox of a bounded run.
 constexpr std::int64_t kBacklogReadyRecords =
     20'000;  // Log records not yet applied beyond which we are not ready.
-constexpr std::int64_t kTickAheadS =
-    60;  // As far as a tick may be ahead of its append (docs/time.md 2).
 
 /// A tick is never taken back: a clock that was set back has to pass it before anything falls due.
 std::string clock_behind(const EvaluationView& view, const Clock& clock) {
   const std::int64_t now_s = clock.wall().time_since_epoch().count() / 1000;
   for (const Evaluator::ShardView& shard : view.shards) {
-    if (shard.tick_s > now_s + kTickAheadS)
+    if (shard.tick_s > now_s + aggregator::kTickAheadMax)
       return "the clock is behind: nothing falls due until it has passed " + rfc3339(shard.tick_s);
   }
   return {};

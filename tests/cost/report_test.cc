@@ -29,6 +29,18 @@ std::string read(const std::string& path) {
   return text.str();
 }
 
+/// Of one hour of environment prod.
+FlowUsage accepted_egress(proto::PathClass path_class, std::uint64_t gb) {
+  FlowUsage flow;
+  flow.environment = "prod";
+  flow.hour = 500'000;
+  flow.action = proto::ACTION_ACCEPT;
+  flow.direction = proto::DIRECTION_EGRESS;
+  flow.path_class = path_class;
+  flow.bytes = gb << 30;
+  return flow;
+}
+
 const PriceBook& prices() {
   static const PriceBook book = *PriceBook::embedded();
   return book;
@@ -1063,13 +1075,7 @@ TEST(ToDate, TheFreeAllowanceIsTheMonthsHoweverLittleOfItWasSeen) {
   const ReportOptions options{
       .basis = ReportOptions::Basis::kToDate, .free_tier = true, .region = "us-east-1"};
   const auto egress = [&](std::uint64_t gb) {
-    FlowUsage flow;
-    flow.environment = "prod";
-    flow.hour = 500'000;
-    flow.action = proto::ACTION_ACCEPT;
-    flow.direction = proto::DIRECTION_EGRESS;
-    flow.path_class = proto::PATH_EXTERNAL;
-    flow.bytes = gb << 30;
+    const FlowUsage flow = accepted_egress(proto::PATH_EXTERNAL, gb);
     return amount(*make_report(options, prices(), *inventory, nullptr, {}, {flow}), "network",
                   "internet egress");
   };
@@ -1079,14 +1085,8 @@ TEST(ToDate, TheFreeAllowanceIsTheMonthsHoweverLittleOfItWasSeen) {
 
 TEST(ToDate, CrossAzBytesThatOnlyTheReceiverLoggedAreFlaggedAsHalf) {
   const auto inventory = inventory_of("region: us-east-1\nenvironment: prod\n");
-  FlowUsage sent;
-  sent.environment = "prod";
-  sent.hour = 500'000;
-  sent.action = proto::ACTION_ACCEPT;
-  sent.direction = proto::DIRECTION_EGRESS;
-  sent.path_class = proto::PATH_CROSS_AZ;
+  FlowUsage sent = accepted_egress(proto::PATH_CROSS_AZ, 100);
   sent.interface = "eni-1";
-  sent.bytes = 100ull << 30;
   FlowUsage received = sent;
   received.direction = proto::DIRECTION_INGRESS;
   received.interface = "eni-2";
@@ -1103,12 +1103,8 @@ TEST(ToDate, CrossAzBytesThatOnlyTheReceiverLoggedAreFlaggedAsHalf) {
 
 TEST(ToDate, TransferWithoutActionIsUnknownAndNotZero) {
   const auto inventory = inventory_of("region: us-east-1\nenvironment: prod\n");
-  FlowUsage flow;
-  flow.environment = "prod";
-  flow.hour = 500'000;
-  flow.direction = proto::DIRECTION_EGRESS;
-  flow.path_class = proto::PATH_EXTERNAL;
-  flow.bytes = 3ull << 30;
+  FlowUsage flow = accepted_egress(proto::PATH_EXTERNAL, 3);
+  flow.action = proto::ACTION_NONE;
   const Report report =
       *make_report({.basis = ReportOptions::Basis::kToDate, .region = "us-east-1"}, prices(),
                    *inventory, nullptr, {}, {flow});
@@ -1202,15 +1198,9 @@ TEST(ToDate, FlowLogsOfSeveralDestinationsPayTheDearest) {
 }
 
 TEST(ToDate, TransferBetweenTheUsEastRegionsCostsHalf) {
-  FlowUsage flow;
-  flow.environment = "prod";
-  flow.hour = 500'000;
-  flow.action = proto::ACTION_ACCEPT;
-  flow.direction = proto::DIRECTION_EGRESS;
-  flow.path_class = proto::PATH_CROSS_AZ;
+  FlowUsage flow = accepted_egress(proto::PATH_CROSS_AZ, 100);
   flow.interface_az = "use1-az1";
   flow.peer_az = "use2-az1";
-  flow.bytes = 100ull << 30;
   const Report report =
       *make_report({.basis = ReportOptions::Basis::kToDate, .region = "us-east-1"}, prices(),
                    *inventory_of("environment: prod\n"), nullptr, {}, {flow});
@@ -1218,23 +1208,17 @@ TEST(ToDate, TransferBetweenTheUsEastRegionsCostsHalf) {
 }
 
 TEST(ToDate, TheWorkedNatExampleCostsSixteenFifteen) {
-  constexpr std::uint64_t kGb = 1ull << 30;
   const auto flow = [](proto::InterfaceRole role, proto::NatLeg leg, proto::FlowDirection direction,
                        std::uint64_t gb) {
-    FlowUsage f;
-    f.environment = "prod";
-    f.hour = 500'000;
-    f.action = proto::ACTION_ACCEPT;
+    const bool inside = leg == proto::NAT_LEG_INSIDE;
+    FlowUsage f = accepted_egress(inside ? proto::PATH_CROSS_AZ : proto::PATH_EXTERNAL, gb);
     f.role = role;
     f.nat_leg = leg;
     f.direction = direction;
-    const bool inside = leg == proto::NAT_LEG_INSIDE;
-    f.path_class = inside ? proto::PATH_CROSS_AZ : proto::PATH_EXTERNAL;
     f.interface = role == proto::ROLE_NAT ? "eni-nat" : "eni-1";
     f.interface_az = role == proto::ROLE_NAT ? "use1-az2" : "use1-az1";
     f.owner = role == proto::ROLE_NAT && !inside ? "nat-1" : "i-1";
     f.owner_az = role == proto::ROLE_NAT && !inside ? "use1-az2" : "use1-az1";
-    f.bytes = gb * kGb;
     return f;
   };
   constexpr auto kIn = proto::DIRECTION_INGRESS;

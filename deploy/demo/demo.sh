@@ -78,12 +78,13 @@ printf 'all of it in %.1f s\n' "$(awk -v a="$began" -v b="$(seconds)" 'BEGIN { p
 
 say "Try next"
 tee "$dir/next-commands" <<COMMANDS
-$fleetmeter flows --inventory $dir/inventory/describe-subnets.json --by nat $dir/telemetry/AWSLogs
+$fleetmeter flows ${inventory[*]} --by nat $dir/telemetry/AWSLogs
 $fleetmeter replay -c $dir/fleet.yaml --events $dir/replayed.jsonl $dir/telemetry/AWSLogs $dir/telemetry/metrics
 $fleetmeter cost report -c $dir/fleet.yaml --basis estimate
 $fleetmeter rules check $dir/fleet.yaml
+FLEETMETER_DEMO_SECRET=$FLEETMETER_DEMO_SECRET $fleetmeter run -c $dir/fleet.yaml
 COMMANDS
-echo "$fleetmeter run -c $dir/fleet.yaml    (then open its API; ./dev demo --serve does it for you)"
+echo "(the last one serves its API until Ctrl-C, as ./dev demo --serve does)"
 
 [ "$serve" = yes ] || exit 0
 say "Serving; Ctrl-C ends it"

@@ -18,12 +18,16 @@ constexpr std::size_t kCapturesMax = 1u << 16;
 
 /// Role by interface-type (version 11), an open list; by instance-id where a record has one.
 proto::InterfaceRole role_of(const CaptureTexts& texts) {
-  const std::string_view type = texts.text[CaptureTexts::kType];
-  if (type == "nat_gateway" || type == "regional_nat_gateway") return proto::ROLE_NAT;
-  if (type == "network_load_balancer") return proto::ROLE_NLB;
-  if (type == "vpc_endpoint") return proto::ROLE_ENDPOINT;
-  if (type == "transit_gateway") return proto::ROLE_TRANSIT_GATEWAY;
-  if (type == "lambda") return proto::ROLE_LAMBDA;
+  // Written with either sign between the words.
+  const auto is = [type = texts.text[CaptureTexts::kType]](std::string_view name) {
+    return std::ranges::equal(type, name,
+                              [](char a, char b) { return a == b || (a == '-' && b == '_'); });
+  };
+  if (is("nat_gateway") || is("regional_nat_gateway")) return proto::ROLE_NAT;
+  if (is("network_load_balancer")) return proto::ROLE_NLB;
+  if (is("vpc_endpoint")) return proto::ROLE_ENDPOINT;
+  if (is("transit_gateway")) return proto::ROLE_TRANSIT_GATEWAY;
+  if (is("lambda")) return proto::ROLE_LAMBDA;
   if (texts.text[CaptureTexts::kResource].starts_with("nat-")) return proto::ROLE_NAT;
   if (!texts.text[CaptureTexts::kInstance].empty()) return proto::ROLE_INSTANCE;
   return proto::ROLE_UNKNOWN;

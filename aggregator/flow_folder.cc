@@ -127,7 +127,6 @@ void FlowFolder::select(const FlowColumns& flows, const FlowRecordColumns& colum
     const std::uint32_t count = std::min(end - first, 64u);
     const std::uint64_t all = ~std::uint64_t{0} >> (64 - count);
     const std::uint64_t windowed = windowed_of(flows, columns, first / 64, all);
-    counts.unwindowed += static_cast<std::uint64_t>(std::popcount(all & ~windowed));
     for (std::uint64_t rest = windowed; rest != 0; rest &= rest - 1) {
       const std::uint32_t record = first + static_cast<std::uint32_t>(std::countr_zero(rest));
       const std::uint64_t start_s = columns.start[record];

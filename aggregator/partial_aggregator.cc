@@ -128,7 +128,6 @@ void PartialAggregator::on_flows(const parsers::FlowColumns& flows) {
   const FoldCounts counts = state.folder.fold(flows, state.start_max_s());
   state.records += counts.folded;
   state.event_time_max_s = std::max(state.event_time_max_s, counts.latest_s);
-  state.drop("unwindowed", counts.unwindowed);
   state.drop("future", counts.future);
   state.drop("keys_over_limit", counts.over_limit);
 }

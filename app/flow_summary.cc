@@ -95,7 +95,6 @@ FlowSummary FlowReader::summarize(const parsers::DecodeCounts& counts,
   FlowSummary summary;
   summary.counts = counts;
   summary.dropped = state.usage.dropped();
-  summary.dropped.erase("unwindowed");  // Counted among the records; kept, only in no window.
   summary.accept = talkers.accept();
   summary.reject = talkers.reject();
   summary.no_action = talkers.no_action();

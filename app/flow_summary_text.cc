@@ -135,7 +135,7 @@ std::string title_of(const std::string& by) {
       {"interface", "Top interfaces"},
       {"owner", "Top owners"},
       {"nat_gateway", "NAT gateways, processed traffic"},
-      {"nat", "Behind NAT gateways, processed traffic by private address"},
+      {"nat", "Behind NAT gateways, processed traffic by owner or private address"},
       {"source", "Top source addresses"},
       {"destination", "Top destination addresses"},
       {"port", "Top destination ports"},

@@ -85,8 +85,9 @@ void TopTalkers::add(const parsers::FlowColumns& flows) {
     if (start.has(i)) {
       const std::uint64_t at = start.value_or_0(i);
       first_s_ = std::min(first_s_.value_or(at), at);
-      last_s_ = std::max({last_s_.value_or(at), at, end.value_or_0(i)});
     }
+    if (start.has(i) || end.has(i))
+      last_s_ = std::max({last_s_.value_or(0), start.value_or_0(i), end.value_or_0(i)});
     if (flows.status[i] != parsers::LogStatus::kOk) continue;
     const Traffic traffic{.records = 1,
                           .packets = packets.value_or_0(i),

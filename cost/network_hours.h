@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -87,5 +88,8 @@ void charge_all(const std::vector<FlowUsage>& flows, FlowCharger& charger);
 /// neither. Rule: Amazon EC2 User Guide, "Regions and Zones"; AWS RAM User Guide, "Availability
 /// Zone IDs".
 [[nodiscard]] std::string region_of_zone(std::string_view zone);
+/// Nothing where either is unknown, or one is a name (us-east-1a) and the other an id (use1-az1),
+/// which every account pairs in its own way (Amazon EC2 User Guide, "AZ IDs").
+[[nodiscard]] std::optional<bool> zones_differ(std::string_view a, std::string_view b);
 
 }  // namespace fleetmeter::cost

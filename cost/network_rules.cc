@@ -5,8 +5,9 @@
 namespace fleetmeter::cost {
 namespace {
 
-constexpr std::uint32_t kPathGatewayEndpoint = 7, kPathVirtualPrivateGateway = 3,
-                        kPathInterRegionPeering = 5, kPathSameVpc = 1;
+constexpr std::uint32_t kPathSameVpc = 1, kPathVirtualPrivateGateway = 3, kPathPeering = 4,
+                        kPathInterRegionPeering = 5, kPathLocalGateway = 6,
+                        kPathGatewayEndpoint = 7;
 
 using Dues = std::vector<Due>;
 
@@ -53,6 +54,9 @@ Charge public_egress(const FlowView& flow) {
       return Charge::kVpn;
     case kPathInterRegionPeering:
       return peered_regions(flow);
+    case kPathPeering:
+    case kPathLocalGateway:
+      return Charge::kUnclassified;  // A public address, but not by way of the internet.
     default:
       break;
   }
@@ -90,9 +94,8 @@ Dues charge_nat(const FlowView& flow, std::string_view behind, Seen seen) {
                : Dues{{Charge::kUnclassified, 0, {}, flow.owner}};
   }
   Dues dues{{Charge::kNatProcessing, 0, flow.interface, behind}};
-  const bool zones_known = !flow.owner_az.empty() && !flow.interface_az.empty();
-  const bool crosses =
-      zones_known ? flow.owner_az != flow.interface_az : flow.path_class == proto::PATH_CROSS_AZ;
+  const bool crosses = zones_differ(flow.owner_az, flow.interface_az)
+                           .value_or(flow.path_class == proto::PATH_CROSS_AZ);
   if (crosses) dues.push_back({Charge::kCrossAz, 2, {}, behind});
   return dues;
 }
@@ -139,6 +142,20 @@ bool is_on_link(std::string_view peer) {
   return peer == "link-local" || peer == "multicast" || peer == "loopback";
 }
 
+/// Nothing where the zones are not known: the own one may be told by the record alone.
+std::optional<bool> crosses_zones(const FlowView& flow) {
+  switch (flow.path_class) {
+    case proto::PATH_SAME_AZ:
+      return false;
+    case proto::PATH_CROSS_AZ:
+      return true;
+    case proto::PATH_VPC_UNKNOWN_AZ:
+      return zones_differ(flow.owner_az, flow.peer_az);
+    default:
+      return std::nullopt;
+  }
+}
+
 /// Between private addresses: egress at the sender with both halves; ingress only where the sender
 /// is not logged, then the receiver's half alone.
 Dues charge_private(const FlowView& flow, Seen seen) {
@@ -153,19 +170,15 @@ Dues charge_private(const FlowView& flow, Seen seen) {
   // Zones of two regions differ too, but the bytes pay as between regions, at the sender.
   const std::string own = region_or_zone({}, flow.owner_az, flow.interface_az);
   const std::string peer = region_or_zone(flow.peer_region, flow.peer_az);
-  if (!own.empty() && !peer.empty() && own != peer)
+  const bool is_in_vpc = flow.traffic_path == kPathSameVpc;
+  if (!own.empty() && !peer.empty() && own != peer && !is_in_vpc)
     return one(egress(flow) ? between_regions(own, peer) : Charge::kNone);
-  switch (flow.path_class) {
-    case proto::PATH_SAME_AZ:
-      return one(Charge::kNone);
-    case proto::PATH_CROSS_AZ:
-      // A load balancer of kind application pays nothing towards its targets in another zone.
-      if (flow.role == proto::ROLE_ALB || flow.peer_role == proto::ROLE_ALB)
-        return one(Charge::kNone);
-      return one(Charge::kCrossAz, egress(flow) ? 2 : 1);
-    default:
-      return one(Charge::kUnclassified);
-  }
+  const std::optional<bool> crosses = crosses_zones(flow);
+  if (!crosses) return one(Charge::kUnclassified);
+  // A load balancer of kind application pays nothing towards its targets in another zone.
+  const bool is_free = flow.role == proto::ROLE_ALB || flow.peer_role == proto::ROLE_ALB;
+  if (!*crosses || is_free) return one(Charge::kNone);
+  return one(Charge::kCrossAz, egress(flow) ? 2 : 1);
 }
 
 }  // namespace

@@ -1,11 +1,14 @@
 #include <array>
 
+#include "aggregator/inventory_data.h"
 #include "cost/network_hours.h"
 
 namespace fleetmeter::cost {
 namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+bool is_zone_id(std::string_view zone) { return zone.find("-az") != std::string_view::npos; }
 
 /// "us-east-1" of the zone id's head "use1": two letters, a direction in short, a number.
 std::string region_of_short(std::string_view head) {
@@ -36,12 +39,14 @@ std::string region_of_short(std::string_view head) {
 }  // namespace
 
 std::string region_of_zone(std::string_view zone) {
-  if (const std::size_t mark = zone.find("-az"); mark != std::string_view::npos) {
-    return region_of_short(zone.substr(0, mark));
-  }
-  const bool named = zone.size() > 3 && zone.back() >= 'a' && zone.back() <= 'z' &&
-                     is_digit(zone[zone.size() - 2]) && zone.find('-') != std::string_view::npos;
-  return named ? std::string(zone.substr(0, zone.size() - 1)) : std::string();
+  // A Local Zone's id names its place too: use1-bos1-az1.
+  return is_zone_id(zone) ? region_of_short(zone.substr(0, zone.find('-')))
+                          : aggregator::region_of_zone(zone);
+}
+
+std::optional<bool> zones_differ(std::string_view a, std::string_view b) {
+  if (a.empty() || b.empty() || is_zone_id(a) != is_zone_id(b)) return std::nullopt;
+  return a != b;
 }
 
 }  // namespace fleetmeter::cost

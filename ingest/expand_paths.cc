@@ -7,6 +7,7 @@
 #include <set>
 #include <span>
 
+#include "ingest/file_position.h"
 #include "ingest/files_source.h"
 
 namespace fleetmeter::ingest {
@@ -89,8 +90,11 @@ void add_deep_glob(const std::string& pattern, std::set<std::string>& found) {
   }
 }
 
-/// What a file is known by whatever its name (docs/time.md 10); its name where there is nothing.
+/// What a file is known by (docs/time.md 10): a name that AWS gave once, else whatever its name
+/// device and inode.
 std::string identity_of(const std::string& path) {
+  const std::string name = fs::path(path).filename().string();
+  if (is_aws_object_name(name)) return name;
   struct stat status {};
   if (path == "-" || stat(path.c_str(), &status) != 0) return path;
   return std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);

@@ -33,7 +33,8 @@ struct FilesOptions {
                                                         FilesOptions options);
 
 struct ExpandedPaths {
-  std::vector<std::string> files;  ///< Each once, by device and inode, under its first name.
+  /// Each once under its first name, by device and inode, or by its object name.
+  std::vector<std::string> files;
   std::vector<std::pair<std::string, std::string>> missing;  ///< Path that leads to none, and why.
 };
 /// Expands files, directories and globs (**, *, ?, [...]), in the order of the paths and in a stable

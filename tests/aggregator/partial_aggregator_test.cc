@@ -70,6 +70,22 @@ TEST_F(PartialAggregatorTest, NatLegsOfVersion3AreToldByThePacketAddresses) {
   EXPECT_EQ(outside.peer, "internet");
 }
 
+TEST_F(PartialAggregatorTest, AnInterfacesTypeTellsAGatewayWithEitherSignBetweenItsWords) {
+  use(kVpc);
+  format = "interface-id interface-type srcaddr dstaddr packets bytes start end action log-status";
+  const std::string tail = " 10.0.1.5 10.0.101.78 1 500 1700000000 1700000059 ACCEPT OK";
+  EXPECT_EQ(only("eni-x nat_gateway" + tail).leg, proto::NAT_LEG_INSIDE);
+  EXPECT_EQ(only("eni-x nat-gateway" + tail).leg, proto::NAT_LEG_INSIDE);
+}
+
+TEST_F(PartialAggregatorTest, ARecordWithoutStartOrBytesIsInNoWindowAndNotDropped) {
+  format = "interface-id srcaddr dstaddr packets bytes start end action log-status";
+  const Combined out = combined({"eni-a 10.0.1.5 8.8.8.8 1 - 1700000000 1700000059 ACCEPT OK",
+                                 "eni-a 10.0.1.5 8.8.8.8 1 5 - 1700000059 ACCEPT OK"});
+  EXPECT_TRUE(out.flows.empty());
+  EXPECT_TRUE(dropped.empty());
+}
+
 TEST_F(PartialAggregatorTest, OnVersion2ANatInsideLegHasAVpcPeer) {
   use(std::string(kVpc) + "  - { id: eni-nat, addresses: [10.0.101.78], role: nat }\n");
   const Row in = only(v2("eni-nat", "10.0.2.124", "10.0.101.78"));

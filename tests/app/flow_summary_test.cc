@@ -135,6 +135,14 @@ TEST(FlowSummary, WhatATalkerListIsByMayBeUnknownAndIsNoRemainder) {
   EXPECT_EQ(list(summary, "source").entries[1].key, "10.0.1.1");
 }
 
+TEST(FlowSummary, TheLastTimeIsTheLargestEndOfARecordWithoutStartToo) {
+  const FlowSummary summary = summarize_as("srcaddr dstaddr bytes start end action",
+                                           "10.0.1.1 10.0.2.1 1 60 120 ACCEPT\n"
+                                           "10.0.1.1 10.0.2.1 1 - 300 ACCEPT\n");
+  EXPECT_EQ(summary.first_s, 60u);
+  EXPECT_EQ(summary.last_s, 300u);
+}
+
 TEST(FlowSummary, AStartOfZeroIsATime) {
   const FlowSummary summary = summarize_as("srcaddr dstaddr bytes start end action",
                                            "10.0.1.1 10.0.2.1 1 0 60 ACCEPT\n"

@@ -319,7 +319,46 @@ INSTANTIATE_TEST_SUITE_P(Rows, PublicEgress,
                                          PublicPeer{"EC2", "us-east-1", 8, Charge::kRegionalPublic},
                                          PublicPeer{"CLOUDFRONT", "GLOBAL", 8, Charge::kNone},
                                          PublicPeer{"", "", 3, Charge::kVpn},
+                                         PublicPeer{"", "", 4, Charge::kUnclassified},
+                                         PublicPeer{"", "", 6, Charge::kUnclassified},
                                          PublicPeer{"", "", 5, Charge::kInterRegion}));
+
+TEST(ChargeFlows, AZonesNameAndAnIdAreNotCompared) {
+  FlowUsage leg = nat(proto::NAT_LEG_INSIDE, kIn, 50);
+  leg.owner_az = "us-east-1a";  // Of the subnet; the gateway's own is the record's az-id.
+  leg.interface_az = "use1-az1";
+  leg.path_class = proto::PATH_SAME_AZ;
+  EXPECT_EQ(sums({leg}), (std::map<Charge, std::uint64_t>{{Charge::kNatProcessing, 50}}));
+  leg.path_class = proto::PATH_CROSS_AZ;
+  EXPECT_EQ(sums({leg}).at(Charge::kCrossAz), 50u);
+  leg.interface_az = "us-east-1a";
+  EXPECT_EQ(sums({leg}).count(Charge::kCrossAz), 0u) << "both are names: they decide";
+}
+
+TEST(ChargeFlows, TheRecordsOwnZoneStandsInForOneThatTheInventoryDoesNotKnow) {
+  FlowUsage f = flow("eni-1", "10.0.9.5", kOut, proto::PATH_VPC_UNKNOWN_AZ, 50);
+  EXPECT_EQ(charge_flows({f})[0].charge, Charge::kUnclassified) << "the peer's is not known";
+  f.peer_az = "use1-az4";
+  EXPECT_EQ(charge_flows({f})[0].charge, Charge::kCrossAz);
+  EXPECT_EQ(charge_flows({f})[0].halves, 2u);
+  f.peer_az = f.owner_az;
+  EXPECT_EQ(charge_flows({f})[0].charge, Charge::kNone);
+  f.peer_az = "us-east-1a";
+  EXPECT_EQ(charge_flows({f})[0].charge, Charge::kUnclassified) << "a name beside an id";
+}
+
+TEST(ChargeFlows, ALocalZoneIsOfItsParentsRegionInBothDirections) {
+  FlowUsage out = flow("eni-1", "i-1", kOut, proto::PATH_CROSS_AZ, 50);
+  out.owner_az = out.interface_az = "us-east-1-bos-1a";
+  out.peer_region = "us-east-1";
+  out.peer_az = "us-east-1a";
+  EXPECT_EQ(charge_flows({out})[0].charge, Charge::kCrossAz);
+  FlowUsage back = flow("eni-2", "i-2", kOut, proto::PATH_CROSS_AZ, 50);
+  back.owner_az = back.interface_az = "us-east-1a";
+  back.peer_region = "us-east-1";
+  back.peer_az = "us-east-1-bos-1a";
+  EXPECT_EQ(charge_flows({back})[0].charge, Charge::kCrossAz);
+}
 
 TEST(ChargeFlows, EndpointsPayBothWaysAtTheClient) {
   FlowUsage client = flow("eni-1", "i-1", kOut, proto::PATH_CROSS_AZ, 50);
@@ -372,6 +411,9 @@ TEST(RegionOfZone, ReadsNamesAndIds) {
   EXPECT_EQ(region_of_zone("use1-az4"), "us-east-1");
   EXPECT_EQ(region_of_zone("apse2-az1"), "ap-southeast-2");
   EXPECT_EQ(region_of_zone("euw1-az3"), "eu-west-1");
+  EXPECT_EQ(region_of_zone("us-east-1-bos-1a"), "us-east-1") << "a Local Zone";
+  EXPECT_EQ(region_of_zone("use1-bos1-az1"), "us-east-1");
+  EXPECT_EQ(region_of_zone("us-gov-west-1b"), "us-gov-west-1");
   EXPECT_EQ(region_of_zone(""), "");
   EXPECT_EQ(region_of_zone("a"), "");
   EXPECT_EQ(region_of_zone("az-az1"), "");

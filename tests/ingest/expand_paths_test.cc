@@ -54,6 +54,15 @@ TEST_F(ExpandPathsTest, AFileOfManyNamesIsKnownByDeviceAndInodeAndKeepsTheFirst)
   EXPECT_THAT(names({"./q.log", "q.log", "a/../q.log", "*.log", "-", "-"}),
               ElementsAre("./q.log", "-"));
 }
+TEST_F(ExpandPathsTest, AnObjectOfFlowLogsIsKnownByItsNameInWhateverFolderItsCopiesLie) {
+  const std::string name =
+      "123456789012_vpcflowlogs_us-east-1_fl-0123456789abcdef0_20261101T0005Z_fe123456.log.gz";
+  for (const char* folder : {"plain", "hive/year=2026"}) {
+    std::filesystem::create_directories(folder_.path(folder));
+    std::ofstream(folder_.path(std::string(folder) + "/" + name)) << folder;
+  }
+  EXPECT_THAT(names({"plain", "hive"}), ElementsAre("plain/" + name));
+}
 TEST_F(ExpandPathsTest, APathThatLeadsToNothingIsNamedAndTheOthersStand) {
   const auto found = expand_paths({"/nowhere/*.gz", folder_.path("q.log"), folder_.path("a/.tmp")});
   EXPECT_THAT(found.files, ElementsAre(folder_.path("q.log"), folder_.path("a/.tmp/w.log")));

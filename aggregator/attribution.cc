@@ -220,14 +220,14 @@ bool Attribution::is_own(std::uint32_t capture, const parsers::IpAddress& addres
 
 void Attribution::find_each_end(std::uint32_t capture, const parsers::IpAddress* source,
                                 const parsers::IpAddress* destination, std::int64_t at_s,
-                                std::uint32_t epoch, Ends& out) {
+                                Ends& out) {
   out = {};
   if (source != nullptr) {
-    out.source = address(*source, at_s, epoch);
+    out.source = address(capture, *source, at_s);
     out.source_is_own = is_own(capture, *source);
   }
   if (destination != nullptr) {
-    out.destination = address(*destination, at_s, epoch);
+    out.destination = address(capture, *destination, at_s);
     out.destination_is_own = is_own(capture, *destination);
   }
 }
@@ -260,15 +260,17 @@ std::uint32_t Attribution::find_capture(const CaptureTexts& texts, std::int64_t 
 
 void Attribution::add_capture(const CaptureTexts& texts, std::int64_t at_s, std::uint32_t epoch) {
   const auto capture = static_cast<std::uint32_t>(captures_.size());
-  const CaptureFacts& facts = capture_facts_.emplace_back(make_capture(texts, at_s));
+  std::string_view vpc_id;
+  const CaptureFacts& facts = capture_facts_.emplace_back(make_capture(texts, at_s, vpc_id));
   CaptureEntry& entry = captures_.emplace_back();
   entry.epoch = epoch;
+  entry.scope = scope_of(epoch, vpc_id);
   entry.present = texts.present;
   entry.is_nat = facts.role == proto::ROLE_NAT;
   entry.own_count = static_cast<std::uint8_t>(std::min<std::size_t>(facts.addresses.size(), 2));
   if (!facts.addresses.empty()) {
     entry.own = facts.addresses[0];
-    entry.own_id = address(entry.own, at_s, epoch);
+    entry.own_id = address_in(entry.scope, entry.own, at_s);
   }
   std::size_t bytes = 0;
   for (const std::string_view text : texts.text) bytes += text.size();
@@ -309,7 +311,8 @@ void Attribution::note_run(std::uint32_t capture, const CaptureTexts& texts,
   }
 }
 
-CaptureFacts Attribution::make_capture(const CaptureTexts& texts, std::int64_t at_s) {
+CaptureFacts Attribution::make_capture(const CaptureTexts& texts, std::int64_t at_s,
+                                       std::string_view& vpc_id) {
   using enum CaptureTexts::Field;
   const std::string_view id = first_of(texts.text[kInterface], texts.text[kResource]);
   const Place place = inventory_->place_of_interface(id, at_s);
@@ -330,6 +333,7 @@ CaptureFacts Attribution::make_capture(const CaptureTexts& texts, std::int64_t a
   }
   if (place.subnet != nullptr) facts.vpc_id = first_of(facts.vpc_id, place.subnet->vpc_id);
   if (place.instance != nullptr) facts.group = place.instance->group;
+  vpc_id = facts.vpc_id;
 
   CaptureFacts out;
   out.environment = environment_index(environment_of(facts));
@@ -350,21 +354,37 @@ CaptureFacts Attribution::make_capture(const CaptureTexts& texts, std::int64_t a
   return out;
 }
 
-std::uint32_t Attribution::find_address(const parsers::IpAddress& address, std::int64_t at_s,
-                                        std::uint32_t epoch) {
+std::uint32_t Attribution::scope_of(std::uint32_t epoch, std::string_view vpc_id) const {
+  const std::vector<std::string>& ids = inventory_->vpc_ids();
+  const auto at = std::ranges::lower_bound(ids, vpc_id);
+  const auto unknown = static_cast<std::uint32_t>(ids.size());
+  const bool is_known = at != ids.end() && *at == vpc_id;
+  const auto vpc = is_known ? static_cast<std::uint32_t>(at - ids.begin()) : unknown;
+  return epoch * (unknown + 1) + vpc;
+}
+
+std::string_view Attribution::vpc_of(std::uint32_t scope) const {
+  const std::vector<std::string>& ids = inventory_->vpc_ids();
+  const std::size_t vpc = scope % (ids.size() + 1);
+  return vpc < ids.size() ? std::string_view(ids[vpc]) : std::string_view();
+}
+
+std::uint32_t Attribution::find_address(std::uint32_t scope, const parsers::IpAddress& address,
+                                        std::int64_t at_s) {
+  const auto make = [&] { return add_address(make_address(address, at_s, vpc_of(scope))); };
   if (address.is_v4()) {
-    const WordTable<1>::Key key{std::uint64_t{epoch} << 32 | address.v4()};
+    const WordTable<1>::Key key{std::uint64_t{scope} << 32 | address.v4()};
     std::uint32_t found = v4_table_.find(key);
     if (found == WordTable<1>::kNone) {
-      found = add_address(make_address(address, at_s));
+      found = make();
       v4_table_.insert(key, found);
     }
     return found;
   }
-  const WordTable<3>::Key key{address.high, address.low, epoch};
+  const WordTable<3>::Key key{address.high, address.low, scope};
   std::uint32_t found = address_table_.find(key);
   if (found == WordTable<3>::kNone) {
-    found = add_address(make_address(address, at_s));
+    found = make();
     address_table_.insert(key, found);
   }
   return found;
@@ -394,8 +414,9 @@ std::uint32_t Attribution::add_facts(const AddressFacts& facts, std::uint32_t as
   return static_cast<std::uint32_t>(addresses_.size() - 1);
 }
 
-AddressFacts Attribution::make_address(const parsers::IpAddress& address, std::int64_t at_s) {
-  const Place place = inventory_->place_of_address(address, at_s);
+AddressFacts Attribution::make_address(const parsers::IpAddress& address, std::int64_t at_s,
+                                       std::string_view vpc_id) {
+  const Place place = inventory_->place_of_address(address, at_s, vpc_id);
   AddressFacts out;
   out.end.present = true;
   out.end.is_private = range_of(address) != AddressRange::kPublic;

@@ -129,10 +129,9 @@ class Attribution {
   static constexpr std::uint32_t kAbsent = 0;
   /// Those of every public address that the inventory does not know.
   static constexpr std::uint32_t kInternet = 1;
-  [[nodiscard]] std::uint32_t address(const parsers::IpAddress& address, std::int64_t at_s,
-                                      std::uint32_t epoch) {
-    const bool is_internet = address.is_v4() && !is_special(address.v4());
-    return is_internet ? kInternet : find_address(address, at_s, epoch);
+  [[nodiscard]] std::uint32_t address(std::uint32_t capture, const parsers::IpAddress& address,
+                                      std::int64_t at_s) {
+    return address_in(captures_[capture].scope, address, at_s);
   }
   [[nodiscard]] const AddressFacts& address_facts(std::uint32_t address) const noexcept {
     return addresses_[address];
@@ -156,15 +155,15 @@ class Attribution {
   /// An own end needs no look-up; null = absent. Field by field into `out`: a value made of four
   /// small stores, and copied at once, would wait for them to leave the store buffer.
   void find_ends(std::uint32_t capture, const parsers::IpAddress* source,
-                 const parsers::IpAddress* destination, std::int64_t at_s, std::uint32_t epoch,
-                 Ends& out) {
+                 const parsers::IpAddress* destination, std::int64_t at_s, Ends& out) {
     const CaptureEntry& entry = captures_[capture];
     if (source == nullptr || destination == nullptr || entry.own_count > 1)
-      return find_each_end(capture, source, destination, at_s, epoch, out);
+      return find_each_end(capture, source, destination, at_s, out);
     out.source_is_own = entry.own_count == 1 && *source == entry.own;
     out.destination_is_own = entry.own_count == 1 && *destination == entry.own;
-    out.source = out.source_is_own ? entry.own_id : address(*source, at_s, epoch);
-    out.destination = out.destination_is_own ? entry.own_id : address(*destination, at_s, epoch);
+    out.source = out.source_is_own ? entry.own_id : address_in(entry.scope, *source, at_s);
+    out.destination =
+        out.destination_is_own ? entry.own_id : address_in(entry.scope, *destination, at_s);
   }
 
   /// Environments by the index in CaptureFacts::environment.
@@ -186,6 +185,7 @@ class Attribution {
     parsers::IpAddress own;          ///< The first of its addresses, if any.
     std::uint32_t own_id = kAbsent;  ///< Of that.
     std::uint32_t epoch = 0;
+    std::uint32_t scope = 0;  ///< scope_of() its epoch and VPC.
     std::uint64_t order = 0;  ///< Of the run that `bytes` is; 0 = the texts, one behind the other.
     std::uint32_t present = 0;
     std::uint32_t run_sizes = 0;  ///< CaptureRun::sizes.
@@ -248,18 +248,27 @@ class Attribution {
   [[nodiscard]] bool is_own(std::uint32_t capture,
                             const parsers::IpAddress& address) const noexcept;
   void find_each_end(std::uint32_t capture, const parsers::IpAddress* source,
-                     const parsers::IpAddress* destination, std::int64_t at_s, std::uint32_t epoch,
-                     Ends& out);
+                     const parsers::IpAddress* destination, std::int64_t at_s, Ends& out);
   [[nodiscard]] std::uint32_t find_capture(const CaptureTexts& texts, std::int64_t at_s,
                                            std::uint32_t epoch);
-  [[nodiscard]] std::uint32_t find_address(const parsers::IpAddress& address, std::int64_t at_s,
-                                           std::uint32_t epoch);
+  /// What an address means depends on the epoch and on the VPC that it is seen from.
+  [[nodiscard]] std::uint32_t scope_of(std::uint32_t epoch, std::string_view vpc_id) const;
+  [[nodiscard]] std::string_view vpc_of(std::uint32_t scope) const;
+  [[nodiscard]] std::uint32_t address_in(std::uint32_t scope, const parsers::IpAddress& address,
+                                         std::int64_t at_s) {
+    const bool is_internet = address.is_v4() && !is_special(address.v4());
+    return is_internet ? kInternet : find_address(scope, address, at_s);
+  }
+  [[nodiscard]] std::uint32_t find_address(std::uint32_t scope, const parsers::IpAddress& address,
+                                           std::int64_t at_s);
   [[nodiscard]] std::uint32_t add_address(const AddressFacts& facts);
   [[nodiscard]] std::uint32_t add_peer(const AddressFacts& facts);
   std::uint32_t add_facts(const AddressFacts& facts, std::uint32_t as_peer);
   void add_capture(const CaptureTexts& texts, std::int64_t at_s, std::uint32_t epoch);
-  [[nodiscard]] CaptureFacts make_capture(const CaptureTexts& texts, std::int64_t at_s);
-  [[nodiscard]] AddressFacts make_address(const parsers::IpAddress& address, std::int64_t at_s);
+  [[nodiscard]] CaptureFacts make_capture(const CaptureTexts& texts, std::int64_t at_s,
+                                          std::string_view& vpc_id);
+  [[nodiscard]] AddressFacts make_address(const parsers::IpAddress& address, std::int64_t at_s,
+                                          std::string_view vpc_id);
 
   std::shared_ptr<const Inventory> inventory_;
   std::string forced_environment_, account_, region_;
@@ -270,7 +279,7 @@ class Attribution {
   std::array<std::uint64_t, 1024> special_{};  ///< A bit for each 16-bit prefix of IPv4.
   std::vector<AddressFacts> addresses_;
   std::vector<std::uint32_t> peers_;  ///< Of each: as_peer() << 1 | is_inside(); all that most ask.
-  WordTable<1> v4_table_;             ///< By (epoch, address).
+  WordTable<1> v4_table_;             ///< By (scope, address).
   WordTable<3> address_table_;        ///< The same, of all other addresses.
   IndexTable peer_table_;
   std::vector<CaptureEntry> captures_;

@@ -233,9 +233,9 @@ void FlowFolder::find_captures(const FlowColumns& flows, const FlowRecordColumns
 void FlowFolder::find_ends(const FlowRecordColumns& columns) {
   for (std::uint32_t i = 0; i < block_.size; ++i) {
     const std::uint32_t record = block_.records[i];
-    attribution_.find_ends(
-        block_.captures[i], columns.source.find(record), columns.destination.find(record),
-        static_cast<std::int64_t>(block_.starts[i]), block_.epochs[i], block_.ends[i]);
+    attribution_.find_ends(block_.captures[i], columns.source.find(record),
+                           columns.destination.find(record),
+                           static_cast<std::int64_t>(block_.starts[i]), block_.ends[i]);
   }
 }
 
@@ -295,8 +295,8 @@ FlowFolder::Packet FlowFolder::packet_of(const FlowRecordColumns& columns, std::
                            std::uint32_t of_hop) {
     if (!column.present(record)) return Attribution::kAbsent;
     if (hop.present(record) && column[record] == hop[record]) return of_hop;
-    return attribution_.address(column[record], static_cast<std::int64_t>(block_.starts[i]),
-                                block_.epochs[i]);
+    return attribution_.address(block_.captures[i], column[record],
+                                static_cast<std::int64_t>(block_.starts[i]));
   };
   const auto service = [&](const FlowColumn<std::string_view>& column) {
     return column.present(record) ? strings_.intern(column[record]) : 0;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <set>
 #include <sstream>
 #include <utility>
 
@@ -195,6 +196,50 @@ void Inventory::Data::index() {
       if (const auto range = parse_cidr(text)) vpc_ranges.add(*range, 0);
     }
   }
+  index_vpcs();
+}
+
+void Inventory::Data::index_vpcs() {
+  std::set<std::string_view> ids;
+  for (const Vpc& one : entries.vpcs) ids.insert(one.id);
+  for (const Subnet& one : entries.subnets) ids.insert(one.vpc_id);
+  for (const Interface& one : entries.interfaces) ids.insert(one.vpc_id);
+  ids.erase("");
+  if (ids.size() < 2) return;
+  vpc_ids.assign(ids.begin(), ids.end());
+  for (const Vpc& one : entries.vpcs) {
+    for (const std::string& text : one.cidrs) {
+      if (const auto range = parse_cidr(text)) vpcs[one.id].all.add(*range, 0);
+    }
+  }
+  for (std::uint32_t i = 0; i < entries.subnets.size(); ++i) {
+    const Subnet& one = entries.subnets[i];
+    if (const auto range = parse_cidr(one.cidr)) {
+      vpcs[one.vpc_id].subnets.add(*range, i);
+      vpcs[one.vpc_id].all.add(*range, 0);
+    }
+  }
+}
+
+std::optional<Place> Inventory::Data::place_within(std::string_view vpc_id,
+                                                   const parsers::IpAddress& address,
+                                                   std::int64_t at_s) const {
+  const auto vpc = vpc_id.empty() ? vpcs.end() : vpcs.find(vpc_id);
+  if (vpc == vpcs.end() || vpc->second.all.find(address) == CidrTable::kNone) return std::nullopt;
+  const Interface* owner = nullptr;
+  if (const auto owners = addresses.find(address); owners != addresses.end()) {
+    for (const AddressOwner& one : owners->second) {
+      const Interface& interface = entries.interfaces[one.interface];
+      if (one.is_private && interface.vpc_id == vpc_id && interface.valid.holds(at_s))
+        owner = &interface;
+    }
+  }
+  Place place = place_of(owner, at_s);
+  place.in_vpc = true;
+  const std::uint32_t around =
+      place.subnet == nullptr ? vpc->second.subnets.find(address) : CidrTable::kNone;
+  if (around < CidrTable::kAmbiguous) place.subnet = &entries.subnets[around];
+  return place;
 }
 
 Place Inventory::Data::place_of(const Interface* interface, std::int64_t at_s) const {
@@ -304,7 +349,11 @@ Place Inventory::place_of_interface(std::string_view interface_id, std::int64_t 
       entry_at(data_->entries.interfaces, data_->interfaces.find(interface_id), at_s), at_s);
 }
 
-Place Inventory::place_of_address(const parsers::IpAddress& address, std::int64_t at_s) const {
+const std::vector<std::string>& Inventory::vpc_ids() const noexcept { return data_->vpc_ids; }
+
+Place Inventory::place_of_address(const parsers::IpAddress& address, std::int64_t at_s,
+                                  std::string_view vpc_id) const {
+  if (const auto place = data_->place_within(vpc_id, address, at_s)) return *place;
   if (const auto owners = data_->addresses.find(address); owners != data_->addresses.end()) {
     const Interface* owner = nullptr;
     bool is_private = false;

@@ -123,7 +123,13 @@ class Inventory {
   static Result<std::shared_ptr<const Inventory>> deserialize(std::string_view bytes);
 
   [[nodiscard]] Place place_of_interface(std::string_view interface_id, std::int64_t at_s) const;
-  [[nodiscard]] Place place_of_address(const parsers::IpAddress& address, std::int64_t at_s) const;
+  /// As seen from `vpc_id`, empty where that is not known: VPCs may use the same ranges, and what
+  /// lies in the own one is meant first.
+  [[nodiscard]] Place place_of_address(const parsers::IpAddress& address, std::int64_t at_s,
+                                       std::string_view vpc_id = {}) const;
+  /// Of all VPCs, ascending; empty where there is one or none, so that it does not matter from
+  /// which an address is seen.
+  [[nodiscard]] const std::vector<std::string>& vpc_ids() const noexcept;
   [[nodiscard]] const Instance* instance(std::string_view id, std::int64_t at_s) const;
   [[nodiscard]] const Group* group(std::string_view name, std::int64_t at_s) const;
   /// By id: nat-..., vol-..., db identifier.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -94,8 +95,18 @@ struct Inventory::Data {
   };
   std::unordered_map<parsers::IpAddress, std::vector<AddressOwner>, AddressHash> addresses;
   CidrTable subnet_ranges, vpc_ranges;
+  std::vector<std::string> vpc_ids;  // Empty, as `vpcs`, where there are less than two.
+  struct VpcRanges {
+    CidrTable subnets, all;
+  };
+  std::unordered_map<std::string_view, VpcRanges> vpcs;
 
   void index();
+  void index_vpcs();
+  /// Of its own range; nullopt where the address is beyond it.
+  [[nodiscard]] std::optional<Place> place_within(std::string_view vpc_id,
+                                                  const parsers::IpAddress& address,
+                                                  std::int64_t at_s) const;
   /// Of one of `entries.interfaces`, or of none.
   [[nodiscard]] Place place_of(const Interface* interface, std::int64_t at_s) const;
 };

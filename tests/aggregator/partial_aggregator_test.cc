@@ -48,6 +48,46 @@ TEST_F(PartialAggregatorTest, PathClassesSayWhereTheAddressesLie) {
             proto::PATH_UNCLASSIFIED);
 }
 
+/// Two VPCs of one range; 10.9.0.0/16 is the second one's alone.
+constexpr std::string_view kTwoVpcs = R"(
+region: us-east-1
+vpcs: [{ id: vpc-a, cidrs: [10.0.0.0/16] }, { id: vpc-b, cidrs: [10.0.0.0/16, 10.9.0.0/16] }]
+subnets:
+  - { id: a-1, vpc_id: vpc-a, cidr: 10.0.1.0/24, az: us-east-1a }
+  - { id: a-2, vpc_id: vpc-a, cidr: 10.0.2.0/24, az: us-east-1b }
+  - { id: b-1, vpc_id: vpc-b, cidr: 10.0.1.0/25, az: us-east-1b }
+  - { id: b-2, vpc_id: vpc-b, cidr: 10.0.2.0/24, az: us-east-1a }
+  - { id: b-9, vpc_id: vpc-b, cidr: 10.9.1.0/24, az: us-east-1c }
+interfaces:
+  - { id: eni-a, subnet: a-1, instance: i-a, addresses: [10.0.1.5], role: instance }
+  - { id: eni-b, subnet: b-1, instance: i-b, addresses: [10.0.1.5], role: instance }
+  - { id: eni-e, subnet: b-1, resource: vpce-1, addresses: [10.0.1.20], role: endpoint }
+)";
+
+TEST_F(PartialAggregatorTest, AnAddressIsOneOfTheCapturingInterfacesVpcFirst) {
+  use(kTwoVpcs);
+  const Row within_a = only(v2("eni-a", "10.0.1.5", "10.0.1.20"));
+  EXPECT_EQ(within_a.path, proto::PATH_SAME_AZ);
+  EXPECT_EQ(within_a.owner, "i-a");
+  EXPECT_EQ(within_a.peer, "a-1") << "not the endpoint of the other VPC";
+  const Row within_b = only(v2("eni-b", "10.0.1.5", "10.0.1.20"));
+  EXPECT_EQ(within_b.path, proto::PATH_SAME_AZ);
+  EXPECT_EQ(within_b.owner, "i-b");
+  EXPECT_EQ(within_b.peer, "vpce-1");
+  EXPECT_EQ(only(v2("eni-a", "10.0.1.5", "10.0.2.9")).path, proto::PATH_CROSS_AZ);
+  EXPECT_EQ(only(v2("eni-b", "10.0.1.5", "10.0.1.200")).path, proto::PATH_VPC_UNKNOWN_AZ)
+      << "a subnet of the other VPC";
+}
+
+TEST_F(PartialAggregatorTest, BeyondTheCapturingInterfacesVpcAnAddressIsWhoseeverItIs) {
+  use(kTwoVpcs);
+  const Row out = only(v2("eni-a", "10.0.1.5", "10.9.1.7"));
+  EXPECT_EQ(out.peer, "b-9");
+  EXPECT_EQ(out.path, proto::PATH_CROSS_AZ);
+  EXPECT_EQ(only(v2("eni-unknown", "10.9.1.7", "10.0.2.9")).path, proto::PATH_VPC_UNKNOWN_AZ)
+      << "of two VPCs, and nothing says which";
+}
+
 TEST_F(PartialAggregatorTest, NatLegsOfVersion3AreToldByThePacketAddresses) {
   use(std::string(kVpc) +
       "  - { id: eni-nat, subnet: subnet-nat, resource: nat-1, addresses: [10.0.101.78], role: nat "

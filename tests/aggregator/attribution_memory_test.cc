@@ -52,12 +52,13 @@ class RandomFleet {
 
   std::shared_ptr<const Inventory> inventory() {
     std::string yaml = R"(
-vpc_cidr: 10.0.0.0/16
+vpcs: [{ id: vpc-1, cidrs: [10.0.0.0/16] }, { id: vpc-2, cidrs: [10.0.0.0/16, fd00::/64] }]
 region: us-east-1
 subnets:
-  - { id: subnet-a, cidr: 10.0.1.0/24, az: us-east-1a }
-  - { id: subnet-b, cidr: 10.0.2.0/24, az: us-east-1b }
-  - { id: subnet-public, cidr: 52.95.1.0/24, az: us-east-1b }
+  - { id: subnet-a, vpc_id: vpc-1, cidr: 10.0.1.0/24, az: us-east-1a }
+  - { id: subnet-b, vpc_id: vpc-2, cidr: 10.0.2.0/24, az: us-east-1b }
+  - { id: subnet-c, vpc_id: vpc-2, cidr: 10.0.1.0/25, az: us-east-1c }
+  - { id: subnet-public, vpc_id: vpc-1, cidr: 52.95.1.0/24, az: us-east-1b }
 interfaces:
   - { id: eni-nat, resource: nat-1, subnet: subnet-a, addresses: [10.0.1.9], role: nat }
   - { id: eni-nat-unknown, role: nat }
@@ -88,10 +89,10 @@ interfaces:
     const auto of = [&](std::initializer_list<const char*> words) {
       return std::string(*(words.begin() + pick(static_cast<std::int64_t>(words.size()))));
     };
-    return interface() + ' ' + of({"-", "123456789012", "unknown"}) + ' ' + of({"-", "vpc-1"}) +
-           ' ' + of({"-", "-", "i-9"}) + ' ' + of({"-", "use1-az1"}) + ' ' + source + ' ' +
-           destination + ' ' + packet(source) + ' ' + packet(destination) + ' ' +
-           of({"-", "-", "S3"}) + ' ' + of({"-", "-", "EC2", "S3"}) + ' ' +
+    return interface() + ' ' + of({"-", "123456789012", "unknown"}) + ' ' +
+           of({"-", "vpc-1", "vpc-2"}) + ' ' + of({"-", "-", "i-9"}) + ' ' + of({"-", "use1-az1"}) +
+           ' ' + source + ' ' + destination + ' ' + packet(source) + ' ' + packet(destination) +
+           ' ' + of({"-", "-", "S3"}) + ' ' + of({"-", "-", "EC2", "S3"}) + ' ' +
            of({"-", "-", "ingress", "egress"}) + ' ' + of({"-", "1", "8"}) + " 10 " +
            std::to_string(pick(5000)) + ' ' + std::to_string(start_s) + ' ' +
            std::to_string(start_s + pick(400)) + ' ' + of({"ACCEPT", "ACCEPT", "REJECT", "-"}) +

@@ -95,6 +95,9 @@ const std::map<std::string_view, PriceFunction>& known_types() {
   return kTypes;
 }
 
+/// Of the usage file alone.
+constexpr std::string_view kDataTransfer = "aws_data_transfer";
+
 std::string attribute_of(const aggregator::Resource& resource, const std::string& name) {
   const auto found = resource.attributes.find(name);
   return found == resource.attributes.end() ? std::string() : found->second;
@@ -519,13 +522,12 @@ void Estimator::price_lone_groups() {
 /// file.
 void Estimator::price_data_transfer() {
   if (usage_file == nullptr) return;
-  constexpr std::string_view kType = "aws_data_transfer";
-  for (const std::string& address : usage_file->addresses_of(kType)) {
+  for (const std::string& address : usage_file->addresses_of(kDataTransfer)) {
     matched_addresses_.insert(address);
     aggregator::Resource stand_in;
-    stand_in.type = kType;
+    stand_in.type = kDataTransfer;
     stand_in.address = address;
-    Subject subject(*this, stand_in, {}, {}, usage_file->values(kType, address));
+    Subject subject(*this, stand_in, {}, {}, usage_file->values(kDataTransfer, address));
     subject.environment = subject.usage_text("environment");
     if (subject.environment.empty()) subject.environment = usage_file->environment();
     if (subject.environment.empty()) subject.environment = placement.only_environment();
@@ -547,6 +549,12 @@ void Estimator::price_data_transfer() {
 
 void Estimator::warn_unmatched() {
   if (usage_file == nullptr) return;
+  for (const auto& [type, values] : usage_file->defaults()) {
+    if (type == kDataTransfer || known_types().contains(type)) continue;
+    warnings->push_back(
+        fmt::format("{}: resource_type_default_usage.{} is of no type that is known",
+                    usage_file->name(), type));
+  }
   for (const auto& [address, values] : usage_file->resources()) {
     const std::string_view text = address;
     // A wildcard stands for any one index, which is what a pattern's '*' between the brackets says

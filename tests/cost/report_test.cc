@@ -1004,6 +1004,43 @@ TEST(Estimate, ABadUsageValueNamesFileLineAndKey) {
           "usage.yml:3: aws_nat_gateway.a.monthly_data_processed_gb: must be a plain number"));
 }
 
+TEST(Estimate, WhatIsNoTerraformResourceTakesItsUsageByIdOrName) {
+  const auto inventory = inventory_of(
+      "region: us-east-1\ninstances: [ { id: i-1, type: m5.large } ]\n"
+      "groups: [ { name: g, desired: 3, instance_type: m5.large } ]\n"
+      "resources: [ { type: aws_nat_gateway, id: nat-4 } ]\n");
+  const UsageFile usage = usage_of(
+      "resource_usage: { i-1: { monthly_hrs: 100 }, g: { instances: 2 }, aws_nat_gateway/nat-4: { "
+      "monthly_data_processed_gb: 10 } }");
+  const Report report = estimate(*inventory, &usage);
+  EXPECT_EQ(amount(report, "i-1", "instance hours*"), "9.60");
+  EXPECT_EQ(amount(report, "g", "instance hours*"), "140.16");
+  EXPECT_EQ(amount(report, "aws_nat_gateway/nat-4", "data processed"), "0.45");
+  EXPECT_TRUE(report.warnings.empty());
+}
+
+TEST(Estimate, AStatedFigureIsComparedWithNoSumOfWhatIsUnknown) {
+  const Report report = estimate_of({"aws_nat_gateway|allocation_id: a"},
+                                    "fleetmeter: { stated: [ { component: data processed, amount: "
+                                    "45 }, { component: '*', amount: "
+                                    "36.50 } ] }");
+  EXPECT_THAT(report.warnings,
+              testing::Contains("stated 45.00 for '*' 'data processed', exact unknown"));
+  EXPECT_EQ(report.warnings.size(), 1u) << "the rest is known, and as stated";
+  EXPECT_THAT(
+      estimate_of({"aws_nat_gateway|allocation_id: a"}, "fleetmeter: { stated: [ { amount: 1 } ] }")
+          .warnings,
+      testing::Contains("stated 1.00 for '*' '*', exact unknown, at least 36.50"));
+}
+
+TEST(Estimate, WarnsOfATypeOfTheUsageFileThatNobodyKnows) {
+  const Report report = estimate_of(
+      {"aws_nat_gateway|allocation_id: a"},
+      "resource_type_default_usage: { aws_nat_gatway: { monthly_data_processed_gb: 1 }, "
+      "aws_data_transfer: { monthly_outbound_internet_gb: 1 }, aws_s3_bucket: {} }");
+  EXPECT_THAT(report.warnings, testing::ElementsAre(HasSubstr("aws_nat_gatway is of no type")));
+}
+
 TEST(Estimate, WarnsOfUsageThatNothingTakes) {
   const Report report = estimate_of({"aws_nat_gateway|"},
                                     "resource_usage:\n  aws_nat_gateway.r0: { monthly_gb: 1 }\n  "
@@ -1068,6 +1105,23 @@ TEST(ToDate, PricesWhatTelemetrySaw) {
   EXPECT_EQ(amount(*report, "flow logs", "*"), "1.00");
   EXPECT_EQ(amount(*report, "metric stream", "*"), "3.00");
   EXPECT_EQ(line(*report, "app/web/1", "LCU")->amount, parse_money("0.004"));
+}
+
+Report to_date(const std::string& yaml, const std::vector<HourlyUsage>& usage,
+               const UsageFile* file = nullptr) {
+  Result<Report> report = make_report({.basis = ReportOptions::Basis::kToDate}, prices(),
+                                      *inventory_of(yaml), file, usage, {});
+  EXPECT_TRUE(report) << (report ? "" : report.error().message);
+  return report ? *std::move(report) : Report{};
+}
+
+TEST(ToDate, SaysThatUsageOfTheFileIsNotUsed) {
+  const UsageFile stated = usage_of("fleetmeter: { environment: prod }");
+  const UsageFile usage = usage_of("resource_usage: { aws_s3_bucket.a: { storage_gb: 1TB } }");
+  const std::vector<HourlyUsage> seen{used("metric_updates", "", 1)};
+  EXPECT_TRUE(to_date("region: us-east-1", seen, &stated).warnings.empty());
+  EXPECT_THAT(to_date("region: us-east-1", seen, &usage).warnings,
+              testing::ElementsAre(HasSubstr("is not used to date")));
 }
 
 TEST(ToDate, TheFreeAllowanceIsTheMonthsHoweverLittleOfItWasSeen) {

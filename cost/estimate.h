@@ -20,8 +20,8 @@ class Placement {
   [[nodiscard]] std::string environment_of(const aggregator::Resource& resource) const;
   [[nodiscard]] std::string environment_of(const aggregator::Instance& instance) const;
   [[nodiscard]] std::string environment_of(const aggregator::Group& group) const;
-  /// The region that the entry names, else the environment's, else the only one of the inventory,
-  /// else the default.
+  /// The region that the entry names, else the environment's (by configuration, or of its entries if
+  /// they agree), else the only one of the inventory, else the default.
   [[nodiscard]] std::string region_or(const std::string& region,
                                       const std::string& environment) const;
   /// The only environment there is; "unassigned" where there are none or several.
@@ -30,7 +30,7 @@ class Placement {
  private:
   const aggregator::Inventory* inventory_;
   std::string only_region_;
-  std::map<std::string, std::string> regions_;  // By environment.
+  std::map<std::string, std::string> regions_;  // By environment; of several, none.
 };
 
 class Estimator;
@@ -184,6 +184,8 @@ void add_lone_machine(Subject& subject, const aggregator::Instance& instance);
 /// Each known member is priced by its own kind; of `count` other machines than there are known
 /// members, kinds have the members' share.
 void add_lone_group(Subject& subject, const aggregator::Group& group, Quantity count);
+/// Public addresses of a NAT gateway: one, and those of further allocations; a private one has none.
+[[nodiscard]] std::int64_t addresses_of_gateway(const Subject& gateway);
 /// CPU credits of `count` machines of a type, if the usage file tells how many hours.
 void add_cpu_credits(Subject& subject, const std::string& price_key, const std::string& type,
                      Quantity count);

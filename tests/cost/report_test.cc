@@ -1033,6 +1033,28 @@ TEST(Estimate, AStatedFigureIsComparedWithNoSumOfWhatIsUnknown) {
       testing::Contains("stated 1.00 for '*' '*', exact unknown, at least 36.50"));
 }
 
+TEST(Estimate, AnEnvironmentInTwoRegionsPlacesNothingThatNamesNone) {
+  const std::string volumes =
+      "resources:\n"
+      "  - { address: aws_ebs_volume.eu, type: aws_ebs_volume, region: eu-west-1, attributes: { "
+      "type: gp3, size: 100 } }\n"
+      "  - { address: aws_ebs_volume.us, type: aws_ebs_volume, region: us-east-1, attributes: { "
+      "type: gp3, size: 100 } }\n"
+      "  - { address: aws_ebs_volume.any, type: aws_ebs_volume, attributes: { type: gp3, size: 100 "
+      "} }\n";
+  const auto any = [&](const std::vector<aggregator::EnvironmentMatch>& environments,
+                       const char* region) {
+    return amount(estimate(*inventory_of(volumes, environments), nullptr, {.region = region}),
+                  "aws_ebs_volume.any", "*");
+  };
+  EXPECT_THAT(any({}, ""), HasSubstr("the region is not known"));
+  EXPECT_EQ(any({}, "us-east-1"), "8.00");
+  aggregator::EnvironmentMatch prod;
+  prod.name = "unassigned";
+  prod.region = "eu-west-1";
+  EXPECT_EQ(any({prod}, "us-east-1"), "8.80") << "the configuration says so";
+}
+
 TEST(Estimate, WarnsOfATypeOfTheUsageFileThatNobodyKnows) {
   const Report report = estimate_of(
       {"aws_nat_gateway|allocation_id: a"},
@@ -1113,6 +1135,79 @@ Report to_date(const std::string& yaml, const std::vector<HourlyUsage>& usage,
                                       *inventory_of(yaml), file, usage, {});
   EXPECT_TRUE(report) << (report ? "" : report.error().message);
   return report ? *std::move(report) : Report{};
+}
+
+TEST(ToDate, AMachineThatChangedPaysForWhatItWasInEachHour) {
+  std::vector<HourlyUsage> usage;  // 500'000 is 2027-01-15T08:00:00Z.
+  for (std::uint32_t hour = 499'990; hour < 500'010; ++hour)
+    usage.push_back(used("instance_seconds", "i-1", 3600, hour));
+  const Report report = to_date(
+      "region: us-east-1\nenvironment: prod\ninstances:\n"
+      "  - { id: i-1, type: m5.large, valid_from: 2027-01-15T00:00:00Z, valid_to: "
+      "2027-01-15T08:00:00Z }\n"
+      "  - { id: i-1, type: m5.4xlarge, valid_from: 2027-01-15T08:30:00Z }\n"
+      "resources:\n"
+      "  - { type: aws_instance, id: i-1, attributes: { system: rhel }, valid_from: "
+      "2027-01-15T08:30:00Z }\n",
+      usage);
+  EXPECT_EQ(line(report, "1 instances", "instance hours, m5.large linux")->quantity, units(8));
+  EXPECT_EQ(line(report, "1 instances", "instance hours, m5.4xlarge rhel")->quantity, units(12))
+      << "10 since, and 2 before anything is known of it";
+}
+
+TEST(ToDate, AProvisionedTablePaysForItsCapacityAndNotForItsRequests) {
+  const Report report = to_date(
+      "region: us-east-1\nenvironment: prod\nresources:\n"
+      "  - { address: aws_dynamodb_table.p, type: aws_dynamodb_table, id: p, attributes: { name: "
+      "p, "
+      "billing_mode: PROVISIONED, write_capacity: 1000, read_capacity: 1000 } }\n"
+      "  - { address: aws_dynamodb_table.o, type: aws_dynamodb_table, id: o, attributes: { name: "
+      "o, "
+      "billing_mode: PAY_PER_REQUEST } }\n",
+      {used("dynamodb_write_units_e3", "p", 2'000'000'000),
+       used("dynamodb_write_units_e3", "o", 2'000'000'000)});
+  EXPECT_EQ(amount(report, "o", "write requests"), "1.25");
+  EXPECT_EQ(line(report, "p", "*"), nullptr);
+  EXPECT_EQ(amount(report, "aws_dynamodb_table.p", "write capacity"), "0.65");
+}
+
+TEST(ToDate, AnInfrequentAccessLogGroupPaysItsOwnPriceAndEachThatOfItsRegion) {
+  const Report report = to_date(
+      "environment: prod\nresources:\n"
+      "  - { type: aws_cloudwatch_log_group, id: /ia, region: us-east-1, attributes: { name: /ia, "
+      "log_group_class: INFREQUENT_ACCESS } }\n"
+      "  - { type: aws_cloudwatch_log_group, id: /eu, region: eu-west-1, attributes: { name: /eu } "
+      "}\n",
+      {used("log_bytes", "/ia", 10ull << 30), used("log_bytes", "/eu", 10ull << 30),
+       used("log_bytes", "/elsewhere", 10ull << 30)});
+  EXPECT_EQ(amount(report, "/ia", "log ingestion"), "2.50");
+  EXPECT_EQ(amount(report, "/eu", "log ingestion"), "5.70");
+  EXPECT_THAT(amount(report, "/elsewhere", "log ingestion"), HasSubstr("the region is not known"));
+}
+
+TEST(ToDate, CapacityUnitsPayThePriceOfTheLoadBalancersRegion) {
+  const Report report = to_date(
+      "environment: prod\nresources:\n"
+      "  - { type: aws_lb, id: "
+      "\"arn:aws:elasticloadbalancing:eu-west-1:1:loadbalancer/app/web/1\", "
+      "region: eu-west-1 }\n"
+      "  - { type: aws_ebs_volume, id: v, region: us-east-1, attributes: { size: 1 } }\n",
+      {used("lcu_hours_e9", "app/web/1", 1'000'000'000'000)});
+  EXPECT_EQ(amount(report, "app/web/1", "LCU"), "8.00");
+}
+
+TEST(ToDate, AGatewayPaysForAllOfItsAddresses) {
+  const Report report = to_date(
+      "region: us-east-1\nenvironment: prod\nresources:\n"
+      "  - { type: aws_nat_gateway, id: nat-1, attributes: { secondary_allocation_ids.#: \"2\" } "
+      "}\n"
+      "  - { type: aws_nat_gateway, id: nat-2, attributes: { public_address_count: \"4\" } }\n"
+      "  - { type: aws_nat_gateway, id: nat-3, attributes: { connectivity_type: private } }\n",
+      {used("nat_bytes", "nat-1", 0), used("nat_bytes", "nat-2", 0),
+       used("nat_bytes", "nat-3", 0)});
+  EXPECT_EQ(line(report, "nat-1", "public IPv4")->quantity, units(3));
+  EXPECT_EQ(line(report, "nat-2", "public IPv4")->quantity, units(4));
+  EXPECT_EQ(line(report, "nat-3", "public IPv4"), nullptr);
 }
 
 TEST(ToDate, SaysThatUsageOfTheFileIsNotUsed) {

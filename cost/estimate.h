@@ -115,6 +115,11 @@ class Estimator {
                                                  std::string_view reference) const;
   [[nodiscard]] const aggregator::Instance* instance(const std::string& id) const;
   [[nodiscard]] const aggregator::Group* group(const std::string& name) const;
+  /// The Auto Scaling group or EKS node group among the resources, which bills the machine; nullptr
+  /// = none.
+  [[nodiscard]] const aggregator::Resource* group_of(const aggregator::Instance& machine) const;
+  /// Whether volumes of the group's machines are in the inventory by themselves.
+  [[nodiscard]] bool lists_volumes_of(const aggregator::Resource& group) const;
   /// Public addresses of a machine that no aws_eip entry bills: what its resource and its
   /// interfaces say.
   [[nodiscard]] std::int64_t public_addresses(const Subject& machine) const;
@@ -159,7 +164,8 @@ class Estimator {
   std::unordered_map<std::string, std::set<std::string>>
       addresses_of_;  // Public ones, by instance.
   std::set<const aggregator::Resource*> taken_addresses_;
-  std::set<std::string> matched_addresses_;  // Of the usage file.
+  std::set<const aggregator::Resource*> listed_volumes_;  // Groups whose volumes are.
+  std::set<std::string> matched_addresses_;               // Of the usage file.
 };
 
 /// Adds the lines of one resource. One function a Terraform type, in the estimate_*.cc files.

@@ -101,6 +101,40 @@ std::string amount(const Report& report, const std::string& resource,
   return found->amount ? to_cents(*found->amount) : "unknown: " + found->reason;
 }
 
+std::shared_ptr<const Inventory> merged(const std::vector<std::string>& files) {
+  std::vector<std::pair<std::string, std::string>> named;
+  for (const std::string& text : files) named.emplace_back(fmt::format("f{}", named.size()), text);
+  std::vector<Inventory::Problem> problems;
+  auto inventory = Inventory::parse(named, {}, problems);
+  EXPECT_TRUE(inventory) << (inventory ? "" : inventory.error().message);
+  return inventory ? *std::move(inventory) : Inventory::empty({});
+}
+
+/// `terraform show -json` of resources as (address, values).
+std::string state_of(const std::vector<std::pair<std::string, std::string>>& resources) {
+  std::string text;
+  for (const auto& [address, values] : resources) {
+    text +=
+        fmt::format(R"({}{{"address":"{}","mode":"managed","type":"{}","values":{}}})",
+                    text.empty() ? "" : ",", address, address.substr(0, address.find('.')), values);
+  }
+  return R"({"format_version":"1.0","values":{"root_module":{"resources":[)" + text + "]}}}";
+}
+
+/// `describe-instances` of one running machine per id, all of one type, with a tag.
+std::string described_as(const std::string& type, const std::vector<std::string>& ids,
+                         const std::string& key, const std::string& value,
+                         const std::string& operation = "RunInstances") {
+  std::string text;
+  for (const std::string& id : ids) {
+    text += fmt::format(
+        R"({}{{"InstanceId":"{}","InstanceType":"{}","State":{{"Name":"running"}},"UsageOperation":"{}",
+            "Placement":{{"AvailabilityZone":"us-east-1a","Tenancy":"default"}},"Tags":[{{"Key":"{}","Value":"{}"}}]}})",
+        text.empty() ? "" : ",", id, type, operation, key, value);
+  }
+  return R"({"Reservations":[{"Instances":[)" + text + "]}]}";
+}
+
 // --- Hyperion ---
 
 Report hyperion(ReportOptions options = {}) {
@@ -1053,6 +1087,144 @@ TEST(Estimate, AnEnvironmentInTwoRegionsPlacesNothingThatNamesNone) {
   prod.name = "unassigned";
   prod.region = "eu-west-1";
   EXPECT_EQ(any({prod}, "us-east-1"), "8.80") << "the configuration says so";
+}
+
+TEST(Estimate, ALaterFileOfTheAwsCliWinsOverTheState) {
+  const std::string state = state_of(
+      {{"aws_autoscaling_group.web",
+        R"({"id":"web","name":"web","desired_capacity":2,"min_size":1,"launch_template":[{"id":"lt-1"}]})"},
+       {"aws_launch_template.web", R"({"id":"lt-1","instance_type":"m5.large"})"},
+       {"aws_instance.x", R"({"id":"i-1","instance_type":"m5.large"})"}});
+  const std::string group =
+      R"({"AutoScalingGroups":[{"AutoScalingGroupName":"web","MinSize":1,"DesiredCapacity":5}]})";
+  const std::string machine = described_as("m5.2xlarge", {"i-1"}, "Name", "x", "RunInstances:0002");
+  const Report now = estimate(*merged({state, group, machine}), nullptr, {.region = "us-east-1"});
+  EXPECT_EQ(amount(now, "aws_autoscaling_group.web", "instance hours*"), "350.40");
+  EXPECT_EQ(amount(now, "aws_instance.x", "instance hours, m5.2xlarge windows"), "548.96");
+  const Report before =
+      estimate(*merged({group, machine, state}), nullptr, {.region = "us-east-1"});
+  EXPECT_EQ(amount(before, "aws_autoscaling_group.web", "instance hours*"), "140.16");
+  EXPECT_EQ(amount(before, "aws_instance.x", "instance hours, m5.large windows"), "137.24")
+      << "a state says nothing of the licence";
+}
+
+TEST(Estimate, NodesOfAnEksNodeGroupAreBilledWithIt) {
+  const auto nodes = [](const std::string& resources) {
+    return state_of(
+        {{"aws_eks_node_group.ng",
+          R"({"id":"c:ng","cluster_name":"c","node_group_name":"ng","instance_types":["t3.medium"],"disk_size":20,
+              "scaling_config":[{"desired_size":2}])" +
+              resources + "}"}});
+  };
+  const std::string named = nodes(R"(,"resources":[{"autoscaling_groups":[{"name":"eks-ng-1"}]}])");
+  const std::string machines =
+      described_as("t3.medium", {"i-1", "i-2"}, "aws:autoscaling:groupName", "eks-ng-1");
+  const std::string group =
+      R"({"AutoScalingGroups":[{"AutoScalingGroupName":"eks-ng-1","DesiredCapacity":2,
+          "Instances":[{"InstanceId":"i-1","InstanceType":"t3.medium"},{"InstanceId":"i-2","InstanceType":"t3.medium"}]}]})";
+  const std::string tagged = described_as("t3.medium", {"i-1", "i-2"}, "eks:nodegroup-name", "ng");
+  for (const auto& files : {std::vector{named, machines},
+                            {named, machines, group},
+                            {named, group},
+                            {nodes(""), tagged}})
+    EXPECT_EQ(cents_text(estimate(*merged(files), nullptr, {.region = "us-east-1"}).total),
+              "64.74");
+  EXPECT_EQ(cents_text(estimate(*merged({nodes(""), described_as("t3.medium", {"i-1", "i-2"},
+                                                                 "eks:nodegroup-name", "other")}))
+                           .total),
+            "125.47")
+      << "not its nodes";
+}
+
+TEST(Estimate, VolumesOfAGroupsMachinesThatAreListedAreNotItsTemplatesOnceMore) {
+  const std::string state = state_of(
+      {{"aws_autoscaling_group.web",
+        R"({"id":"web","name":"web","desired_capacity":2,"launch_template":[{"id":"lt-1"}]})"},
+       {"aws_launch_template.web",
+        R"({"id":"lt-1","instance_type":"m5.large","monitoring":[{"enabled":true}],
+            "block_device_mappings":[{"device_name":"/dev/xvda","ebs":[{"volume_size":30,"volume_type":"gp3"}]}]})"}});
+  const std::string machines =
+      described_as("m5.large", {"i-1", "i-2"}, "aws:autoscaling:groupName", "web");
+  const auto volumes = [](const std::string& machine) {
+    return R"({"Volumes":[{"VolumeId":"vol-1","Size":30,"VolumeType":"gp3","State":"in-use","AvailabilityZone":"us-east-1a",
+        "Attachments":[{"InstanceId":")" +
+           machine + R"("}]}]})";
+  };
+  const Report listed = estimate(*merged({state, machines, volumes("i-1")}));
+  EXPECT_EQ(line(listed, "aws_autoscaling_group.web", "root volume*"), nullptr);
+  EXPECT_EQ(amount(listed, "aws_ebs_volume/vol-1", "*"), "2.40");
+  EXPECT_EQ(amount(listed, "aws_autoscaling_group.web", "detailed monitoring"), "4.20");
+  const Report other = estimate(*merged({state, machines, volumes("i-other")}));
+  EXPECT_EQ(amount(other, "aws_autoscaling_group.web", "root volume*"), "4.80");
+}
+
+TEST(Estimate, AServiceWithoutALaunchTypeFollowsItsClusterElseItsTaskDefinition) {
+  const std::string task =
+      "aws_ecs_task_definition|family: {}, cpu: 512, memory: 1024, requires_compatibilities.#: 1, "
+      "requires_compatibilities.0: {}";
+  const Report report =
+      estimate_of({"aws_ecs_service|desired_count: 2, task_definition: both, cluster: "
+                   "\"arn:aws:ecs:us-east-1:1:cluster/c\"",
+                   "aws_ecs_cluster_capacity_providers|cluster_name: c, "
+                   "default_capacity_provider_strategy.0.capacity_provider: FARGATE, "
+                   "default_capacity_provider_strategy.0.base: 1, "
+                   "default_capacity_provider_strategy.0.weight: 100",
+                   "aws_ecs_task_definition|family: both, cpu: 512, memory: 1024",
+                   "aws_ecs_service|desired_count: 2, task_definition: serverless",
+                   fmt::format(fmt::runtime(task), "serverless", "FARGATE"),
+                   "aws_ecs_service|desired_count: 2, task_definition: machines",
+                   fmt::format(fmt::runtime(task), "machines", "EC2"),
+                   "aws_ecs_service|desired_count: 2, task_definition: both",
+                   "aws_ecs_service|desired_count: 2, task_definition: both, cluster_address: "
+                   "aws_ecs_cluster.r9",
+                   "aws_ecs_cluster|name: d",
+                   "aws_ecs_cluster_capacity_providers|cluster_name_address: aws_ecs_cluster.r9, "
+                   "default_capacity_provider_strategy.0.capacity_provider: FARGATE_SPOT"});
+  EXPECT_EQ(amount(report, "aws_ecs_service.r0", "Fargate vCPU"), "29.55");
+  EXPECT_EQ(amount(report, "aws_ecs_service.r3", "Fargate vCPU"), "29.55");
+  EXPECT_EQ(line(report, "aws_ecs_service.r5", "*"), nullptr) << "the machines are billed";
+  EXPECT_THAT(amount(report, "aws_ecs_service.r7", "task hours"), HasSubstr("launch type"));
+  EXPECT_THAT(amount(report, "aws_ecs_service.r8", "task hours*"), HasSubstr("spot"));
+}
+
+TEST(Estimate, AnAddressThatAnAssociationGivesAMachineIsBilledOnce) {
+  const Report report =
+      estimate_of({"aws_instance|instance_type: m5.large, associate_public_ip_address: true",
+                   "aws_eip|domain: vpc",
+                   "aws_eip_association|instance_id_address: aws_instance.r0, "
+                   "allocation_id_address: aws_eip.r1",
+                   "aws_nat_gateway|connectivity_type: public"});
+  EXPECT_EQ(line(report, "aws_instance.r0", "public IPv4"), nullptr);
+  EXPECT_EQ(amount(report, "aws_eip.r1", "public IPv4"), "3.65")
+      << "it is not the gateway's, which names none";
+}
+
+TEST(Estimate, AReadReplicaIsOfItsSourcesEngineAndAsLarge) {
+  const Report report = estimate_of(
+      {"aws_db_instance|identifier: main, engine: postgres, instance_class: db.r5.2xlarge, "
+       "allocated_storage: 1000, storage_type: gp3, multi_az: true",
+       "aws_db_instance|identifier: r, instance_class: db.r5.xlarge, replicate_source_db: main",
+       "aws_db_instance|identifier: s, instance_class: db.r5.xlarge, replicate_source_db_address: "
+       "aws_db_instance.r1",
+       "aws_db_instance|identifier: t, replicate_source_db: t",
+       "aws_db_instance|identifier: fast, engine: mysql, instance_class: db.t3.micro, "
+       "allocated_storage: 100, storage_type: io1, iops: 5000",
+       "aws_db_instance|storage_type: gp3, replicate_source_db: fast"});
+  for (const char* replica : {"aws_db_instance.r1", "aws_db_instance.r2"}) {
+    EXPECT_EQ(amount(report, replica, "instance hours, db.r5.xlarge postgres"), "365.00");
+    EXPECT_EQ(amount(report, replica, "storage, gp3"), "115.00");
+  }
+  EXPECT_THAT(amount(report, "aws_db_instance.r3", "*"), HasSubstr("engine"));
+  EXPECT_EQ(amount(report, "aws_db_instance.r5", "storage, gp3"), "11.50");
+  EXPECT_EQ(line(report, "aws_db_instance.r5", "IOPS*"), nullptr) << "of io1, which it has not";
+}
+
+TEST(Estimate, AMemberOfAReplicationGroupIsBilledWithIt) {
+  const Report report = estimate_of(
+      {"aws_elasticache_replication_group|node_type: cache.r6g.large, num_cache_clusters: 1",
+       "aws_elasticache_cluster|replication_group_id_address: "
+       "aws_elasticache_replication_group.r0"});
+  EXPECT_EQ(line(report, "aws_elasticache_cluster.r1", "*"), nullptr);
 }
 
 TEST(Estimate, WarnsOfATypeOfTheUsageFileThatNobodyKnows) {

@@ -17,7 +17,7 @@ constexpr std::array kAllowed{
     "arn", "availability_zone", "availability_zones", "region", "vpc_id", "subnet_id", "subnet_ids",
     "subnets", "vpc_zone_identifier", "name", "name_prefix", "id", "identifier", "bucket",
     "cluster", "cluster_name", "cluster_identifier", "replication_group_id", "node_group_name",
-    "family", "instance_id", "state", "instance_state", "status",
+    "family", "instance_id", "resources", "autoscaling_groups", "state", "instance_state", "status",
     // compute
     "instance_type", "instance_types", "tenancy", "placement", "placement_tenancy", "ebs_optimized",
     "monitoring", "enabled", "enable_monitoring", "credit_specification", "cpu_credits", "ami",
@@ -47,15 +47,15 @@ constexpr std::array kAllowed{
     "storage_throughput", "backup_retention_period", "license_model", "monitoring_interval",
     "performance_insights_enabled", "performance_insights_retention_period",
     "serverlessv2_scaling_configuration", "node_type", "num_node_groups", "num_cache_clusters",
-    "num_cache_nodes", "replicas_per_node_group", "snapshot_retention_limit",
+    "num_cache_nodes", "replicas_per_node_group", "snapshot_retention_limit", "replicate_source_db",
     "number_cache_clusters", "cluster_mode", "billing_mode", "read_capacity", "write_capacity",
     "replica", "region_name", "global_secondary_index", "table_class", "point_in_time_recovery",
     // containers
     "launch_type", "desired_count", "task_definition", "cpu", "memory", "runtime_platform",
     "cpu_architecture", "operating_system_family", "ephemeral_storage", "size_in_gib",
-    "requires_compatibilities", "capacity_provider_strategy", "capacity_provider", "weight", "base",
-    "scheduling_strategy", "network_configuration", "assign_public_ip", "upgrade_policy",
-    "support_type",
+    "requires_compatibilities", "capacity_provider_strategy", "default_capacity_provider_strategy",
+    "capacity_provider", "weight", "base", "scheduling_strategy", "network_configuration",
+    "assign_public_ip", "upgrade_policy", "support_type",
     // observability and the rest
     "period", "metric_query", "metric", "retention_in_days", "log_group_class",
     "log_destination_type", "destination_options", "file_format", "comparison_operator",
@@ -135,6 +135,7 @@ bool is_known_terraform_type(std::string_view type) {
       "aws_ebs_snapshot_copy",
       "aws_nat_gateway",
       "aws_eip",
+      "aws_eip_association",
       "aws_lb",
       "aws_alb",
       "aws_elb",
@@ -153,6 +154,7 @@ bool is_known_terraform_type(std::string_view type) {
       "aws_elasticache_cluster",
       "aws_dynamodb_table",
       "aws_ecs_cluster",
+      "aws_ecs_cluster_capacity_providers",
       "aws_ecs_service",
       "aws_ecs_task_definition",
       "aws_eks_cluster",
@@ -193,7 +195,7 @@ bool is_known_terraform_type(std::string_view type) {
 }
 
 bool is_free_terraform_type(std::string_view type) {
-  constexpr std::array<std::string_view, 38> kPrefixes{"aws_iam_",
+  constexpr std::array<std::string_view, 37> kPrefixes{"aws_iam_",
                                                        "aws_security_group",
                                                        "aws_vpc_security_group",
                                                        "aws_route_table",
@@ -229,9 +231,8 @@ bool is_free_terraform_type(std::string_view type) {
                                                        "aws_lambda_layer_version",
                                                        "aws_eks_access_",
                                                        "aws_eks_addon",
-                                                       "aws_ecs_cluster_capacity_providers",
                                                        "aws_ecs_capacity_provider"};
-  constexpr std::array<std::string_view, 26> kNames{"aws_route",
+  constexpr std::array<std::string_view, 25> kNames{"aws_route",
                                                     "aws_internet_gateway",
                                                     "aws_egress_only_internet_gateway",
                                                     "aws_customer_gateway",
@@ -244,7 +245,6 @@ bool is_free_terraform_type(std::string_view type) {
                                                     "aws_rds_cluster_parameter_group",
                                                     "aws_elasticache_subnet_group",
                                                     "aws_elasticache_parameter_group",
-                                                    "aws_eip_association",
                                                     "aws_ec2_tag",
                                                     "aws_kms_alias",
                                                     "aws_kms_grant",

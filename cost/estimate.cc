@@ -95,6 +95,9 @@ const std::map<std::string_view, PriceFunction>& known_types() {
   return kTypes;
 }
 
+/// Of the usage file alone.
+constexpr std::string_view kDataTransfer = "aws_data_transfer";
+
 std::string attribute_of(const aggregator::Resource& resource, const std::string& name) {
   const auto found = resource.attributes.find(name);
   return found == resource.attributes.end() ? std::string() : found->second;
@@ -267,8 +270,15 @@ void Estimator::index() {
          {resource.id, attribute_of(resource, "arn"), attribute_of(resource, "name"),
           attribute_of(resource, "family"), attribute_of(resource, "node_group_name"),
           attribute_of(resource, "allocation_id"), attribute_of(resource, "public_ip"),
-          resource.address}) {
+          attribute_of(resource, "identifier"), resource.address}) {
       if (!name.empty()) references.emplace(name, &resource);
+    }
+    // The Auto Scaling groups that EKS made for a node group.
+    if (resource.type == "aws_eks_node_group") {
+      for (const auto& [attribute, value] : resource.attributes) {
+        if (matches_pattern("resources.*.autoscaling_groups.*.name", attribute))
+          references.emplace(value, &resource);
+      }
     }
   }
   // The latest of its times.
@@ -277,6 +287,14 @@ void Estimator::index() {
   }
   for (const aggregator::Group& entry : inventory.groups()) {
     if (counts(entry.valid)) groups_[entry.name] = &entry;
+  }
+  for (const aggregator::Resource* volume : of_type("aws_ebs_volume")) {
+    const aggregator::Instance* machine = instance(attribute_of(*volume, "instance_id"));
+    if (machine != nullptr) listed_volumes_.insert(group_of(*machine));
+  }
+  for (const aggregator::Resource* association : of_type("aws_eip_association")) {
+    for (const char* attribute : {"instance_id", "instance_id_address"})
+      elastic_instances_.insert(attribute_of(*association, attribute));
   }
   for (const aggregator::Resource* address : of_type("aws_eip")) {
     for (const char* attribute : {"instance", "instance_address"})
@@ -346,6 +364,27 @@ const aggregator::Instance* Estimator::instance(const std::string& id) const {
 const aggregator::Group* Estimator::group(const std::string& name) const {
   const auto found = groups_.find(name);
   return name.empty() || found == groups_.end() ? nullptr : found->second;
+}
+
+const aggregator::Resource* Estimator::group_of(const aggregator::Instance& machine) const {
+  for (const char* type : {"aws_autoscaling_group", "aws_eks_node_group"}) {
+    if (const aggregator::Resource* found = find(type, machine.group)) return found;
+  }
+  // Rule: Amazon EKS User Guide, "Managed node groups", tags of the nodes.
+  const auto name = machine.tags.find("eks:nodegroup-name");
+  const auto cluster = machine.tags.find("eks:cluster-name");
+  if (name == machine.tags.end()) return nullptr;
+  for (const aggregator::Resource* one : of_type("aws_eks_node_group")) {
+    const std::string of = attribute_of(*one, "cluster_name");
+    if (attribute_of(*one, "node_group_name") == name->second &&
+        (of.empty() || cluster == machine.tags.end() || of == cluster->second))
+      return one;
+  }
+  return nullptr;
+}
+
+bool Estimator::lists_volumes_of(const aggregator::Resource& group) const {
+  return listed_volumes_.contains(&group);
 }
 
 std::int64_t Estimator::public_addresses(const Subject& machine) const {
@@ -462,7 +501,9 @@ void Estimator::price_lone_instances() {
     if (!counts(instance.valid)) continue;
     const aggregator::Resource* own = find("aws_instance", instance.id);
     if (own != nullptr && !is_facts_of_machine(*own)) continue;
-    if (priced_groups.contains(instance.group) || members.contains(instance.id)) continue;
+    if (priced_groups.contains(instance.group) || members.contains(instance.id) ||
+        group_of(instance) != nullptr)
+      continue;
     aggregator::Resource stand_in;
     stand_in.type = "aws_instance";
     stand_in.address = instance.id;
@@ -519,13 +560,12 @@ void Estimator::price_lone_groups() {
 /// file.
 void Estimator::price_data_transfer() {
   if (usage_file == nullptr) return;
-  constexpr std::string_view kType = "aws_data_transfer";
-  for (const std::string& address : usage_file->addresses_of(kType)) {
+  for (const std::string& address : usage_file->addresses_of(kDataTransfer)) {
     matched_addresses_.insert(address);
     aggregator::Resource stand_in;
-    stand_in.type = kType;
+    stand_in.type = kDataTransfer;
     stand_in.address = address;
-    Subject subject(*this, stand_in, {}, {}, usage_file->values(kType, address));
+    Subject subject(*this, stand_in, {}, {}, usage_file->values(kDataTransfer, address));
     subject.environment = subject.usage_text("environment");
     if (subject.environment.empty()) subject.environment = usage_file->environment();
     if (subject.environment.empty()) subject.environment = placement.only_environment();
@@ -547,6 +587,12 @@ void Estimator::price_data_transfer() {
 
 void Estimator::warn_unmatched() {
   if (usage_file == nullptr) return;
+  for (const auto& [type, values] : usage_file->defaults()) {
+    if (type == kDataTransfer || known_types().contains(type)) continue;
+    warnings->push_back(
+        fmt::format("{}: resource_type_default_usage.{} is of no type that is known",
+                    usage_file->name(), type));
+  }
   for (const auto& [address, values] : usage_file->resources()) {
     const std::string_view text = address;
     // A wildcard stands for any one index, which is what a pattern's '*' between the brackets says
@@ -628,11 +674,17 @@ void Estimator::take_addresses() {
         told.insert(interface.resource_id);
     }
   }
+  std::set<const aggregator::Resource*> associated;
+  for (const aggregator::Resource* association : of_type("aws_eip_association")) {
+    for (const char* attribute : {"allocation_id", "allocation_id_address"})
+      associated.insert(find("aws_eip", attribute_of(*association, attribute)));
+  }
   // Nothing says which: any of the environment that nothing else holds.
   for (const aggregator::Resource* gateway : silent) {
     if (told.contains(gateway->id)) continue;
     const std::string environment = placement.environment_of(*gateway);
     const auto fits = [&](const aggregator::Resource* candidate) {
+      if (associated.contains(candidate)) return false;
       for (const char* holder :
            {"instance", "network_interface", "instance_address", "network_interface_address"}) {
         if (!attribute_of(*candidate, holder).empty()) return false;

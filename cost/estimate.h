@@ -20,8 +20,8 @@ class Placement {
   [[nodiscard]] std::string environment_of(const aggregator::Resource& resource) const;
   [[nodiscard]] std::string environment_of(const aggregator::Instance& instance) const;
   [[nodiscard]] std::string environment_of(const aggregator::Group& group) const;
-  /// The region that the entry names, else the environment's, else the only one of the inventory,
-  /// else the default.
+  /// The region that the entry names, else the environment's (by configuration, or of its entries if
+  /// they agree), else the only one of the inventory, else the default.
   [[nodiscard]] std::string region_or(const std::string& region,
                                       const std::string& environment) const;
   /// The only environment there is; "unassigned" where there are none or several.
@@ -30,7 +30,7 @@ class Placement {
  private:
   const aggregator::Inventory* inventory_;
   std::string only_region_;
-  std::map<std::string, std::string> regions_;  // By environment.
+  std::map<std::string, std::string> regions_;  // By environment; of several, none.
 };
 
 class Estimator;
@@ -115,6 +115,11 @@ class Estimator {
                                                  std::string_view reference) const;
   [[nodiscard]] const aggregator::Instance* instance(const std::string& id) const;
   [[nodiscard]] const aggregator::Group* group(const std::string& name) const;
+  /// The Auto Scaling group or EKS node group among the resources, which bills the machine; nullptr
+  /// = none.
+  [[nodiscard]] const aggregator::Resource* group_of(const aggregator::Instance& machine) const;
+  /// Whether volumes of the group's machines are in the inventory by themselves.
+  [[nodiscard]] bool lists_volumes_of(const aggregator::Resource& group) const;
   /// Public addresses of a machine that no aws_eip entry bills: what its resource and its
   /// interfaces say.
   [[nodiscard]] std::int64_t public_addresses(const Subject& machine) const;
@@ -159,7 +164,8 @@ class Estimator {
   std::unordered_map<std::string, std::set<std::string>>
       addresses_of_;  // Public ones, by instance.
   std::set<const aggregator::Resource*> taken_addresses_;
-  std::set<std::string> matched_addresses_;  // Of the usage file.
+  std::set<const aggregator::Resource*> listed_volumes_;  // Groups whose volumes are.
+  std::set<std::string> matched_addresses_;               // Of the usage file.
 };
 
 /// Adds the lines of one resource. One function a Terraform type, in the estimate_*.cc files.
@@ -184,6 +190,8 @@ void add_lone_machine(Subject& subject, const aggregator::Instance& instance);
 /// Each known member is priced by its own kind; of `count` other machines than there are known
 /// members, kinds have the members' share.
 void add_lone_group(Subject& subject, const aggregator::Group& group, Quantity count);
+/// Public addresses of a NAT gateway: one, and those of further allocations; a private one has none.
+[[nodiscard]] std::int64_t addresses_of_gateway(const Subject& gateway);
 /// CPU credits of `count` machines of a type, if the usage file tells how many hours.
 void add_cpu_credits(Subject& subject, const std::string& price_key, const std::string& type,
                      Quantity count);

@@ -88,7 +88,9 @@ void price_machine(Subject& subject, bool spot) {
   const aggregator::Instance* known = subject.estimator.instance(subject.resource.id);
   const std::string state =
       known != nullptr && !known->state.empty() ? known->state : subject.text("instance_state");
-  const std::string type = subject.text("instance_type", known != nullptr ? known->type : "");
+  // The machine's own entry has what the last file says, also one of the AWS CLI.
+  const std::string type =
+      known != nullptr && !known->type.empty() ? known->type : subject.text("instance_type");
   const bool ends = ends_within(subject.estimator.period, subject.resource.valid) ||
                     (known != nullptr && ends_within(subject.estimator.period, known->valid));
   if (is_gone(state) && !ends) return add_gone(subject, type);
@@ -158,10 +160,9 @@ std::optional<std::int64_t> root_mapping(const Subject& source, const std::strin
   return unnamed;
 }
 
-/// What each machine of a group has besides its hours: volumes, detailed monitoring, an address.
-void add_template_parts(Subject& subject, const Resource& from, Quantity count) {
-  const Subject source(subject.estimator, from, subject.environment, subject.region, {});
-  const bool configuration = from.type == "aws_launch_configuration";
+/// Volumes of each machine of a group.
+void add_template_volumes(Subject& subject, const Subject& source, Quantity count) {
+  const bool configuration = source.resource.type == "aws_launch_configuration";
   const char* list = configuration ? "ebs_block_device" : "block_device_mappings";
   const std::string inside = configuration ? "" : ".ebs.0";
   const std::optional<std::int64_t> root =
@@ -173,6 +174,15 @@ void add_template_parts(Subject& subject, const Resource& from, Quantity count) 
     add_volume(subject, root == i ? "root volume" : fmt::format("volume {}", i),
                block_device(source, mapping + inside), count);
   }
+}
+
+/// What each machine of a group has besides its hours: volumes, detailed monitoring, an address.
+/// Volumes that are in the inventory by themselves are billed there.
+void add_template_parts(Subject& subject, const Resource& from, Quantity count) {
+  const Subject source(subject.estimator, from, subject.environment, subject.region, {});
+  if (!subject.estimator.lists_volumes_of(subject.resource))
+    add_template_volumes(subject, source, count);
+  const bool configuration = from.type == "aws_launch_configuration";
   if (source.flag(configuration ? "enable_monitoring" : "monitoring.0.enabled"))
     subject.add("detailed monitoring", "cloudwatch.metrics", product(units(7), count));
   if (source.flag("associate_public_ip_address") ||
@@ -211,10 +221,15 @@ void price_group(Subject& subject) {
   if (known == nullptr) known = subject.estimator.group(subject.resource.address);
   std::optional<Quantity> count = subject.usage("instances");
   const bool told = count.has_value();
-  if (!count) count = subject.number("desired_capacity");
-  if (!count && known != nullptr && known->desired && *known->desired >= 0)
-    count = units(*known->desired);
-  if (!count) count = subject.number("min_size");
+  // The group's own entry has what the last file says, also one of the AWS CLI.
+  const bool current = known != nullptr && known->planned == subject.resource.planned;
+  const auto size = [&](std::optional<std::int64_t> aggregator::Group::*latest,
+                        const char* attribute) {
+    const auto latest_size = current ? known->*latest : std::nullopt;
+    return latest_size && *latest_size >= 0 ? units(*latest_size) : subject.number(attribute);
+  };
+  if (!count) count = size(&aggregator::Group::desired, "desired_capacity");
+  if (!count) count = size(&aggregator::Group::minimum, "min_size");
   if (!count)
     return subject.add_unknown("instance hours",
                                "the group's desired and minimum size are not known");
@@ -242,7 +257,8 @@ void price_group(Subject& subject) {
   if (split.spot > Quantity{})
     add_bought_machines(subject, type, windows, split.spot, {purchase.tenancy, true, {}});
   if (from != nullptr) return add_template_parts(subject, *from, *count);
-  subject.add_unknown("root volume storage", "the group's launch template is not known");
+  if (!subject.estimator.lists_volumes_of(subject.resource))
+    subject.add_unknown("root volume storage", "the group's launch template is not known");
 }
 
 void price_volume(Subject& subject) {
@@ -258,7 +274,7 @@ void price_volume(Subject& subject) {
 /// is of all; without weights equal parts. Rule: Amazon ECS Developer Guide, "Amazon ECS capacity
 /// providers", "Capacity provider strategy considerations".
 using TasksByProvider = std::map<std::string, Quantity>;
-TasksByProvider split_tasks(const Subject& subject, Quantity count) {
+TasksByProvider split_tasks(const Subject& subject, const std::string& list, Quantity count) {
   struct Provider {
     std::string name;
     std::int64_t weight;
@@ -267,8 +283,8 @@ TasksByProvider split_tasks(const Subject& subject, Quantity count) {
   TasksByProvider tasks;
   std::int64_t weights = 0;
   Quantity rest = count;
-  for (std::int64_t i = 0; i < subject.count("capacity_provider_strategy"); ++i) {
-    const std::string block = fmt::format("capacity_provider_strategy.{}.", i);
+  for (std::int64_t i = 0; i < subject.count(list); ++i) {
+    const std::string block = fmt::format("{}.{}.", list, i);
     providers.push_back({subject.text(block + "capacity_provider"),
                          std::min<std::int64_t>(subject.integer(block + "weight", 0), 1000)});
     weights += providers.back().weight;
@@ -286,24 +302,78 @@ TasksByProvider split_tasks(const Subject& subject, Quantity count) {
   return tasks;
 }
 
-/// Fargate tasks: vCPU and memory of the task definition for every task of the service.
+/// The capacity provider strategy of a service's cluster, of its own resource or the cluster's;
+/// nullptr = none is known.
+constexpr const char* kDefaultStrategy = "default_capacity_provider_strategy";
+const Resource* default_strategy_of(const Subject& service) {
+  const Estimator& all = service.estimator;
+  const auto cluster_of = [&all](const Subject& one, const char* name) {
+    const std::string reference = one.text(name, one.text(std::string(name) + "_address"));
+    const Resource* cluster = all.find("aws_ecs_cluster", reference);
+    // An ARN ends in the name.
+    return cluster != nullptr ? cluster->address : reference.substr(reference.rfind('/') + 1);
+  };
+  const std::string cluster = cluster_of(service, "cluster");
+  if (cluster.empty()) return nullptr;
+  for (const auto& [type, name] : {std::pair("aws_ecs_cluster_capacity_providers", "cluster_name"),
+                                   std::pair("aws_ecs_cluster", "name")}) {
+    for (const Resource* one : all.of_type(type)) {
+      const Subject providers(service.estimator, *one, "", "", {});
+      if (providers.count(kDefaultStrategy) > 0 && cluster_of(providers, name) == cluster)
+        return one;
+    }
+  }
+  return nullptr;
+}
+
+const Resource* task_definition_of(const Subject& service) {
+  const Estimator& all = service.estimator;
+  const std::string reference = service.text("task_definition");
+  // "family:revision", or as a plan's configuration says.
+  for (const std::string& name : {reference, reference.substr(0, reference.rfind(':')),
+                                  service.text("task_definition_address")}) {
+    if (const Resource* found = all.find("aws_ecs_task_definition", name)) return found;
+  }
+  // A plan does not say which, but there is one only.
+  const auto& definitions = all.of_type("aws_ecs_task_definition");
+  return definitions.size() == 1 ? definitions.front() : nullptr;
+}
+
+/// Fargate tasks: vCPU and memory of the task definition for every task of the service. Without a
+/// launch type and a strategy the cluster's default holds, else what the task definition can run on.
+/// Rule: Amazon ECS API Reference, "CreateService", capacityProviderStrategy.
 void price_service(Subject& subject) {
-  const std::string launch = subject.text("launch_type");
-  const bool strategy = launch.empty() && subject.count("capacity_provider_strategy") > 0;
+  std::string launch = subject.text("launch_type");
+  std::string list = "capacity_provider_strategy";
+  const Resource* strategy = nullptr;
+  if (launch.empty() && subject.count(list) > 0) strategy = &subject.resource;
+  if (launch.empty() && strategy == nullptr) {
+    strategy = default_strategy_of(subject);
+    list = kDefaultStrategy;
+  }
+  const Resource* definition = task_definition_of(subject);
+  if (launch.empty() && strategy == nullptr && definition != nullptr) {
+    const Subject task(subject.estimator, *definition, "", "", {});
+    if (task.count("requires_compatibilities") == 1)
+      launch = task.text("requires_compatibilities.0");
+  }
+  if (launch.empty() && strategy == nullptr) {
+    return subject.add_unknown("task hours",
+                               "neither the launch type nor a capacity provider strategy is known");
+  }
   // The machines are billed.
-  if (launch != "FARGATE" && !strategy) return;
+  if (launch != "FARGATE" && strategy == nullptr) return;
   std::optional<Quantity> told = subject.usage("tasks");
   if (!told) told = subject.number("desired_count");
   const Quantity count = told.value_or(units(1));
   const auto assume = [&told](Draft& draft) {
     if (!told) draft.reason = "one task assumed: desired_count is not known";
   };
-  Quantity fargate = strategy ? Quantity{} : count;
-  for (const auto& [provider, tasks] : strategy ? split_tasks(subject, count) : TasksByProvider{}) {
-    if (provider == "FARGATE") {
-      fargate = tasks;
-      continue;
-    }
+  TasksByProvider parts{{"FARGATE", count}};
+  if (strategy != nullptr)
+    parts = split_tasks(Subject(subject.estimator, *strategy, "", "", {}), list, count);
+  for (const auto& [provider, tasks] : parts) {
+    if (provider == "FARGATE") continue;
     Draft& draft = subject.add("task hours, " + provider, {}, product(tasks, subject.month()));
     draft.unit = "h";
     draft.reason = provider == "FARGATE_SPOT"
@@ -312,19 +382,8 @@ void price_service(Subject& subject) {
   }
   if (subject.flag("network_configuration.0.assign_public_ip"))
     assume(subject.add("public IPv4", "vpc.public_ipv4.in_use", product(subject.month(), count)));
-  if (fargate == Quantity{} && strategy) return;
-  const Estimator& all = subject.estimator;
-  const Resource* definition = all.find("aws_ecs_task_definition", subject.text("task_definition"));
-  if (definition == nullptr) {  // "family:revision"
-    const std::string reference = subject.text("task_definition");
-    definition = all.find("aws_ecs_task_definition", reference.substr(0, reference.rfind(':')));
-  }
-  if (definition == nullptr)  // A plan's configuration says which.
-    definition = all.find("aws_ecs_task_definition", subject.text("task_definition_address"));
-  if (definition == nullptr && all.of_type("aws_ecs_task_definition").size() == 1) {
-    // A plan does not say which, but there is one only.
-    definition = all.of_type("aws_ecs_task_definition").front();
-  }
+  if (!parts.contains("FARGATE")) return;
+  const Quantity fargate = parts["FARGATE"];
   if (definition == nullptr)
     return subject.add_unknown("task hours",
                                "the service's task definition is not in the inventory");
@@ -412,6 +471,7 @@ void price_node_group(Subject& subject) {
   add_bought_machines(subject, type, subject.text("ami_type").starts_with("WINDOWS"), *count,
                       {"default", subject.text("capacity_type") == "SPOT", {}});
   if (from != nullptr) return add_template_parts(subject, *from, *count);
+  if (subject.estimator.lists_volumes_of(subject.resource)) return;
   // Nodes get one root volume of 20 GB unless the group says otherwise.
   VolumeSpec root{"gp2", subject.number("disk_size"), {}, {}, {}};
   if (!root.size_gb) {

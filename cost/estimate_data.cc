@@ -7,6 +7,8 @@
 namespace fleetmeter::cost {
 namespace {
 
+using aggregator::Resource;
+
 /// A row of a deployment: the Multi-AZ one where the list has it, else twice the Single-AZ one
 /// (Amazon RDS pricing).
 Draft& add_deployed(Subject& subject, const std::string& component, const std::string& key,
@@ -27,10 +29,12 @@ std::int64_t included_iops(const std::string& engine, Quantity size) {
   return size >= units(threshold_gb) ? 12'000 : 3'000;
 }
 
-void price_db_storage(Subject& subject, const std::string& engine, bool multi_az) {
-  const std::optional<Quantity> iops = subject.number("iops");
-  std::string kind = subject.text("storage_type", iops ? "io1" : "gp2");
-  const std::optional<Quantity> told = subject.number("allocated_storage");
+/// `facts`: the subject's, with what it has of its source.
+void price_db_storage(Subject& subject, const Subject& facts, const std::string& engine,
+                      bool multi_az) {
+  const std::optional<Quantity> iops = facts.number("iops");
+  std::string kind = facts.text("storage_type", iops ? "io1" : "gp2");
+  const std::optional<Quantity> told = facts.number("allocated_storage");
   Quantity size = told.value_or(units(20));
   if (kind == "io1" || kind == "io2") size = std::max(size, units(100));
   Draft& storage = add_deployed(subject, fmt::format("storage, {}", kind), "rds.storage." + kind,
@@ -42,7 +46,7 @@ void price_db_storage(Subject& subject, const std::string& engine, bool multi_az
     if (iops && *iops > included)
       add_deployed(subject, "IOPS, gp3", "rds.iops.gp3", multi_az, *iops - included);
     // 125 MiB/s come with 3,000 IOPS, 500 with 12,000.
-    const Quantity throughput = subject.number("storage_throughput").value_or(Quantity{});
+    const Quantity throughput = facts.number("storage_throughput").value_or(Quantity{});
     const Quantity base = units(included == units(3000) ? 125 : 500);
     if (throughput > base)
       add_deployed(subject, "throughput, gp3", "rds.throughput.gp3", multi_az, throughput - base);
@@ -81,29 +85,55 @@ void add_performance_insights(Subject& subject, const std::string& type) {
   draft.reason = fmt::format("the number of vCPUs of {} is not known", type);
 }
 
+/// A read replica is of its source's engine and as large, and of the same class and storage where it
+/// does not say otherwise. Rule: Amazon RDS API Reference, "CreateDBInstanceReadReplica".
+Resource with_source(const Subject& database) {
+  Resource facts = database.resource;
+  const Resource* source = &database.resource;
+  for (int depth = 0; depth < 4; ++depth) {  // Of a chain; a circle ends too.
+    const Subject of(database.estimator, *source, "", "", {});
+    source = database.estimator.find(
+        "aws_db_instance", of.text("replicate_source_db", of.text("replicate_source_db_address")));
+    if (source == nullptr) break;
+    // Of another storage type, the source's performance says nothing.
+    const bool same_storage = facts.attributes["storage_type"].empty();
+    for (const std::string_view name :
+         {"engine", "license_model", "instance_class", "allocated_storage", "storage_type", "iops",
+          "storage_throughput"}) {
+      if (!same_storage && (name == "iops" || name == "storage_throughput")) continue;
+      const auto told = source->attributes.find(std::string(name));
+      std::string& own = facts.attributes[std::string(name)];
+      if (own.empty() && told != source->attributes.end()) own = told->second;
+    }
+  }
+  return facts;
+}
+
 void price_db_instance(Subject& subject) {
+  const Resource resource = with_source(subject);
+  const Subject facts(subject.estimator, resource, "", "", {});
   const bool stopped = subject.text("status") == "stopped";
   if (!stopped) add_db_address(subject);
-  const std::string engine = subject.text("engine");
-  const std::string type = subject.text("instance_class");
+  const std::string engine = facts.text("engine");
+  const std::string type = facts.text("instance_class");
   const bool multi_az = subject.flag("multi_az");
   if (engine.empty() || type.empty()) {
     return subject.add_unknown("instance hours",
                                "the database's engine or instance class is not known");
   }
   // Rule: Amazon RDS User Guide, "Stopping an Amazon RDS DB instance temporarily".
-  if (stopped) return price_db_storage(subject, engine, multi_az);
+  if (stopped) return price_db_storage(subject, facts, engine, multi_az);
   add_performance_insights(subject, type);
-  if (subject.text("license_model") == "bring-your-own-license") {
+  if (facts.text("license_model") == "bring-your-own-license") {
     subject.add_unknown("instance hours", "unsupported: bring-your-own-license");
-    return price_db_storage(subject, engine, multi_az);
+    return price_db_storage(subject, facts, engine, multi_az);
   }
   add_deployed(subject,
                fmt::format("instance hours, {} {}{}", type, engine, multi_az ? " Multi-AZ" : ""),
                fmt::format("rds.instance.{}.{}", type, engine), multi_az, subject.month())
       .unit = "h";
   // An instance of an Aurora cluster has no storage of its own.
-  if (!engine.starts_with("aurora")) price_db_storage(subject, engine, multi_az);
+  if (!engine.starts_with("aurora")) price_db_storage(subject, facts, engine, multi_az);
   add_cpu_credits(subject, "rds.cpu_credits.t3", type, units(1));
 }
 
@@ -130,11 +160,11 @@ void price_aurora_cluster(Subject& subject) {
   subject.add_if_used("backup storage", "rds.aurora.backup", "backup_snapshot_size_gb");
 }
 
-const aggregator::Resource* cluster_of(const Subject& instance) {
+const Resource* cluster_of(const Subject& instance) {
   Estimator& all = instance.estimator;
   for (const char* attribute : {"cluster_identifier", "cluster_identifier_address"}) {
     const std::string name = instance.text(attribute);
-    for (const aggregator::Resource* one : all.of_type("aws_rds_cluster")) {
+    for (const Resource* one : all.of_type("aws_rds_cluster")) {
       const Subject cluster(all, *one, "", "", {});
       if (name.empty() ||
           (one->id != name && one->address != name && cluster.text("cluster_identifier") != name))
@@ -150,7 +180,7 @@ void price_aurora_instance(Subject& subject) {
   std::string engine = subject.text("engine");
   add_db_address(subject);
   bool optimized = is_io_optimized(subject);
-  if (const aggregator::Resource* found = cluster_of(subject)) {
+  if (const Resource* found = cluster_of(subject)) {
     const Subject cluster(subject.estimator, *found, "", "", {});
     optimized = optimized || is_io_optimized(cluster);
     if (engine.empty()) engine = cluster.text("engine");
@@ -197,7 +227,9 @@ void price_replication_group(Subject& subject) {
 
 void price_cache_cluster(Subject& subject) {
   // A member: the group bills its nodes.
-  if (!subject.text("replication_group_id").empty()) return;
+  for (const char* group : {"replication_group_id", "replication_group_id_address"}) {
+    if (!subject.text(group).empty()) return;
+  }
   add_cache_nodes(subject, subject.integer("num_cache_nodes", 1));
 }
 

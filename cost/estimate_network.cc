@@ -14,11 +14,8 @@ void price_nat_gateway(Subject& subject) {
   // Rule: Amazon VPC pricing, "NAT gateway", a partial hour is a full one.
   subject.add("gateway hours", "vpc.nat_gateway.hours", subject.month()).part = Part::kFullHours;
   subject.add_usage("data processed", "vpc.nat_gateway.data", "monthly_data_processed_gb");
-  if (subject.text("connectivity_type") == "private") return;
-  const std::int64_t addresses =
-      std::max(1 + subject.planned_count("secondary_allocation_ids"),
-               subject.integer("public_address_count", 1));  // Of the AWS CLI.
-  subject.add("public IPv4", "vpc.public_ipv4.in_use", multiply(subject.month(), addresses));
+  if (const std::int64_t addresses = addresses_of_gateway(subject); addresses > 0)
+    subject.add("public IPv4", "vpc.public_ipv4.in_use", multiply(subject.month(), addresses));
 }
 
 /// In use or idle, the price is the same.
@@ -175,6 +172,12 @@ void price_client_vpn(Subject& subject) {
 void price_nothing(Subject&) {}  // Billed by attachment.
 
 }  // namespace
+
+std::int64_t addresses_of_gateway(const Subject& gateway) {
+  if (gateway.text("connectivity_type") == "private") return 0;
+  return std::max(1 + gateway.planned_count("secondary_allocation_ids"),
+                  gateway.integer("public_address_count", 1));  // Of the AWS CLI.
+}
 
 std::vector<TypeEntry> network_types() {
   return {{"aws_nat_gateway", price_nat_gateway},

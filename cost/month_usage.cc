@@ -1,6 +1,7 @@
 #include "cost/month_usage.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "cost/network_hours.h"
 
@@ -11,16 +12,27 @@ constexpr const char* kUnassigned = "unassigned";
 
 }  // namespace
 
+void InstanceSeconds::Clock::end_hour(std::size_t slot) {
+  if (seconds[slot] == 0) return;
+  const auto seen = static_cast<std::uint32_t>(std::min<std::uint64_t>(3600, seconds[slot]));
+  const bool goes_on = !runs.empty() && runs.back().seconds == seen &&
+                       runs.back().first_hour + runs.back().hours == hours[slot];
+  if (goes_on) {
+    ++runs.back().hours;
+  } else {
+    runs.push_back({hours[slot], 1, seen});
+  }
+}
+
 void InstanceSeconds::add(const std::string& environment, const std::string& instance,
                           std::uint32_t hour, std::uint64_t seconds) {
   Clock& clock = clocks_[instance];
   const bool better = clock.environment == nullptr || *clock.environment == kUnassigned ||
                       (environment != kUnassigned && environment < *clock.environment);
   if (better) clock.environment = &environment;
-  clock.last_hour = std::max(clock.last_hour, hour);
   const std::size_t slot = hour % 2;
   if (clock.hours[slot] != hour) {
-    clock.total += std::min<std::uint64_t>(3600, clock.seconds[slot]);
+    clock.end_hour(slot);
     clock.hours[slot] = hour;
     clock.seconds[slot] = 0;
   }
@@ -28,11 +40,11 @@ void InstanceSeconds::add(const std::string& environment, const std::string& ins
 }
 
 void InstanceSeconds::finish(MonthUsage& month) {
-  for (const auto& [instance, clock] : clocks_) {
-    std::uint64_t total = clock.total;
-    for (const std::uint64_t seconds : clock.seconds)
-      total += std::min<std::uint64_t>(3600, seconds);
-    month.instances[std::string(instance)] = {*clock.environment, total, clock.last_hour};
+  for (auto& [instance, clock] : clocks_) {
+    const std::size_t earlier = clock.hours[1] < clock.hours[0] ? 1 : 0;
+    clock.end_hour(earlier);
+    clock.end_hour(1 - earlier);
+    month.instances[std::string(instance)] = {*clock.environment, std::move(clock.runs)};
   }
 }
 

@@ -16,7 +16,7 @@
 namespace fleetmeter::cost {
 
 /// What a report needs of the hourly usage of its hours: sums over them, so that it grows with the
-/// resources alone.
+/// resources alone, but for the runs of a machine whose hours differ.
 struct MonthUsage {
   using Owner = std::pair<std::string, std::string>;  ///< environment, resource
   /// Metered quantities by kind (HourlyUsage::kind), without those below.
@@ -25,9 +25,14 @@ struct MonthUsage {
   struct InstanceTime {
     /// The first by name that saw it; "unassigned" only where no other did.
     std::string environment;
-    /// An hour that two environments saw (before and after the inventory knew it) counts once.
-    std::uint64_t seconds = 0;
-    std::uint32_t last_hour = 0;
+    /// Hours [first_hour, first_hour + hours) in each of which so many seconds were seen: of most
+    /// machines a run or two. An hour that two environments saw (before and after the inventory knew
+    /// it) counts once.
+    struct Run {
+      std::uint32_t first_hour = 0, hours = 0;
+      std::uint32_t seconds = 0;
+    };
+    std::vector<Run> runs;
   };
   std::map<std::string, InstanceTime> instances;
 
@@ -52,8 +57,8 @@ struct MonthUsage {
   std::uint32_t first_hour = UINT32_MAX, last_hour = 0;
 };
 
-/// Seconds per instance, from seconds in hours that come in ascending order of the hour but for the
-/// one before.
+/// Seconds per instance and hour, from seconds in hours that come in ascending order of the hour but
+/// for the one before.
 class InstanceSeconds {
  public:
   /// `environment` and `instance` must outlive this.
@@ -64,10 +69,11 @@ class InstanceSeconds {
  private:
   struct Clock {
     const std::string* environment = nullptr;
-    std::uint64_t total = 0;
-    std::uint32_t last_hour = 0;
-    std::uint32_t hours[2] = {UINT32_MAX, UINT32_MAX};  ///< By parity.
+    std::vector<MonthUsage::InstanceTime::Run> runs;
+    std::uint32_t hours[2] = {UINT32_MAX, UINT32_MAX};  ///< By parity; not in `runs` yet.
     std::uint64_t seconds[2] = {0, 0};
+
+    void end_hour(std::size_t slot);
   };
   std::unordered_map<std::string_view, Clock> clocks_;
 };
@@ -81,7 +87,7 @@ void take_charges(const FlowCharger& charger, MonthUsage& month);
                                      const std::vector<FlowUsage>& flows);
 
 /// Of the hours [from_hour, to_hour) of a usage store, read one after the other: memory grows with
-/// resources and keys, not with hours. Equal to month_usage of its rows.
+/// resources and keys, not with hours that are alike. Equal to month_usage of its rows.
 Result<MonthUsage> read_month(aggregator::SqliteDatabase& database, std::uint32_t from_hour,
                               std::uint32_t to_hour);
 

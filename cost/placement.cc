@@ -18,13 +18,12 @@ std::int64_t some_time(const aggregator::Validity& valid) {
 Placement::Placement(const aggregator::Inventory& inventory, std::string default_region)
     : inventory_(&inventory), only_region_(std::move(default_region)) {
   std::set<std::string> all;
+  std::map<std::string, std::set<std::string>> seen;
   const auto see = [&](const std::string& environment, const std::string& region) {
     if (region.empty()) return;
     all.insert(region);
-    regions_.try_emplace(environment, region);
+    seen[environment].insert(region);
   };
-  for (const aggregator::EnvironmentMatch& match : inventory.environments())
-    see(match.name, match.region);
   for (const aggregator::Subnet& subnet : inventory.subnets()) {
     if (!subnet.region.empty()) all.insert(subnet.region);
   }
@@ -32,6 +31,14 @@ Placement::Placement(const aggregator::Inventory& inventory, std::string default
     see(environment_of(resource), resource.region);
   for (const aggregator::Instance& instance : inventory.instances())
     see(environment_of(instance), instance.region);
+  for (const aggregator::EnvironmentMatch& match : inventory.environments()) {
+    if (match.region.empty()) continue;
+    all.insert(match.region);
+    seen[match.name] = {match.region};
+  }
+  for (const auto& [environment, regions] : seen) {
+    if (regions.size() == 1) regions_[environment] = *regions.begin();
+  }
   if (all.size() == 1) only_region_ = *all.begin();
 }
 

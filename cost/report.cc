@@ -65,6 +65,12 @@ Result<Report> make_report(const ReportOptions& options, const PriceBook& prices
       drafts_to_date(seen, options.hours, prices, inventory, usage, warnings);
   Report report = settle(seen, prices, usage_file, std::move(drafts));
   report.warnings.insert(report.warnings.begin(), warnings.begin(), warnings.end());
+  if (usage_file != nullptr &&
+      !(usage_file->resources().empty() && usage_file->defaults().empty())) {
+    report.warnings.push_back(
+        fmt::format("{}: usage by resource and type is an estimate's, and is not used to date",
+                    usage_file->name()));
+  }
   check_budgets(options, report);
   return report;
 }

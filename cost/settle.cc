@@ -140,40 +140,6 @@ bool is_stated(const StatedLine& stated, const std::string& environment, const L
          matches_pattern(stated.component, line.component);
 }
 
-/// Sets the lines' scope by the document's list and tells where its figures differ from ours.
-void compare_with_document(const UsageFile& file, Report& report) {
-  if (file.stated().empty()) return;
-  std::vector<Money> sums(file.stated().size());
-  std::vector<bool> met(file.stated().size());
-  for (EnvironmentReport& environment : report.environments) {
-    for (Line& line : environment.lines) {
-      line.scope = "added";
-      for (std::size_t i = 0; i < file.stated().size(); ++i) {
-        if (!is_stated(file.stated()[i], environment.environment, line)) continue;
-        line.scope = "stated";
-        met[i] = true;
-        if (line.amount) sums[i] += *line.amount;
-        break;  // The first entry that matches has it, so that no line is compared twice.
-      }
-    }
-    // What the document states comes first, then what it left out.
-    std::ranges::stable_partition(environment.lines,
-                                  [](const Line& line) { return line.scope == "stated"; });
-  }
-  for (std::size_t i = 0; i < sums.size(); ++i) {
-    const StatedLine& stated = file.stated()[i];
-    if (!met[i]) {
-      report.warnings.push_back(
-          fmt::format("{}: stated line '{}' '{}' matches nothing in this report", file.name(),
-                      stated.resource, stated.component));
-    } else if (stated.amount && to_cents(*stated.amount) != to_cents(sums[i])) {
-      report.warnings.push_back(fmt::format("stated {} for '{}' '{}', exact {}",
-                                            to_cents(*stated.amount), stated.resource,
-                                            stated.component, to_cents(sums[i])));
-    }
-  }
-}
-
 /// Amounts of lines as they are added up.
 struct Sum {
   Money known;
@@ -188,6 +154,43 @@ struct Sum {
     return known;
   }
 };
+
+/// Sets the lines' scope by the document's list and tells where its figures differ from ours.
+void compare_with_document(const UsageFile& file, Report& report) {
+  if (file.stated().empty()) return;
+  std::vector<Sum> sums(file.stated().size());
+  for (EnvironmentReport& environment : report.environments) {
+    for (Line& line : environment.lines) {
+      line.scope = "added";
+      for (std::size_t i = 0; i < file.stated().size(); ++i) {
+        if (!is_stated(file.stated()[i], environment.environment, line)) continue;
+        line.scope = "stated";
+        sums[i].add(line);
+        break;  // The first entry that matches has it, so that no line is compared twice.
+      }
+    }
+    // What the document states comes first, then what it left out.
+    std::ranges::stable_partition(environment.lines,
+                                  [](const Line& line) { return line.scope == "stated"; });
+  }
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    const StatedLine& stated = file.stated()[i];
+    if (sums[i].known_lines + sums[i].unknown_lines == 0) {
+      report.warnings.push_back(
+          fmt::format("{}: stated line '{}' '{}' matches nothing in this report", file.name(),
+                      stated.resource, stated.component));
+      continue;
+    }
+    if (!stated.amount) continue;
+    const std::optional<Money> known = sums[i].total();
+    std::string exact = known ? to_cents(*known) : "unknown";
+    if (known && sums[i].unknown_lines > 0) exact = "unknown, at least " + exact;
+    if (exact == to_cents(*stated.amount)) continue;
+    report.warnings.push_back(fmt::format("stated {} for '{}' '{}', exact {}",
+                                          to_cents(*stated.amount), stated.resource,
+                                          stated.component, exact));
+  }
+}
 
 void add_up(Report& report) {
   Sum all, stated;

@@ -6,9 +6,12 @@
 #include <map>
 #include <set>
 #include <tuple>
+#include <unordered_map>
 
 namespace fleetmeter::cost {
 namespace {
+
+using aggregator::Resource;
 
 /// Collects drafts of one report.
 class ToDate {
@@ -21,7 +24,9 @@ class ToDate {
         prices_(prices),
         inventory_(inventory),
         usage_(usage),
-        placement_(inventory, options.region),
+        standing_(
+            options, prices, inventory, nullptr,
+            {std::int64_t{usage.first_hour} * 3600, (std::int64_t{usage.last_hour} + 1) * 3600}),
         warnings_(warnings) {}
 
   std::vector<Draft> run() {
@@ -30,30 +35,38 @@ class ToDate {
     add_transfer();
     add_metered(
         "lcu_hours_e9", "LCU", [](std::uint64_t q) { return ratio(q, 1'000'000'000); },
-        [](const std::string& id) {
+        [](const std::string& id, const Resource*) {
           return id.starts_with("net/") ? "elb.network.lcu" : "elb.application.lcu";
         });
     add_metered(
         "log_bytes", "log ingestion",
         [this](std::uint64_t q) { return gigabytes(q, options_.bytes_per_gb); },
-        [](const std::string&) { return "cloudwatch.logs.ingestion"; });
+        [](const std::string&, const Resource* group) {
+          return attribute_of(group, "log_group_class") == "INFREQUENT_ACCESS"
+                     ? "cloudwatch.logs.ingestion_infrequent_access"
+                     : "cloudwatch.logs.ingestion";
+        });
     add_metered(
         "dynamodb_read_units_e3", "read requests",
         [](std::uint64_t q) { return ratio(q, 1'000'000'000); },
-        [](const std::string&) { return "dynamodb.on_demand.read"; });
+        [](const std::string&, const Resource* table) {
+          return is_provisioned(table) ? "" : "dynamodb.on_demand.read";
+        });
     add_metered(
         "dynamodb_write_units_e3", "write requests",
         [](std::uint64_t q) { return ratio(q, 1'000'000'000); },
-        [](const std::string&) { return "dynamodb.on_demand.write"; });
+        [](const std::string&, const Resource* table) {
+          return is_provisioned(table) ? "" : "dynamodb.on_demand.write";
+        });
     add_metered(
         "flow_log_bytes", "flow log ingestion",
         [this](std::uint64_t q) { return gigabytes(q, options_.bytes_per_gb); },
-        [this](const std::string&) { return flow_log_key(); });
+        [this](const std::string&, const Resource*) { return flow_log_key(); });
     add_unsized_flow_logs();
     add_standing();
     add_metered(
         "metric_updates", "metric updates", [](std::uint64_t q) { return ratio(q, 1000); },
-        [](const std::string&) { return "cloudwatch.metric_stream.updates"; });
+        [](const std::string&, const Resource*) { return "cloudwatch.metric_stream.updates"; });
     return std::move(drafts_);
   }
 
@@ -63,7 +76,7 @@ class ToDate {
              std::optional<Quantity> quantity) {
     Draft& draft = drafts_.emplace_back();
     draft.environment = environment;
-    draft.region = placement_.region_or(region, environment);
+    draft.region = standing_.placement.region_or(region, environment);
     draft.resource = resource;
     draft.component = component;
     draft.price_key = key;
@@ -72,6 +85,33 @@ class ToDate {
     return draft;
   }
 
+  static std::string attribute_of(const Resource* resource, const char* name) {
+    if (resource == nullptr) return {};
+    const auto found = resource->attributes.find(name);
+    return found == resource->attributes.end() ? std::string() : found->second;
+  }
+  /// Such a table pays for its capacity, whatever is used of it. One that the inventory does not
+  /// know is taken to be on demand.
+  static bool is_provisioned(const Resource* table) {
+    return table != nullptr && attribute_of(table, "billing_mode") != "PAY_PER_REQUEST";
+  }
+
+  /// What the inventory says of the thing that a metric's dimension names.
+  const Resource* described(std::string_view kind, const std::string& name) const {
+    if (kind == "log_bytes") return standing_.find("aws_cloudwatch_log_group", name);
+    if (kind.starts_with("dynamodb_")) return standing_.find("aws_dynamodb_table", name);
+    if (kind != "lcu_hours_e9") return nullptr;
+    for (const char* type : {"aws_lb", "aws_alb"}) {
+      for (const Resource* balancer : standing_.of_type(type)) {
+        // The dimension is the last part of the ARN, which is Terraform's id.
+        if (balancer->id == name || balancer->id.ends_with(":loadbalancer/" + name))
+          return balancer;
+      }
+    }
+    return nullptr;
+  }
+
+  /// Without a key, the thing does not pay by this meter.
   template <typename Amount, typename Key>
   void add_metered(const char* kind, const char* component, Amount amount, Key key) {
     const auto found = usage_.totals.find(kind);
@@ -82,7 +122,11 @@ class ToDate {
               ? std::string(kind == std::string_view("metric_updates") ? "metric stream"
                                                                        : "flow logs")
               : owner.second;
-      add(owner.first, {}, resource, component, key(owner.second), amount(quantity));
+      const Resource* of = described(kind, owner.second);
+      const std::string price_key = key(owner.second, of);
+      if (price_key.empty()) continue;
+      add(owner.first, of != nullptr ? of->region : "", resource, component, price_key,
+          amount(quantity));
     }
   }
 
@@ -90,7 +134,7 @@ class ToDate {
   /// not say.
   std::string flow_log_key() const {
     std::string key;
-    for (const aggregator::Resource& resource : inventory_.resources()) {
+    for (const Resource& resource : inventory_.resources()) {
       if (resource.type != "aws_flow_log") continue;
       const auto type = resource.attributes.find("log_destination_type");
       if (type == resource.attributes.end() || type->second == "cloud-watch-logs") {
@@ -116,32 +160,73 @@ class ToDate {
     }
   }
 
-  const aggregator::Resource* facts_of(const std::string& instance) const {
-    const aggregator::Resource* found = inventory_.resource(instance);
-    return found != nullptr && found->type == "aws_instance" ? found : nullptr;
+  /// What the bill knows of a machine besides, at the time of its entry.
+  using Facts = std::unordered_multimap<std::string_view, const Resource*>;
+  static const Resource* facts_of(const Facts& facts, const aggregator::Instance& instance) {
+    const auto [first, last] = facts.equal_range(instance.id);
+    const auto found = std::find_if(first, last, [&instance](const auto& one) {
+      const aggregator::Validity& valid = one.second->valid;
+      return valid.from_s < instance.valid.to_s && instance.valid.from_s < valid.to_s;
+    });
+    return found == last ? nullptr : found->second;
+  }
+
+  /// The machine as it was when the hour began, else as it came to be within it.
+  const aggregator::Instance* entry_at(const std::string& id, std::uint32_t hour) const {
+    const std::int64_t begin_s = std::int64_t{hour} * 3600;
+    const aggregator::Instance* entry = inventory_.instance(id, begin_s);
+    return entry != nullptr ? entry : inventory_.instance(id, begin_s + 3599);
+  }
+
+  /// Seconds by what the machine was; what no entry is of has the entry of the last hour seen.
+  std::map<const aggregator::Instance*, std::uint64_t> seconds_by_entry(
+      const std::string& id, const MonthUsage::InstanceTime& time) const {
+    std::map<const aggregator::Instance*, std::uint64_t> seconds;
+    std::uint32_t last_hour = 0;
+    for (const auto& run : time.runs) {
+      const std::uint32_t end = run.first_hour + run.hours;
+      last_hour = std::max(last_hour, end - 1);
+      for (std::uint32_t hour = run.first_hour; hour < end;) {
+        const aggregator::Instance* entry = entry_at(id, hour);
+        const bool stays = entry != nullptr && entry_at(id, end - 1) == entry;
+        const std::uint32_t next = stays ? end : hour + 1;
+        seconds[entry] += std::uint64_t{run.seconds} * (next - hour);
+        hour = next;
+      }
+    }
+    const auto without = seconds.extract(nullptr);
+    if (!without.empty()) seconds[entry_at(id, last_hour)] += without.mapped();
+    return seconds;
   }
 
   /// Seconds by instance, in the environment that the inventory names today.
   void add_instances() {
+    Facts facts;
+    for (const Resource& one : inventory_.resources()) {
+      if (one.type == "aws_instance") facts.emplace(one.id, &one);
+    }
     // One line per environment, type and system: a fleet of thousands stays readable.
-    std::map<std::tuple<std::string, std::string, MachineKind>,
-             std::pair<std::uint64_t, std::size_t>>
-        machines;
+    using Key = std::tuple<std::string, std::string, MachineKind>;
+    std::map<Key, std::pair<std::uint64_t, std::size_t>> machines;
     std::map<std::string, std::pair<std::uint64_t, std::size_t>> strangers;
     for (const auto& [id, time] : usage_.instances) {
-      const aggregator::Instance* instance =
-          inventory_.instance(id, std::int64_t{time.last_hour} * 3600);
-      std::string environment = time.environment;
-      if (instance == nullptr || instance->type.empty()) {
-        strangers[environment].first += time.seconds;
-        ++strangers[environment].second;
-        continue;
+      std::map<Key, std::uint64_t> own;
+      for (const auto& [instance, seconds] : seconds_by_entry(id, time)) {
+        if (instance == nullptr || instance->type.empty()) {
+          strangers[time.environment].first += seconds;
+          ++strangers[time.environment].second;
+          continue;
+        }
+        std::string environment = time.environment;
+        if (environment == "unassigned")
+          environment = standing_.placement.environment_of(*instance);
+        own[{std::move(environment), instance->region,
+             kind_of(options_, *instance, facts_of(facts, *instance))}] += seconds;
       }
-      if (environment == "unassigned") environment = placement_.environment_of(*instance);
-      auto& machine =
-          machines[{environment, instance->region, kind_of(options_, *instance, facts_of(id))}];
-      machine.first += time.seconds;
-      ++machine.second;
+      for (const auto& [key, seconds] : own) {
+        machines[key].first += seconds;
+        ++machines[key].second;
+      }
     }
     for (const auto& [key, machine] : machines) {
       const auto& [environment, region, kind] = key;
@@ -192,18 +277,21 @@ class ToDate {
       }
       std::uint64_t bytes_total = 0;
       for (const auto& [hour, bytes] : hours) bytes_total += bytes;
-      const aggregator::Resource* resource = inventory_.resource(gateway);
+      const Resource* resource = inventory_.resource(gateway);
       const std::string region = resource != nullptr ? resource->region : std::string();
       if (resource != nullptr) seen_gateways_.insert(resource->address);
       const Quantity count = units(static_cast<std::int64_t>(hours.size()));
       add(environment, region, gateway, "gateway hours", "vpc.nat_gateway.hours", count);
       add(environment, region, gateway, "data processed", "vpc.nat_gateway.data",
           gigabytes(bytes_total, options_.bytes_per_gb));
-      if (resource != nullptr) {
-        const auto kind = resource->attributes.find("connectivity_type");
-        if (kind != resource->attributes.end() && kind->second == "private") continue;
+      const std::int64_t addresses =
+          resource == nullptr
+              ? 1
+              : addresses_of_gateway(Subject(standing_, *resource, environment, region, {}));
+      if (addresses > 0) {
+        add(environment, region, gateway, "public IPv4", "vpc.public_ipv4.in_use",
+            multiply(count, addresses));
       }
-      add(environment, region, gateway, "public IPv4", "vpc.public_ipv4.in_use", count);
     }
   }
 
@@ -280,10 +368,7 @@ class ToDate {
   void add_standing() {
     if (options_.hours == 0) return;  // Nothing was seen: no time has passed that we know of.
     std::size_t unmetered = 0;
-    const Period seen{std::int64_t{usage_.first_hour} * 3600,
-                      (std::int64_t{usage_.last_hour} + 1) * 3600};
-    Result<std::vector<Draft>> drafts =
-        Estimator(options_, prices_, inventory_, nullptr, seen).run(warnings_);
+    Result<std::vector<Draft>> drafts = standing_.run(warnings_);
     if (!drafts) return;  // Only a usage file can be wrong.
     for (Draft& draft : *drafts) {
       if (is_metered(draft)) continue;
@@ -325,7 +410,7 @@ class ToDate {
   const PriceBook& prices_;
   const aggregator::Inventory& inventory_;
   const MonthUsage& usage_;
-  Placement placement_;
+  Estimator standing_;
   std::vector<std::string>& warnings_;
   std::set<std::string> seen_gateways_;  // Addresses of their entries.
   std::vector<Draft> drafts_;

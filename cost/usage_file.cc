@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
+#include <filesystem>
 #include <fstream>
 #include <set>
 #include <sstream>
+#include <system_error>
 #include <utility>
 
 namespace fleetmeter::cost {
@@ -61,10 +63,10 @@ struct Reader {
     if (auto map = expect_map(node, key); !map) return map;
     for (const auto& entry : node) {
       const std::string& of = entry.first.Scalar();
-      const bool address = of.find('.') != std::string::npos;
-      if (types && address)
+      if (types && of.find('.') != std::string::npos)
         return bad(entry.first, key + "." + of, "must be a resource type, such as aws_nat_gateway");
-      if (!types && !address) {
+      // What is no Terraform resource goes by its id or name, which may be any word but a type.
+      if (!types && of.starts_with("aws_") && of.find_first_of("./") == std::string::npos) {
         return bad(entry.first, key + "." + of,
                    "must be an address, such as aws_nat_gateway.main; for all of a type use "
                    "resource_type_default_usage");
@@ -165,6 +167,9 @@ bool matches_pattern(std::string_view pattern, std::string_view text) noexcept {
 }
 
 Result<UsageFile> UsageFile::load(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error))
+    return Error{ErrorCode::kInvalidArgument, path + ": is a folder and cannot be read"};
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   text << file.rdbuf();

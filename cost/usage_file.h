@@ -54,6 +54,10 @@ class UsageFile {
   [[nodiscard]] const std::map<std::string, UsageValues, std::less<>>& resources() const noexcept {
     return resources_;
   }
+  /// The same of the types with values of their own.
+  [[nodiscard]] const std::map<std::string, UsageValues, std::less<>>& defaults() const noexcept {
+    return defaults_;
+  }
 
  private:
   /// The entry of the address, else of the most exact pattern that it fits; nullptr = none.

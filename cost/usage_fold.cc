@@ -28,7 +28,8 @@ std::uint64_t mix(std::uint64_t hash, std::uint64_t value) noexcept {
 
 /// A metric that is billed: `kind` of the hourly usage and the one dimension that names the
 /// resource. The series must have exactly this dimension, else per-AZ and per-target breakdowns of
-/// the same bytes would be added to it.
+/// the same bytes would be added to it. The units of a table's index are in no other series: they
+/// are the table's too. Rule: Amazon DynamoDB Developer Guide, "DynamoDB metrics and dimensions".
 struct BilledMetric {
   std::string_view metric_namespace, metric, dimension, kind;
   double scale;  // Of the quantity: 1e9 where the unit is no whole number.
@@ -45,22 +46,26 @@ constexpr BilledMetric kBilledMetrics[] = {
     {"AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName", "dynamodb_write_units_e3", 1e3},
 };
 
+std::string_view dimension_of(const proto::Series& series, std::string_view name) {
+  for (int i = 0; i < series.dimension_names_size(); ++i) {
+    if (series.dimension_names(i) == name) return series.dimension_values(i);
+  }
+  return {};
+}
+
+constexpr std::string_view kIndex = "GlobalSecondaryIndexName";
+
 const BilledMetric* billed(const proto::Series& series) {
-  if (series.dimension_names_size() != 1) return nullptr;
+  const bool of_index = series.namespace_() == "AWS/DynamoDB" &&
+                        series.dimension_names_size() == 2 && !dimension_of(series, kIndex).empty();
+  if (series.dimension_names_size() != 1 && !of_index) return nullptr;
   for (const BilledMetric& metric : kBilledMetrics) {
     if (series.namespace_() == metric.metric_namespace && series.metric() == metric.metric &&
-        series.dimension_names(0) == metric.dimension) {
+        !dimension_of(series, metric.dimension).empty()) {
       return &metric;
     }
   }
   return nullptr;
-}
-
-std::string_view instance_of(const proto::Series& series) {
-  for (int i = 0; i < series.dimension_names_size(); ++i) {
-    if (series.dimension_names(i) == "InstanceId") return series.dimension_values(i);
-  }
-  return {};
 }
 
 /// Rounded to an integer; nullopt for what no meter counts (negative, not a number, beyond 2^62).
@@ -229,15 +234,21 @@ Result<void> UsageFold::add_datapoints(const proto::AggregateBatch& batch, TextI
       id = *found;
       return {};
     };
-    if (const std::string_view instance = instance_of(series); instance.starts_with("i-")) {
+    if (const std::string_view instance = dimension_of(series, "InstanceId");
+        instance.starts_with("i-")) {
       uses[i].instance.emplace();
       if (auto done = id_of(instance, *uses[i].instance); !done) return done;
     }
     uses[i].metric = billed(series);
     if (uses[i].metric == nullptr) continue;
     if (auto done = id_of(uses[i].metric->kind, uses[i].kind); !done) return done;
-    if (auto done = id_of(series.dimension_values(0), uses[i].resource); !done) return done;
-    if (auto done = id_of(series.metric(), uses[i].name); !done) return done;
+    if (auto done = id_of(dimension_of(series, uses[i].metric->dimension), uses[i].resource); !done)
+      return done;
+    // Periods of one name are values of one thing, of which the larger counts.
+    std::string name = series.metric();
+    if (const std::string_view index = dimension_of(series, kIndex); !index.empty())
+      name.append("/").append(index);
+    if (auto done = id_of(name, uses[i].name); !done) return done;
   }
   const proto::Datapoints& points = batch.datapoints();
   const int rows = points.series_size();

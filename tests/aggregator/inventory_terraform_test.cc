@@ -323,6 +323,45 @@ TEST_F(InventoryTest, AReferenceWithAnIndexIsToThatOneAlone) {
   EXPECT_EQ(endpoint->attributes.at("subnet_ids_count"), "2");
 }
 
+TEST_F(InventoryTest, APlansAssociationsReplicasAndMembersReferToWhatTheyHangOn) {
+  std::string resources;
+  for (const char* address :
+       {"aws_instance.i", "aws_eip.e", "aws_eip_association.a", "aws_db_instance.main",
+        "aws_db_instance.replica", "aws_elasticache_replication_group.g",
+        "aws_elasticache_cluster.m", "aws_ecs_cluster.c", "aws_ecs_service.s"})
+    resources += planned(address) + ",";
+  resources += planned(
+      "aws_ecs_cluster_capacity_providers.p",
+      R"({"default_capacity_provider_strategy":[{"capacity_provider":"FARGATE","weight":1}]})");
+  parse(plan(resources,
+             R"({"resources":[{"address":"aws_eip_association.a","expressions":{
+          "instance_id":{"references":["aws_instance.i.id","aws_instance.i"]},"allocation_id":{"references":["aws_eip.e.id","aws_eip.e"]}}},)" +
+                 configured("aws_db_instance.replica", "replicate_source_db",
+                            R"("aws_db_instance.main.identifier","aws_db_instance.main")") +
+                 "," +
+                 configured("aws_elasticache_cluster.m", "replication_group_id",
+                            R"("aws_elasticache_replication_group.g")") +
+                 "," + configured("aws_ecs_service.s", "cluster", R"("aws_ecs_cluster.c")") + "," +
+                 configured("aws_ecs_cluster_capacity_providers.p", "cluster_name",
+                            R"("aws_ecs_cluster.c.name","aws_ecs_cluster.c")") +
+                 "]}"));
+  EXPECT_THAT(warned(), IsEmpty());
+  const auto of = [this](const char* address, const char* attribute) {
+    return resource_at(address)->attributes.at(attribute);
+  };
+  EXPECT_EQ(of("aws_eip_association.a", "instance_id_address"), "aws_instance.i");
+  EXPECT_EQ(of("aws_eip_association.a", "allocation_id_address"), "aws_eip.e");
+  EXPECT_EQ(of("aws_db_instance.replica", "replicate_source_db_address"), "aws_db_instance.main");
+  EXPECT_EQ(of("aws_elasticache_cluster.m", "replication_group_id_address"),
+            "aws_elasticache_replication_group.g");
+  EXPECT_EQ(of("aws_ecs_service.s", "cluster_address"), "aws_ecs_cluster.c");
+  EXPECT_EQ(of("aws_ecs_cluster_capacity_providers.p", "cluster_name_address"),
+            "aws_ecs_cluster.c");
+  EXPECT_EQ(of("aws_ecs_cluster_capacity_providers.p",
+               "default_capacity_provider_strategy.0.capacity_provider"),
+            "FARGATE");
+}
+
 TEST_F(InventoryTest, APlansAddressesClustersAndGatewaysAreReferredToAsWell) {
   std::string resources;
   for (const char* address :

@@ -101,6 +101,40 @@ std::string amount(const Report& report, const std::string& resource,
   return found->amount ? to_cents(*found->amount) : "unknown: " + found->reason;
 }
 
+std::shared_ptr<const Inventory> merged(const std::vector<std::string>& files) {
+  std::vector<std::pair<std::string, std::string>> named;
+  for (const std::string& text : files) named.emplace_back(fmt::format("f{}", named.size()), text);
+  std::vector<Inventory::Problem> problems;
+  auto inventory = Inventory::parse(named, {}, problems);
+  EXPECT_TRUE(inventory) << (inventory ? "" : inventory.error().message);
+  return inventory ? *std::move(inventory) : Inventory::empty({});
+}
+
+/// `terraform show -json` of resources as (address, values).
+std::string state_of(const std::vector<std::pair<std::string, std::string>>& resources) {
+  std::string text;
+  for (const auto& [address, values] : resources) {
+    text +=
+        fmt::format(R"({}{{"address":"{}","mode":"managed","type":"{}","values":{}}})",
+                    text.empty() ? "" : ",", address, address.substr(0, address.find('.')), values);
+  }
+  return R"({"format_version":"1.0","values":{"root_module":{"resources":[)" + text + "]}}}";
+}
+
+/// `describe-instances` of one running machine per id, all of one type, with a tag.
+std::string described_as(const std::string& type, const std::vector<std::string>& ids,
+                         const std::string& key, const std::string& value,
+                         const std::string& operation = "RunInstances") {
+  std::string text;
+  for (const std::string& id : ids) {
+    text += fmt::format(
+        R"({}{{"InstanceId":"{}","InstanceType":"{}","State":{{"Name":"running"}},"UsageOperation":"{}",
+            "Placement":{{"AvailabilityZone":"us-east-1a","Tenancy":"default"}},"Tags":[{{"Key":"{}","Value":"{}"}}]}})",
+        text.empty() ? "" : ",", id, type, operation, key, value);
+  }
+  return R"({"Reservations":[{"Instances":[)" + text + "]}]}";
+}
+
 // --- Hyperion ---
 
 Report hyperion(ReportOptions options = {}) {
@@ -1004,6 +1038,203 @@ TEST(Estimate, ABadUsageValueNamesFileLineAndKey) {
           "usage.yml:3: aws_nat_gateway.a.monthly_data_processed_gb: must be a plain number"));
 }
 
+TEST(Estimate, WhatIsNoTerraformResourceTakesItsUsageByIdOrName) {
+  const auto inventory = inventory_of(
+      "region: us-east-1\ninstances: [ { id: i-1, type: m5.large } ]\n"
+      "groups: [ { name: g, desired: 3, instance_type: m5.large } ]\n"
+      "resources: [ { type: aws_nat_gateway, id: nat-4 } ]\n");
+  const UsageFile usage = usage_of(
+      "resource_usage: { i-1: { monthly_hrs: 100 }, g: { instances: 2 }, aws_nat_gateway/nat-4: { "
+      "monthly_data_processed_gb: 10 } }");
+  const Report report = estimate(*inventory, &usage);
+  EXPECT_EQ(amount(report, "i-1", "instance hours*"), "9.60");
+  EXPECT_EQ(amount(report, "g", "instance hours*"), "140.16");
+  EXPECT_EQ(amount(report, "aws_nat_gateway/nat-4", "data processed"), "0.45");
+  EXPECT_TRUE(report.warnings.empty());
+}
+
+TEST(Estimate, AStatedFigureIsComparedWithNoSumOfWhatIsUnknown) {
+  const Report report = estimate_of({"aws_nat_gateway|allocation_id: a"},
+                                    "fleetmeter: { stated: [ { component: data processed, amount: "
+                                    "45 }, { component: '*', amount: "
+                                    "36.50 } ] }");
+  EXPECT_THAT(report.warnings,
+              testing::Contains("stated 45.00 for '*' 'data processed', exact unknown"));
+  EXPECT_EQ(report.warnings.size(), 1u) << "the rest is known, and as stated";
+  EXPECT_THAT(
+      estimate_of({"aws_nat_gateway|allocation_id: a"}, "fleetmeter: { stated: [ { amount: 1 } ] }")
+          .warnings,
+      testing::Contains("stated 1.00 for '*' '*', exact unknown, at least 36.50"));
+}
+
+TEST(Estimate, AnEnvironmentInTwoRegionsPlacesNothingThatNamesNone) {
+  const std::string volumes =
+      "resources:\n"
+      "  - { address: aws_ebs_volume.eu, type: aws_ebs_volume, region: eu-west-1, attributes: { "
+      "type: gp3, size: 100 } }\n"
+      "  - { address: aws_ebs_volume.us, type: aws_ebs_volume, region: us-east-1, attributes: { "
+      "type: gp3, size: 100 } }\n"
+      "  - { address: aws_ebs_volume.any, type: aws_ebs_volume, attributes: { type: gp3, size: 100 "
+      "} }\n";
+  const auto any = [&](const std::vector<aggregator::EnvironmentMatch>& environments,
+                       const char* region) {
+    return amount(estimate(*inventory_of(volumes, environments), nullptr, {.region = region}),
+                  "aws_ebs_volume.any", "*");
+  };
+  EXPECT_THAT(any({}, ""), HasSubstr("the region is not known"));
+  EXPECT_EQ(any({}, "us-east-1"), "8.00");
+  aggregator::EnvironmentMatch prod;
+  prod.name = "unassigned";
+  prod.region = "eu-west-1";
+  EXPECT_EQ(any({prod}, "us-east-1"), "8.80") << "the configuration says so";
+}
+
+TEST(Estimate, ALaterFileOfTheAwsCliWinsOverTheState) {
+  const std::string state = state_of(
+      {{"aws_autoscaling_group.web",
+        R"({"id":"web","name":"web","desired_capacity":2,"min_size":1,"launch_template":[{"id":"lt-1"}]})"},
+       {"aws_launch_template.web", R"({"id":"lt-1","instance_type":"m5.large"})"},
+       {"aws_instance.x", R"({"id":"i-1","instance_type":"m5.large"})"}});
+  const std::string group =
+      R"({"AutoScalingGroups":[{"AutoScalingGroupName":"web","MinSize":1,"DesiredCapacity":5}]})";
+  const std::string machine = described_as("m5.2xlarge", {"i-1"}, "Name", "x", "RunInstances:0002");
+  const Report now = estimate(*merged({state, group, machine}), nullptr, {.region = "us-east-1"});
+  EXPECT_EQ(amount(now, "aws_autoscaling_group.web", "instance hours*"), "350.40");
+  EXPECT_EQ(amount(now, "aws_instance.x", "instance hours, m5.2xlarge windows"), "548.96");
+  const Report before =
+      estimate(*merged({group, machine, state}), nullptr, {.region = "us-east-1"});
+  EXPECT_EQ(amount(before, "aws_autoscaling_group.web", "instance hours*"), "140.16");
+  EXPECT_EQ(amount(before, "aws_instance.x", "instance hours, m5.large windows"), "137.24")
+      << "a state says nothing of the licence";
+}
+
+TEST(Estimate, NodesOfAnEksNodeGroupAreBilledWithIt) {
+  const auto nodes = [](const std::string& resources) {
+    return state_of(
+        {{"aws_eks_node_group.ng",
+          R"({"id":"c:ng","cluster_name":"c","node_group_name":"ng","instance_types":["t3.medium"],"disk_size":20,
+              "scaling_config":[{"desired_size":2}])" +
+              resources + "}"}});
+  };
+  const std::string named = nodes(R"(,"resources":[{"autoscaling_groups":[{"name":"eks-ng-1"}]}])");
+  const std::string machines =
+      described_as("t3.medium", {"i-1", "i-2"}, "aws:autoscaling:groupName", "eks-ng-1");
+  const std::string group =
+      R"({"AutoScalingGroups":[{"AutoScalingGroupName":"eks-ng-1","DesiredCapacity":2,
+          "Instances":[{"InstanceId":"i-1","InstanceType":"t3.medium"},{"InstanceId":"i-2","InstanceType":"t3.medium"}]}]})";
+  const std::string tagged = described_as("t3.medium", {"i-1", "i-2"}, "eks:nodegroup-name", "ng");
+  for (const auto& files : {std::vector{named, machines},
+                            {named, machines, group},
+                            {named, group},
+                            {nodes(""), tagged}})
+    EXPECT_EQ(cents_text(estimate(*merged(files), nullptr, {.region = "us-east-1"}).total),
+              "64.74");
+  EXPECT_EQ(cents_text(estimate(*merged({nodes(""), described_as("t3.medium", {"i-1", "i-2"},
+                                                                 "eks:nodegroup-name", "other")}))
+                           .total),
+            "125.47")
+      << "not its nodes";
+}
+
+TEST(Estimate, VolumesOfAGroupsMachinesThatAreListedAreNotItsTemplatesOnceMore) {
+  const std::string state = state_of(
+      {{"aws_autoscaling_group.web",
+        R"({"id":"web","name":"web","desired_capacity":2,"launch_template":[{"id":"lt-1"}]})"},
+       {"aws_launch_template.web",
+        R"({"id":"lt-1","instance_type":"m5.large","monitoring":[{"enabled":true}],
+            "block_device_mappings":[{"device_name":"/dev/xvda","ebs":[{"volume_size":30,"volume_type":"gp3"}]}]})"}});
+  const std::string machines =
+      described_as("m5.large", {"i-1", "i-2"}, "aws:autoscaling:groupName", "web");
+  const auto volumes = [](const std::string& machine) {
+    return R"({"Volumes":[{"VolumeId":"vol-1","Size":30,"VolumeType":"gp3","State":"in-use","AvailabilityZone":"us-east-1a",
+        "Attachments":[{"InstanceId":")" +
+           machine + R"("}]}]})";
+  };
+  const Report listed = estimate(*merged({state, machines, volumes("i-1")}));
+  EXPECT_EQ(line(listed, "aws_autoscaling_group.web", "root volume*"), nullptr);
+  EXPECT_EQ(amount(listed, "aws_ebs_volume/vol-1", "*"), "2.40");
+  EXPECT_EQ(amount(listed, "aws_autoscaling_group.web", "detailed monitoring"), "4.20");
+  const Report other = estimate(*merged({state, machines, volumes("i-other")}));
+  EXPECT_EQ(amount(other, "aws_autoscaling_group.web", "root volume*"), "4.80");
+}
+
+TEST(Estimate, AServiceWithoutALaunchTypeFollowsItsClusterElseItsTaskDefinition) {
+  const std::string task =
+      "aws_ecs_task_definition|family: {}, cpu: 512, memory: 1024, requires_compatibilities.#: 1, "
+      "requires_compatibilities.0: {}";
+  const Report report =
+      estimate_of({"aws_ecs_service|desired_count: 2, task_definition: both, cluster: "
+                   "\"arn:aws:ecs:us-east-1:1:cluster/c\"",
+                   "aws_ecs_cluster_capacity_providers|cluster_name: c, "
+                   "default_capacity_provider_strategy.0.capacity_provider: FARGATE, "
+                   "default_capacity_provider_strategy.0.base: 1, "
+                   "default_capacity_provider_strategy.0.weight: 100",
+                   "aws_ecs_task_definition|family: both, cpu: 512, memory: 1024",
+                   "aws_ecs_service|desired_count: 2, task_definition: serverless",
+                   fmt::format(fmt::runtime(task), "serverless", "FARGATE"),
+                   "aws_ecs_service|desired_count: 2, task_definition: machines",
+                   fmt::format(fmt::runtime(task), "machines", "EC2"),
+                   "aws_ecs_service|desired_count: 2, task_definition: both",
+                   "aws_ecs_service|desired_count: 2, task_definition: both, cluster_address: "
+                   "aws_ecs_cluster.r9",
+                   "aws_ecs_cluster|name: d",
+                   "aws_ecs_cluster_capacity_providers|cluster_name_address: aws_ecs_cluster.r9, "
+                   "default_capacity_provider_strategy.0.capacity_provider: FARGATE_SPOT"});
+  EXPECT_EQ(amount(report, "aws_ecs_service.r0", "Fargate vCPU"), "29.55");
+  EXPECT_EQ(amount(report, "aws_ecs_service.r3", "Fargate vCPU"), "29.55");
+  EXPECT_EQ(line(report, "aws_ecs_service.r5", "*"), nullptr) << "the machines are billed";
+  EXPECT_THAT(amount(report, "aws_ecs_service.r7", "task hours"), HasSubstr("launch type"));
+  EXPECT_THAT(amount(report, "aws_ecs_service.r8", "task hours*"), HasSubstr("spot"));
+}
+
+TEST(Estimate, AnAddressThatAnAssociationGivesAMachineIsBilledOnce) {
+  const Report report =
+      estimate_of({"aws_instance|instance_type: m5.large, associate_public_ip_address: true",
+                   "aws_eip|domain: vpc",
+                   "aws_eip_association|instance_id_address: aws_instance.r0, "
+                   "allocation_id_address: aws_eip.r1",
+                   "aws_nat_gateway|connectivity_type: public"});
+  EXPECT_EQ(line(report, "aws_instance.r0", "public IPv4"), nullptr);
+  EXPECT_EQ(amount(report, "aws_eip.r1", "public IPv4"), "3.65")
+      << "it is not the gateway's, which names none";
+}
+
+TEST(Estimate, AReadReplicaIsOfItsSourcesEngineAndAsLarge) {
+  const Report report = estimate_of(
+      {"aws_db_instance|identifier: main, engine: postgres, instance_class: db.r5.2xlarge, "
+       "allocated_storage: 1000, storage_type: gp3, multi_az: true",
+       "aws_db_instance|identifier: r, instance_class: db.r5.xlarge, replicate_source_db: main",
+       "aws_db_instance|identifier: s, instance_class: db.r5.xlarge, replicate_source_db_address: "
+       "aws_db_instance.r1",
+       "aws_db_instance|identifier: t, replicate_source_db: t",
+       "aws_db_instance|identifier: fast, engine: mysql, instance_class: db.t3.micro, "
+       "allocated_storage: 100, storage_type: io1, iops: 5000",
+       "aws_db_instance|storage_type: gp3, replicate_source_db: fast"});
+  for (const char* replica : {"aws_db_instance.r1", "aws_db_instance.r2"}) {
+    EXPECT_EQ(amount(report, replica, "instance hours, db.r5.xlarge postgres"), "365.00");
+    EXPECT_EQ(amount(report, replica, "storage, gp3"), "115.00");
+  }
+  EXPECT_THAT(amount(report, "aws_db_instance.r3", "*"), HasSubstr("engine"));
+  EXPECT_EQ(amount(report, "aws_db_instance.r5", "storage, gp3"), "11.50");
+  EXPECT_EQ(line(report, "aws_db_instance.r5", "IOPS*"), nullptr) << "of io1, which it has not";
+}
+
+TEST(Estimate, AMemberOfAReplicationGroupIsBilledWithIt) {
+  const Report report = estimate_of(
+      {"aws_elasticache_replication_group|node_type: cache.r6g.large, num_cache_clusters: 1",
+       "aws_elasticache_cluster|replication_group_id_address: "
+       "aws_elasticache_replication_group.r0"});
+  EXPECT_EQ(line(report, "aws_elasticache_cluster.r1", "*"), nullptr);
+}
+
+TEST(Estimate, WarnsOfATypeOfTheUsageFileThatNobodyKnows) {
+  const Report report = estimate_of(
+      {"aws_nat_gateway|allocation_id: a"},
+      "resource_type_default_usage: { aws_nat_gatway: { monthly_data_processed_gb: 1 }, "
+      "aws_data_transfer: { monthly_outbound_internet_gb: 1 }, aws_s3_bucket: {} }");
+  EXPECT_THAT(report.warnings, testing::ElementsAre(HasSubstr("aws_nat_gatway is of no type")));
+}
+
 TEST(Estimate, WarnsOfUsageThatNothingTakes) {
   const Report report = estimate_of({"aws_nat_gateway|"},
                                     "resource_usage:\n  aws_nat_gateway.r0: { monthly_gb: 1 }\n  "
@@ -1068,6 +1299,96 @@ TEST(ToDate, PricesWhatTelemetrySaw) {
   EXPECT_EQ(amount(*report, "flow logs", "*"), "1.00");
   EXPECT_EQ(amount(*report, "metric stream", "*"), "3.00");
   EXPECT_EQ(line(*report, "app/web/1", "LCU")->amount, parse_money("0.004"));
+}
+
+Report to_date(const std::string& yaml, const std::vector<HourlyUsage>& usage,
+               const UsageFile* file = nullptr) {
+  Result<Report> report = make_report({.basis = ReportOptions::Basis::kToDate}, prices(),
+                                      *inventory_of(yaml), file, usage, {});
+  EXPECT_TRUE(report) << (report ? "" : report.error().message);
+  return report ? *std::move(report) : Report{};
+}
+
+TEST(ToDate, AMachineThatChangedPaysForWhatItWasInEachHour) {
+  std::vector<HourlyUsage> usage;  // 500'000 is 2027-01-15T08:00:00Z.
+  for (std::uint32_t hour = 499'990; hour < 500'010; ++hour)
+    usage.push_back(used("instance_seconds", "i-1", 3600, hour));
+  const Report report = to_date(
+      "region: us-east-1\nenvironment: prod\ninstances:\n"
+      "  - { id: i-1, type: m5.large, valid_from: 2027-01-15T00:00:00Z, valid_to: "
+      "2027-01-15T08:00:00Z }\n"
+      "  - { id: i-1, type: m5.4xlarge, valid_from: 2027-01-15T08:30:00Z }\n"
+      "resources:\n"
+      "  - { type: aws_instance, id: i-1, attributes: { system: rhel }, valid_from: "
+      "2027-01-15T08:30:00Z }\n",
+      usage);
+  EXPECT_EQ(line(report, "1 instances", "instance hours, m5.large linux")->quantity, units(8));
+  EXPECT_EQ(line(report, "1 instances", "instance hours, m5.4xlarge rhel")->quantity, units(12))
+      << "10 since, and 2 before anything is known of it";
+}
+
+TEST(ToDate, AProvisionedTablePaysForItsCapacityAndNotForItsRequests) {
+  const Report report = to_date(
+      "region: us-east-1\nenvironment: prod\nresources:\n"
+      "  - { address: aws_dynamodb_table.p, type: aws_dynamodb_table, id: p, attributes: { name: "
+      "p, "
+      "billing_mode: PROVISIONED, write_capacity: 1000, read_capacity: 1000 } }\n"
+      "  - { address: aws_dynamodb_table.o, type: aws_dynamodb_table, id: o, attributes: { name: "
+      "o, "
+      "billing_mode: PAY_PER_REQUEST } }\n",
+      {used("dynamodb_write_units_e3", "p", 2'000'000'000),
+       used("dynamodb_write_units_e3", "o", 2'000'000'000)});
+  EXPECT_EQ(amount(report, "o", "write requests"), "1.25");
+  EXPECT_EQ(line(report, "p", "*"), nullptr);
+  EXPECT_EQ(amount(report, "aws_dynamodb_table.p", "write capacity"), "0.65");
+}
+
+TEST(ToDate, AnInfrequentAccessLogGroupPaysItsOwnPriceAndEachThatOfItsRegion) {
+  const Report report = to_date(
+      "environment: prod\nresources:\n"
+      "  - { type: aws_cloudwatch_log_group, id: /ia, region: us-east-1, attributes: { name: /ia, "
+      "log_group_class: INFREQUENT_ACCESS } }\n"
+      "  - { type: aws_cloudwatch_log_group, id: /eu, region: eu-west-1, attributes: { name: /eu } "
+      "}\n",
+      {used("log_bytes", "/ia", 10ull << 30), used("log_bytes", "/eu", 10ull << 30),
+       used("log_bytes", "/elsewhere", 10ull << 30)});
+  EXPECT_EQ(amount(report, "/ia", "log ingestion"), "2.50");
+  EXPECT_EQ(amount(report, "/eu", "log ingestion"), "5.70");
+  EXPECT_THAT(amount(report, "/elsewhere", "log ingestion"), HasSubstr("the region is not known"));
+}
+
+TEST(ToDate, CapacityUnitsPayThePriceOfTheLoadBalancersRegion) {
+  const Report report = to_date(
+      "environment: prod\nresources:\n"
+      "  - { type: aws_lb, id: "
+      "\"arn:aws:elasticloadbalancing:eu-west-1:1:loadbalancer/app/web/1\", "
+      "region: eu-west-1 }\n"
+      "  - { type: aws_ebs_volume, id: v, region: us-east-1, attributes: { size: 1 } }\n",
+      {used("lcu_hours_e9", "app/web/1", 1'000'000'000'000)});
+  EXPECT_EQ(amount(report, "app/web/1", "LCU"), "8.00");
+}
+
+TEST(ToDate, AGatewayPaysForAllOfItsAddresses) {
+  const Report report = to_date(
+      "region: us-east-1\nenvironment: prod\nresources:\n"
+      "  - { type: aws_nat_gateway, id: nat-1, attributes: { secondary_allocation_ids.#: \"2\" } "
+      "}\n"
+      "  - { type: aws_nat_gateway, id: nat-2, attributes: { public_address_count: \"4\" } }\n"
+      "  - { type: aws_nat_gateway, id: nat-3, attributes: { connectivity_type: private } }\n",
+      {used("nat_bytes", "nat-1", 0), used("nat_bytes", "nat-2", 0),
+       used("nat_bytes", "nat-3", 0)});
+  EXPECT_EQ(line(report, "nat-1", "public IPv4")->quantity, units(3));
+  EXPECT_EQ(line(report, "nat-2", "public IPv4")->quantity, units(4));
+  EXPECT_EQ(line(report, "nat-3", "public IPv4"), nullptr);
+}
+
+TEST(ToDate, SaysThatUsageOfTheFileIsNotUsed) {
+  const UsageFile stated = usage_of("fleetmeter: { environment: prod }");
+  const UsageFile usage = usage_of("resource_usage: { aws_s3_bucket.a: { storage_gb: 1TB } }");
+  const std::vector<HourlyUsage> seen{used("metric_updates", "", 1)};
+  EXPECT_TRUE(to_date("region: us-east-1", seen, &stated).warnings.empty());
+  EXPECT_THAT(to_date("region: us-east-1", seen, &usage).warnings,
+              testing::ElementsAre(HasSubstr("is not used to date")));
 }
 
 TEST(ToDate, TheFreeAllowanceIsTheMonthsHoweverLittleOfItWasSeen) {

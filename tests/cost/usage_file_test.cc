@@ -118,6 +118,13 @@ INSTANTIATE_TEST_SUITE_P(
                     Bad{"version: 0.1\nversion: 0.1\n", "usage.yml:2: version: is given twice"},
                     Bad{"a: [\n", "usage.yml:2"}, Bad{"- x\n", "must be a map"}));
 
+TEST(UsageFile, AFolderIsNoUsageFile) {
+  Result<UsageFile> file = UsageFile::load(testing::TempDir());
+  ASSERT_FALSE(file);
+  EXPECT_EQ(file.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(file.error().message, HasSubstr("cannot be read"));
+}
+
 TEST(UsageFile, AMissingFileIsAClearError) {
   Result<UsageFile> file = UsageFile::load("/nonexistent/usage.yml");
   ASSERT_FALSE(file);

@@ -204,6 +204,26 @@ TEST(UsageStore, NatBytesAreThoseComingInFromBothSides) {
   EXPECT_EQ(quantity(*store, "nat_bytes", "nat-1"), 2000u);
 }
 
+TEST(UsageStore, UnitsOfATablesIndexesAreTheTablesToo) {
+  Path path;
+  auto store = open(path);
+  const std::string space = "AWS/DynamoDB", metric = "ConsumedWriteCapacityUnits";
+  Batch batch("prod");
+  batch.metric(space, metric, "TableName", "t", kSecond, 1, 5);
+  for (const char* index : {"a", "b"}) {
+    batch.metric(space, metric, "GlobalSecondaryIndexName", index, kSecond, 1, 7);
+    proto::Series& series = *batch.proto.mutable_series(batch.proto.series_size() - 1);
+    series.add_dimension_names("TableName");
+    series.add_dimension_values("t");
+  }
+  batch.metric(space, metric, "TableName", "t", kSecond, 1, 100);
+  proto::Series& other = *batch.proto.mutable_series(batch.proto.series_size() - 1);
+  other.add_dimension_names("Operation");
+  other.add_dimension_values("PutItem");
+  feed(*store, log_of({batch}));
+  EXPECT_EQ(quantity(*store, "dynamodb_write_units_e3", "t"), 19'000u);
+}
+
 TEST(UsageStore, LcuHoursKeepTheirFraction) {
   Path path;
   auto store = open(path);
@@ -620,12 +640,29 @@ TEST(UsageTopic, ADamagedRecordIsRefusedAndChangesNothing) {
   EXPECT_EQ(*view->next_offset(0), 0);
 }
 
-using InstanceTimes = std::map<std::string, std::tuple<std::string, std::uint64_t, std::uint32_t>>;
+/// Environment, and seconds by hour.
+using InstanceTimes =
+    std::map<std::string, std::pair<std::string, std::map<std::uint32_t, std::uint32_t>>>;
 InstanceTimes times_of(const MonthUsage& month) {
   InstanceTimes times;
-  for (const auto& [id, time] : month.instances)
-    times[id] = {time.environment, time.seconds, time.last_hour};
+  for (const auto& [id, time] : month.instances) {
+    times[id].first = time.environment;
+    for (const auto& run : time.runs) {
+      for (std::uint32_t i = 0; i < run.hours; ++i)
+        times[id].second[run.first_hour + i] += run.seconds;
+    }
+  }
   return times;
+}
+
+TEST(MonthUsage, HoursSeenAlikeAreOneRun) {
+  std::vector<HourlyUsage> rows;
+  for (std::uint32_t hour = 0; hour < 700; ++hour)
+    rows.push_back({"prod", hour, "instance_seconds", "i-1", hour == 300 ? 60u : 3600u});
+  const MonthUsage month = month_usage(rows, {});
+  EXPECT_EQ(month.instances.at("i-1").runs.size(), 3u);
+  EXPECT_EQ(times_of(month).at("i-1").second.size(), 700u);
+  EXPECT_EQ(times_of(month).at("i-1").second.at(300), 60u);
 }
 
 TEST(UsageStore, AMonthReadHourByHourEqualsTheSumOfItsRows) {

@@ -254,6 +254,22 @@ Result<std::int32_t> partition_count(rd_kafka_t* client, const std::string& topi
   return Error{ErrorCode::kUnavailable, "kafka: topic " + topic + " does not exist"};
 }
 
+Result<void> check_partitions(rd_kafka_t* client, const KafkaLogOptions& options) {
+  std::int32_t wanted = options.partitions;
+  for (const char* name : {".aggregates", ".events", ".outbox", ".snapshots", ".usage"}) {
+    const std::string topic = options.prefix + name;
+    const auto count = partition_count(client, topic);
+    if (!count) return count.error();
+    if (*count < wanted) {
+      return Error{ErrorCode::kInvalidArgument,
+                   "topic " + topic + " has " + std::to_string(*count) + " of the " +
+                       std::to_string(wanted) + " partitions that the log needs"};
+    }
+    if (name == std::string_view(".aggregates")) wanted = *count;
+  }
+  return {};
+}
+
 Result<std::pair<std::int64_t, std::int64_t>> watermarks(rd_kafka_t* client,
                                                          const TopicPartition& partition) {
   std::int64_t low = 0, high = 0;

@@ -90,6 +90,11 @@ struct TopicSpec {
 /// Of a topic that there is; waits for one that was just made.
 [[nodiscard]] Result<std::int32_t> partition_count(rd_kafka_t* client, const std::string& topic);
 
+/// Whether those of the log fit together: `PREFIX.aggregates` with at least `options.partitions`
+/// partitions, and what goes with each of its partitions with at least as many as it has.
+/// kInvalidArgument names the topic, its count and the wanted one.
+[[nodiscard]] Result<void> check_partitions(rd_kafka_t* client, const KafkaLogOptions& options);
+
 /// [first offset kept, next offset to be read by a read_committed reader), asked of the broker.
 [[nodiscard]] Result<std::pair<std::int64_t, std::int64_t>> watermarks(
     rd_kafka_t* client, const TopicPartition& partition);

@@ -147,5 +147,17 @@ TEST_F(KafkaLogTest, AnOwnerWhosePartitionMovedCanWriteNothing) {
   EXPECT_EQ(*second->evaluated_position(0), 0);
 }
 
+TEST_F(KafkaLogTest, ATopicWithTooFewPartitionsIsRefusedByName) {
+  ingest::TestCluster cluster;
+  cluster.create(prefix + ".events", 1);
+  ingest::KafkaLogOptions options = options_for(prefix, "a", first_disk.path());
+  options.partitions = 2;
+  const auto log = ingest::open_kafka_log(clock, options, {});
+  ASSERT_FALSE(log);
+  EXPECT_EQ(log.error().code, ErrorCode::kInvalidArgument) << "trying again does not mend it";
+  EXPECT_EQ(log.error().message,
+            "topic " + prefix + ".events has 1 of the 2 partitions that the log needs");
+}
+
 }  // namespace
 }  // namespace fleetmeter::aggregator

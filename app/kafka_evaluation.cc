@@ -11,6 +11,7 @@
 #include "alarms/delivery.h"
 #include "app/evaluation_loop.h"
 #include "app/kafka_bill.h"
+#include "app/metrics.h"
 #include "app/shard_table.h"
 #include "ingest/kafka_worker.h"
 
@@ -307,6 +308,11 @@ const aggregator::Inventory& KafkaEvaluation::inventory() const { return *state_
 const Config& KafkaEvaluation::config() const { return state_->setup.config; }
 
 const Clock& KafkaEvaluation::clock() const { return *state_->setup.clock; }
+
+std::string KafkaEvaluation::metrics() const {
+  const std::lock_guard lock(state_->mutex);
+  return metrics_text(state_->deliverer ? &state_->deliverer->counters() : nullptr);
+}
 
 std::vector<std::string> KafkaEvaluation::not_ready() const {
   const State& state = *state_;

@@ -91,6 +91,22 @@ TEST_F(HttpApiTest, HealthAndReadinessAreGoodWhileItWorks) {
   EXPECT_EQ(ready.body, R"({"schema":1,"status":"ready","reasons":[],"notes":[]})");
 }
 
+TEST_F(HttpApiTest, BeforeItHasRecoveredItIsHealthyAndNotReady) {
+  write_config("files: { paths: [in] }", "other");
+  Service starting(config(), clock, ServiceOptions{.deliver = false});
+  ASSERT_TRUE(starting.open());
+  HttpApi early(starting, clock);
+  ingest::HttpRequest request;
+  request.method = "GET";
+  request.path = "/health";
+  EXPECT_EQ(early.answer(request).status, 200u);
+  request.path = "/ready";
+  EXPECT_EQ(early.answer(request).status, 503u);
+  EXPECT_THAT(early.answer(request).body, HasSubstr(R"("reasons":["recovering"])"));
+  request.path = "/api/v1/status";
+  EXPECT_EQ(early.answer(request).status, 200u);
+}
+
 TEST_F(HttpApiTest, APipelineThatHasFailedIsUnhealthyAndSaysWhy) {
   aggregator::Commit commit;
   proto::LogRecord record;

@@ -79,8 +79,8 @@ struct DeliveryCounters {
 /// that waits for its retry holds back no other order, and no entry of another receiver. While a
 /// receiver fails it gets at most one attempt a minute, of whatever entry (delivery_order.h); once
 /// it takes one, those that were left waiting follow. Every attempt counts towards `attempts_max`. 2xx
-/// is success; 408, 425, 429, 5xx, redirects and network errors are retried (429 and 503 as
-/// Retry-After says, up to 24 h); every other 4xx, 410 included, and the last attempt are the dead
+/// is success; 408, 425, 429, 5xx, redirects and network errors are retried (429 and 503 not
+/// before Retry-After says, up to 24 h); every other 4xx, 410 included, and the last attempt are the dead
 /// letter. An action whose `expires_s` is before the wall clock is recorded as expired and never
 /// sent, whatever it waits for. Of more than 4096 pending entries of one receiver the oldest are
 /// looked at. Owns its thread. The outcome is recorded in the log; while that fails it is kept and the

@@ -148,9 +148,8 @@ aggregator::OutboxEntry after_attempt(aggregator::OutboxEntry entry, const Recei
   }
   const std::uint64_t seed =
       std::hash<std::string>{}(entry.event_id + entry.receiver) + entry.attempts;
-  const std::int64_t asked_ms = asked_wait_ms(outcome);
   entry.next_attempt_ms =
-      now_ms + (asked_ms > 0 ? asked_ms : retry_delay_ms(entry.attempts, entry.action, seed));
+      now_ms + std::max(asked_wait_ms(outcome), retry_delay_ms(entry.attempts, entry.action, seed));
   if (entry.expires_s > 0) {  // So that its expiry is recorded when it happens.
     entry.next_attempt_ms = std::min(entry.next_attempt_ms, entry.expires_s * kSecondMs + 1);
   }

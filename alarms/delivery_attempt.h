@@ -33,7 +33,8 @@ enum class AttemptVerdict : std::uint8_t {
 [[nodiscard]] std::int64_t asked_wait_ms(const HttpOutcome& outcome) noexcept;
 
 /// `entry` after an attempt that ended at wall time `now_ms`: attempts counted, state, time of the
-/// next one, last error. An action never waits beyond its expiry.
+/// next one, last error. What the receiver asked for is the least wait: the schedule is no shorter
+/// for it. An action never waits beyond its expiry.
 [[nodiscard]] aggregator::OutboxEntry after_attempt(aggregator::OutboxEntry entry,
                                                     const Receiver& receiver,
                                                     const HttpOutcome& outcome,

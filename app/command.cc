@@ -112,6 +112,13 @@ Result<void> check_writable(const std::string& option, const std::string& path) 
                option + ": " + path + ": cannot be written: " + std::strerror(errno)};
 }
 
+Result<std::uint32_t> in_range(const char* option, std::int64_t value, std::uint32_t from,
+                               std::uint32_t to) {
+  if (value >= from && value <= to) return static_cast<std::uint32_t>(value);
+  return Error{ErrorCode::kInvalidArgument, std::string(option) + ": must be a number from " +
+                                                std::to_string(from) + " to " + std::to_string(to)};
+}
+
 Result<void> check_inventory_files(const std::vector<std::string>& files) {
   if (std::find(files.begin(), files.end(), "-") == files.end()) return {};
   return Error{ErrorCode::kInvalidArgument,

@@ -58,6 +58,11 @@ class Command {
 int fail(int code, const std::string& message);
 int fail(const Error& error);  ///< kExitUsage for what the user can fix, kExitPartly otherwise.
 
+/// `value` of `option` as an unsigned number; kInvalidArgument unless it is in [from, to]. Options are
+/// read signed, since streams wrap `-1` read as unsigned.
+[[nodiscard]] Result<std::uint32_t> in_range(const char* option, std::int64_t value,
+                                             std::uint32_t from, std::uint32_t to);
+
 /// kInvalidArgument, with what to do instead, for `-` among the files of --inventory: in `flows`
 /// standard input is telemetry, and one word has one meaning in all commands.
 [[nodiscard]] Result<void> check_inventory_files(const std::vector<std::string>& files);

@@ -2,6 +2,8 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <limits>
+#include <tuple>
 
 #include "app/command.h"
 #include "app/yaml_reader.h"
@@ -19,7 +21,7 @@ struct GenerateOptions {
   std::string out, start, duration = "24h", format = "v2", delivery = "s3", metrics = "json";
   Texts groups, incidents, from_csv;
   std::uint64_t seed = 1;
-  std::uint32_t machines = 100, zones = 2, gateways = 0;
+  std::int64_t machines = 100, zones = 2, gateways = 0;
   bool no_incidents = false, plain = false, replace = false;
 };
 
@@ -111,12 +113,24 @@ Result<void> set_formats(const GenerateOptions& options, generate::FleetOptions&
   return {};
 }
 
+/// What they must be among themselves the fleet says.
+Result<void> set_counts(const GenerateOptions& options, generate::FleetOptions& fleet) {
+  const std::tuple<const char*, std::int64_t, std::uint32_t*> counts[] = {
+      {"--machines", options.machines, &fleet.machines},
+      {"--zones", options.zones, &fleet.zones},
+      {"--gateways", options.gateways, &fleet.gateways}};
+  for (const auto& [option, given, count] : counts) {
+    const auto number = in_range(option, given, 0, std::numeric_limits<std::uint32_t>::max());
+    if (!number) return number.error();
+    *count = *number;
+  }
+  return {};
+}
+
 Result<generate::FleetOptions> fleet_of(const GenerateOptions& options) {
   generate::FleetOptions fleet;
   fleet.seed = options.seed;
-  fleet.machines = options.machines;
-  fleet.zones = options.zones;
-  fleet.gateways = options.gateways;
+  if (auto set = set_counts(options, fleet); !set) return std::move(set).error();
   fleet.metric_gzip = !options.plain;
   fleet.with_script = !options.no_incidents;
   fleet.replace = options.replace;

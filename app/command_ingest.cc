@@ -4,6 +4,7 @@
 
 #include "app/command.h"
 #include "app/kafka_setup.h"
+#include "app/metrics.h"
 #include "app/run_summary.h"
 #include "app/shard_table.h"
 #include "ingest/kafka_source.h"
@@ -37,11 +38,11 @@ Result<Members> start_members(const KafkaSetup& setup, const std::string& enviro
   return members;
 }
 
-std::string failure_of(const Members& members) {
+std::optional<std::string> failure_of(const Members& members) {
   for (const auto& member : members) {
     if (auto failed = member->failure()) return failed->message;
   }
-  return {};
+  return std::nullopt;
 }
 
 std::vector<std::string> blocked(const Members& members) {
@@ -62,7 +63,8 @@ int command_ingest(const CommandLine& line) {
       "Reads the Kafka topics of `sources:` as a member of their group, and writes aggregates, "
       "progress and the offsets\n"
       "they come from to the aggregate topic in one transaction. Start as many as there are "
-      "partitions.",
+      "partitions. Serves /health,\n"
+      "/ready and /metrics.",
       {"fleetmeter ingest -c fleet.yaml",
        "fleetmeter ingest -c fleet.yaml --instance ingest-0 --no-http"});
   add_kafka_options(command, options);
@@ -78,19 +80,22 @@ int command_ingest(const CommandLine& line) {
   ingest::IngestCounters counters;
   auto members = start_members(*setup, environment, inventory, counters);
   if (!members) return fail(members.error());
-  WorkerHealth health([&] { return failure_of(*members); }, [&] { return blocked(*members); });
+  WorkerApi api({.fleet = setup->config.fleet,
+                 .failure = [&] { return failure_of(*members); },
+                 .not_ready = [&] { return blocked(*members); },
+                 .metrics = [&] { return metrics_text(counters); }});
   if (!options.no_http) {
     const std::string listen = options.listen.empty() ? setup->config.http_listen : options.listen;
-    if (auto serving = health.start(listen); !serving) return fail(serving.error());
+    if (auto serving = api.start(listen); !serving) return fail(serving.error());
   }
   while (!stop_signals().wait_for(500)) {
-    const std::string why = failure_of(*members);
-    if (why.empty()) continue;
-    exit_code = fail(kExitUsage, why);
+    const auto why = failure_of(*members);
+    if (!why) continue;
+    exit_code = fail(kExitUsage, *why);
     break;
   }
   spdlog::info("stopping: committing what was read");
-  health.stop();
+  api.stop();
   for (const auto& member : *members) member->stop();
   std::cerr << data_quality(counters);
   return exit_code;

@@ -1,6 +1,7 @@
 #include <atomic>
 #include <chrono>
 #include <iostream>
+#include <limits>
 #include <thread>
 
 #include "app/command.h"
@@ -15,9 +16,11 @@ namespace {
 
 namespace po = boost::program_options;
 
+constexpr std::uint32_t kAnyMax = std::numeric_limits<std::uint32_t>::max();
+
 struct Given {
   std::string listen = "127.0.0.1:0", secret_env, secret_file;
-  std::uint32_t retry_after_s = 0;
+  std::int64_t fail_first = 0, fail_status = 503, retry_after_s = 0;
   bool no_verify = false;
 };
 
@@ -44,9 +47,9 @@ Command make_command(Given& given, ReceiveOptions& options) {
       "accepted deliveries, one JSON object a line, appended")(
       "expect", po::value(&options.expect_path)->value_name("FILE"),
       "ids that must arrive, one a line, or an event log")(
-      "fail-first", po::value(&options.fail_first)->default_value(0)->value_name("N"),
+      "fail-first", po::value(&given.fail_first)->default_value(0)->value_name("N"),
       "refuse the first N requests")(
-      "fail-status", po::value(&options.fail_status)->default_value(options.fail_status),
+      "fail-status", po::value(&given.fail_status)->default_value(given.fail_status),
       "status of these refusals, 200 to 599")(
       "retry-after", po::value(&given.retry_after_s)->value_name("SECONDS"),
       "Retry-After header of these refusals");
@@ -67,6 +70,19 @@ bool set_listen(const std::string& text, ReceiveOptions& options) {
   return true;
 }
 
+Result<void> set_failures(const Given& given, bool retry_after, ReceiveOptions& options) {
+  const auto first = in_range("--fail-first", given.fail_first, 0, kAnyMax);
+  if (!first) return first.error();
+  options.fail_first = *first;
+  const auto status = in_range("--fail-status", given.fail_status, 200, 599);
+  if (!status) return status.error();
+  options.fail_status = static_cast<std::uint16_t>(*status);
+  const auto wait_s = in_range("--retry-after", given.retry_after_s, 0, kAnyMax);
+  if (!wait_s) return wait_s.error();
+  if (retry_after) options.retry_after_s = *wait_s;
+  return {};
+}
+
 }  // namespace
 
 int command_receive(const CommandLine& line) {
@@ -80,7 +96,8 @@ int command_receive(const CommandLine& line) {
     return fail(kExitUsage,
                 "--listen: `" + given.listen + "` is not host:port, like 127.0.0.1:9000");
   options.verify = !given.no_verify;
-  if (values->count("retry-after") > 0) options.retry_after_s = given.retry_after_s;
+  if (auto set = set_failures(given, values->count("retry-after") > 0, options); !set)
+    return fail(set.error());
   if (options.tolerance_s < 0) return fail(kExitUsage, "--tolerance: must be 0 or more seconds");
   if (options.verify) {
     if (given.secret_env.empty() == given.secret_file.empty())

@@ -138,10 +138,7 @@ int run(const RunOptions& options, OutputFormat format, const Clock& clock, Conf
                                 ": --until-eof needs sources that end: files without `follow`, or "
                                 "- for standard input");
   }
-  if (auto started = service.start(); !started) return fail(started.error());
-  starting.reset();  // From here on somebody else waits for the signals.
-  for (const std::uint16_t port : service.firehose_ports())
-    spdlog::info("Firehose endpoint listens on port {}", port);
+  if (auto opened = service.open(); !opened) return fail(opened.error());
   HttpApi api(service, clock);
   const bool serve = !options.no_http && !options.until_eof;
   if (serve) {
@@ -150,6 +147,14 @@ int run(const RunOptions& options, OutputFormat format, const Clock& clock, Conf
     if (auto started = api.start(listen); !started) return fail(started.error());
     spdlog::info("HTTP API listens on port {}", api.port());
   }
+  if (auto started = service.start(); !started) {
+    const bool stopped = started.error().code == ErrorCode::kUnavailable &&
+                         starting->token().stop_requested() && !options.until_eof;
+    return stopped ? kExitDone : fail(started.error());
+  }
+  starting.reset();  // From here on somebody else waits for the signals.
+  for (const std::uint16_t port : service.firehose_ports())
+    spdlog::info("Firehose endpoint listens on port {}", port);
   const int exit_code =
       options.until_eof ? run_to_end(service, options, format) : run_until_stopped(service);
   reading.reset();

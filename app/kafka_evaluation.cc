@@ -11,6 +11,7 @@
 #include "alarms/delivery.h"
 #include "app/evaluation_loop.h"
 #include "app/kafka_bill.h"
+#include "app/metrics.h"
 #include "app/shard_table.h"
 #include "ingest/kafka_worker.h"
 
@@ -100,11 +101,12 @@ struct KafkaEvaluation::State {
   std::map<std::string, alarms::Receiver> receivers;
   std::vector<proto::ShardAssignment> shards;
 
-  mutable std::mutex mutex;  // Guards log, owned and deliverer.
+  mutable std::mutex mutex;  // Guards log, owned, deliverer and trouble.
   std::condition_variable opened;
   aggregator::AggregateLog* log = nullptr;  // Known to loops once it is open.
   std::map<LogPartition, std::unique_ptr<OwnedPartition>> owned;
   std::unique_ptr<alarms::Deliverer> deliverer;
+  std::string trouble;  // Of the log.
 
   std::unique_ptr<KafkaBill> bill;  // Of the worker until the log is open; then it stays.
   std::unique_ptr<aggregator::AggregateLog> log_owner;
@@ -209,6 +211,10 @@ Result<void> KafkaEvaluation::State::open_log() {
   ingest::KafkaLogCallbacks callbacks;
   callbacks.on_assigned = [this](LogPartition partition) { take(partition); };
   callbacks.on_revoked = [this](LogPartition partition) { release(partition); };
+  callbacks.on_trouble = [this](const std::string& why) {
+    const std::lock_guard lock(mutex);
+    trouble = why;
+  };
   callbacks.on_usage =
       [this](LogPartition partition, std::span<const aggregator::UsageRecord> records,
              std::int64_t next_offset) { bill->committed(partition, records, next_offset); };
@@ -303,11 +309,17 @@ const Config& KafkaEvaluation::config() const { return state_->setup.config; }
 
 const Clock& KafkaEvaluation::clock() const { return *state_->setup.clock; }
 
+std::string KafkaEvaluation::metrics() const {
+  const std::lock_guard lock(state_->mutex);
+  return metrics_text(state_->deliverer ? &state_->deliverer->counters() : nullptr);
+}
+
 std::vector<std::string> KafkaEvaluation::not_ready() const {
   const State& state = *state_;
   const std::lock_guard lock(state.mutex);
   std::vector<std::string> reasons;
   if (std::string why = state.worker.blocked(); !why.empty()) reasons.push_back(std::move(why));
+  if (!state.trouble.empty()) reasons.push_back(state.trouble);
   for (const auto& [partition, owned] : state.owned) {
     if (std::string why = owned->blocked(); !why.empty())
       reasons.push_back("log partition " + std::to_string(partition) + ": " + why);

@@ -24,6 +24,7 @@ class KafkaEvaluation {
   /// What has ended it, or one of its partitions, for good.
   [[nodiscard]] std::optional<Error> failure() const;
   [[nodiscard]] std::vector<std::string> not_ready() const;
+  [[nodiscard]] std::string metrics() const;  ///< Of its deliveries; Prometheus text.
 
   [[nodiscard]] std::string cost_db_path() const;
   [[nodiscard]] const aggregator::Inventory& inventory() const;

@@ -3,11 +3,9 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
-#include "alarms/json_text.h"
 #include "app/logging.h"
 #include "app/test_clock.h"
 #include "app/test_fault.h"
-#include "ingest/http_server.h"
 
 namespace fleetmeter::app {
 
@@ -39,8 +37,8 @@ void add_kafka_options(Command& command, KafkaCommandOptions& options) {
       "name of this process, unlike that of every other; one that a restart keeps is taken over "
       "faster (default: kafka_log.instance, else host and process id)")(
       "http", po::value(&options.listen),
-      "host:port of /health and /ready instead of the configuration's; port 0 takes a free one")(
-      "no-http", po::bool_switch(&options.no_http), "serve no /health and /ready")(
+      "host:port of the API instead of the configuration's; port 0 takes a free one")(
+      "no-http", po::bool_switch(&options.no_http), "serve no API")(
       "log-level", po::value(&options.log_level)->default_value(options.log_level),
       "debug, info, warn, error or off");
 }
@@ -88,69 +86,39 @@ Result<ingest::KafkaSourceOptions> resolve_kafka(const KafkaConfig& config) {
   return made;
 }
 
-struct WorkerHealth::State {
-  std::function<std::string()> failure;
-  std::function<std::vector<std::string>()> not_ready;
-  Answer more;
-  std::unique_ptr<ingest::HttpServer> server;
+WorkerApi::WorkerApi(WorkerPages pages) : pages_(std::move(pages)) {
+  routes_.insert(routes_.end(), pages_.more_routes.begin(), pages_.more_routes.end());
+}
+WorkerApi::~WorkerApi() { stop(); }
 
-  [[nodiscard]] ingest::HttpResponse answer(const ingest::HttpRequest& request) const;
-};
-
-ingest::HttpResponse WorkerHealth::State::answer(const ingest::HttpRequest& request) const {
-  using alarms::json_string;
-  ingest::HttpResponse response;
-  if (request.path == "/health") {
-    const std::string why = failure();
-    response.status = why.empty() ? 200 : 503;
-    response.body = std::string("{\"status\":\"") + (why.empty() ? "healthy" : "failed") +
-                    "\",\"version\":" + json_string(std::string(kVersion)) + "}";
-    return response;
+ingest::HttpResponse WorkerApi::answer(const ingest::HttpRequest& request) const {
+  if (auto refused = refuse(request, routes_)) return *std::move(refused);
+  if (request.path == "/") return index_answer(pages_.fleet, routes_);
+  if (request.path == kHealthRoute.path) return health_answer(pages_.failure());
+  if (request.path == kReadyRoute.path) return ready_answer(pages_.not_ready());
+  if (request.path == kMetricsRoute.path) return metrics_answer(pages_.metrics());
+  for (const HttpRoute& route : pages_.more_routes) {
+    if (request.path == route.path) return pages_.more(request);
   }
-  if (request.path == "/ready") {
-    const std::vector<std::string> reasons = not_ready();
-    response.status = reasons.empty() ? 200 : 503;
-    response.body = "{\"schema\":1,\"ready\":" + std::string(reasons.empty() ? "true" : "false") +
-                    ",\"reasons\":[";
-    for (const std::string& reason : reasons) {
-      if (response.body.back() != '[') response.body += ',';
-      response.body += json_string(reason);
-    }
-    response.body += "]}";
-    return response;
-  }
-  if (more) {
-    if (auto made = more(request)) return *std::move(made);
-  }
-  response.status = 404;
-  response.body = "{\"schema\":1,\"error\":\"a worker serves /health and /ready" +
-                  std::string(more ? ", /api/v1/cost and /api/v1/flows" : "") + "\"}";
-  return response;
+  return no_such_path();
 }
 
-WorkerHealth::WorkerHealth(std::function<std::string()> failure,
-                           std::function<std::vector<std::string>()> not_ready, Answer more)
-    : state_(std::make_unique<State>()) {
-  state_->failure = std::move(failure);
-  state_->not_ready = std::move(not_ready);
-  state_->more = std::move(more);
-}
-WorkerHealth::~WorkerHealth() { stop(); }
-
-Result<void> WorkerHealth::start(const std::string& listen) {
+Result<void> WorkerApi::start(const std::string& listen) {
   ingest::HttpServerOptions options;
   options.listen = listen;
   options.threads = 1;
-  state_->server = std::make_unique<ingest::HttpServer>(
-      std::move(options),
-      [state = state_.get()](ingest::HttpRequest& request) { return state->answer(request); });
-  if (auto started = state_->server->start(); !started) return started;
-  spdlog::info("/health and /ready listen on port {}", state_->server->port());
+  options.refuse = [](const ingest::HttpRequest&, unsigned status, const std::string& why) {
+    return error_answer(status, why);
+  };
+  server_ = std::make_unique<ingest::HttpServer>(
+      std::move(options), [this](ingest::HttpRequest& request) { return answer(request); });
+  if (auto started = server_->start(); !started) return started;
+  spdlog::info("HTTP API listens on port {}", server_->port());
   return {};
 }
 
-void WorkerHealth::stop() {
-  if (state_->server) state_->server->stop();
+void WorkerApi::stop() {
+  if (server_) server_->stop();
 }
 
 }  // namespace fleetmeter::app

@@ -9,6 +9,7 @@
 #include "aggregator/inventory.h"
 #include "app/command.h"
 #include "app/config.h"
+#include "app/http_answers.h"
 #include "ingest/http_server.h"
 #include "proto/clock.h"
 
@@ -32,20 +33,31 @@ struct KafkaSetup {
 /// The connection's properties with its secrets resolved.
 [[nodiscard]] Result<ingest::KafkaSourceOptions> resolve_kafka(const KafkaConfig& config);
 
-/// /health (503 once `failure` says why) and /ready (503 with the reasons) of a worker, and what
-/// else it answers; nullopt = there is nothing there.
-class WorkerHealth {
+/// What a worker serves: /health, /ready, /metrics, a list of them at /, and what `more` answers.
+struct WorkerPages {
+  std::string fleet;
+  std::function<std::optional<std::string>()> failure;  ///< Why it has failed for good.
+  std::function<std::vector<std::string>()> not_ready;
+  std::function<std::string()> metrics;
+  std::vector<HttpRoute> more_routes = {};
+  std::function<ingest::HttpResponse(const ingest::HttpRequest&)> more = {};  ///< For those alone.
+};
+
+/// The HTTP API of a worker, with the contract of that of `run` (docs/api.md).
+class WorkerApi {
  public:
-  using Answer = std::function<std::optional<ingest::HttpResponse>(const ingest::HttpRequest&)>;
-  WorkerHealth(std::function<std::string()> failure,
-               std::function<std::vector<std::string>()> not_ready, Answer more = {});
-  ~WorkerHealth();
+  explicit WorkerApi(WorkerPages pages);
+  ~WorkerApi();
   Result<void> start(const std::string& listen);
   void stop();
 
+  /// One request to its answer; public for tests.
+  [[nodiscard]] ingest::HttpResponse answer(const ingest::HttpRequest& request) const;
+
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  WorkerPages pages_;
+  std::vector<HttpRoute> routes_{kHealthRoute, kReadyRoute, kMetricsRoute};
+  std::unique_ptr<ingest::HttpServer> server_;
 };
 
 }  // namespace fleetmeter::app

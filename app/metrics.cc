@@ -41,6 +41,13 @@ class Families {
   std::vector<MetricFamily> families_;
 };
 
+Families about_us() {
+  Families out;
+  out.gauge("fleetmeter_build_info", "Always 1; the version is a label.", 1,
+            {{"version", std::string(kVersion)}});
+  return out;
+}
+
 void add_decode(Families& out, const parsers::DecodeCounts& counts,
                 const std::map<std::string, std::uint64_t>& dropped) {
   const char* records = "Flow records kept, by log-status.";
@@ -151,17 +158,19 @@ void add_evaluation(Families& out, const EvaluationView& view) {
   }
 }
 
-void add_delivery(Families& out, Service& service) {
-  if (const alarms::DeliveryCounters* delivery = service.delivery()) {
-    out.counter("fleetmeter_delivery_attempts_total", "Attempts to deliver.", delivery->attempts);
-    out.counter("fleetmeter_delivered_total", "Deliveries that the receiver took.",
-                delivery->delivered);
-    out.counter("fleetmeter_delivery_failed_total", "Attempts that failed and are tried again.",
-                delivery->failed);
-    out.counter("fleetmeter_delivery_dead_total", "Given up: dead letters.", delivery->dead);
-    out.counter("fleetmeter_delivery_expired_total",
-                "Scaling actions that came too late to act on.", delivery->expired);
-  }
+void add_delivery(Families& out, const alarms::DeliveryCounters* delivery) {
+  if (delivery == nullptr) return;
+  out.counter("fleetmeter_delivery_attempts_total", "Attempts to deliver.", delivery->attempts);
+  out.counter("fleetmeter_delivered_total", "Deliveries that the receiver took.",
+              delivery->delivered);
+  out.counter("fleetmeter_delivery_failed_total", "Attempts that failed and are tried again.",
+              delivery->failed);
+  out.counter("fleetmeter_delivery_dead_total", "Given up: dead letters.", delivery->dead);
+  out.counter("fleetmeter_delivery_expired_total", "Scaling actions that came too late to act on.",
+              delivery->expired);
+}
+
+void add_outbox(Families& out, Service& service) {
   const auto counts = service.log().outbox_counts();
   if (!counts) return;
   const auto pending = counts->find(aggregator::DeliveryState::kPending);
@@ -171,13 +180,24 @@ void add_delivery(Families& out, Service& service) {
 
 }  // namespace
 
+std::string metrics_text(ingest::IngestCounters& counters) {
+  Families out = about_us();
+  add_ingest(out, counters);
+  return prometheus::TextSerializer().Serialize(out.all());
+}
+
+std::string metrics_text(const alarms::DeliveryCounters* delivery) {
+  Families out = about_us();
+  add_delivery(out, delivery);
+  return prometheus::TextSerializer().Serialize(out.all());
+}
+
 std::string metrics_text(Service& service) {
-  Families out;
-  out.gauge("fleetmeter_build_info", "Always 1; the version is a label.", 1,
-            {{"version", std::string(kVersion)}});
+  Families out = about_us();
   add_ingest(out, service.counters());
   add_evaluation(out, *service.view());
-  add_delivery(out, service);
+  add_delivery(out, service.delivery());
+  add_outbox(out, service);
   return prometheus::TextSerializer().Serialize(out.all());
 }
 

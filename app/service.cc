@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <mutex>
 #include <thread>
@@ -53,6 +54,7 @@ struct Service::State {
   ingest::IngestCounters counters;
   std::vector<std::unique_ptr<ingest::Source>> sources;
   std::vector<ingest::FirehoseSource*> firehoses;
+  std::atomic<bool> running{false};  // Before, the sources are start()'s alone.
   std::jthread ender;        // Bounded runs that stay up: appends InputEnd when the files are read.
   mutable std::mutex mutex;  // Guards bytes_read and the failure.
   std::map<std::size_t, std::pair<std::uint64_t, std::uint64_t>> bytes_read;
@@ -186,7 +188,7 @@ Service::Service(Config config, const Clock& clock, ServiceOptions options)
 
 Service::~Service() { drain(); }
 
-Result<void> Service::start() {
+Result<void> Service::open() {
   State& state = *state_;
   if (auto loaded = state.load_inventory(); !loaded) return loaded;
   if (state.options.deliver) {
@@ -213,6 +215,14 @@ Result<void> Service::start() {
   if (state.deliverer) loop.on_outbox = [deliverer = state.deliverer.get()] { deliverer->wake(); };
   state.loop =
       std::make_unique<EvaluationLoop>(*state.log, state.usage.get(), state.clock, std::move(loop));
+  return {};
+}
+
+Result<void> Service::start() {
+  State& state = *state_;
+  if (!state.loop) {
+    if (auto opened = open(); !opened) return opened;
+  }
   if (auto recovered = state.loop->recover(state.config.text, state.config.fingerprint(),
                                            state.loaded_inventory.get());
       !recovered) {
@@ -224,6 +234,7 @@ Result<void> Service::start() {
   for (const auto& source : state.sources) {
     if (auto started = source->start(); !started) return started;
   }
+  state.running = true;
   if (state.bounded() && !state.options.until_eof) {
     state.ender = std::jthread([&state](const std::stop_token& stop) {
       std::optional<Error> failed;
@@ -309,6 +320,7 @@ std::vector<std::uint16_t> Service::firehose_ports() const {
 std::optional<std::string> Service::failure() const {
   const State& state = *state_;
   if (auto failed = state.loop->failure()) return failed->message;
+  if (!state.running) return std::nullopt;
   for (const auto& source : state.sources) {
     if (auto failed = source->failure()) return failed->message;
   }
@@ -321,6 +333,10 @@ std::vector<std::string> Service::not_ready() const {
   std::vector<std::string> reasons;
   if (auto failed = failure()) reasons.push_back(*std::move(failed));
   if (std::string why = state.loop->blocked(); !why.empty()) reasons.push_back(std::move(why));
+  if (!state.running) {
+    reasons.emplace_back("recovering");
+    return reasons;
+  }
   for (const auto& source : state.sources) {
     if (std::string why = source->blocked(); !why.empty()) reasons.push_back(std::move(why));
   }

@@ -40,6 +40,9 @@ class Service {
   Service(Config config, const Clock& clock, ServiceOptions options);
   ~Service();
 
+  /// Inventory and stores: from here on the API may ask, and is told that it is not ready.
+  Result<void> open();
+  /// Opens what is not open yet, recovers, which waits while the disk is full, and begins to read.
   Result<void> start();
   /// Bounded runs: reads everything, evaluates to the end, delivers when asked to. The error is the
   /// first that stopped it; `stop` ends it early, and the next run on the state goes on from there.

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <filesystem>
 #include <vector>
@@ -31,6 +32,45 @@ std::optional<std::uint64_t> take_field(std::string_view& text) {
 bool all_digits(std::string_view text) {
   return !text.empty() &&
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+bool is_flow_log_name(std::string_view file_name) {
+  std::vector<std::string_view> parts;
+  while (true) {
+    const std::size_t end = file_name.find('_');
+    parts.push_back(file_name.substr(0, end));
+    if (end == std::string_view::npos) break;
+    file_name.remove_prefix(end + 1);
+  }
+  if (parts.size() != 6) return false;
+  const std::string_view time = parts[4], last = parts[5];
+  return all_digits(parts[0]) && parts[1] == "vpcflowlogs" && parts[3].starts_with("fl-") &&
+         time.size() == 14 && all_digits(time.substr(0, 8)) && time[8] == 'T' &&
+         all_digits(time.substr(9, 4)) && time[13] == 'Z' &&
+         (last.ends_with(".log.gz") || last.ends_with(".log.parquet"));
+}
+
+/// Whether `text` looks like `form`: `0` is a digit, `x` a hexadecimal one, all else itself.
+bool has_form(std::string_view text, std::string_view form) {
+  return std::equal(text.begin(), text.end(), form.begin(), form.end(), [](char c, char wanted) {
+    if (wanted == '0') return c >= '0' && c <= '9';
+    if (wanted == 'x') return std::isxdigit(static_cast<unsigned char>(c)) != 0;
+    return c == wanted;
+  });
+}
+
+bool is_firehose_name(std::string_view file_name) {
+  constexpr std::string_view kForm = "-0000-00-00-00-00-00-xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+  for (const std::string_view extension : {".gz", ".zst", ".parquet"}) {
+    if (!file_name.ends_with(extension)) continue;
+    file_name.remove_suffix(extension.size());
+    break;
+  }
+  if (file_name.size() < kForm.size()) return false;
+  const std::string_view stream = file_name.substr(0, file_name.size() - kForm.size());
+  const std::size_t version = stream.rfind('-');
+  return version != std::string_view::npos && version > 0 &&
+         all_digits(stream.substr(version + 1)) && has_form(file_name.substr(stream.size()), kForm);
 }
 
 }  // namespace
@@ -65,19 +105,7 @@ std::optional<FilePosition> decode_position(std::string_view text) {
 }
 
 bool is_aws_object_name(std::string_view file_name) {
-  std::vector<std::string_view> parts;
-  while (true) {
-    const std::size_t end = file_name.find('_');
-    parts.push_back(file_name.substr(0, end));
-    if (end == std::string_view::npos) break;
-    file_name.remove_prefix(end + 1);
-  }
-  if (parts.size() != 6) return false;
-  const std::string_view time = parts[4], last = parts[5];
-  return all_digits(parts[0]) && parts[1] == "vpcflowlogs" && parts[3].starts_with("fl-") &&
-         time.size() == 14 && all_digits(time.substr(0, 8)) && time[8] == 'T' &&
-         all_digits(time.substr(9, 4)) && time[13] == 'Z' &&
-         (last.ends_with(".log.gz") || last.ends_with(".log.parquet"));
+  return is_flow_log_name(file_name) || is_firehose_name(file_name);
 }
 
 std::optional<FileIdentity> identify(int fd, const std::string& source, const std::string& path,

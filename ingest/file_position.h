@@ -36,8 +36,10 @@ struct FilePosition {
 [[nodiscard]] std::optional<FilePosition> decode_position(std::string_view text);
 
 /// True for object names that AWS never appends to:
-/// `ACCOUNT_vpcflowlogs_REGION_fl-..._YYYYMMDDTHHmmZ_HASH.log.gz`. Rule: Amazon VPC User Guide,
-/// "Flow log files".
+/// `ACCOUNT_vpcflowlogs_REGION_fl-..._YYYYMMDDTHHmmZ_HASH.log.gz` or `.log.parquet` (Amazon VPC User
+/// Guide, "Flow log files") and `STREAM-VERSION-YYYY-MM-DD-HH-MM-SS-UUID`, alone or with `.gz`,
+/// `.zst` or `.parquet` (Amazon Data Firehose Developer Guide, "Configure Amazon S3 object name
+/// format").
 [[nodiscard]] bool is_aws_object_name(std::string_view file_name);
 
 /// A file is known by so many bytes at its front, or all that it has.

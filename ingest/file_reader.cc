@@ -36,14 +36,14 @@ bool is_same_file(int fd, const std::string& path, const FileIdentity& identity,
   return head && head->head_bytes == position.head_bytes && head->head_hash == position.head_hash;
 }
 
+}  // namespace
+
 bool is_plain(int fd) {
   std::array<char, 4> magic{};
   const ssize_t got = pread(fd, magic.data(), magic.size(), 0);
   return got == static_cast<ssize_t>(magic.size()) &&
          parsers::compression_of({magic.data(), magic.size()}) == parsers::Compression::kNone;
 }
-
-}  // namespace
 
 FileReader::FileReader(const SourceContext& context, const SourceSettings& settings,
                        InflateAhead inflate_ahead)

@@ -33,6 +33,9 @@ struct InputFile {
   std::uint64_t offset = 0;  ///< Next byte to read; of an object, bytes that were taken.
 };
 
+/// The file behind `fd` is not compressed, as far as its first bytes show; false while they are too few.
+[[nodiscard]] bool is_plain(int fd);
+
 /// What bounded and followed files share: opens files at their committed positions, reads them into
 /// one batcher, and commits what was read together with the positions. One thread's.
 class FileReader {

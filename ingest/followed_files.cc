@@ -32,6 +32,10 @@ bool has_other_head(int fd, const std::string& path, const FileIdentity& known) 
   return !now || now->head_hash != known.head_hash || now->head_bytes != known.head_bytes;
 }
 
+bool is_text(const InputFile& file) {
+  return !file.decoder.is_object() && is_plain(file.descriptor.get());
+}
+
 }  // namespace
 
 bool FollowedFiles::poll(const std::vector<std::string>& paths, const std::stop_token& stop) {
@@ -122,9 +126,10 @@ bool FollowedFiles::read(Followed& followed, const std::stop_token& stop) {
     return found;
   }
   // An object is uploaded whole. While a member is unfinished it is still being copied here; once
-  // all of them are whole nothing will be appended, and its last line needs no line end.
+  // all of them are whole nothing will be appended, and its last line needs no line end. Plain text
+  // does not show it.
   if (turn == FileReader::Turn::kEnd && (followed.named || file.decoder.is_object()) &&
-      file.offset >= kMagicBytes && !file.decoder.inside_member()) {
+      file.offset >= kMagicBytes && !file.decoder.inside_member() && !is_text(file)) {
     reader_.finish(file);
     followed.file.reset();
   }
@@ -150,7 +155,11 @@ void FollowedFiles::close_idle() {
     if (!followed.file) continue;
     if (now - followed.read_at >= kIdleCloses) {
       // Whole, it would have been finished. Should the rest come after all, it is read.
-      if (followed.named) reader_.report_bad(followed.path, kIncomplete);
+      if (followed.named && is_text(*followed.file)) {
+        reader_.finish(*followed.file);
+      } else if (followed.named) {
+        reader_.report_bad(followed.path, kIncomplete);
+      }
       followed.file.reset();
     } else {
       ++open_files_;

@@ -28,7 +28,8 @@ class FollowedFiles {
  private:
   struct Followed {
     std::string path;
-    bool named = false;  ///< As AWS names objects: whole once its compressed members are.
+    bool named = false;  ///< As AWS names objects: whole once its compressed members are, or, of
+                         ///< plain text, when nothing was added for a minute.
     bool seen = false;   ///< By this poll under any name.
     std::optional<FileIdentity>
         damaged;  ///< Who it was: not read on until it is another file (docs/time.md 10).

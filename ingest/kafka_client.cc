@@ -21,7 +21,7 @@ void log_line(const rd_kafka_t*, int level, const char* facility, const char* te
 }
 
 void note_error(rd_kafka_t*, int error, const char* reason, void*) {
-  spdlog::warn("kafka: {}: {}", rd_kafka_err2name(static_cast<rd_kafka_resp_err_t>(error)), reason);
+  log_kafka_trouble(error, reason);
 }
 
 ErrorCode code_of(rd_kafka_resp_err_t error) {
@@ -99,6 +99,13 @@ class Conf {
 
 }  // namespace
 
+std::string log_kafka_trouble(int error, const char* reason) {
+  std::string text =
+      std::string(rd_kafka_err2name(static_cast<rd_kafka_resp_err_t>(error))) + ": " + reason;
+  spdlog::warn("kafka: {}", text);
+  return text;
+}
+
 PartitionList::PartitionList(const KafkaOffsets& offsets)
     : list_(rd_kafka_topic_partition_list_new(static_cast<int>(offsets.size()) + 1)) {
   for (const auto& [partition, offset] : offsets) add(partition, offset);
@@ -131,7 +138,7 @@ Result<KafkaHandle> make_kafka_client(rd_kafka_type_t type, const KafkaConnectio
     }
   }
   rd_kafka_conf_set_log_cb(conf.get(), log_line);
-  rd_kafka_conf_set_error_cb(conf.get(), note_error);
+  rd_kafka_conf_set_error_cb(conf.get(), hooks.failed != nullptr ? hooks.failed : note_error);
   rd_kafka_conf_set_opaque(conf.get(), hooks.opaque);
   if (hooks.rebalance != nullptr) rd_kafka_conf_set_rebalance_cb(conf.get(), hooks.rebalance);
   if (hooks.delivered != nullptr) rd_kafka_conf_set_dr_msg_cb(conf.get(), hooks.delivered);
@@ -225,20 +232,42 @@ std::vector<TopicSpec> log_topics(const KafkaLogOptions& options) {
           topic(".once", 1, days)};
 }
 
-Result<std::int32_t> partition_count(rd_kafka_t* client, const std::string& topic) {
+Result<std::int32_t> partitions_known(rd_kafka_t* client, const std::string& topic,
+                                      int timeout_ms) {
   const std::unique_ptr<rd_kafka_topic_t, void (*)(rd_kafka_topic_t*)> handle(
       rd_kafka_topic_new(client, topic.c_str(), nullptr), rd_kafka_topic_destroy);
+  const rd_kafka_metadata_t* metadata = nullptr;
+  const auto error = rd_kafka_metadata(client, 0, handle.get(), &metadata, timeout_ms);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return kafka_error(error, "metadata of " + topic);
+  const std::int32_t count = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
+  rd_kafka_metadata_destroy(metadata);
+  return count;
+}
+
+Result<std::int32_t> partition_count(rd_kafka_t* client, const std::string& topic) {
   // Right after its creation a broker may not know the topic yet.
   for (int turn = 0; turn < 50; ++turn) {
-    const rd_kafka_metadata_t* metadata = nullptr;
-    const auto error = rd_kafka_metadata(client, 0, handle.get(), &metadata, kCallTimeoutMs);
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return kafka_error(error, "metadata of " + topic);
-    std::int32_t count = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
-    rd_kafka_metadata_destroy(metadata);
-    if (count > 0) return count;
+    auto count = partitions_known(client, topic, kCallTimeoutMs);
+    if (!count || *count > 0) return count;
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
   return Error{ErrorCode::kUnavailable, "kafka: topic " + topic + " does not exist"};
+}
+
+Result<void> check_partitions(rd_kafka_t* client, const KafkaLogOptions& options) {
+  std::int32_t wanted = options.partitions;
+  for (const char* name : {".aggregates", ".events", ".outbox", ".snapshots", ".usage"}) {
+    const std::string topic = options.prefix + name;
+    const auto count = partition_count(client, topic);
+    if (!count) return count.error();
+    if (*count < wanted) {
+      return Error{ErrorCode::kInvalidArgument,
+                   "topic " + topic + " has " + std::to_string(*count) + " of the " +
+                       std::to_string(wanted) + " partitions that the log needs"};
+    }
+    if (name == std::string_view(".aggregates")) wanted = *count;
+  }
+  return {};
 }
 
 Result<std::pair<std::int64_t, std::int64_t>> watermarks(rd_kafka_t* client,

@@ -55,12 +55,17 @@ struct KafkaHooks {
   void (*rebalance)(rd_kafka_t*, rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t*,
                     void*) = nullptr;
   void (*delivered)(rd_kafka_t*, const rd_kafka_message_t*, void*) = nullptr;
+  /// Told of trouble with connections and authentication instead of the log.
+  void (*failed)(rd_kafka_t*, int error, const char* reason, void*) = nullptr;
 };
 
 /// kInvalidArgument names the property that librdkafka refuses. Connects in the background.
 [[nodiscard]] Result<KafkaHandle> make_kafka_client(rd_kafka_type_t type,
                                                     const KafkaConnection& connection,
                                                     KafkaProperties ours, KafkaHooks hooks = {});
+
+/// Logs what librdkafka tells of connections and authentication, and returns it.
+std::string log_kafka_trouble(int error, const char* reason);
 
 /// A read_committed consumer without a group protocol, which reads only what it is assigned and
 /// reports the end of a partition.
@@ -79,7 +84,16 @@ struct TopicSpec {
 [[nodiscard]] Result<void> ensure_topics(rd_kafka_t* client, const std::vector<TopicSpec>& topics);
 /// Topics of the aggregate log under `options.prefix`.
 [[nodiscard]] std::vector<TopicSpec> log_topics(const KafkaLogOptions& options);
+/// Partitions that the brokers know of at the moment; 0 = there is no such topic.
+[[nodiscard]] Result<std::int32_t> partitions_known(rd_kafka_t* client, const std::string& topic,
+                                                    int timeout_ms);
+/// Of a topic that there is; waits for one that was just made.
 [[nodiscard]] Result<std::int32_t> partition_count(rd_kafka_t* client, const std::string& topic);
+
+/// Whether those of the log fit together: `PREFIX.aggregates` with at least `options.partitions`
+/// partitions, and what goes with each of its partitions with at least as many as it has.
+/// kInvalidArgument names the topic, its count and the wanted one.
+[[nodiscard]] Result<void> check_partitions(rd_kafka_t* client, const KafkaLogOptions& options);
 
 /// [first offset kept, next offset to be read by a read_committed reader), asked of the broker.
 [[nodiscard]] Result<std::pair<std::int64_t, std::int64_t>> watermarks(

@@ -184,7 +184,6 @@ Result<Ingest::Session> Ingest::open() {
 Result<void> Ingest::run(const std::stop_token& stop) {
   auto session = open();
   if (!session) return std::move(session).error();
-  worker_.set_blocked({});
   auto ended = read(*session, stop);
   session->reader.reset();  // Leaves the group first, so that a survivor need not wait.
   return ended;
@@ -195,6 +194,7 @@ Result<void> Ingest::read(Session& session, const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     auto found = session.reader->poll(kPollMs);
     if (!found) return std::move(found).error();
+    if (!*found) worker_.set_blocked(session.reader->waiting());
     const bool interval_over =
         clock_.steady() - committed_at >= Milliseconds(input_.settings.commit_interval_ms);
     const std::size_t bytes = session.reader->uncommitted_bytes();
@@ -221,6 +221,7 @@ Result<void> Ingest::commit(Session& session) {
   if (committed) {
     gathered_.committed();
     reader.mark_committed();
+    worker_.set_blocked(reader.waiting());
     return {};
   }
   ++counters_.commit_failures;

@@ -64,8 +64,7 @@ Result<void> KafkaLog::open_session() {
   made->transactions->fault = options_.fault;
   rd_kafka_t* producer = made->transactions->handle();
   if (auto created = ensure_topics(producer, log_topics(options_)); !created) return created;
-  auto partitions = partition_count(producer, topic(".aggregates"));
-  if (!partitions) return std::move(partitions).error();
+  if (auto fits = check_partitions(producer, options_); !fits) return fits;
   KafkaHooks hooks;
   hooks.opaque = this;
   hooks.rebalance = rebalance;
@@ -108,6 +107,7 @@ void KafkaLog::serve(const std::stop_token& stop) {
     if (!session_) {
       if (auto opened = open_session(); !opened) {
         spdlog::warn("the aggregate log is not reached: {}", opened.error().message);
+        note_trouble("the aggregate log is not reached: " + opened.error().message);
         std::this_thread::sleep_for(std::chrono::milliseconds(500));
         continue;
       }
@@ -146,6 +146,8 @@ void KafkaLog::assign(rd_kafka_t* member, rd_kafka_topic_partition_list_t* list)
     auto taken = take(member, partition);
     if (!taken) {
       spdlog::error("log partition {} cannot be taken over: {}", partition, taken.error().message);
+      note_trouble("log partition " + std::to_string(partition) +
+                   " cannot be taken over: " + taken.error().message);
       broken_ = true;
       return;
     }
@@ -157,6 +159,11 @@ void KafkaLog::assign(rd_kafka_t* member, rd_kafka_topic_partition_list_t* list)
                  (*taken)->evaluated.load());
     if (callbacks_.on_assigned) callbacks_.on_assigned(partition);
   }
+  note_trouble({});
+}
+
+void KafkaLog::note_trouble(const std::string& why) {
+  if (callbacks_.on_trouble) callbacks_.on_trouble(why);
 }
 
 Result<std::shared_ptr<KafkaLog::Owned>> KafkaLog::take(rd_kafka_t* member,

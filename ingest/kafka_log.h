@@ -78,6 +78,7 @@ class KafkaLog final : public aggregator::AggregateLog {
   void close_session();
   void serve(const std::stop_token& stop);
   Result<std::shared_ptr<Owned>> take(rd_kafka_t* member, aggregator::LogPartition partition);
+  void note_trouble(const std::string& why);
   void assign(rd_kafka_t* member, rd_kafka_topic_partition_list_t* list);
   void release(aggregator::LogPartition partition, bool lost);
   Result<KafkaOffsets> transact(const std::vector<KafkaRecord>& records,

@@ -11,11 +11,23 @@ namespace {
 constexpr int kSeekTimeoutMs = 10'000;
 /// How often the brokers are asked where partitions end.
 constexpr auto kAskInterval = std::chrono::milliseconds(250);
+/// How often, and for how long, they are asked for topics that are not there.
+constexpr auto kLookInterval = std::chrono::seconds(5);
+constexpr int kLookTimeoutMs = 1000;
 /// What was complete longer ago than this is behind.
 constexpr std::int64_t kCaughtUpMs = 60'000;
 
 std::string source_name(const TopicPartition& partition) {
   return "kafka:" + partition.first + "/" + std::to_string(partition.second);
+}
+
+/// Has the group taken it in? It need not have got a partition.
+bool is_member(rd_kafka_t* consumer) {
+  const std::unique_ptr<rd_kafka_consumer_group_metadata_t,
+                        void (*)(rd_kafka_consumer_group_metadata_t*)>
+      metadata(rd_kafka_consumer_group_metadata(consumer),
+               rd_kafka_consumer_group_metadata_destroy);
+  return metadata && rd_kafka_consumer_group_metadata_generation_id(metadata.get()) >= 0;
 }
 
 }  // namespace
@@ -37,11 +49,17 @@ struct KafkaReader::State {
   KafkaHandle consumer;
   std::unique_ptr<KafkaEnds> ends;
   SteadyTime asked_at{};
+  bool member = false;
+  std::string trouble = "not connected yet";   // The last one before it became a member.
+  std::map<std::string, std::string> missing;  // Topics that are not there, and what was said.
+  SteadyTime looked_at{};                      // For them.
 
   static void rebalance(rd_kafka_t* consumer, rd_kafka_resp_err_t event,
                         rd_kafka_topic_partition_list_t* list, void* opaque);
   void assign(rd_kafka_topic_partition_list_t* list);
   void read(const rd_kafka_message_t& message);
+  static void failed(rd_kafka_t*, int error, const char* reason, void* opaque);
+  void look_for_missing();
   void ask_for_ends();
   [[nodiscard]] std::int64_t wall_ms() const {
     return context.clock.wall().time_since_epoch().count();
@@ -75,6 +93,8 @@ void KafkaReader::State::assign(rd_kafka_topic_partition_list_t* list) {
         list->elems[i].offset = **offset;
     }
     spdlog::info("reading {}", input->source);
+    member = true;
+    missing.erase(partition.first);
     inputs[partition] = std::move(input);
   }
 }
@@ -92,6 +112,24 @@ void KafkaReader::State::read(const rd_kafka_message_t& message) {
   input.decoder.begin_messages();
   input.decoder.message({static_cast<const char*>(message.payload), message.len});
   input.batcher.count(input.decoder, message.len);
+}
+
+void KafkaReader::State::failed(rd_kafka_t*, int error, const char* reason, void* opaque) {
+  std::string text = log_kafka_trouble(error, reason);
+  // Of this one each broker's own trouble says more.
+  if (error != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+    static_cast<State*>(opaque)->trouble = std::move(text);
+}
+
+/// A topic that was made meanwhile may be another member's to read.
+void KafkaReader::State::look_for_missing() {
+  const SteadyTime now = context.clock.steady();
+  if (missing.empty() || now - looked_at < kLookInterval) return;
+  looked_at = now;
+  std::erase_if(missing, [&](const auto& topic) {
+    const auto count = partitions_known(consumer.get(), topic.first, kLookTimeoutMs);
+    return count && *count > 0;
+  });
 }
 
 /// Takes in the answer that has come, and asks again at the interval.
@@ -121,6 +159,7 @@ Result<std::unique_ptr<KafkaReader>> KafkaReader::open(const SourceContext& cont
   KafkaHooks hooks;
   hooks.opaque = state.get();
   hooks.rebalance = State::rebalance;
+  hooks.failed = State::failed;
   auto consumer = make_kafka_client(
       RD_KAFKA_CONSUMER, options.connection,
       {{"group.id", options.group},
@@ -132,6 +171,8 @@ Result<std::unique_ptr<KafkaReader>> KafkaReader::open(const SourceContext& cont
        {"session.timeout.ms", std::to_string(session_timeout_ms)},
        {"heartbeat.interval.ms", std::to_string(std::max(session_timeout_ms / 12, 100u))},
        {"enable.partition.eof", "true"},
+       // How soon a topic, or partition, that is made later is read; five minutes otherwise.
+       {"topic.metadata.refresh.interval.ms", "10000"},
        {"receive.message.max.bytes", "200000000"},
        {"queued.max.messages.kbytes", "65536"}},
       hooks);
@@ -165,7 +206,21 @@ Result<bool> KafkaReader::poll(int timeout_ms) {
   const rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(state.consumer.get(), why, sizeof why);
   if (fatal != RD_KAFKA_RESP_ERR_NO_ERROR) return kafka_error(fatal, why);
   spdlog::warn("kafka input: {}", rd_kafka_message_errstr(message.get()));
+  const bool of_topic = message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+                        message->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+  if (of_topic && message->rkt != nullptr)
+    state.missing[rd_kafka_topic_name(message->rkt)] = rd_kafka_message_errstr(message.get());
+  else
+    state.trouble = rd_kafka_message_errstr(message.get());
   return false;
+}
+
+std::string KafkaReader::waiting() {
+  State& state = *state_;
+  state.look_for_missing();
+  if (!state.missing.empty()) return "kafka: " + state.missing.begin()->second;
+  state.member = state.member || is_member(state.consumer.get());
+  return state.member ? std::string() : "kafka: " + state.trouble;
 }
 
 std::size_t KafkaReader::uncommitted_bytes() const noexcept { return state_->uncommitted_bytes; }

@@ -44,6 +44,9 @@ class KafkaReader {
 
   /// Waits up to `timeout_ms` for a message and reads it; false when none came.
   Result<bool> poll(int timeout_ms);
+  /// Why it may read nothing: no member of the group yet, with the last trouble, or a topic that is
+  /// not there. Empty = it reads what the group gives it, which may be no partition at all.
+  [[nodiscard]] std::string waiting();
   /// Raw bytes read since the last mark_committed().
   [[nodiscard]] std::size_t uncommitted_bytes() const noexcept;
   [[nodiscard]] bool progress_due() const noexcept;

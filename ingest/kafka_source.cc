@@ -64,7 +64,6 @@ Result<void> KafkaSource::run(const std::stop_token& stop) {
       KafkaReader::open(context_, options_, kSessionTimeoutMs,
                         [this](const std::string& source) { return stored_offset(source); });
   if (!reader) return std::move(reader).error();
-  worker_.set_blocked({});
   return read(**reader, stop);
 }
 
@@ -73,6 +72,7 @@ Result<void> KafkaSource::read(KafkaReader& reader, const std::stop_token& stop)
   while (!stop.stop_requested()) {
     auto found = reader.poll(kPollMs);
     if (!found) return std::move(found).error();
+    if (!*found) worker_.set_blocked(reader.waiting());
     const bool interval_over = context_.clock.steady() - committed_at >=
                                Milliseconds(options_.settings.commit_interval_ms);
     const std::size_t bytes = reader.uncommitted_bytes();
@@ -101,7 +101,7 @@ Result<void> KafkaSource::commit(KafkaReader& reader, const std::stop_token& sto
     if (!committed) return committed;
   }
   reader.mark_committed();
-  worker_.set_blocked({});
+  worker_.set_blocked(reader.waiting());
   if (offsets.empty()) return {};
   // Only for those who watch the group's lag: positions in the log win.
   const PartitionList list(offsets);

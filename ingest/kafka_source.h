@@ -74,6 +74,9 @@ struct EnvironmentPartition {
 /// returns commits of that partition may still pass.
 struct KafkaLogCallbacks {
   std::function<void(aggregator::LogPartition)> on_assigned, on_revoked;
+  /// Why the log is not reached, or a partition that was assigned not taken over; tried again. Empty
+  /// = all that was assigned is ours.
+  std::function<void(const std::string& why)> on_trouble;
   /// Outputs::usage was committed, up to before `next_offset` of the partition's usage topic; on
   /// the thread of commit_outputs.
   std::function<void(aggregator::LogPartition, std::span<const aggregator::UsageRecord>,

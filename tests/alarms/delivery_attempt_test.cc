@@ -59,6 +59,16 @@ TEST(DeliveryAttempt, TakesRetryAfterOfThrottlingAnswersOnlyAndBoundsIt) {
   EXPECT_EQ(asked_wait_ms(outcome), 0);
 }
 
+TEST(DeliveryAttempt, RetryAfterPutsAnAttemptOffAndNeverBringsItForward) {
+  OutboxEntry entry;
+  entry.attempts = 5;
+  HttpOutcome outcome = answered(503);
+  outcome.retry_after_s = 1;
+  EXPECT_GE(after_attempt(entry, Receiver{}, outcome, 0).next_attempt_ms, 10 * 3'600'000);
+  outcome.retry_after_s = 20 * 3600;
+  EXPECT_EQ(after_attempt(entry, Receiver{}, outcome, 0).next_attempt_ms, 20 * 3'600'000);
+}
+
 TEST(DeliveryAttempt, TriesAnActionNoLaterThanItsExpiry) {
   OutboxEntry entry;
   entry.action = true;

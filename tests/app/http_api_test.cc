@@ -11,6 +11,7 @@
 #include <set>
 #include <sstream>
 
+#include "app/kafka_setup.h"
 #include "app/metrics.h"
 #include "tests/app/service_fixture.h"
 
@@ -88,6 +89,22 @@ TEST_F(HttpApiTest, HealthAndReadinessAreGoodWhileItWorks) {
   const auto ready = get("/ready");
   EXPECT_EQ(ready.status, 200u);
   EXPECT_EQ(ready.body, R"({"schema":1,"status":"ready","reasons":[],"notes":[]})");
+}
+
+TEST_F(HttpApiTest, BeforeItHasRecoveredItIsHealthyAndNotReady) {
+  write_config("files: { paths: [in] }", "other");
+  Service starting(config(), clock, ServiceOptions{.deliver = false});
+  ASSERT_TRUE(starting.open());
+  HttpApi early(starting, clock);
+  ingest::HttpRequest request;
+  request.method = "GET";
+  request.path = "/health";
+  EXPECT_EQ(early.answer(request).status, 200u);
+  request.path = "/ready";
+  EXPECT_EQ(early.answer(request).status, 503u);
+  EXPECT_THAT(early.answer(request).body, HasSubstr(R"("reasons":["recovering"])"));
+  request.path = "/api/v1/status";
+  EXPECT_EQ(early.answer(request).status, 200u);
 }
 
 TEST_F(HttpApiTest, APipelineThatHasFailedIsUnhealthyAndSaysWhy) {
@@ -200,6 +217,50 @@ TEST_F(HttpApiTest, WhatIsWrongIsSaidInTheStatus) {
   EXPECT_THAT(get("/api/v1/alarms", {{"foo", "1"}}).body,
               HasSubstr("known here: state, environment"));
   EXPECT_EQ(get("/health", {{"foo", "1"}}).status, 200u) << "whoever asks there adds his own";
+}
+
+TEST(WorkerApi, KeepsTheContractOfTheApi) {
+  ingest::IngestCounters counters;
+  counters.dropped["late"] = 3;
+  std::optional<std::string> failure;
+  std::vector<std::string> reasons;
+  const WorkerApi api({.fleet = "f",
+                       .failure = [&] { return failure; },
+                       .not_ready = [&] { return reasons; },
+                       .metrics = [&] { return metrics_text(counters); },
+                       .more_routes = {kFlowsRoute},
+                       .more = [](const ingest::HttpRequest&) { return json_answer("more"); }});
+  const auto ask = [&api](const std::string& method, const std::string& path,
+                          const std::string& parameter = {}) {
+    ingest::HttpRequest request;
+    request.method = method;
+    request.path = path;
+    if (!parameter.empty()) request.query[parameter] = "1";
+    return api.answer(request);
+  };
+  EXPECT_EQ(ask("GET", "/ready").body, R"({"schema":1,"status":"ready","reasons":[],"notes":[]})");
+  reasons = {"why"};
+  EXPECT_EQ(ask("GET", "/ready").status, 503u);
+  EXPECT_EQ(ask("GET", "/health").status, 200u);
+  failure = "gone";
+  EXPECT_EQ(ask("GET", "/health").status, 503u);
+  EXPECT_THAT(ask("GET", "/health").body, HasSubstr(R"("reason":"gone")"));
+  EXPECT_EQ(ask("DELETE", "/ready").status, 405u);
+  EXPECT_THAT(ask("DELETE", "/ready").headers,
+              ::testing::Contains(::testing::Pair("Allow", "GET, HEAD")));
+  EXPECT_EQ(ask("GET", "/api/v1/flows", "hours").body, "more");
+  EXPECT_EQ(ask("GET", "/api/v1/flows", "foo").status, 400u);
+  EXPECT_EQ(ask("GET", "/api/v1/cost").status, 404u) << "it was given no such page";
+  EXPECT_THAT(ask("GET", "/").body, HasSubstr("/api/v1/flows"));
+  EXPECT_THAT(ask("GET", "/metrics").body,
+              HasSubstr("fleetmeter_dropped_total{kind=\"record\",reason=\"late\"} 3\n"));
+}
+
+TEST(WorkerApi, MetricsOfDeliveriesHaveTheNamesOfRun) {
+  alarms::DeliveryCounters delivery;
+  delivery.dead = 2;
+  EXPECT_THAT(metrics_text(&delivery), HasSubstr("fleetmeter_delivery_dead_total 2\n"));
+  EXPECT_THAT(metrics_text(nullptr), HasSubstr("fleetmeter_build_info"));
 }
 
 TEST_F(HttpApiTest, MetricsAreAPrometheusText) {

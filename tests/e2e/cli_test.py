@@ -33,6 +33,13 @@ CASES = [
     ("fleetmeter flows good.log --format yaml", 2, r"`yaml` is none of table, json"),
     ("fleetmeter flows good.log --by foo", 2, r"`foo`"),
     ("fleetmeter rules", 2, r"there is: check"),
+    # Numbers that are none of theirs.
+    ("fleetmeter receive --no-verify --fail-first=-1", 2, r"--fail-first: must be a number from 0 to"),
+    ("fleetmeter receive --no-verify --fail-status=-1", 2, r"--fail-status: must be a number from 200 to 599"),
+    ("fleetmeter receive --no-verify --retry-after=-1", 2, r"--retry-after: must be a number from 0 to"),
+    ("fleetmeter generate --out fleet --machines=-4294967276", 2, r"--machines: must be a number from 0 to"),
+    ("fleetmeter generate --out fleet --zones=-1", 2, r"--zones: must be a number from 0 to"),
+    ("fleetmeter generate --out fleet --gateways=-1", 2, r"--gateways: must be a number from 0 to"),
     # Inputs.
     ("fleetmeter flows good.log", 0, r"^$"),
     ("cat good.log | fleetmeter flows -", 0, r"^$"),

@@ -99,5 +99,16 @@ TEST(FilePosition, KnowsTheNamesThatAwsGives) {
     EXPECT_FALSE(is_aws_object_name(other)) << other;
 }
 
+TEST(FilePosition, KnowsTheNamesThatFirehoseGives) {
+  const std::string name = "vpc-logs-3-2026-11-29-17-05-59-0a1B2c3d-4e5f-6071-8293-a4b5c6d7e8f9";
+  for (const char* extension : {"", ".gz", ".zst", ".parquet"})
+    EXPECT_TRUE(is_aws_object_name(name + extension)) << extension;
+  EXPECT_TRUE(is_aws_object_name("a-1" + name.substr(10)));
+  for (const std::string& other :
+       {name + ".gz.tmp", name + ".log", name + "0", name.substr(8), name.substr(10),
+        "vpc-logs-x" + name.substr(10), name.substr(0, name.size() - 1) + "g"})
+    EXPECT_FALSE(is_aws_object_name(other)) << other;
+}
+
 }  // namespace
 }  // namespace fleetmeter::ingest

@@ -28,6 +28,8 @@ using ::testing::IsEmpty;
 
 constexpr const char* kAwsName =
     "123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20231114T2215Z_deadbeef.log.gz";
+constexpr const char* kFirehoseName =
+    "vpc-logs-3-2026-11-29-17-05-59-0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9";
 
 /// The system's, until a test skips time; other threads read it meanwhile.
 class SkippingClock final : public Clock {
@@ -359,6 +361,32 @@ TEST_F(FilesSourceTest, AnObjectOfAwsThatIsBeingCopiedIsPendingUntilItIsWhole) {
   EXPECT_TRUE(reaches({2, 3, 0}));
   source->stop();
   EXPECT_THAT(world_.bad_inputs(), IsEmpty());
+}
+
+TEST_F(FilesSourceTest, APlainObjectOfFirehoseIsWholeOnceItHasNotGrownForAMinute) {
+  std::string last = flow_line(2);
+  last.pop_back();
+  folder_.write(kFirehoseName, flow_line(1) + last.substr(0, 40));
+  SkippingClock clock;
+  const auto source =
+      make_files_source(world_.context(nullptr, &clock), options({folder_.path()}, true));
+  ASSERT_TRUE(source->start());
+  ASSERT_TRUE(reaches({1, 1, 0}));
+  folder_.append(kFirehoseName, last.substr(40));
+  let_poll();
+  EXPECT_EQ(world_.log.sums(), (Sums{1, 1, 0})) << "its last line may be half copied";
+  clock.skip(std::chrono::seconds(61));
+  EXPECT_TRUE(reaches({2, 3, 0}));
+  source->stop();
+  EXPECT_THAT(world_.bad_inputs(), IsEmpty());
+}
+
+TEST_F(FilesSourceTest, ACopyOfAnObjectOfFirehoseCountsOnce) {
+  folder_.write(std::string("x/") + kFirehoseName, flow_line(1));
+  ASSERT_TRUE(read_all(options({folder_.path()})));
+  folder_.write(std::string("y/") + kFirehoseName, flow_line(1));  // Fetched again.
+  ASSERT_TRUE(read_all(options({folder_.path()})));
+  EXPECT_EQ(world_.log.sums(), (Sums{1, 1, 0}));
 }
 
 TEST_F(FilesSourceTest, AnObjectOfAwsThatStaysIncompleteIsReportedUntilTheRestComes) {

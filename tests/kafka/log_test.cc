@@ -1,3 +1,5 @@
+#include <mutex>
+
 #include "ingest/kafka_snapshots.h"
 #include "proto/kafka.pb.h"
 #include "tests/aggregator/log_contract.h"
@@ -145,6 +147,43 @@ TEST_F(KafkaLogTest, AnOwnerWhosePartitionMovedCanWriteNothing) {
   EXPECT_EQ(second->events({})->size(), 0U);
   EXPECT_EQ(second->read(0, 0, 10)->size(), 1U);
   EXPECT_EQ(*second->evaluated_position(0), 0);
+}
+
+TEST_F(KafkaLogTest, APartitionThatCannotBeTakenOverSaysWhyUntilItIs) {
+  const std::string view = first_disk.path() + "/" + prefix + "-view-0.db";
+  std::filesystem::create_directories(view + "/in the way");
+  std::mutex mutex;
+  std::string trouble;
+  ingest::KafkaLogCallbacks callbacks;
+  callbacks.on_trouble = [&](const std::string& why) {
+    const std::lock_guard lock(mutex);
+    trouble = why;
+  };
+  const auto told = [&] {
+    const std::lock_guard lock(mutex);
+    return trouble;
+  };
+  const auto log = ingest::open_kafka_log(clock, options_for(prefix, "a", first_disk.path()),
+                                          std::move(callbacks));
+  ASSERT_TRUE(log) << log.error().message;
+  EXPECT_TRUE(eventually([&] {
+    return told().find("log partition 0 cannot be taken over") != std::string::npos;
+  })) << told();
+  std::filesystem::remove_all(view);
+  EXPECT_TRUE(eventually([&] { return (*log)->owned_partitions().size() == 1; }));
+  EXPECT_TRUE(eventually([&] { return told().empty(); })) << told();
+}
+
+TEST_F(KafkaLogTest, ATopicWithTooFewPartitionsIsRefusedByName) {
+  ingest::TestCluster cluster;
+  cluster.create(prefix + ".events", 1);
+  ingest::KafkaLogOptions options = options_for(prefix, "a", first_disk.path());
+  options.partitions = 2;
+  const auto log = ingest::open_kafka_log(clock, options, {});
+  ASSERT_FALSE(log);
+  EXPECT_EQ(log.error().code, ErrorCode::kInvalidArgument) << "trying again does not mend it";
+  EXPECT_EQ(log.error().message,
+            "topic " + prefix + ".events has 1 of the 2 partitions that the log needs");
 }
 
 }  // namespace

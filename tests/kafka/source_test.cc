@@ -21,13 +21,15 @@ class KafkaSourceTest : public testing::Test {
     ASSERT_TRUE(opened) << opened.error().message;
     log = *std::move(opened);
   }
-  std::unique_ptr<Source> start() {
+  std::unique_ptr<Source> start() { return start(cluster->connection, {prefix}); }
+  std::unique_ptr<Source> start(const KafkaConnection& connection,
+                                const std::vector<std::string>& topics) {
     SourceContext context{*log, clock, inventory, counters, {}, {}, {}, {}};
     context.partition_of = [](std::string_view) { return aggregator::LogPartition{0}; };
     context.all_partitions = {0};
     KafkaSourceOptions options;
-    options.connection = cluster->connection;
-    options.topics = {prefix};
+    options.connection = connection;
+    options.topics = topics;
     options.group = prefix;
     options.settings.environment = "dev";
     options.settings.commit_interval_ms = 50;
@@ -110,6 +112,32 @@ TEST_F(KafkaSourceTest, ANewLogBeginsWhereTheGroupIs) {
   ASSERT_TRUE(eventually([&] { return records() >= 10; })) << source->blocked();
   source->stop();
   EXPECT_EQ(records(), 10U);
+}
+
+TEST_F(KafkaSourceTest, IsBlockedUntilTheGroupHasTakenItInAndSaysWhy) {
+  const auto source = start({"127.0.0.1:1", {}}, {prefix});
+  EXPECT_TRUE(eventually(
+      [&] { return source->blocked().find("Connection refused") != std::string::npos; }, 10))
+      << source->blocked();
+}
+
+TEST_F(KafkaSourceTest, IsBlockedWhileATopicIsMissing) {
+  const std::string later = prefix + "-later";
+  const auto source = start(cluster->connection, {prefix, later});
+  EXPECT_TRUE(eventually([&] { return source->blocked().find(later) != std::string::npos; }, 20))
+      << source->blocked();
+  send(10);
+  EXPECT_TRUE(eventually([&] { return records() == sent; })) << "the other one is read";
+  EXPECT_NE(source->blocked(), "");
+  cluster->create(later, 1);
+  EXPECT_TRUE(eventually([&] { return source->blocked().empty(); }, 40)) << source->blocked();
+}
+
+TEST_F(KafkaSourceTest, AMemberWithoutAPartitionIsNotBlocked) {
+  std::vector<std::unique_ptr<Source>> members;
+  for (int i = 0; i <= kInputs; ++i) members.push_back(start());
+  for (const auto& member : members)
+    EXPECT_TRUE(eventually([&] { return member->blocked().empty(); })) << member->blocked();
 }
 
 }  // namespace

@@ -167,7 +167,7 @@ std::vector<ScalingGroup::Input> ScalingGroup::inputs() const {
 }
 
 bool ScalingGroup::selects(const Metric& metric, const aggregator::SeriesKey& key,
-                           aggregator::SeriesId id, const EvaluationContext& context) const {
+                           const EvaluationContext& context) const {
   if (!metric.selector.dimensions.empty()) {
     if (metric.selector.exact && key.dimensions.size() != metric.selector.dimensions.size())
       return false;
@@ -180,18 +180,16 @@ bool ScalingGroup::selects(const Metric& metric, const aggregator::SeriesKey& ke
     const auto [cluster, service] = split_name(group);
     return key.dimension("ClusterName") == cluster && key.dimension("ServiceName") == service;
   }
-  if (key.dimension("AutoScalingGroupName") == group) return true;
-  if (!context.directory.names(id).machine) return false;
-  // Of a machine that is known for later times only, the group is asked for its newest datapoint.
-  const aggregator::SeriesInfo& info = context.table.info(id);
-  return context.directory.term(id, key, context.inventory, info.last_start_s).group == group;
+  // Whether the machine is in the group at the time asked for, the fold decides.
+  return key.dimension("AutoScalingGroupName") == group ||
+         ever_in_group(context.inventory, key.dimension("InstanceId"), group);
 }
 
 bool ScalingGroup::add(std::size_t index, aggregator::SeriesId id, const EvaluationContext& context,
                        aggregator::SeriesTable& table) {
   Metric& metric = metrics_[index];
   const aggregator::SeriesInfo& info = context.table.info(id);
-  if (!selects(metric, info.key, id, context)) return false;
+  if (!selects(metric, info.key, context)) return false;
   metric.fold.add(id);
   fit(metric, context);
   // A learned period may turn out longer than the one it is bound with.

@@ -31,8 +31,8 @@ class ScalingGroup {
     std::string metric_namespace, name;
   };
   [[nodiscard]] std::vector<Input> inputs() const;
-  /// Takes a series whose namespace and name are those of input `index`; false when it is not of
-  /// this group.
+  /// Takes a series whose namespace and name are those of input `index`; false when it is never
+  /// of this group.
   bool add(std::size_t index, aggregator::SeriesId id, const EvaluationContext& context,
            aggregator::SeriesTable& table);
   void datapoint_changed(aggregator::SeriesId id, aggregator::GridTime start_s,
@@ -95,7 +95,7 @@ class ScalingGroup {
   std::size_t metric_of(const std::string& key, std::uint32_t young_s);
   void add_capacity_metrics();
   [[nodiscard]] bool selects(const Metric& metric, const aggregator::SeriesKey& key,
-                             aggregator::SeriesId id, const EvaluationContext& context) const;
+                             const EvaluationContext& context) const;
   [[nodiscard]] bool settle(const EvaluationContext& context, aggregator::GridTime& wake_s);
   [[nodiscard]] bool due(aggregator::GridTime at_s, const EvaluationContext& context,
                          aggregator::GridTime& wake_s);

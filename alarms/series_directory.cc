@@ -27,7 +27,20 @@ std::optional<Validity> validity_at(const Inventory& inventory, std::string_view
   return std::nullopt;
 }
 
+/// Those of one machine, by their beginning; the inventory sorts by id.
+auto entries_of(const Inventory& inventory, std::string_view id) {
+  return std::ranges::equal_range(
+      inventory.instances(), id, {},
+      [](const aggregator::Instance& one) { return std::string_view(one.id); });
+}
+
 }  // namespace
+
+bool ever_in_group(const Inventory* inventory, std::string_view instance, std::string_view group) {
+  return inventory != nullptr &&
+         std::ranges::any_of(entries_of(*inventory, instance),
+                             [&](const aggregator::Instance& one) { return one.group == group; });
+}
 
 void SeriesDirectory::add(aggregator::SeriesId id, const aggregator::SeriesKey& key) {
   if (series_.size() <= id) series_.resize(std::size_t{id} + 1);
@@ -63,7 +76,6 @@ void SeriesDirectory::look_up(Entry& entry, const aggregator::SeriesKey& key,
   entry.from_s = aggregator::kBeforeAll;
   entry.to_s = aggregator::kNever;
   entry.ended = false;
-  entry.group.clear();
   bool known = false;
   for (const auto& [name, value] : key.dimensions) {
     if (inventory == nullptr || value.empty() || !inventory->known(value)) continue;
@@ -77,6 +89,10 @@ void SeriesDirectory::look_up(Entry& entry, const aggregator::SeriesKey& key,
       entry.ended = true;
     }
     if (name != "InstanceId") continue;
+    entry.group.clear();
+    for (const aggregator::Instance& one : entries_of(*inventory, value)) {
+      if (one.valid.from_s <= at_s) entry.group = one.group;
+    }
     if (const auto* instance = inventory->instance(value, at_s)) entry.group = instance->group;
   }
   // Of one that has not begun yet only the beginning was looked up.

@@ -16,9 +16,15 @@ struct ResourceTerm {
   aggregator::GridTime from_s = aggregator::kBeforeAll;  ///< When it began; kBeforeAll = not known.
   aggregator::GridTime to_s = aggregator::kNever;        ///< When the inventory says that it ends.
   bool started = true;
-  bool ended = false;      ///< The inventory ended it, or knew it once and no longer does.
-  std::string_view group;  ///< Auto Scaling group of the machine; valid until the next call.
+  bool ended = false;  ///< The inventory ended it, or knew it once and no longer does.
+  /// Auto Scaling group of the machine, of one that has ended the last it had; valid until the next
+  /// call.
+  std::string_view group;
 };
+
+/// Whether some entry of the machine, of whatever time, names the group.
+[[nodiscard]] bool ever_in_group(const aggregator::Inventory* inventory, std::string_view instance,
+                                 std::string_view group);
 
 /// The names of a series' dimensions, shared by all series that have the same.
 struct DimensionNames {

@@ -159,6 +159,17 @@ TEST(Scaling, AMachineThatWillComeTakesNothingFromTheGroupsOwnSeriesBefore) {
   EXPECT_EQ(fleet.decisions(), (Lines{"1 web 4>5"})) << "From minute 6 on the machine is read.";
 }
 
+TEST(Scaling, SimplePoliciesAloneKnowNoWarmUp) {
+  ScalingRule rule = minute_rule();
+  rule.cooldown_s = 60;
+  rule.default_warm_up_s = 600;
+  Fleet fleet = web_fleet(rule);
+  fleet.run(kWeb, 0, 1, 90);
+  fleet.run(kWeb, 1, 3, 10);
+  fleet.ticks(4, 5);
+  EXPECT_EQ(fleet.decisions(), (Lines{"1 web 4>5", "2 web 5>4", "3 web 4>3"}));
+}
+
 TEST(Scaling, AGroupThatTheInventoryDoesNotKnowIsReadFromItsOwnSeries) {
   ScalingRule rule = web_rule();
   rule.minimum = 1;

@@ -69,8 +69,10 @@ void MetricFold::take_in(GridTime at_s, const FoldSpec& spec, const EvaluationCo
 
 void MetricFold::enter(SeriesId id, const FoldSpec& spec, const EvaluationContext& context) {
   const SeriesDirectory& directory = context.directory;
+  // A minute of an interface is in one flow series, whether that names the instance or not.
+  const bool flow = context.table.info(id).key.metric_namespace == aggregator::kFlowNamespace;
   const bool same =
-      !members_.empty() && directory.names_id(id) == directory.names_id(members_.front());
+      !members_.empty() && (flow || directory.names_id(id) == directory.names_id(members_.front()));
   if (!same) {
     if (!members_.empty() &&
         !preferred(directory.names(id), directory.names(members_.front()), spec))

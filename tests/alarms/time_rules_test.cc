@@ -339,6 +339,26 @@ TEST(TimeRules, AnAlarmOfAnInterfaceGoesOnWhenItsAttachmentEnds) {
   EXPECT_TRUE(fleet.told("alarm.retired").empty());
 }
 
+TEST(TimeRules, TheWarningOfAPeriodThatIsTooShortComesOnceWhateverTheFirstRecordsAre) {
+  for (const Fleet::Input input : {Fleet::Input::kLive, Fleet::Input::kBounded}) {
+    Fleet fleet(only(rejects("InterfaceId", 5)), input);
+    const auto warnings = [&fleet] { return fleet.told("rule.warning").size(); };
+    for (std::int64_t m = 0; m < 60; m += 10) fleet.apply(flows(m, 9, true));
+    for (std::int64_t m = 1; m < 90; ++m) fleet.tick(m);
+    EXPECT_EQ(warnings(), 1U);
+    fleet.restart();
+    fleet.ticks(91, 95);
+    EXPECT_EQ(warnings(), 1U) << "A restart does not say it again.";
+    RuleSet rules = only(rejects("InterfaceId", 5));
+    rules.alarms.push_back(rejects("InterfaceId", 7));
+    rules.alarms.back().name = "new";
+    fleet.set_rules(rules);
+    fleet.ticks(96, 97);
+    ASSERT_EQ(warnings(), 2U);
+    EXPECT_EQ(fleet.events.back().rule(), "new");
+  }
+}
+
 TEST(TimeRules, APeriodShorterThanTheCaptureIntervalYieldsNoDatapointAndOneWarning) {
   const AlarmRule rule = rejects("InterfaceId", 5);
   AlarmRule longer = rule;

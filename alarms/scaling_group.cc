@@ -167,7 +167,7 @@ std::vector<ScalingGroup::Input> ScalingGroup::inputs() const {
 }
 
 bool ScalingGroup::selects(const Metric& metric, const aggregator::SeriesKey& key,
-                           const EvaluationContext& context) const {
+                           aggregator::SeriesId id, const EvaluationContext& context) const {
   if (!metric.selector.dimensions.empty()) {
     if (metric.selector.exact && key.dimensions.size() != metric.selector.dimensions.size())
       return false;
@@ -182,14 +182,14 @@ bool ScalingGroup::selects(const Metric& metric, const aggregator::SeriesKey& ke
   }
   // Whether the machine is in the group at the time asked for, the fold decides.
   return key.dimension("AutoScalingGroupName") == group ||
-         ever_in_group(context.inventory, key.dimension("InstanceId"), group);
+         context.directory.ever_in_group(id, key, context.inventory, group);
 }
 
 bool ScalingGroup::add(std::size_t index, aggregator::SeriesId id, const EvaluationContext& context,
                        aggregator::SeriesTable& table) {
   Metric& metric = metrics_[index];
   const aggregator::SeriesInfo& info = context.table.info(id);
-  if (!selects(metric, info.key, context)) return false;
+  if (!selects(metric, info.key, id, context)) return false;
   metric.fold.add(id);
   fit(metric, context);
   // A learned period may turn out longer than the one it is bound with.

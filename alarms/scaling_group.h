@@ -95,7 +95,7 @@ class ScalingGroup {
   std::size_t metric_of(const std::string& key, std::uint32_t young_s);
   void add_capacity_metrics();
   [[nodiscard]] bool selects(const Metric& metric, const aggregator::SeriesKey& key,
-                             const EvaluationContext& context) const;
+                             aggregator::SeriesId id, const EvaluationContext& context) const;
   [[nodiscard]] bool settle(const EvaluationContext& context, aggregator::GridTime& wake_s);
   [[nodiscard]] bool due(aggregator::GridTime at_s, const EvaluationContext& context,
                          aggregator::GridTime& wake_s);

@@ -10,7 +10,9 @@ namespace fleetmeter::alarms {
 namespace {
 
 using aggregator::GridTime;
+using aggregator::Instance;
 using aggregator::Inventory;
+using aggregator::SeriesId;
 using aggregator::Validity;
 
 constexpr GridTime kFarFuture = std::numeric_limits<GridTime>::max() - 1;
@@ -28,18 +30,19 @@ std::optional<Validity> validity_at(const Inventory& inventory, std::string_view
 }
 
 /// Those of one machine, by their beginning; the inventory sorts by id.
-auto entries_of(const Inventory& inventory, std::string_view id) {
-  return std::ranges::equal_range(
-      inventory.instances(), id, {},
-      [](const aggregator::Instance& one) { return std::string_view(one.id); });
+std::span<const Instance> entries_of(const Inventory& inventory, std::string_view id) {
+  return std::ranges::equal_range(inventory.instances(), id, {},
+                                  [](const Instance& one) { return std::string_view(one.id); });
 }
 
 }  // namespace
 
-bool ever_in_group(const Inventory* inventory, std::string_view instance, std::string_view group) {
-  return inventory != nullptr &&
-         std::ranges::any_of(entries_of(*inventory, instance),
-                             [&](const aggregator::Instance& one) { return one.group == group; });
+bool SeriesDirectory::ever_in_group(SeriesId id, const aggregator::SeriesKey& key,
+                                    const Inventory* inventory, std::string_view group) {
+  if (inventory == nullptr || !names(id).machine) return false;
+  if (machine_.id != id || machine_.version != version_ || machine_.inventory != inventory)
+    machine_ = {id, version_, inventory, entries_of(*inventory, key.dimension("InstanceId"))};
+  return std::ranges::find(machine_.entries, group, &Instance::group) != machine_.entries.end();
 }
 
 void SeriesDirectory::add(aggregator::SeriesId id, const aggregator::SeriesKey& key) {
@@ -90,10 +93,13 @@ void SeriesDirectory::look_up(Entry& entry, const aggregator::SeriesKey& key,
     }
     if (name != "InstanceId") continue;
     entry.group.clear();
-    for (const aggregator::Instance& one : entries_of(*inventory, value)) {
+    if (const auto* instance = inventory->instance(value, at_s)) {
+      entry.group = instance->group;
+      continue;
+    }
+    for (const Instance& one : entries_of(*inventory, value)) {
       if (one.valid.from_s <= at_s) entry.group = one.group;
     }
-    if (const auto* instance = inventory->instance(value, at_s)) entry.group = instance->group;
   }
   // Of one that has not begun yet only the beginning was looked up.
   if (entry.from_s > at_s) entry.version = 0;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -21,10 +22,6 @@ struct ResourceTerm {
   /// call.
   std::string_view group;
 };
-
-/// Whether some entry of the machine, of whatever time, names the group.
-[[nodiscard]] bool ever_in_group(const aggregator::Inventory* inventory, std::string_view instance,
-                                 std::string_view group);
 
 /// The names of a series' dimensions, shared by all series that have the same.
 struct DimensionNames {
@@ -49,6 +46,9 @@ class SeriesDirectory {
   [[nodiscard]] ResourceTerm term(aggregator::SeriesId id, const aggregator::SeriesKey& key,
                                   const aggregator::Inventory* inventory,
                                   aggregator::GridTime at_s);
+  /// Whether some entry of the machine, of whatever time, names the group.
+  [[nodiscard]] bool ever_in_group(aggregator::SeriesId id, const aggregator::SeriesKey& key,
+                                   const aggregator::Inventory* inventory, std::string_view group);
   /// A new inventory version: every term is looked up again; what was known once stays remembered.
   void forget_terms() noexcept { ++version_; }
 
@@ -68,7 +68,16 @@ class SeriesDirectory {
   void look_up(Entry& entry, const aggregator::SeriesKey& key,
                const aggregator::Inventory* inventory, aggregator::GridTime at_s);
 
+  /// The series that was asked for its groups last: many rules ask one after the other.
+  struct Machine {
+    aggregator::SeriesId id = 0;
+    std::uint32_t version = 0;
+    const aggregator::Inventory* inventory = nullptr;
+    std::span<const aggregator::Instance> entries;
+  };
+
   std::uint32_t version_ = 1;
+  Machine machine_;
   std::vector<Entry> series_;
   std::vector<bool> remembered_;  ///< From a snapshot, for series that are added after it was read.
   std::vector<DimensionNames> names_;

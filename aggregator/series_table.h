@@ -125,6 +125,8 @@ class SeriesTable {
     friend bool operator==(const OwnSlots&, const OwnSlots&) = default;
   };
   [[nodiscard]] OwnSlots own_slots(SeriesId id) const;
+  /// Own period as all datapoints show it, those too that no tick has come to yet.
+  [[nodiscard]] std::uint32_t shown_period_s(SeriesId id) const;
 
   void set_retention(SeriesId id, std::uint32_t retention_s);  ///< Raises, never lowers.
   /// By configuration; learned spacings then change nothing.

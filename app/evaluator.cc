@@ -98,7 +98,8 @@ struct Evaluator::State {
 Result<void> Evaluator::State::set_config(const proto::ConfigVersion& version,
                                           aggregator::LogPartition partition) {
   std::vector<ConfigProblem> warnings;
-  Result<Config> parsed = parse_config(version.yaml(), "configuration in the log", warnings);
+  Result<Config> parsed = parse_config(version.yaml(), "configuration in the log", warnings,
+                                       nullptr, ConfigOrigin::kLog);
   if (!parsed) return std::move(parsed).error();
   config = *std::move(parsed);
   config_yaml = version.yaml();

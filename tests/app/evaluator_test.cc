@@ -172,6 +172,17 @@ TEST(Evaluator, InputEndsWithTheLastDatapointOfASeriesOfSeconds) {
   }
 }
 
+TEST(Evaluator, AFlowMetricThatAnEarlierReleaseTookIsReadFromTheLog) {
+  std::string rules = kRules;
+  rules.replace(rules.find("namespace: Custom, name: cpu"), 28,
+                "namespace: Fleetmeter/VPC, name: AcceptedByte");
+  SmallLog log;
+  log.config(rules);
+  Evaluator evaluator;
+  std::vector<proto::Event> events;
+  log.apply_to(evaluator, events);
+}
+
 TEST(Evaluator, AConfigurationThatCannotBeReadEndsEvaluation) {
   SmallLog log;
   log.config("alarms: nonsense\n");

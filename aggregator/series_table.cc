@@ -89,16 +89,16 @@ SeriesTable::OwnSlots SeriesTable::own_slots(SeriesId id) const {
 
 std::uint32_t SeriesTable::shown_period_s(SeriesId id) const {
   const SeriesState& series = state_->at(id);
-  const bool told = series.period_configured || series.carried_period_s > 0;
-  if (told || series.unlearned_at == SeriesState::kLearned) return series.info.own_period_s;
+  if (series.period_configured || series.carried_period_s > 0) return series.info.own_period_s;
   PeriodLearner learner = series.learner;
+  if (series.unlearned_at == SeriesState::kLearned) return learner.kept_s();
   const SeriesPoints& points = series.points;
   for (std::size_t i = points.lower_bound(state_->unlearned[series.unlearned_at].next_s);
        i < points.size(); ++i) {
     if (points.carried_s(i) > 0) return points.carried_s(i);
     learner.add(points.start(i), kNever);
   }
-  return learner.period_s(series.family.own_period_s);
+  return learner.kept_s();
 }
 
 void SeriesTable::set_retention(SeriesId id, std::uint32_t retention_s) {

@@ -125,7 +125,7 @@ class SeriesTable {
     friend bool operator==(const OwnSlots&, const OwnSlots&) = default;
   };
   [[nodiscard]] OwnSlots own_slots(SeriesId id) const;
-  /// Own period as all datapoints show it, those too that no tick has come to yet.
+  /// Period that its datapoints tell or keep to, with those that no tick has come to; 0 = neither.
   [[nodiscard]] std::uint32_t shown_period_s(SeriesId id) const;
 
   void set_retention(SeriesId id, std::uint32_t retention_s);  ///< Raises, never lowers.

@@ -178,7 +178,8 @@ std::int64_t Evaluator::State::input_end_s() const {
     for (aggregator::SeriesId id = 0; id < table.size(); ++id) {
       const std::int64_t last_s = table.info(id).last_start_s;
       if (last_s > untold_start_s || last_s <= untold_start_s - kUntoldS) continue;
-      end_s = std::max(end_s, last_s + std::min<std::int64_t>(kUntoldS, table.shown_period_s(id)));
+      const std::int64_t period_s = table.shown_period_s(id);
+      end_s = std::max(end_s, last_s + (period_s == 0 ? kUntoldS : std::min(kUntoldS, period_s)));
     }
   }
   return end_s == 0 ? open_to_s : std::max(end_s, told_to_s);

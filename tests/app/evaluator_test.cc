@@ -172,6 +172,23 @@ TEST(Evaluator, InputEndsWithTheLastDatapointOfASeriesOfSeconds) {
   }
 }
 
+TEST(Evaluator, InputOfASeriesThatJittersEndsAMinuteAfterItsLastDatapoint) {
+  SmallLog log;
+  log.config(kRules);
+  log.progress();
+  std::vector<aggregator::MetricPoint> points;
+  for (const int s : {0, 62, 119, 181}) points.push_back({kStartS + s, 1});
+  log.put(aggregator::metric_record(
+      SmallLog::kNowS, "files:0", "prod",
+      {"111111111111", "us-east-1", "Custom", "cpu", {{"InstanceId", "i-0"}}}, points));
+  log.put(aggregator::input_end_record(kStartS, kStartS + 241));
+  for (int m = 0; m <= 9; ++m) log.tick(m);
+  Evaluator evaluator;
+  std::vector<proto::Event> events;
+  log.apply_to(evaluator, events);
+  for (const auto& alarm : evaluator.alarms()) EXPECT_EQ(alarm.evaluated_s, kStartS + 240);
+}
+
 TEST(Evaluator, AFlowMetricThatAnEarlierReleaseTookIsReadFromTheLog) {
   std::string rules = kRules;
   rules.replace(rules.find("namespace: Custom, name: cpu"), 28,

@@ -75,6 +75,8 @@ class PeriodLearner {
   /// Of a series whose family has this one. A spacing below it proves a shorter period: 1, 5, 10 or
   /// 30 s, or whole minutes, as CloudWatch knows them.
   [[nodiscard]] std::uint32_t period_s(std::uint32_t family_s) const noexcept;
+  /// The spacing that three in a row had; 0 = none.
+  [[nodiscard]] std::uint32_t kept_s() const noexcept { return run_s_; }
 
   void save(StateWriter& out) const;
   void load(StateReader& in);

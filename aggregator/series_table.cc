@@ -87,6 +87,20 @@ SeriesTable::OwnSlots SeriesTable::own_slots(SeriesId id) const {
   return {period_s, static_cast<std::uint32_t>(floor_mod(series.phase_s(), period_s))};
 }
 
+std::uint32_t SeriesTable::shown_period_s(SeriesId id) const {
+  const SeriesState& series = state_->at(id);
+  if (series.period_configured || series.carried_period_s > 0) return series.info.own_period_s;
+  PeriodLearner learner = series.learner;
+  if (series.unlearned_at == SeriesState::kLearned) return learner.kept_s();
+  const SeriesPoints& points = series.points;
+  for (std::size_t i = points.lower_bound(state_->unlearned[series.unlearned_at].next_s);
+       i < points.size(); ++i) {
+    if (points.carried_s(i) > 0) return points.carried_s(i);
+    learner.add(points.start(i), kNever);
+  }
+  return learner.kept_s();
+}
+
 void SeriesTable::set_retention(SeriesId id, std::uint32_t retention_s) {
   SeriesState& series = state_->at(id);
   series.retention_s = std::max(series.retention_s, retention_s);

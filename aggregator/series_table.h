@@ -51,6 +51,9 @@ struct Datapoint {
   bool lower_bound = false;
   /// p99 etc., sorted by name. A range only where sets were combined.
   std::vector<std::pair<std::string, ValueRange>> extended;
+  /// Combined of sets each of which had one value, not negative: any percentile lies between them.
+  /// Never stored.
+  bool of_single_values = false;
 };
 
 /// What is known of a span of time of a series.
@@ -122,6 +125,8 @@ class SeriesTable {
     friend bool operator==(const OwnSlots&, const OwnSlots&) = default;
   };
   [[nodiscard]] OwnSlots own_slots(SeriesId id) const;
+  /// Period that its datapoints tell or keep to, with those that no tick has come to; 0 = neither.
+  [[nodiscard]] std::uint32_t shown_period_s(SeriesId id) const;
 
   void set_retention(SeriesId id, std::uint32_t retention_s);  ///< Raises, never lowers.
   /// By configuration; learned spacings then change nothing.
@@ -199,7 +204,8 @@ class SeriesTable {
 
 /// Adds `other` to `sum`: counts and sums add up, extremes widen; lower bounds stay lower bounds. A
 /// percentile that both have lies between theirs: as many samples as it asks for are at or below the
-/// greater one in either set, and fewer below the lesser one. Other extended statistics are dropped.
+/// greater one in either set, and fewer below the lesser one. A set of one value has them all. Other
+/// extended statistics are dropped.
 void combine_into(Datapoint& sum, const Datapoint& other);
 
 }  // namespace fleetmeter::aggregator

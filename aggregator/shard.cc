@@ -98,6 +98,12 @@ struct Shard::State {
   std::vector<FlowWindow> closed;  ///< Scratch.
 };
 
+std::vector<std::string> flow_metric_names() {
+  std::vector<std::string> names;
+  for (const FlowMetric& metric : kFlowMetrics) names.emplace_back(metric.name);
+  return names;
+}
+
 Shard::Shard(ShardOptions options) : state_(std::make_unique<State>(std::move(options))) {}
 Shard::~Shard() = default;
 Shard::Shard(Shard&&) noexcept = default;

@@ -20,6 +20,9 @@ namespace fleetmeter::aggregator {
 /// interfaces.
 inline constexpr std::string_view kFlowNamespace = "Fleetmeter/VPC";
 
+/// Their names.
+[[nodiscard]] std::vector<std::string> flow_metric_names();
+
 /// Per-series overrides from the configuration; empty strings match everything.
 struct SeriesSetting {
   std::string metric_namespace, name;

@@ -25,11 +25,19 @@ const Extended* stored(const Datapoint& datapoint, std::string_view name) {
 
 /// Percentile-type statistics need the samples. A set tells them when all are the same value, and no
 /// sample may be negative.
-std::optional<double> of_one_value(const Datapoint& datapoint, std::string_view name) {
+bool has_one_value(const Datapoint& datapoint) noexcept {
   const bool one_value = datapoint.sample_count == 1 || datapoint.minimum == datapoint.maximum;
-  if (!one_value || datapoint.minimum < 0) return std::nullopt;
+  return one_value && datapoint.minimum >= 0;
+}
+
+std::optional<ValueRange> of_single_values(const Datapoint& datapoint, std::string_view name) {
   const std::optional<StatisticName> asked = parse_statistic(name);
   if (!asked) return std::nullopt;
+  if (!has_one_value(datapoint)) {
+    if (!datapoint.of_single_values || asked->kind != StatisticKind::kPercentile)
+      return std::nullopt;
+    return ValueRange(datapoint.minimum, datapoint.maximum);
+  }
   const double value = datapoint.maximum;
   const bool inside = asked->percent || ((!asked->low || value > *asked->low) &&
                                          (!asked->high || value <= *asked->high));
@@ -37,10 +45,11 @@ std::optional<double> of_one_value(const Datapoint& datapoint, std::string_view 
     case StatisticKind::kPercentile:
       return value;
     case StatisticKind::kTrimmedMean:
-      return inside ? std::optional(value) : std::nullopt;
+      if (!inside) return std::nullopt;
+      return value;
     case StatisticKind::kWinsorizedMean:
       if (inside) return value;
-      return asked->low && value <= *asked->low ? asked->low : asked->high;
+      return asked->low && value <= *asked->low ? *asked->low : *asked->high;
     case StatisticKind::kPercentileRank:
       return inside ? 100.0 : 0.0;
     case StatisticKind::kTrimmedCount:
@@ -86,12 +95,14 @@ std::optional<ValueRange> statistic(const Datapoint& datapoint, std::string_view
     return datapoint.sum / datapoint.sample_count;
   }
   if (const Extended* extended = stored(datapoint, name)) return extended->second;
-  return of_one_value(datapoint, name);
+  return of_single_values(datapoint, name);
 }
 
 void combine_into(Datapoint& sum, const Datapoint& other) {
   if (!sum.extended.empty() || !other.extended.empty())
     sum.extended = combined_percentiles(sum, other);
+  sum.of_single_values = (sum.of_single_values || has_one_value(sum)) &&
+                         (other.of_single_values || has_one_value(other));
   sum.sample_count += other.sample_count;
   sum.sum += other.sum;
   sum.minimum = std::min(sum.minimum, other.minimum);

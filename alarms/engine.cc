@@ -82,6 +82,7 @@ std::optional<AlarmCommand> command_of(const proto::Command& command) {
 void Engine::State::take_rules(std::shared_ptr<const RuleSet> new_rules) {
   rules = std::move(new_rules);
   singles_made = false;
+  flow_unsaid = true;
   plans.clear();
   alarms.clear();
   groups.clear();
@@ -182,10 +183,8 @@ void Engine::State::bind(SeriesId id, aggregator::Shard& shard) {
   directory.add(id, key);
   if (own_slots.size() <= id) own_slots.resize(std::size_t{id} + 1);
   own_slots[id] = shard.table().own_slots(id);
-  if (key.metric_namespace == aggregator::kFlowNamespace && flow_witness == kNoSeries) {
+  if (key.metric_namespace == aggregator::kFlowNamespace && flow_witness == kNoSeries)
     flow_witness = id;
-    flow_period_s = shard.table().info(id).own_period_s;
-  }
   const EvaluationContext now = context(shard);
   for (const Reader& reader : reading->second) {
     if (reader.scaling) {
@@ -305,16 +304,22 @@ bool Engine::State::starts_listening(const proto::Progress& progress) {
 bool Engine::State::flow_slots_changed(const aggregator::Shard& shard) {
   if (flow_witness == kNoSeries) return false;
   const std::uint32_t period_s = shard.table().info(flow_witness).own_period_s;
-  flow_widened = std::exchange(flow_period_s, period_s) != period_s;
-  return flow_widened;
+  const bool changed = std::exchange(flow_period_s, period_s) != period_s;
+  flow_unsaid = flow_unsaid || changed;
+  return changed;
+}
+
+bool Engine::State::too_short(const AlarmPlan& plan) const noexcept {
+  return plan.rule.metric.metric_namespace == aggregator::kFlowNamespace &&
+         plan.rule.period_s < flow_period_s;
 }
 
 /// Alarms of a shorter period than flow logs are captured at never get a datapoint: said once, when
 /// that turns out (docs/time.md 3).
 void Engine::State::warn_of_short_periods(GridTime at_s, std::vector<proto::Event>& events) {
+  if (flow_witness == kNoSeries || !std::exchange(flow_unsaid, false)) return;
   for (const AlarmPlan& plan : plans) {
-    const bool flows = plan.rule.metric.metric_namespace == aggregator::kFlowNamespace;
-    if (!flows || plan.rule.period_s >= flow_period_s) continue;
+    if (!too_short(plan) || !said_too_short.insert(plan.rule.name).second) continue;
     proto::Event& event = events.emplace_back();
     event.set_id(event_id(environment, "rule.warning", plan.rule.name, {}, at_s, 0));
     event.set_time_s(at_s);
@@ -425,8 +430,7 @@ void Engine::apply(const proto::LogRecord& record, const std::vector<Change>& ch
 
   for (proto::Event& event : state.orphans) events.push_back(std::move(event));
   state.orphans.clear();
-  if (std::exchange(state.flow_widened, false))
-    state.warn_of_short_periods(now.frontier.watermark_s, events);
+  state.warn_of_short_periods(now.frontier.watermark_s, events);
   EventSink sink{events, state.environment, 0, std::move(state.range), std::move(state.kinds)};
   for (const UnitId unit : state.dirty) {
     state.pace(unit).dirty = false;

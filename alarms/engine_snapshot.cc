@@ -52,6 +52,10 @@ void Engine::State::save(std::string& out) const {
     group.save(part);
     writer.text(part);
   }
+  // Only where there is one, so that snapshots of earlier releases are read, and most by them.
+  if (said_too_short.empty()) return;
+  writer.u64(said_too_short.size());
+  for (const std::string& rule : said_too_short) writer.text(rule);
 }
 
 bool Engine::State::load(std::string_view& in, aggregator::Shard& shard) {
@@ -81,6 +85,10 @@ bool Engine::State::load(std::string_view& in, aggregator::Shard& shard) {
   const EvaluationContext now = context(shard);
   if (!load_alarms(reader, now) || !load_gone(reader, tick_s) || !load_groups(reader, now))
     return false;
+  said_too_short.clear();
+  for (std::uint64_t left = in.empty() ? 0 : reader.count(); left > 0 && reader.ok(); --left)
+    said_too_short.insert(reader.text());
+  if (flow_witness != kNoSeries) flow_period_s = shard.table().info(flow_witness).own_period_s;
   note_holding();
   // Wakes are not kept: everything is asked once and goes on from there.
   mark_all();

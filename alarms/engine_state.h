@@ -61,7 +61,8 @@ struct Engine::State {
       heard_sources;                              ///< That had a progress record; only saves work.
   aggregator::SeriesId flow_witness = kNoSeries;  ///< Any flow series that a rule reads.
   std::uint32_t flow_period_s = 60;               ///< Its own period when last looked at.
-  bool flow_widened = false;                      ///< By the record being applied.
+  bool flow_unsaid = true;                        ///< That some period is too short for it.
+  std::set<std::string> said_too_short;           ///< Rules of which that was said.
 
   using Wake = std::pair<aggregator::GridTime, UnitId>;
   std::priority_queue<Wake, std::vector<Wake>, std::greater<>> wakes;
@@ -112,6 +113,7 @@ struct Engine::State {
   void note_slots(const std::vector<aggregator::Change>& changes, const aggregator::Shard& shard);
   void run_command(const proto::Command& command);
   void warn_of_short_periods(aggregator::GridTime at_s, std::vector<proto::Event>& events);
+  [[nodiscard]] bool too_short(const AlarmPlan& plan) const noexcept;
   void mark_tellers(const aggregator::Shard& shard);
   void note_holding();
   void save(std::string& out) const;

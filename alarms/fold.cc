@@ -60,7 +60,8 @@ void MetricFold::add(SeriesId id) {
 
 void MetricFold::take_in(GridTime at_s, const FoldSpec& spec, const EvaluationContext& context) {
   std::erase_if(to_come_, [&](SeriesId id) {
-    const bool has_come = first_end_of(context.table.info(id)) <= at_s;
+    const bool has_come =
+        first_end_of(context.table.info(id)) <= at_s && in_group(id, at_s, spec, context);
     if (has_come) enter(id, spec, context);
     return has_come;
   });
@@ -68,8 +69,10 @@ void MetricFold::take_in(GridTime at_s, const FoldSpec& spec, const EvaluationCo
 
 void MetricFold::enter(SeriesId id, const FoldSpec& spec, const EvaluationContext& context) {
   const SeriesDirectory& directory = context.directory;
+  // A minute of an interface is in one flow series, whether that names the instance or not.
+  const bool flow = context.table.info(id).key.metric_namespace == aggregator::kFlowNamespace;
   const bool same =
-      !members_.empty() && directory.names_id(id) == directory.names_id(members_.front());
+      !members_.empty() && (flow || directory.names_id(id) == directory.names_id(members_.front()));
   if (!same) {
     if (!members_.empty() &&
         !preferred(directory.names(id), directory.names(members_.front()), spec))
@@ -137,15 +140,21 @@ const FoldedSlot& MetricFold::at(GridTime end_s, const FoldSpec& spec,
 
 bool MetricFold::takes_part(SeriesId id, GridTime end_s, const FoldSpec& spec,
                             const EvaluationContext& context) const {
-  if (spec.young_s == 0 && spec.group.empty()) return true;
-  const aggregator::SeriesKey& key = context.table.info(id).key;
-  const ResourceTerm term = context.directory.term(id, key, context.inventory, end_s - 1);
-  if (spec.young_s > 0 && term.from_s != kBeforeAll && term.from_s + GridTime{spec.young_s} > end_s)
-    return false;
+  if (spec.young_s > 0) {
+    const aggregator::SeriesKey& key = context.table.info(id).key;
+    const ResourceTerm term = context.directory.term(id, key, context.inventory, end_s - 1);
+    if (term.from_s != kBeforeAll && term.from_s + GridTime{spec.young_s} > end_s) return false;
+  }
+  return in_group(id, end_s, spec, context);
+}
+
+bool MetricFold::in_group(SeriesId id, GridTime end_s, const FoldSpec& spec,
+                          const EvaluationContext& context) const {
   if (spec.group.empty() || !context.directory.names(id).machine) return true;
-  // A machine that has ended keeps the datapoints it had; its group is no longer told.
-  return term.ended || term.group == spec.group ||
-         key.dimension("AutoScalingGroupName") == spec.group;
+  const aggregator::SeriesKey& key = context.table.info(id).key;
+  // A machine that has ended keeps the datapoints it had, in the group it was in last.
+  return key.dimension("AutoScalingGroupName") == spec.group ||
+         context.directory.term(id, key, context.inventory, end_s - 1).group == spec.group;
 }
 
 bool MetricFold::shorter_than_capture(SeriesId id, const FoldSpec& spec,

@@ -128,6 +128,9 @@ class MetricFold {
                                           const EvaluationContext& context) const;
   [[nodiscard]] bool takes_part(aggregator::SeriesId id, aggregator::GridTime end_s,
                                 const FoldSpec& spec, const EvaluationContext& context) const;
+  /// Of a machine that a group asks for: the inventory has it there.
+  [[nodiscard]] bool in_group(aggregator::SeriesId id, aggregator::GridTime end_s,
+                              const FoldSpec& spec, const EvaluationContext& context) const;
 
   std::vector<aggregator::SeriesId> candidates_;  ///< All that match.
   std::vector<aggregator::SeriesId> to_come_;     ///< Those whose first slot has not ended.

@@ -180,11 +180,9 @@ bool ScalingGroup::selects(const Metric& metric, const aggregator::SeriesKey& ke
     const auto [cluster, service] = split_name(group);
     return key.dimension("ClusterName") == cluster && key.dimension("ServiceName") == service;
   }
-  if (key.dimension("AutoScalingGroupName") == group) return true;
-  if (!context.directory.names(id).machine) return false;
-  // Of a machine that is known for later times only, the group is asked for its newest datapoint.
-  const aggregator::SeriesInfo& info = context.table.info(id);
-  return context.directory.term(id, key, context.inventory, info.last_start_s).group == group;
+  // Whether the machine is in the group at the time asked for, the fold decides.
+  return key.dimension("AutoScalingGroupName") == group ||
+         context.directory.ever_in_group(id, key, context.inventory, group);
 }
 
 bool ScalingGroup::add(std::size_t index, aggregator::SeriesId id, const EvaluationContext& context,

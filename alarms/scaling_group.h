@@ -31,8 +31,8 @@ class ScalingGroup {
     std::string metric_namespace, name;
   };
   [[nodiscard]] std::vector<Input> inputs() const;
-  /// Takes a series whose namespace and name are those of input `index`; false when it is not of
-  /// this group.
+  /// Takes a series whose namespace and name are those of input `index`; false when it is never
+  /// of this group.
   bool add(std::size_t index, aggregator::SeriesId id, const EvaluationContext& context,
            aggregator::SeriesTable& table);
   void datapoint_changed(aggregator::SeriesId id, aggregator::GridTime start_s,

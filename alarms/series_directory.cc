@@ -10,7 +10,9 @@ namespace fleetmeter::alarms {
 namespace {
 
 using aggregator::GridTime;
+using aggregator::Instance;
 using aggregator::Inventory;
+using aggregator::SeriesId;
 using aggregator::Validity;
 
 constexpr GridTime kFarFuture = std::numeric_limits<GridTime>::max() - 1;
@@ -27,7 +29,21 @@ std::optional<Validity> validity_at(const Inventory& inventory, std::string_view
   return std::nullopt;
 }
 
+/// Those of one machine, by their beginning; the inventory sorts by id.
+std::span<const Instance> entries_of(const Inventory& inventory, std::string_view id) {
+  return std::ranges::equal_range(inventory.instances(), id, {},
+                                  [](const Instance& one) { return std::string_view(one.id); });
+}
+
 }  // namespace
+
+bool SeriesDirectory::ever_in_group(SeriesId id, const aggregator::SeriesKey& key,
+                                    const Inventory* inventory, std::string_view group) {
+  if (inventory == nullptr || !names(id).machine) return false;
+  if (machine_.id != id || machine_.version != version_ || machine_.inventory != inventory)
+    machine_ = {id, version_, inventory, entries_of(*inventory, key.dimension("InstanceId"))};
+  return std::ranges::find(machine_.entries, group, &Instance::group) != machine_.entries.end();
+}
 
 void SeriesDirectory::add(aggregator::SeriesId id, const aggregator::SeriesKey& key) {
   if (series_.size() <= id) series_.resize(std::size_t{id} + 1);
@@ -63,7 +79,6 @@ void SeriesDirectory::look_up(Entry& entry, const aggregator::SeriesKey& key,
   entry.from_s = aggregator::kBeforeAll;
   entry.to_s = aggregator::kNever;
   entry.ended = false;
-  entry.group.clear();
   bool known = false;
   for (const auto& [name, value] : key.dimensions) {
     if (inventory == nullptr || value.empty() || !inventory->known(value)) continue;
@@ -77,7 +92,14 @@ void SeriesDirectory::look_up(Entry& entry, const aggregator::SeriesKey& key,
       entry.ended = true;
     }
     if (name != "InstanceId") continue;
-    if (const auto* instance = inventory->instance(value, at_s)) entry.group = instance->group;
+    entry.group.clear();
+    if (const auto* instance = inventory->instance(value, at_s)) {
+      entry.group = instance->group;
+      continue;
+    }
+    for (const Instance& one : entries_of(*inventory, value)) {
+      if (one.valid.from_s <= at_s) entry.group = one.group;
+    }
   }
   // Of one that has not begun yet only the beginning was looked up.
   if (entry.from_s > at_s) entry.version = 0;

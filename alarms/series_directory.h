@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -16,8 +17,10 @@ struct ResourceTerm {
   aggregator::GridTime from_s = aggregator::kBeforeAll;  ///< When it began; kBeforeAll = not known.
   aggregator::GridTime to_s = aggregator::kNever;        ///< When the inventory says that it ends.
   bool started = true;
-  bool ended = false;      ///< The inventory ended it, or knew it once and no longer does.
-  std::string_view group;  ///< Auto Scaling group of the machine; valid until the next call.
+  bool ended = false;  ///< The inventory ended it, or knew it once and no longer does.
+  /// Auto Scaling group of the machine, of one that has ended the last it had; valid until the next
+  /// call.
+  std::string_view group;
 };
 
 /// The names of a series' dimensions, shared by all series that have the same.
@@ -43,6 +46,9 @@ class SeriesDirectory {
   [[nodiscard]] ResourceTerm term(aggregator::SeriesId id, const aggregator::SeriesKey& key,
                                   const aggregator::Inventory* inventory,
                                   aggregator::GridTime at_s);
+  /// Whether some entry of the machine, of whatever time, names the group.
+  [[nodiscard]] bool ever_in_group(aggregator::SeriesId id, const aggregator::SeriesKey& key,
+                                   const aggregator::Inventory* inventory, std::string_view group);
   /// A new inventory version: every term is looked up again; what was known once stays remembered.
   void forget_terms() noexcept { ++version_; }
 
@@ -62,7 +68,16 @@ class SeriesDirectory {
   void look_up(Entry& entry, const aggregator::SeriesKey& key,
                const aggregator::Inventory* inventory, aggregator::GridTime at_s);
 
+  /// The series that was asked for its groups last: many rules ask one after the other.
+  struct Machine {
+    aggregator::SeriesId id = 0;
+    std::uint32_t version = 0;
+    const aggregator::Inventory* inventory = nullptr;
+    std::span<const aggregator::Instance> entries;
+  };
+
   std::uint32_t version_ = 1;
+  Machine machine_;
   std::vector<Entry> series_;
   std::vector<bool> remembered_;  ///< From a snapshot, for series that are added after it was read.
   std::vector<DimensionNames> names_;

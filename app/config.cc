@@ -259,7 +259,8 @@ std::string Config::fingerprint() const {
 }
 
 Result<Config> parse_config(std::string_view yaml, const std::string& file,
-                            std::vector<ConfigProblem>& warnings, ConfigProblem* problem) {
+                            std::vector<ConfigProblem>& warnings, ConfigProblem* problem,
+                            ConfigOrigin origin) {
   if (yaml.size() > kConfigBytesMax)
     return refuse(file, {0, "", "is over 8 MiB; is it a configuration?"}, problem);
   Config config;
@@ -269,8 +270,10 @@ Result<Config> parse_config(std::string_view yaml, const std::string& file,
   try {
     if (holds_more_documents(config.text))
       return refuse(file, {0, "", "holds more than one YAML document; keep one"}, problem);
-    if (const YAML::Node root = YAML::Load(config.text); !root.IsNull())
+    if (const YAML::Node root = YAML::Load(config.text); !root.IsNull()) {
       read_root(context, root, config);
+      if (origin == ConfigOrigin::kFile) check_flow_rules(context, root, config);
+    }
   } catch (const YAML::Exception& wrong) {
     const int line = wrong.mark.is_null() ? 0 : wrong.mark.line + 1;
     // A condition without quotes.

@@ -75,11 +75,14 @@ struct ConfigProblem {
   [[nodiscard]] std::string text() const { return key.empty() ? message : key + ": " + message; }
 };
 
+/// A release that has learned to refuse more must still read what an earlier one took into the log.
+enum class ConfigOrigin : std::uint8_t { kFile, kLog };
 /// Opens no referenced file and no socket, resolves no secret. `problem`, where given, is the
 /// error's own parts.
 [[nodiscard]] Result<Config> parse_config(std::string_view yaml, const std::string& file,
                                           std::vector<ConfigProblem>& warnings,
-                                          ConfigProblem* problem = nullptr);
+                                          ConfigProblem* problem = nullptr,
+                                          ConfigOrigin origin = ConfigOrigin::kFile);
 [[nodiscard]] Result<Config> load_config(const std::string& file,
                                          std::vector<ConfigProblem>& warnings,
                                          ConfigProblem* problem = nullptr);

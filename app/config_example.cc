@@ -69,6 +69,7 @@ alarms:
     missing: missing                 # missing, ignore, breaching, notBreaching
     #- low_samples: evaluate         # or ignore: too few samples for a percentile keep the state
     notify: [ops]
+  #- - { name: scan, metric: { namespace: Fleetmeter/VPC, name: RejectedRecords, statistic: Sum }, for_each: InterfaceId, when: ">= 100" } # flow logs
 
 scaling:
   - group: { asg: my-asg }           # or ecs_service:, eks_nodegroup:, other:

@@ -1,7 +1,11 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <set>
 #include <tuple>
 
+#include "aggregator/shard.h"
 #include "app/config_parts.h"
 
 namespace fleetmeter::app {
@@ -494,6 +498,18 @@ void read_scaling_rule(YamlContext& context, const YAML::Node& node, const std::
   config.rules.scaling.push_back(std::move(rule));
 }
 
+/// Of the flow logs' metrics we know them all: a misspelt one would never have data.
+void check_flow_metric(YamlContext& context, const YAML::Node& metric, const std::string& path) {
+  const std::string name = metric["name"].Scalar();
+  const std::vector<std::string> known = aggregator::flow_metric_names();
+  if (std::ranges::find(known, name) != known.end()) return;
+  const std::string near = nearest_word(name, known);
+  context.fail(
+      metric["name"], path + ".name",
+      fmt::format("`{}` is no metric of {}; {}known: {}", name, aggregator::kFlowNamespace,
+                  near.empty() ? "" : "did you mean `" + near + "`? ", fmt::join(known, ", ")));
+}
+
 }  // namespace
 
 void read_alarms(YamlContext& context, const YAML::Node& node, Config& config) {
@@ -549,6 +565,33 @@ void check_references(YamlContext& context, const YAML::Node& root, const Config
     check_receivers("scaling", i, "notify", config.rules.scaling[i].notify, false);
     check_receivers("scaling", i, "act", config.rules.scaling[i].act, true);
     check_environments("scaling", i, config.rules.scaling[i].environments);
+  }
+}
+
+void check_flow_rules(YamlContext& context, const YAML::Node& root, const Config& config) {
+  const auto is_flow = [](const alarms::MetricSelector& metric) {
+    return metric.metric_namespace == aggregator::kFlowNamespace && !metric.name.empty();
+  };
+  const std::uint32_t interval_s = std::max(config.capture_interval_s, 60U);
+  for (std::size_t i = 0; i < config.rules.alarms.size(); ++i) {
+    const alarms::AlarmRule& rule = config.rules.alarms[i];
+    if (!is_flow(rule.metric)) continue;
+    const YAML::Node node = root["alarms"][i];
+    const std::string path = fmt::format("alarms[{}]", i);
+    check_flow_metric(context, node["metric"], path + ".metric");
+    if (rule.period_s >= interval_s) continue;
+    context.warn(
+        node, path,
+        fmt::format("a `period` of {}s is shorter than the {}s that flow logs are captured "
+                    "at: the alarm gets no datapoint",
+                    rule.period_s, interval_s));
+  }
+  for (std::size_t i = 0; i < config.rules.scaling.size(); ++i) {
+    for (const auto& [key, metric] : config.rules.scaling[i].metrics) {
+      if (!is_flow(metric)) continue;
+      const YAML::Node metrics = root["scaling"][i]["metrics"];
+      check_flow_metric(context, metrics[key], fmt::format("scaling[{}].metrics.{}", i, key));
+    }
   }
 }
 

@@ -10,6 +10,9 @@ namespace fleetmeter::app {
 
 namespace {
 
+/// How long a datapoint lasts at most that does not say it, for the end of the input.
+constexpr std::int64_t kUntoldS = 60;
+
 /// One environment: tables and time, and the rules over them.
 struct ShardRuntime {
   aggregator::Shard shard;
@@ -77,9 +80,13 @@ struct Evaluator::State {
   proto::LogRecord progress, tick, input_end;
   std::map<std::string, proto::LogRecord> stalls;  // By source.
   std::int64_t open_from_s = 0, open_to_s = 0;     // Of the batches since the last InputEnd.
+  // Of these, the end of what says how long it lasts, and the newest start of what does not.
+  std::int64_t told_to_s = 0, untold_start_s = 0;
 
   [[nodiscard]] std::vector<proto::LogRecord> time_records() const;
   void note_times(const proto::AggregateBatch& batch);
+  [[nodiscard]] std::int64_t input_end_s() const;
+  const proto::LogRecord& end_input(const proto::LogRecord& record);
   Result<void> set_config(const proto::ConfigVersion& version, aggregator::LogPartition partition);
   ShardRuntime& shard(const std::string& environment);
   void apply_to(ShardRuntime& runtime, const proto::LogRecord& record,
@@ -91,7 +98,8 @@ struct Evaluator::State {
 Result<void> Evaluator::State::set_config(const proto::ConfigVersion& version,
                                           aggregator::LogPartition partition) {
   std::vector<ConfigProblem> warnings;
-  Result<Config> parsed = parse_config(version.yaml(), "configuration in the log", warnings);
+  Result<Config> parsed = parse_config(version.yaml(), "configuration in the log", warnings,
+                                       nullptr, ConfigOrigin::kLog);
   if (!parsed) return std::move(parsed).error();
   config = *std::move(parsed);
   config_yaml = version.yaml();
@@ -131,13 +139,50 @@ void Evaluator::State::note_times(const proto::AggregateBatch& batch) {
     open_from_s = open_to_s == 0 ? from_s : std::min(open_from_s, from_s);
     open_to_s = std::max(open_to_s, to_s);
   };
+  const auto note_told = [&](std::int64_t from_s, std::int64_t to_s) {
+    note(from_s, to_s);
+    told_to_s = std::max(told_to_s, to_s);
+  };
   for (const std::uint32_t minute : batch.flows().window_start_min())
-    note(std::int64_t{minute} * 60, std::int64_t{minute} * 60 + 60);
+    note_told(std::int64_t{minute} * 60, std::int64_t{minute} * 60 + 60);
   const proto::Datapoints& points = batch.datapoints();
   for (int i = 0; i < points.start_s_size(); ++i) {
+    const std::int64_t start_s = points.start_s(i);
     const std::int64_t period_s = i < points.period_s_size() ? points.period_s(i) : 0;
-    note(points.start_s(i), points.start_s(i) + (period_s == 0 ? 60 : period_s));
+    if (period_s != 0) {
+      note_told(start_s, start_s + period_s);
+    } else {
+      note(start_s, start_s + kUntoldS);
+      untold_start_s = std::max(untold_start_s, start_s);
+    }
   }
+}
+
+/// The record as the shards get it: it was written from what the batches alone tell.
+const proto::LogRecord& Evaluator::State::end_input(const proto::LogRecord& record) {
+  const std::int64_t end_s = input_end_s();
+  input_end = record;
+  proto::InputEnd& end = *input_end.mutable_input_end();
+  if (end.event_time_max_s() == open_to_s) end.set_event_time_max_s(end_s);
+  open_from_s = open_to_s = told_to_s = untold_start_s = 0;
+  return input_end;
+}
+
+/// Where the batches since the last InputEnd end. A datapoint that does not say its period may be of
+/// a series of seconds, which shows once all of it is there.
+std::int64_t Evaluator::State::input_end_s() const {
+  if (untold_start_s == 0) return open_to_s;
+  std::int64_t end_s = 0;
+  for (const auto& [environment, runtime] : shards) {
+    const aggregator::SeriesTable& table = runtime.shard.table();
+    for (aggregator::SeriesId id = 0; id < table.size(); ++id) {
+      const std::int64_t last_s = table.info(id).last_start_s;
+      if (last_s > untold_start_s || last_s <= untold_start_s - kUntoldS) continue;
+      const std::int64_t period_s = table.shown_period_s(id);
+      end_s = std::max(end_s, last_s + (period_s == 0 ? kUntoldS : std::min(kUntoldS, period_s)));
+    }
+  }
+  return end_s == 0 ? open_to_s : std::max(end_s, told_to_s);
 }
 
 std::vector<proto::LogRecord> Evaluator::State::time_records() const {
@@ -163,7 +208,8 @@ Result<void> Evaluator::apply(const aggregator::LogEntry& entry,
   State& state = *state_;
   FM_CHECK(entry.position > state.position);
   state.position = entry.position;
-  const proto::LogRecord& record = entry.record;
+  const bool ends = entry.record.has_input_end();
+  const proto::LogRecord& record = ends ? state.end_input(entry.record) : entry.record;
   switch (record.body_case()) {
     case proto::LogRecord::kConfig:
       if (auto set = state.set_config(record.config(), entry.partition); !set) return set;
@@ -184,10 +230,6 @@ Result<void> Evaluator::apply(const aggregator::LogEntry& entry,
       break;
     case proto::LogRecord::kSourceStall:
       state.stalls[record.source_stall().source()] = record;
-      break;
-    case proto::LogRecord::kInputEnd:
-      state.input_end = record;
-      state.open_from_s = state.open_to_s = 0;
       break;
     default:
       break;
@@ -264,6 +306,11 @@ std::string Evaluator::save() const {
     runtime.engine.save(part);
     writer.text(part);
   }
+  // Last, and only where there is one, so that snapshots of earlier releases are read.
+  if (state.untold_start_s != 0) {
+    writer.i64(state.told_to_s);
+    writer.i64(state.untold_start_s);
+  }
   return out;
 }
 
@@ -322,8 +369,10 @@ Result<void> Evaluator::load(const aggregator::Snapshot& snapshot) {
     if (auto set = state.set_config(version, 0); !set)
       return Error{damaged.code, damaged.message + ": " + set.error().message};
   }
-  if (!state.load_shards(in) || !rest.empty() || state.position != snapshot.position)
-    return damaged;
+  if (!state.load_shards(in)) return damaged;
+  state.told_to_s = rest.empty() ? state.open_to_s : in.i64();
+  if (!rest.empty()) state.untold_start_s = in.i64();
+  if (!in.ok() || !rest.empty() || state.position != snapshot.position) return damaged;
   return {};
 }
 

@@ -120,6 +120,27 @@ TEST(Statistic, OfCombinedSetsNeedsThePercentileOfEach) {
   EXPECT_EQ(statistic(sum, "p90"), ValueRange(2.5, 7)) << "In any order.";
 }
 
+TEST(Statistic, SetsOfOneValueEachHaveAnyPercentileBetweenTheirValuesInAnyOrder) {
+  const Datapoint low{0, 1, 60, 60, 60, false, {}}, high{0, 2, 140, 70, 70, false, {}};
+  const Datapoint many{0, 9, 540, 1, 99, false, {{"p90", 80}}};
+  std::vector<const Datapoint*> parts{&low, &high, &many};
+  std::ranges::sort(parts);
+  do {
+    Datapoint sum = *parts[0];
+    combine_into(sum, *parts[1]);
+    const bool of_two_values = parts[2] == &many;
+    EXPECT_EQ(statistic(sum, "p50"),
+              of_two_values ? std::optional(ValueRange(60, 70)) : std::nullopt);
+    EXPECT_EQ(statistic(sum, "tm99"), std::nullopt);
+    combine_into(sum, *parts[2]);
+    EXPECT_EQ(statistic(sum, "p90"), ValueRange(60, 80));
+    EXPECT_EQ(statistic(sum, "p50"), std::nullopt);
+  } while (std::ranges::next_permutation(parts).found);
+  Datapoint negative{0, 1, -1, -1, -1, false, {}};
+  combine_into(negative, low);
+  EXPECT_EQ(statistic(negative, "p50"), std::nullopt) << "As of one negative value.";
+}
+
 /// Percentiles by counting: the least sample that at least this share of all are at or below.
 double percentile(std::vector<double> samples, double percent) {
   std::ranges::sort(samples);

@@ -96,6 +96,80 @@ TEST(Scaling, FoldsOnlyTheMachinesOfTheGroup) {
   EXPECT_TRUE(fleet.decisions().empty());
 }
 
+/// The group "web" at once, with a machine i-m that changes its group at minute 5.
+ScalingRule minute_rule() {
+  ScalingRule rule = web_rule(60);
+  rule.simple[0].for_s = 60;
+  return rule;
+}
+std::string mover(const std::string& from, const std::string& to) {
+  const std::string five = "'2024-12-20T00:05:00Z'";
+  return "{instances: [{id: i-a, group: web}, {id: i-m, group: " + from + ", valid_to: " + five +
+         "}" + (to.empty() ? "" : ", {id: i-m, group: " + to + ", valid_from: " + five + "}") +
+         "], groups: [{name: web, min: 2, max: 10, desired: 4}]}";
+}
+
+TEST(Scaling, AMachineCountsWhereTheInventoryHasItAtThatTime) {
+  for (const Fleet::Input input : {Fleet::Input::kLive, Fleet::Input::kBounded}) {
+    const auto decisions = [input](const std::string& from, const std::string& to) {
+      Fleet fleet(only(minute_rule()), input);
+      fleet.inventory(mover(from, to));
+      for (std::int64_t m = 0; m < 10; ++m) {
+        fleet.samples({Fleet::cpu("i-a", m, 60), Fleet::cpu("i-m", m, 100)});
+        if (input == Fleet::Input::kLive) fleet.tick(m + 1);
+      }
+      if (input == Fleet::Input::kBounded) fleet.ticks(1, 20);
+      return fleet.decisions();
+    };
+    EXPECT_EQ(decisions("web", "other"), (Lines{"1 web 4>5"}));
+    EXPECT_EQ(decisions("other", "web"), (Lines{"6 web 4>5"}));
+    EXPECT_EQ(decisions("other", ""), (Lines{}));
+  }
+}
+
+TEST(Scaling, AMachineThatHasEndedCountsBeforeWhateverItSaidLast) {
+  std::vector<Sample> samples;
+  for (std::int64_t m = 0; m < 10; ++m) samples.push_back(Fleet::cpu("i-a", m, 50));
+  for (std::int64_t m = 0; m <= 5; ++m) samples.push_back(Fleet::cpu("i-m", m, 100));
+  const auto decisions = [](const std::vector<std::vector<Sample>>& batches) {
+    Fleet fleet(only(minute_rule()), Fleet::Input::kBounded);
+    fleet.inventory(mover("web", ""));
+    for (const std::vector<Sample>& batch : batches) fleet.samples(batch);
+    fleet.ticks(1, 20);
+    return fleet.decisions();
+  };
+  EXPECT_EQ(decisions({samples}), (Lines{"1 web 4>5", "6 web 5>6"}));
+  const std::vector<Sample> newest{samples.back()};
+  samples.pop_back();
+  EXPECT_EQ(decisions({samples, newest}), decisions({newest, samples}));
+  EXPECT_EQ(decisions({samples, newest}), (Lines{"1 web 4>5", "6 web 5>6"}));
+}
+
+TEST(Scaling, AMachineThatWillComeTakesNothingFromTheGroupsOwnSeriesBefore) {
+  Fleet fleet(only(minute_rule()));
+  fleet.inventory(
+      "{instances: [{id: i-m, group: web, valid_from: '2024-12-20T00:05:00Z'}],"
+      " groups: [{name: web, min: 2, max: 10, desired: 4}]}");
+  for (std::int64_t m = 0; m < 12; ++m) {
+    Sample group = Fleet::cpu("", m, 90);
+    group.dimensions = {{"AutoScalingGroupName", "web"}};
+    fleet.samples({group, Fleet::cpu("i-m", m, 50)});
+    fleet.tick(m + 1);
+  }
+  EXPECT_EQ(fleet.decisions(), (Lines{"1 web 4>5"})) << "From minute 6 on the machine is read.";
+}
+
+TEST(Scaling, SimplePoliciesAloneKnowNoWarmUp) {
+  ScalingRule rule = minute_rule();
+  rule.cooldown_s = 60;
+  rule.default_warm_up_s = 600;
+  Fleet fleet = web_fleet(rule);
+  fleet.run(kWeb, 0, 1, 90);
+  fleet.run(kWeb, 1, 3, 10);
+  fleet.ticks(4, 5);
+  EXPECT_EQ(fleet.decisions(), (Lines{"1 web 4>5", "2 web 5>4", "3 web 4>3"}));
+}
+
 TEST(Scaling, AGroupThatTheInventoryDoesNotKnowIsReadFromItsOwnSeries) {
   ScalingRule rule = web_rule();
   rule.minimum = 1;

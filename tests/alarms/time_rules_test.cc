@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "alarms/reason.h"
+#include "tests/aggregator/log_records.h"
 #include "tests/alarms/fleet_fixture.h"
 
 namespace fleetmeter::alarms {
@@ -294,12 +295,72 @@ TEST(TimeRules, AFirstStartOwesItsAlarmsTheFlowWindowsThatCloseBeforeTheFirstTic
   EXPECT_EQ(fleet.changes(), decided) << "each minute once";
 }
 
-TEST(TimeRules, APeriodShorterThanTheCaptureIntervalYieldsNoDatapointAndOneWarning) {
-  AlarmRule rule = cpu_alarm(5);
+AlarmRule rejects(const std::string& for_each, double threshold) {
+  AlarmRule rule = cpu_alarm(threshold);
   rule.metric.metric_namespace = std::string(aggregator::kFlowNamespace);
   rule.metric.name = "RejectedRecords";
   rule.metric.statistic = "Sum";
-  rule.for_each = "InterfaceId";
+  rule.for_each = for_each;
+  return rule;
+}
+
+/// Each minute of [from, to): one reject at eni-1, fifty at eni-2.
+void reject_on_both(Fleet& fleet, std::int64_t from, std::int64_t to) {
+  for (std::int64_t m = from; m < to; ++m) {
+    fleet.clock(m + 1);
+    fleet.apply(aggregator::flow_record(minute(m + 1), "stream", "prod",
+                                        {{.start_s = minute(m), .action = proto::ACTION_REJECT},
+                                         {.start_s = minute(m),
+                                          .interface = "eni-2",
+                                          .action = proto::ACTION_REJECT,
+                                          .records = 50}}));
+    fleet.progress("stream", m + 1, true);
+    fleet.tick(m + 1);
+  }
+}
+
+TEST(TimeRules, AFlowAlarmCountsInterfacesWithAnInstanceAndWithout) {  // docs/alarms.md, Folding
+  AlarmRule rule = rejects("", 50);
+  rule.metric.dimensions.clear();
+  Fleet fleet(only(rule));
+  fleet.inventory("{interfaces: [{id: eni-1, role: instance, instance: i-a}]}");
+  reject_on_both(fleet, 0, 20);
+  EXPECT_EQ(fleet.changes(), (Lines{"1 Fleetmeter/VPC RejectedRecords INSUFFICIENT_DATA>ALARM"}));
+}
+
+TEST(TimeRules, AnAlarmOfAnInterfaceGoesOnWhenItsAttachmentEnds) {
+  Fleet fleet(only(rejects("InterfaceId", 0)));
+  fleet.inventory(
+      "{interfaces: [{id: eni-1, role: instance, instance: i-a, valid_to: '2024-12-20T00:05:00Z'},"
+      " {id: eni-1, role: other, valid_from: '2024-12-20T00:05:00Z'}]}");
+  reject_on_both(fleet, 0, 30);
+  EXPECT_EQ(fleet.changes(), (Lines{"1 InterfaceId=eni-1 INSUFFICIENT_DATA>ALARM",
+                                    "1 InterfaceId=eni-2 INSUFFICIENT_DATA>ALARM"}));
+  EXPECT_TRUE(fleet.told("alarm.retired").empty());
+}
+
+TEST(TimeRules, TheWarningOfAPeriodThatIsTooShortComesOnceWhateverTheFirstRecordsAre) {
+  for (const Fleet::Input input : {Fleet::Input::kLive, Fleet::Input::kBounded}) {
+    Fleet fleet(only(rejects("InterfaceId", 5)), input);
+    const auto warnings = [&fleet] { return fleet.told("rule.warning").size(); };
+    for (std::int64_t m = 0; m < 60; m += 10) fleet.apply(flows(m, 9, true));
+    for (std::int64_t m = 1; m < 90; ++m) fleet.tick(m);
+    EXPECT_EQ(warnings(), 1U);
+    fleet.restart();
+    fleet.ticks(91, 95);
+    EXPECT_EQ(warnings(), 1U) << "A restart does not say it again.";
+    RuleSet rules = only(rejects("InterfaceId", 5));
+    rules.alarms.push_back(rejects("InterfaceId", 7));
+    rules.alarms.back().name = "new";
+    fleet.set_rules(rules);
+    fleet.ticks(96, 97);
+    ASSERT_EQ(warnings(), 2U);
+    EXPECT_EQ(fleet.events.back().rule(), "new");
+  }
+}
+
+TEST(TimeRules, APeriodShorterThanTheCaptureIntervalYieldsNoDatapointAndOneWarning) {
+  const AlarmRule rule = rejects("InterfaceId", 5);
   AlarmRule longer = rule;
   longer.name = "ten-minutes";
   longer.period_s = 600;

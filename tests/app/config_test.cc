@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "aggregator/shard.h"
 #include "alarms/rule.h"
 #include "app/yaml_reader.h"
 #include "tests/app/fleet_yaml.h"
@@ -503,6 +504,33 @@ TEST(Config, ErrorsAdviseWhatIsAccepted) {
   expect_wrong("add", adjust("add: -1"), 3, {".add", "`remove: 1`"});
   expect_wrong("percent", adjust("remove_percent: -20"), 3, {"`add_percent: 20`"});
   expect_wrong("set", adjust("set: -1"), 3, {".set", "from 0 to"});
+}
+
+std::string flow_alarm(const std::string& name, const std::string& keys = "") {
+  return "alarms:\n\n  - { name: a, metric: { namespace: Fleetmeter/VPC, name: " + name +
+         " }, for_each: InterfaceId, when: \"> 1\"" + keys + " }\n";
+}
+
+TEST(Config, AFlowMetricIsOneThatThereIs) {
+  for (const std::string& name : aggregator::flow_metric_names())
+    EXPECT_TRUE(parse(flow_alarm(name))) << name;
+  expect_wrong("alarm", flow_alarm("AcceptedByte"), 3,
+               {"alarms[0].metric.name", "did you mean `AcceptedBytes`", "NatProcessedBytes"});
+  expect_wrong("scaling",
+               "scaling:\n\n  - { group: { asg: g }, metrics: { cpu: { namespace: Fleetmeter/VPC, "
+               "name: Bits } }, " +
+                   kSimple + " }\n",
+               3, {"scaling[0].metrics.cpu.name", "`Bits`", "AcceptedBytes"});
+}
+
+TEST(Config, APeriodShorterThanFlowLogsAreCapturedAtIsWarnedOf) {
+  EXPECT_TRUE(warnings_of(flow_alarm("AcceptedBytes")).empty());
+  EXPECT_EQ(warnings_of(flow_alarm("AcceptedBytes", ", period: 30s")).size(), 1U);
+  const std::string slow = "flow_logs: { capture_interval: 600s }\n";
+  const auto warnings = warnings_of(slow + flow_alarm("AcceptedBytes"));
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_THAT(warnings[0].text(), HasSubstr("alarms[0]: a `period` of 60s is shorter"));
+  EXPECT_TRUE(warnings_of(slow + flow_alarm("AcceptedBytes", ", period: 600s")).empty());
 }
 
 TEST(Config, ANullBoundOfAStepIsOpen) {

@@ -142,6 +142,64 @@ TEST(Evaluator, InputStaysOpenUntilItsEndIsInTheLog) {
   EXPECT_TRUE(evaluator.input().live);
 }
 
+TEST(Evaluator, InputEndsWithTheLastDatapointOfASeriesOfSeconds) {
+  SmallLog log;
+  std::string rules = kRules;
+  rules.replace(rules.find("datapoints: 3, missing"), 13, "datapoints: 1");
+  rules.replace(rules.rfind("period: 60s"), 11, "period: 10s");
+  log.config(rules);
+  log.progress();
+  std::vector<aggregator::MetricPoint> points;
+  for (int i = 0; i <= 12; ++i) points.push_back({kStartS + i * 10, 1});
+  log.put(aggregator::metric_record(
+      SmallLog::kNowS, "files:0", "prod",
+      {"111111111111", "us-east-1", "Custom", "cpu", {{"InstanceId", "i-0"}}}, points));
+  for (const bool restart : {false, true}) {
+    Evaluator evaluator;
+    std::vector<proto::Event> events;
+    log.apply_to(evaluator, events);
+    EXPECT_EQ(evaluator.input().open_to_s, kStartS + 180)
+        << "What a period that is not told may be.";
+    Evaluator loaded;
+    ASSERT_TRUE(loaded.load(snapshot_of(evaluator)));
+    SmallLog whole = log;
+    whole.put(aggregator::input_end_record(kStartS, evaluator.input().open_to_s));
+    for (int s = 10; s <= 600; s += 10)
+      whole.put(aggregator::tick_record(SmallLog::kNowS, kStartS + s));
+    whole.apply_to(restart ? loaded : evaluator, events);
+    EXPECT_FALSE(events.empty());
+    for (const proto::Event& event : events) EXPECT_EQ(event.to(), "OK") << event.reason();
+  }
+}
+
+TEST(Evaluator, InputOfASeriesThatJittersEndsAMinuteAfterItsLastDatapoint) {
+  SmallLog log;
+  log.config(kRules);
+  log.progress();
+  std::vector<aggregator::MetricPoint> points;
+  for (const int s : {0, 62, 119, 181}) points.push_back({kStartS + s, 1});
+  log.put(aggregator::metric_record(
+      SmallLog::kNowS, "files:0", "prod",
+      {"111111111111", "us-east-1", "Custom", "cpu", {{"InstanceId", "i-0"}}}, points));
+  log.put(aggregator::input_end_record(kStartS, kStartS + 241));
+  for (int m = 0; m <= 9; ++m) log.tick(m);
+  Evaluator evaluator;
+  std::vector<proto::Event> events;
+  log.apply_to(evaluator, events);
+  for (const auto& alarm : evaluator.alarms()) EXPECT_EQ(alarm.evaluated_s, kStartS + 240);
+}
+
+TEST(Evaluator, AFlowMetricThatAnEarlierReleaseTookIsReadFromTheLog) {
+  std::string rules = kRules;
+  rules.replace(rules.find("namespace: Custom, name: cpu"), 28,
+                "namespace: Fleetmeter/VPC, name: AcceptedByte");
+  SmallLog log;
+  log.config(rules);
+  Evaluator evaluator;
+  std::vector<proto::Event> events;
+  log.apply_to(evaluator, events);
+}
+
 TEST(Evaluator, AConfigurationThatCannotBeReadEndsEvaluation) {
   SmallLog log;
   log.config("alarms: nonsense\n");

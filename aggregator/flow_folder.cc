@@ -419,18 +419,18 @@ void FlowFolder::add_block(const FlowColumns& flows, const FlowRecordColumns& co
 
 /// The record is counted where it starts; what falls into the next month is a row without records.
 void FlowFolder::add_parts(const FlowRecordColumns& columns, std::uint32_t i, std::int64_t end_s) {
-  const std::uint32_t record = block_.records[i];
-  bool is_rest = false;
-  for (const FlowPart& part :
-       split_by_month(static_cast<std::int64_t>(block_.starts[i]), end_s,
-                      columns.bytes.value_or(record, 0), columns.packets.value_or(record, 0))) {
-    const auto minute = static_cast<std::uint32_t>(part.start_s / 60);
-    FlowSums::Row& row =
-        sums_.at(is_rest ? sums_.rest_row(block_.series[i], minute, other_) : block_.rows[i]);
-    is_rest = true;
-    row.bytes += part.bytes;
-    row.packets += part.packets;
-  }
+  const auto start_s = static_cast<std::int64_t>(block_.starts[i]);
+  const std::uint64_t bytes = columns.bytes.value_or(block_.records[i], 0);
+  const std::uint64_t packets = columns.packets.value_or(block_.records[i], 0);
+  const std::uint64_t bytes_before = share_before_month(start_s, end_s, bytes);
+  const std::uint64_t packets_before = share_before_month(start_s, end_s, packets);
+  FlowSums::Row& row = sums_.at(block_.rows[i]);
+  row.bytes += bytes_before;
+  row.packets += packets_before;
+  const auto minute = static_cast<std::uint32_t>(start_s / 60);
+  FlowSums::Row& rest = sums_.at(sums_.rest_row(block_.series[i], minute, other_));
+  rest.bytes += bytes - bytes_before;
+  rest.packets += packets - packets_before;
 }
 
 }  // namespace fleetmeter::aggregator

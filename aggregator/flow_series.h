@@ -26,4 +26,15 @@ namespace fleetmeter::aggregator {
   return largest < static_cast<std::uint32_t>(series_count);
 }
 
+/// Start of the window that a row counts in, in Unix minutes: where its records start, which is the
+/// month before for what they carried over its end (docs/time.md 3). Safe for columns that differ
+/// in length.
+[[nodiscard]] inline std::uint32_t window_minute(const proto::FlowAggregates& flows,
+                                                 int row) noexcept {
+  const std::uint32_t minute = flows.window_start_min(row);
+  if (row < flows.carried_min_size()) return minute - flows.carried_min(row);
+  const bool is_rest = row < flows.records_size() && flows.records(row) == 0;
+  return minute - (is_rest ? 1 : 0);
+}
+
 }  // namespace fleetmeter::aggregator

@@ -17,10 +17,8 @@ std::int64_t next_month(std::int64_t at_s) {
   return sys_seconds{next}.time_since_epoch().count();
 }
 
-std::uint64_t share(std::uint64_t amount, std::int64_t part_s, std::int64_t whole_s) {
-  return static_cast<std::uint64_t>(static_cast<unsigned __int128>(amount) *
-                                    static_cast<std::uint64_t>(part_s) /
-                                    static_cast<std::uint64_t>(whole_s));
+std::uint32_t minutes_to_next_month(std::uint32_t minute) {
+  return static_cast<std::uint32_t>(next_month(std::int64_t{minute} * 60) / 60) - minute;
 }
 
 }  // namespace
@@ -104,9 +102,13 @@ void FlowSums::write_sums(const std::vector<std::uint32_t>& rows,
   out.mutable_packets()->Reserve(count);
   out.mutable_records()->Reserve(count);
   out.mutable_long_records()->Reserve(count);
+  const bool any_rest =
+      std::ranges::any_of(rows, [this](std::uint32_t index) { return rows_[index].is_rest; });
   for (const std::uint32_t index : rows) {
     const Row& row = rows_[index];
-    out.mutable_window_start_min()->AddAlreadyReserved(row.minute);
+    const std::uint32_t carried_min = row.is_rest ? minutes_to_next_month(row.minute) : 0;
+    if (any_rest) out.add_carried_min(carried_min);
+    out.mutable_window_start_min()->AddAlreadyReserved(row.minute + carried_min);
     out.mutable_bytes()->AddAlreadyReserved(row.bytes);
     out.mutable_packets()->AddAlreadyReserved(row.packets);
     out.mutable_records()->AddAlreadyReserved(row.records);
@@ -135,13 +137,11 @@ bool crosses_month(std::int64_t start_s, std::int64_t end_s) noexcept {
   return next_month(start_s) < end_s;
 }
 
-std::vector<FlowPart> split_by_month(std::int64_t start_s, std::int64_t end_s, std::uint64_t bytes,
-                                     std::uint64_t packets) {
-  if (!crosses_month(start_s, end_s)) return {{start_s, bytes, packets}};
-  const std::int64_t border = next_month(start_s);  // Over a day: not two borders.
-  const FlowPart first{start_s, share(bytes, border - start_s, end_s - start_s),
-                       share(packets, border - start_s, end_s - start_s)};
-  return {first, {border, bytes - first.bytes, packets - first.packets}};
+std::uint64_t share_before_month(std::int64_t start_s, std::int64_t end_s,
+                                 std::uint64_t amount) noexcept {
+  const auto before_s = static_cast<std::uint64_t>(next_month(start_s) - start_s);
+  const auto whole_s = static_cast<std::uint64_t>(end_s - start_s);
+  return static_cast<std::uint64_t>(static_cast<unsigned __int128>(amount) * before_s / whole_s);
 }
 
 }  // namespace fleetmeter::aggregator

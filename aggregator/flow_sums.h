@@ -32,7 +32,7 @@ class FlowSums {
   /// Sums of one series in one minute; a commit has less than 2^32 records. One cache line.
   struct alignas(64) Row {
     std::uint32_t series = 0;
-    std::uint32_t minute = 0;  ///< Unix minutes.
+    std::uint32_t minute = 0;  ///< Unix minutes, of the records' start.
     std::uint64_t bytes = 0, packets = 0;
     std::uint64_t line_bytes = 0;  ///< Of the records' text.
     std::uint32_t records = 0, long_records = 0;
@@ -41,7 +41,7 @@ class FlowSums {
     std::uint32_t largest_minute = 0;   ///< Of it and all older ones.
     std::uint8_t latest_second = 0;     ///< Of the minute: the largest start of the records.
     bool is_in_table = false;
-    bool is_rest = false;  ///< Of records counted in the month before: no record of its own.
+    bool is_rest = false;  ///< What the records carry into the next month: none of its own.
 
     [[nodiscard]] std::int64_t latest_s() const noexcept {
       return std::int64_t{minute} * 60 + latest_second;
@@ -64,8 +64,8 @@ class FlowSums {
                            rows_[newest].minute == minute && !rows_[newest].is_rest;
     return is_newest ? newest : find_row(series, minute, false, other);
   }
-  /// The same for what a record carries into the next month. It stays apart from the records of that
-  /// minute, since windows count it where the record started.
+  /// The same for what records that start in the minute carry into the next month: the bill counts it
+  /// there, windows where they start.
   [[nodiscard]] std::uint32_t rest_row(std::uint32_t series, std::uint32_t minute,
                                        std::uint32_t other) {
     return find_row(series, minute, true, other);
@@ -159,16 +159,11 @@ void FlowSums::write(const std::vector<std::uint32_t>& rows, proto::FlowAggregat
   write_sums(rows, out);
 }
 
-/// A record's amounts before and after each first midnight of a month (UTC) that it crosses.
-struct FlowPart {
-  std::int64_t start_s = 0;
-  std::uint64_t bytes = 0, packets = 0;
-};
-/// Splits by time: every part but the last takes its share rounded down, the last the rest, so
-/// nothing is lost. A record that crosses none, or that claims to last over a day, is one part.
-[[nodiscard]] std::vector<FlowPart> split_by_month(std::int64_t start_s, std::int64_t end_s,
-                                                   std::uint64_t bytes, std::uint64_t packets);
-/// Whether split_by_month would yield more than one part; cheap.
+/// Whether a record crosses a month's first midnight (UTC); not if it claims to last over a day.
 [[nodiscard]] bool crosses_month(std::int64_t start_s, std::int64_t end_s) noexcept;
+/// What of an amount falls before that midnight, rounded down; the rest falls behind it. Of a record
+/// that crosses it.
+[[nodiscard]] std::uint64_t share_before_month(std::int64_t start_s, std::int64_t end_s,
+                                               std::uint64_t amount) noexcept;
 
 }  // namespace fleetmeter::aggregator

@@ -26,7 +26,8 @@ bool well_formed(const proto::AggregateBatch& batch) {
   const bool equal = flows.status_size() == series && flows.action_size() == series &&
                      flows.nat_leg_size() == series && flows.role_size() == series &&
                      flows.bytes_size() == rows && flows.packets_size() == rows &&
-                     flows.records_size() == rows && flows.long_records_size() == rows;
+                     flows.records_size() == rows && flows.long_records_size() == rows &&
+                     (flows.carried_min().empty() || flows.carried_min_size() == rows);
   return equal && have_series(flows, series) &&
          std::ranges::all_of(flows.interface(), [&](std::uint32_t index) {
            return index < static_cast<std::uint32_t>(batch.strings_size());
@@ -60,12 +61,7 @@ std::uint64_t FlowWindows::add(const proto::AggregateBatch& batch, std::uint32_t
   indexes_.assign(static_cast<std::size_t>(batch.strings_size()), kUnknown);
   std::uint64_t late = 0;
   for (int row = 0; row < flows.window_start_min_size(); ++row) {
-    // A row without records is what a record carried over the end of a month: here it counts whole
-    // where it started, which is the minute before midnight as long as no flow outlasts its capture
-    // interval.
-    const bool rest = flows.records(row) == 0;
-    const GridTime minute_s =
-        (static_cast<GridTime>(flows.window_start_min(row)) - (rest ? 1 : 0)) * 60;
+    const GridTime minute_s = GridTime{window_minute(flows, row)} * 60;
     if (closed_until_s_ != kBeforeAll && minute_s < closed_until_s_) {
       late += flows.records(row);
       continue;

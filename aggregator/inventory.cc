@@ -106,6 +106,11 @@ void set_environments_of_resources(const Inventory& inventory, std::vector<Resou
 
 }  // namespace
 
+std::string Resource::attribute(const std::string& name) const {
+  const auto found = attributes.find(name);
+  return found == attributes.end() ? std::string() : found->second;
+}
+
 void InventoryWarnings::add(std::string message) {
   if (said_.insert(message).second) out_.push_back({.file = file_, .message = std::move(message)});
 }
@@ -236,10 +241,16 @@ std::optional<Place> Inventory::Data::place_within(std::string_view vpc_id,
   }
   Place place = place_of(owner, at_s);
   place.in_vpc = true;
-  const std::uint32_t around =
-      place.subnet == nullptr ? vpc->second.subnets.find(address) : CidrTable::kNone;
-  if (around < CidrTable::kAmbiguous) place.subnet = &entries.subnets[around];
+  set_subnet(place, vpc->second.subnets, address);
   return place;
+}
+
+/// By the address, unless the interface names its own.
+void Inventory::Data::set_subnet(Place& place, const CidrTable& ranges,
+                                 const parsers::IpAddress& address) const {
+  if (place.subnet != nullptr) return;
+  const std::uint32_t around = ranges.find(address);
+  if (around < CidrTable::kAmbiguous) place.subnet = &entries.subnets[around];
 }
 
 Place Inventory::Data::place_of(const Interface* interface, std::int64_t at_s) const {
@@ -369,10 +380,7 @@ Place Inventory::place_of_address(const parsers::IpAddress& address, std::int64_
     if (owner != nullptr && !ambiguous) {
       Place place = data_->place_of(owner, at_s);
       place.in_vpc = is_private;
-      const std::uint32_t around =
-          place.subnet == nullptr ? data_->subnet_ranges.find(address) : CidrTable::kNone;
-      if (is_private && around < CidrTable::kAmbiguous)
-        place.subnet = &data_->entries.subnets[around];
+      if (is_private) data_->set_subnet(place, data_->subnet_ranges, address);
       return place;
     }
   }

@@ -72,6 +72,9 @@ struct Resource {
   Tags tags;
   Validity valid;
   bool planned = false;  ///< From a plan: for the bill only.
+
+  /// Empty if it has none of that name.
+  [[nodiscard]] std::string attribute(const std::string& name) const;
 };
 
 /// What one `environments:` entry of the configuration matches; empty = not asked.

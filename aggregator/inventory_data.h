@@ -109,6 +109,7 @@ struct Inventory::Data {
                                                   std::int64_t at_s) const;
   /// Of one of `entries.interfaces`, or of none.
   [[nodiscard]] Place place_of(const Interface* interface, std::int64_t at_s) const;
+  void set_subnet(Place& place, const CidrTable& ranges, const parsers::IpAddress& address) const;
 };
 
 }  // namespace fleetmeter::aggregator

@@ -98,11 +98,6 @@ const std::map<std::string_view, PriceFunction>& known_types() {
 /// Of the usage file alone.
 constexpr std::string_view kDataTransfer = "aws_data_transfer";
 
-std::string attribute_of(const aggregator::Resource& resource, const std::string& name) {
-  const auto found = resource.attributes.find(name);
-  return found == resource.attributes.end() ? std::string() : found->second;
-}
-
 }  // namespace
 
 Period period_of_month(std::string_view month) {
@@ -134,7 +129,7 @@ Subject::Subject(Estimator& of, const aggregator::Resource& about, std::string i
       usage_(std::move(values)) {}
 
 std::string Subject::text(const std::string& attribute, const std::string& otherwise) const {
-  const std::string found = attribute_of(resource, attribute);
+  const std::string found = resource.attribute(attribute);
   return found.empty() ? otherwise : found;
 }
 
@@ -267,10 +262,10 @@ void Estimator::index() {
     by_type_[resource.type].push_back(&resource);
     auto& references = by_reference_[resource.type];
     for (const std::string& name :
-         {resource.id, attribute_of(resource, "arn"), attribute_of(resource, "name"),
-          attribute_of(resource, "family"), attribute_of(resource, "node_group_name"),
-          attribute_of(resource, "allocation_id"), attribute_of(resource, "public_ip"),
-          attribute_of(resource, "identifier"), resource.address}) {
+         {resource.id, resource.attribute("arn"), resource.attribute("name"),
+          resource.attribute("family"), resource.attribute("node_group_name"),
+          resource.attribute("allocation_id"), resource.attribute("public_ip"),
+          resource.attribute("identifier"), resource.address}) {
       if (!name.empty()) references.emplace(name, &resource);
     }
     // The Auto Scaling groups that EKS made for a node group.
@@ -289,17 +284,17 @@ void Estimator::index() {
     if (counts(entry.valid)) groups_[entry.name] = &entry;
   }
   for (const aggregator::Resource* volume : of_type("aws_ebs_volume")) {
-    const aggregator::Instance* machine = instance(attribute_of(*volume, "instance_id"));
+    const aggregator::Instance* machine = instance(volume->attribute("instance_id"));
     if (machine != nullptr) listed_volumes_.insert(group_of(*machine));
   }
   for (const aggregator::Resource* association : of_type("aws_eip_association")) {
     for (const char* attribute : {"instance_id", "instance_id_address"})
-      elastic_instances_.insert(attribute_of(*association, attribute));
+      elastic_instances_.insert(association->attribute(attribute));
   }
   for (const aggregator::Resource* address : of_type("aws_eip")) {
     for (const char* attribute : {"instance", "instance_address"})
-      elastic_instances_.insert(attribute_of(*address, attribute));
-    elastic_addresses_.insert(attribute_of(*address, "public_ip"));
+      elastic_instances_.insert(address->attribute(attribute));
+    elastic_addresses_.insert(address->attribute("public_ip"));
   }
   for (const aggregator::Interface& interface : inventory.interfaces()) {
     if (!counts(interface.valid)) continue;
@@ -315,7 +310,7 @@ bool Estimator::counts(const aggregator::Validity& valid) const noexcept {
 
 /// What is gone without a time at which it went is taken to be gone for long.
 bool Estimator::counts(const aggregator::Resource& resource) const noexcept {
-  const std::string state = attribute_of(resource, "state");
+  const std::string state = resource.attribute("state");
   const bool gone = state == "deleted" || state == "deleting" || state == "failed";
   if (gone && resource.valid.to_s == aggregator::Validity().to_s) return false;
   return counts(resource.valid);
@@ -375,8 +370,8 @@ const aggregator::Resource* Estimator::group_of(const aggregator::Instance& mach
   const auto cluster = machine.tags.find("eks:cluster-name");
   if (name == machine.tags.end()) return nullptr;
   for (const aggregator::Resource* one : of_type("aws_eks_node_group")) {
-    const std::string of = attribute_of(*one, "cluster_name");
-    if (attribute_of(*one, "node_group_name") == name->second &&
+    const std::string of = one->attribute("cluster_name");
+    if (one->attribute("node_group_name") == name->second &&
         (of.empty() || cluster == machine.tags.end() || of == cluster->second))
       return one;
   }
@@ -630,9 +625,9 @@ void Estimator::warn_left_out() {
 }
 
 bool Estimator::take_named(const aggregator::Resource& holder, const std::string& attribute) {
-  const std::string id = attribute_of(holder, attribute);
+  const std::string id = holder.attribute(attribute);
   // Of a plan, without the index where there are several.
-  const std::string planned = attribute_of(holder, attribute + "_address");
+  const std::string planned = holder.attribute(attribute + "_address");
   const aggregator::Resource* address = find("aws_eip", id);
   if (address == nullptr) address = find("aws_eip", planned);
   for (const aggregator::Resource* candidate : of_type("aws_eip")) {
@@ -659,7 +654,7 @@ void Estimator::take_addresses() {
   }
   std::vector<const aggregator::Resource*> silent;
   for (const aggregator::Resource* gateway : of_type("aws_nat_gateway")) {
-    if (attribute_of(*gateway, "connectivity_type") == "private") continue;
+    if (gateway->attribute("connectivity_type") == "private") continue;
     take_all(*gateway, "secondary_allocation_ids", "");
     if (!take_named(*gateway, "allocation_id")) silent.push_back(gateway);
   }
@@ -677,7 +672,7 @@ void Estimator::take_addresses() {
   std::set<const aggregator::Resource*> associated;
   for (const aggregator::Resource* association : of_type("aws_eip_association")) {
     for (const char* attribute : {"allocation_id", "allocation_id_address"})
-      associated.insert(find("aws_eip", attribute_of(*association, attribute)));
+      associated.insert(find("aws_eip", association->attribute(attribute)));
   }
   // Nothing says which: any of the environment that nothing else holds.
   for (const aggregator::Resource* gateway : silent) {
@@ -687,7 +682,7 @@ void Estimator::take_addresses() {
       if (associated.contains(candidate)) return false;
       for (const char* holder :
            {"instance", "network_interface", "instance_address", "network_interface_address"}) {
-        if (!attribute_of(*candidate, holder).empty()) return false;
+        if (!candidate->attribute(holder).empty()) return false;
       }
       return !taken_addresses_.contains(candidate) &&
              placement.environment_of(*candidate) == environment;

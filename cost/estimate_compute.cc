@@ -49,10 +49,14 @@ std::string why_unpriced(const Purchase& purchase) {
   return {};
 }
 
-std::string attribute_of(const Resource* resource, const char* name) {
-  if (resource == nullptr) return {};
-  const auto found = resource->attributes.find(name);
-  return found == resource->attributes.end() ? std::string() : found->second;
+/// Of one machine; nothing when the inventory holds no more than its id.
+Purchase purchase_of(const Resource* machine) {
+  if (machine == nullptr) return {};
+  return {machine->attribute("tenancy"), false, machine->attribute("instance_lifecycle")};
+}
+
+std::string system_of(const Resource* machine) {
+  return machine == nullptr ? std::string() : machine->attribute("system");
 }
 
 void add_bought_machines(Subject& subject, const std::string& type, bool windows, Quantity count,
@@ -576,11 +580,10 @@ void add_cpu_credits(Subject& subject, const std::string& price_key, const std::
 
 MachineKind kind_of(const ReportOptions& options, const aggregator::Instance& instance,
                     const Resource* facts) {
-  MachineKind kind{instance.type, attribute_of(facts, "system"), {}};
+  MachineKind kind{instance.type, system_of(facts), {}};
   if (kind.system.empty()) kind.system = instance.windows ? "windows" : "linux";
   if (options.assume_windows) kind.system = *options.assume_windows ? "windows" : "linux";
-  kind.unpriced = why_unpriced(
-      {attribute_of(facts, "tenancy"), false, attribute_of(facts, "instance_lifecycle")});
+  kind.unpriced = why_unpriced(purchase_of(facts));
   return kind;
 }
 
@@ -633,10 +636,8 @@ void add_lone_group(Subject& subject, const aggregator::Group& group, Quantity c
       const auto& [number, example] = of;
       const Quantity part = scale(count, number, static_cast<std::int64_t>(members.size()));
       const Resource* facts = all.find("aws_instance", example->id);
-      subject.set_system(attribute_of(facts, "system"));
-      add_bought_machines(
-          subject, kind.type, example->windows, part,
-          {attribute_of(facts, "tenancy"), false, attribute_of(facts, "instance_lifecycle")});
+      subject.set_system(system_of(facts));
+      add_bought_machines(subject, kind.type, example->windows, part, purchase_of(facts));
     }
   }
   if (monitored > 0) subject.add("detailed monitoring", "cloudwatch.metrics", units(7 * monitored));

@@ -42,7 +42,7 @@ class ToDate {
         "log_bytes", "log ingestion",
         [this](std::uint64_t q) { return gigabytes(q, options_.bytes_per_gb); },
         [](const std::string&, const Resource* group) {
-          return attribute_of(group, "log_group_class") == "INFREQUENT_ACCESS"
+          return group != nullptr && group->attribute("log_group_class") == "INFREQUENT_ACCESS"
                      ? "cloudwatch.logs.ingestion_infrequent_access"
                      : "cloudwatch.logs.ingestion";
         });
@@ -85,15 +85,10 @@ class ToDate {
     return draft;
   }
 
-  static std::string attribute_of(const Resource* resource, const char* name) {
-    if (resource == nullptr) return {};
-    const auto found = resource->attributes.find(name);
-    return found == resource->attributes.end() ? std::string() : found->second;
-  }
   /// Such a table pays for its capacity, whatever is used of it. One that the inventory does not
   /// know is taken to be on demand.
   static bool is_provisioned(const Resource* table) {
-    return table != nullptr && attribute_of(table, "billing_mode") != "PAY_PER_REQUEST";
+    return table != nullptr && table->attribute("billing_mode") != "PAY_PER_REQUEST";
   }
 
   /// What the inventory says of the thing that a metric's dimension names.

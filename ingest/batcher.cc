@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "aggregator/flow_series.h"
 #include "ingest/wait_notice.h"
 
 namespace fleetmeter::ingest {
@@ -144,8 +145,10 @@ void Batcher::State::note_times(const proto::AggregateBatch& batch) {
     time_from_s = time_from_s == 0 ? from_s : std::min(time_from_s, from_s);
     time_to_s = std::max(time_to_s, to_s);
   };
-  for (const std::uint32_t minute : batch.flows().window_start_min())
-    note(std::int64_t{minute} * 60, std::int64_t{minute} * 60 + 60);
+  for (int row = 0; row < batch.flows().window_start_min_size(); ++row) {
+    const std::int64_t start_s = std::int64_t{aggregator::window_minute(batch.flows(), row)} * 60;
+    note(start_s, start_s + 60);
+  }
   for (int i = 0; i < batch.datapoints().start_s_size(); ++i) {
     const std::int64_t start_s = batch.datapoints().start_s(i);
     const std::int64_t period_s = batch.datapoints().period_s(i);

@@ -95,7 +95,17 @@ TEST_F(FlowWindowsTest, NatBytesAreThoseOfAcceptedInsideLegs) {
   EXPECT_EQ(closed[0].nat_bytes, 100u);
 }
 
+// docs/time.md 3
 TEST_F(FlowWindowsTest, WhatAMonthCutsOffCountsWhereTheRecordStarted) {
+  add({{.start_s = kNoon - 120, .bytes = 30},
+       {.start_s = kNoon, .bytes = 70, .records = 0, .carried_min = 2}});
+  const auto closed = close(kNoon + 60);
+  ASSERT_EQ(closed.size(), 1u);
+  EXPECT_EQ(closed[0].start_s, kNoon - 120);
+  EXPECT_EQ(closed[0].accepted_bytes, 100u);
+}
+
+TEST_F(FlowWindowsTest, ARowWithoutRecordsOfAnEarlierReleaseCountsInTheMinuteBefore) {
   add({{.start_s = kNoon - 60, .bytes = 30}, {.start_s = kNoon, .bytes = 70, .records = 0}});
   const auto closed = close(kNoon + 60);
   ASSERT_EQ(closed.size(), 1u);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -109,6 +110,7 @@ struct FlowRow {
   std::uint64_t bytes = 100;
   std::uint64_t records = 1;
   std::uint64_t long_records = 0;
+  std::uint32_t carried_min = 0;  ///< Written if one of the rows has it.
   proto::InterfaceRole role = proto::ROLE_INSTANCE;
   proto::NatLeg nat_leg = proto::NAT_LEG_NONE;
 };
@@ -122,7 +124,10 @@ inline proto::LogRecord flow_record(std::int64_t append_s, const std::string& so
   batch.set_source(source);
   batch.add_strings("");
   proto::FlowAggregates& flows = *batch.mutable_flows();
+  const bool any_carried =
+      std::ranges::any_of(rows, [](const FlowRow& row) { return row.carried_min > 0; });
   for (const FlowRow& row : rows) {
+    if (any_carried) flows.add_carried_min(row.carried_min);
     flows.add_interface(static_cast<std::uint32_t>(batch.strings_size()));
     batch.add_strings(row.interface);
     flows.add_window_start_min(static_cast<std::uint32_t>(row.start_s / 60));

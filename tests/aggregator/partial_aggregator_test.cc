@@ -178,12 +178,12 @@ TEST_F(PartialAggregatorTest, ARecordAcrossAMonthsFirstMidnightIsSplitAndLosesNo
   EXPECT_EQ(records[std::to_string(kJune / 60)], 0u);
 }
 
-TEST(SplitByMonth, KeepsARecordWholeThatCrossesNoMonthOrClaimsTooMuch) {
-  EXPECT_EQ(split_by_month(1'717'199'000, 1'717'200'000, 9, 9).size(), 1u) << "ends at midnight";
-  EXPECT_EQ(split_by_month(1'717'200'000, 1'717'200'060, 9, 9).size(), 1u);
-  EXPECT_EQ(split_by_month(1'717'199'000, 4'000'000'000, 9, 9).size(), 1u);
-  EXPECT_EQ(split_by_month(1'717'199'990, 1'717'199'980, 9, 9).size(), 1u)
-      << "ends before it starts";
+TEST(CrossesMonth, NotARecordThatEndsAtMidnightOrBeforeItsStartOrClaimsOverADay) {
+  EXPECT_TRUE(crosses_month(1'717'199'000, 1'717'200'001));
+  EXPECT_FALSE(crosses_month(1'717'199'000, 1'717'200'000)) << "ends at midnight";
+  EXPECT_FALSE(crosses_month(1'717'200'000, 1'717'200'060));
+  EXPECT_FALSE(crosses_month(1'717'199'000, 4'000'000'000));
+  EXPECT_FALSE(crosses_month(1'717'199'990, 1'717'199'980)) << "ends before it starts";
 }
 
 TEST_F(PartialAggregatorTest, RecordFrom2100IsDroppedAsFutureAndMovesNoTime) {  // docs/time.md 1

@@ -51,7 +51,7 @@ struct Source {
   std::vector<std::string> records;
 };
 
-/// Of every series and slot that has a value: count, sum, minimum, maximum, lower bound.
+/// Of every series and slot, from the start, that has a value: count, sum, minimum, maximum, lower bound.
 using Values =
     std::map<std::pair<std::string, GridTime>, std::tuple<double, double, double, double, bool>>;
 
@@ -76,7 +76,7 @@ class WindowsPropertyTest : public testing::Test {
     options.environment = "e";
     options.source = source.name;
     PartialAggregator aggregator(inventory, options);
-    aggregator.set_now(kEnd);
+    aggregator.set_now(end_s());
     parsers::DecoderOptions decoding;
     decoding.fields = PartialAggregator::fields_needed();
     parsers::Decoder decoder(decoding, aggregator);
@@ -105,12 +105,13 @@ class WindowsPropertyTest : public testing::Test {
     for (proto::AggregateBatch& batch : batches) {
       combine(batch, outcome.sums);
       proto::LogRecord record;
-      record.set_append_time_ms(kEnd * 1000);
+      record.set_append_time_ms(end_s() * 1000);
       *record.mutable_batch() = std::move(batch);
       apply(shard, record);
     }
-    for (const Source& source : sources) apply(shard, progress_record(kEnd, source.name, kEnd));
-    apply(shard, tick_record(kEnd, kEnd - 10));
+    for (const Source& source : sources)
+      apply(shard, progress_record(end_s(), source.name, end_s()));
+    apply(shard, tick_record(end_s(), end_s() - 10));
     EXPECT_EQ(shard.late_records(), 0u);
     outcome.values = values_of(shard);
     return outcome;
@@ -130,23 +131,26 @@ class WindowsPropertyTest : public testing::Test {
     for (const Change& change : changes) shard.table().set_retention(change.series, 86'400);
   }
 
-  static Values values_of(const Shard& shard) {
+  [[nodiscard]] GridTime end_s() const { return from_s + (kEnd - kNoon); }
+
+  Values values_of(const Shard& shard) const {
     Values values;
     for (SeriesId id = 0; id < shard.table().size(); ++id) {
       const SeriesInfo& info = shard.table().info(id);
       const GridTime period_s = info.own_period_s;
-      for (GridTime end_s = kNoon; end_s <= kNoon + 3600; end_s += period_s) {
+      for (GridTime end_s = from_s; end_s <= from_s + 3600; end_s += period_s) {
         const Slot slot = shard.table().slot(id, end_s, info.own_period_s, shard.frontier());
         if (slot.state != SlotState::kPresent) continue;
-        values[{info.key.display(), end_s}] = {slot.value.sample_count, slot.value.sum,
-                                               slot.value.minimum, slot.value.maximum,
-                                               slot.value.lower_bound};
+        values[{info.key.display(), end_s - from_s}] = {slot.value.sample_count, slot.value.sum,
+                                                        slot.value.minimum, slot.value.maximum,
+                                                        slot.value.lower_bound};
       }
     }
     return values;
   }
 
   std::shared_ptr<const Inventory> inventory = fleet();
+  GridTime from_s = kNoon;
   std::mt19937 random{1};
   std::size_t batch_count = 0;
 };
@@ -194,6 +198,24 @@ TEST_F(WindowsPropertyTest, WindowsClosedWhileTheFileIsReadAreThoseOfTheWholeFil
     ASSERT_EQ(values_of(shard), whole.values);
   }
   EXPECT_GT(closings, 10u);
+}
+
+// docs/time.md 3: the bill alone splits them.
+TEST_F(WindowsPropertyTest, RecordsAcrossAMonthsFirstMidnightCloseTheWindowsOfAnyOtherDay) {
+  constexpr GridTime kDecember = 1'701'388'800;
+  static_assert(kDecember % 86'400 == 0);
+  for (const std::int64_t length_s : {59, 61, 119, 120, 300, 900}) {
+    SCOPED_TRACE(length_s);
+    const auto values_at = [&](GridTime midnight_s) {
+      from_s = midnight_s - 600;
+      const Source source{"file-1", parsers::testing::mixed_lines(
+                                        3, 250, {.start_s = from_s, .length_s = length_s})};
+      return run({source}, Delivery::kText, {.one_in = 3}).values;
+    };
+    const Values whole = values_at(kDecember + 86'400);
+    ASSERT_GT(whole.size(), 30u);
+    EXPECT_EQ(values_at(kDecember), whole);
+  }
 }
 
 /// Datapoints of a few series, many of them for a slot that has one already, of another count.

@@ -172,6 +172,20 @@ TEST(Evaluator, InputEndsWithTheLastDatapointOfASeriesOfSeconds) {
   }
 }
 
+TEST(Evaluator, InputEndsWithTheWindowInWhichTheRecordStartedThatAMonthCuts) {
+  SmallLog log;
+  log.config(kRules);
+  log.progress();
+  log.put(aggregator::flow_record(
+      SmallLog::kNowS, "files:0", "prod",
+      {{.start_s = kStartS, .bytes = 30},
+       {.start_s = kStartS + 120, .bytes = 70, .records = 0, .carried_min = 2}}));
+  Evaluator evaluator;
+  std::vector<proto::Event> events;
+  log.apply_to(evaluator, events);
+  EXPECT_EQ(evaluator.input().open_to_s, kStartS + 60);
+}
+
 TEST(Evaluator, InputOfASeriesThatJittersEndsAMinuteAfterItsLastDatapoint) {
   SmallLog log;
   log.config(kRules);

@@ -201,7 +201,7 @@ class LineMaker {
     const std::int64_t offset = options_.by_time
                                     ? static_cast<std::int64_t>(index * options_.seconds / count)
                                     : below(options_.seconds);
-    const std::int64_t length = options_.long_records && below(50) == 0 ? 300 : 59;
+    const std::int64_t length = options_.long_records && below(50) == 0 ? 300 : options_.length_s;
     std::string line = record(options_.start_s + offset, length, below(10));
     if (kind == 1) return line + " \x01";
     if (kind == 2) return line.substr(0, line.rfind(' '));

@@ -43,6 +43,7 @@ void deliver(const std::vector<std::string>& records, Delivery delivery, std::mt
 struct LineOptions {
   std::int64_t start_s = 1'700'000'400;
   std::uint32_t seconds = 1200;
+  std::int64_t length_s = 59;
   bool by_time = false;       ///< Sorted by start.
   bool long_records = false;  ///< Some last over 120 s.
 };

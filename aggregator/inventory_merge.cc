@@ -227,10 +227,11 @@ void merge_entries(InventoryEntries& entries) {
       interface.role = proto::ROLE_INSTANCE;
   }
   fill_groups(entries);
+  // What is planned first: of an id, resource() finds the last.
   std::stable_sort(entries.resources.begin(), entries.resources.end(),
                    [](const Resource& a, const Resource& b) {
-                     return std::tie(a.id, a.address, a.valid.from_s) <
-                            std::tie(b.id, b.address, b.valid.from_s);
+                     return std::tie(a.id, b.planned, a.address, a.valid.from_s) <
+                            std::tie(b.id, a.planned, b.address, b.valid.from_s);
                    });
   std::stable_sort(entries.groups.begin(), entries.groups.end(),
                    [](const Group& a, const Group& b) {

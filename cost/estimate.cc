@@ -98,6 +98,29 @@ const std::map<std::string_view, PriceFunction>& known_types() {
 /// Of the usage file alone.
 constexpr std::string_view kDataTransfer = "aws_data_transfer";
 
+/// A plan's entry with what it leaves unsaid of the thing that it changes or replaces.
+aggregator::Resource completed(const aggregator::Resource& planned,
+                               const aggregator::Resource& standing) {
+  aggregator::Resource all = planned;
+  const auto fill = [](std::string& into, const std::string& from) {
+    if (into.empty()) into = from;
+  };
+  fill(all.region, standing.region);
+  fill(all.account, standing.account);
+  fill(all.environment, standing.environment);
+  all.tags.insert(standing.tags.begin(), standing.tags.end());
+  if (planned.id != standing.id) return all;  // A new thing begins anew.
+  const aggregator::Validity any;
+  if (all.valid.from_s == any.from_s) all.valid.from_s = standing.valid.from_s;
+  if (all.valid.to_s == any.to_s) all.valid.to_s = standing.valid.to_s;
+  // What a plan never tells. The rest it has too, unless it takes it away.
+  for (const char* name : {"instance_lifecycle", "state", "system", "windows"}) {
+    const auto told = standing.attributes.find(name);
+    if (told != standing.attributes.end()) all.attributes.insert(*told);
+  }
+  return all;
+}
+
 }  // namespace
 
 Period period_of_month(std::string_view month) {
@@ -253,20 +276,73 @@ Estimator::Estimator(const ReportOptions& report_options, const PriceBook& price
       usage_file(file),
       period(in),
       placement(of, report_options.region) {
+  choose_entries();
   index();
 }
 
+void Estimator::choose_entries() {
+  using aggregator::Resource;
+  using Name = std::pair<std::string_view, std::string_view>;  // Type, and id or address.
+  std::map<Name, const Resource*> planned_ids, planned_addresses;
+  for (const Resource& one : inventory.resources()) {
+    if (!one.planned) continue;
+    if (!one.id.empty()) planned_ids[{one.type, one.id}] = &one;
+    planned_addresses[{one.type, one.address}] = &one;
+  }
+  const auto agree = [](std::string_view a, std::string_view b) {
+    return a.empty() || b.empty() || a == b;
+  };
+  const auto environment = [this](const Resource& one) {
+    std::string name = placement.environment_of(one);
+    return name == "unassigned" ? std::string() : name;
+  };
+  std::map<const Resource*, const Resource*> standing_of;  // By the plan's entry.
+  std::set<const Resource*> left_out;
+  const bool plan_counts = options.basis == ReportOptions::Basis::kEstimate;
+  for (const Resource& one : inventory.resources()) {
+    if (one.planned) continue;
+    const Resource* twin = nullptr;
+    if (const auto found = planned_ids.find({one.type, one.id}); found != planned_ids.end()) {
+      twin = found->second;
+    } else if (const auto named = planned_addresses.find({one.type, one.address});
+               named != planned_addresses.end() && !standing_of.contains(named->second)) {
+      // Replaced, so that its id is not known yet. States of several environments may use an
+      // address each.
+      const Resource& planned = *named->second;
+      if (agree(one.id, planned.id) && agree(one.account, planned.account) &&
+          agree(one.region, planned.region) && agree(environment(one), environment(planned)))
+        twin = &planned;
+    }
+    if (twin == nullptr) continue;
+    standing_of[twin] = &one;
+    left_out.insert(plan_counts ? &one : twin);
+  }
+  for (const Resource& one : inventory.resources()) {
+    if (left_out.contains(&one)) continue;
+    const Resource* chosen = &one;
+    if (const auto standing = standing_of.find(&one); standing != standing_of.end()) {
+      chosen = &completed_.emplace_back(completed(one, *standing->second));
+      standing_of_.emplace(chosen, standing->second);
+    }
+    if (counts(*chosen)) resources_.push_back(chosen);
+  }
+}
+
 void Estimator::index() {
-  for (const aggregator::Resource& resource : inventory.resources()) {
-    if (!counts(resource)) continue;
+  for (const aggregator::Resource* one : resources_) {
+    const aggregator::Resource& resource = *one;
     by_type_[resource.type].push_back(&resource);
     auto& references = by_reference_[resource.type];
-    for (const std::string& name :
-         {resource.id, resource.attribute("arn"), resource.attribute("name"),
-          resource.attribute("family"), resource.attribute("node_group_name"),
-          resource.attribute("allocation_id"), resource.attribute("public_ip"),
-          resource.attribute("identifier"), resource.address}) {
-      if (!name.empty()) references.emplace(name, &resource);
+    const auto standing = standing_of_.find(one);
+    for (const aggregator::Resource* named :
+         {one, standing == standing_of_.end() ? one : standing->second}) {
+      for (const std::string& name :
+           {named->id, named->attribute("arn"), named->attribute("name"),
+            named->attribute("family"), named->attribute("node_group_name"),
+            named->attribute("allocation_id"), named->attribute("public_ip"),
+            named->attribute("identifier"), named->address}) {
+        if (!name.empty()) references.emplace(name, one);
+      }
     }
     // The Auto Scaling groups that EKS made for a node group.
     if (resource.type == "aws_eks_node_group") {
@@ -280,8 +356,12 @@ void Estimator::index() {
   for (const aggregator::Instance& entry : inventory.instances()) {
     if (counts(entry.valid)) instances_[entry.id] = &entry;
   }
+  // Of a name, what stands comes before what is planned.
+  const bool plan_counts = options.basis == ReportOptions::Basis::kEstimate;
   for (const aggregator::Group& entry : inventory.groups()) {
-    if (counts(entry.valid)) groups_[entry.name] = &entry;
+    if (!counts(entry.valid)) continue;
+    const aggregator::Group*& held = groups_[entry.name];
+    if (held == nullptr || plan_counts || held->planned || !entry.planned) held = &entry;
   }
   for (const aggregator::Resource* volume : of_type("aws_ebs_volume")) {
     const aggregator::Instance* machine = instance(volume->attribute("instance_id"));
@@ -441,10 +521,9 @@ Result<std::vector<Draft>> Estimator::run(std::vector<std::string>& out_warnings
   take_addresses();
   // Gateways first.
   for (const aggregator::Resource* gateway : of_type("aws_nat_gateway")) price(*gateway);
-  for (const aggregator::Resource& resource : inventory.resources()) {
-    if (resource.type == "aws_nat_gateway" || taken_addresses_.contains(&resource)) continue;
-    if (!counts(resource)) continue;
-    price(resource);
+  for (const aggregator::Resource* resource : resources_) {
+    if (resource->type != "aws_nat_gateway" && !taken_addresses_.contains(resource))
+      price(*resource);
   }
   price_lone_instances();
   price_lone_groups();
@@ -524,6 +603,9 @@ void Estimator::price_lone_groups() {
                         find("aws_ecs_service", group.name) != nullptr ||
                         find("aws_eks_node_group", group.name) != nullptr;
     if (priced) continue;
+    const aggregator::Group* latest = this->group(group.name);
+    if (latest != nullptr && latest->planned != group.planned && latest->region == group.region)
+      continue;
     aggregator::Resource stand_in;
     stand_in.type = "aws_autoscaling_group";
     stand_in.address = group.name;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -134,6 +135,8 @@ class Estimator {
       const aggregator::Group& group) const;
 
  private:
+  /// Fills resources_.
+  void choose_entries();
   /// Marks the aws_eip entries that NAT gateways and load balancers hold: they are billed with
   /// these.
   void take_addresses();
@@ -154,6 +157,12 @@ class Estimator {
   void warn_unmatched();
   void warn_left_out();
 
+  /// What counts, in the inventory's order: of what stands and a plan has too, the plan's entry in an
+  /// estimate, and the standing one to date.
+  std::vector<const aggregator::Resource*> resources_;
+  std::deque<aggregator::Resource> completed_;  // Entries of plans, with what they leave unsaid.
+  std::unordered_map<const aggregator::Resource*, const aggregator::Resource*>
+      standing_of_;  // What these change or replace.
   std::map<std::string, std::vector<const aggregator::Resource*>, std::less<>> by_type_;
   std::map<std::string, std::unordered_map<std::string, const aggregator::Resource*>, std::less<>>
       by_reference_;

@@ -92,9 +92,10 @@ void price_machine(Subject& subject, bool spot) {
   const aggregator::Instance* known = subject.estimator.instance(subject.resource.id);
   const std::string state =
       known != nullptr && !known->state.empty() ? known->state : subject.text("instance_state");
-  // The machine's own entry has what the last file says, also one of the AWS CLI.
-  const std::string type =
-      known != nullptr && !known->type.empty() ? known->type : subject.text("instance_type");
+  // The machine's own entry has what the last file says, also one of the AWS CLI, but no plan's.
+  std::string type = subject.text("instance_type");
+  if (known != nullptr && !known->type.empty() && (!subject.resource.planned || type.empty()))
+    type = known->type;
   const bool ends = ends_within(subject.estimator.period, subject.resource.valid) ||
                     (known != nullptr && ends_within(subject.estimator.period, known->valid));
   if (is_gone(state) && !ends) return add_gone(subject, type);

@@ -43,6 +43,17 @@ interfaces:
 instances: [{ id: i-1, group: web }]
 )yaml";
 
+TEST_F(InventoryTest, WhatStandsIsFoundBesideAPlanOfIt) {
+  for (const char* address : {"aws_nat_gateway.n", "aws_nat_gateway/nat-1"}) {
+    parse(std::string("resources:\n") +
+          "  - { id: nat-1, type: aws_nat_gateway, address: " + address +
+          " }\n  - { id: nat-1, type: aws_nat_gateway, address: aws_nat_gateway.n, planned: true "
+          "}\n");
+    EXPECT_EQ(inventory->resources().size(), 2U);
+    EXPECT_FALSE(inventory->resource("nat-1")->planned) << address;
+  }
+}
+
 TEST_F(InventoryTest, AnAddressIsAnInterfaceElseASubnetElseInTheVpc) {
   parse(kPlaces);
   EXPECT_EQ(at("10.0.1.5").interface->id, "eni-1");

@@ -121,6 +121,12 @@ std::string state_of(const std::vector<std::pair<std::string, std::string>>& res
   return R"({"format_version":"1.0","values":{"root_module":{"resources":[)" + text + "]}}}";
 }
 
+/// `terraform show -json PLAN` of the same.
+std::string plan_of(const std::vector<std::pair<std::string, std::string>>& resources) {
+  std::string plan = state_of(resources);
+  return plan.insert(plan.find("values"), "planned_");
+}
+
 /// `describe-instances` of one running machine per id, all of one type, with a tag.
 std::string described_as(const std::string& type, const std::vector<std::string>& ids,
                          const std::string& key, const std::string& value,
@@ -1108,6 +1114,86 @@ TEST(Estimate, ALaterFileOfTheAwsCliWinsOverTheState) {
       << "a state says nothing of the licence";
 }
 
+TEST(Estimate, WhatAPlanChangesIsBilledOnceAsThePlanHasIt) {
+  const auto group = [](int size) {
+    return fmt::format(
+        R"({{"id":"web","name":"web","desired_capacity":{},"launch_template":[{{"id":"lt-1"}}]}})",
+        size);
+  };
+  const std::pair<std::string, std::string> both[] = {
+      {"aws_launch_template.t", R"({"id":"lt-1","instance_type":"m5.large"})"},
+      {"aws_nat_gateway.n", R"({"id":"nat-1","allocation_id":"e-1"})"},
+      {"aws_eip.n", R"({"id":"e-1","public_ip":"192.0.2.1"})"}};
+  const std::string state =
+      state_of({both[0],
+                both[1],
+                both[2],
+                {"aws_instance.i", R"({"id":"i-1","instance_type":"m5.large"})"},
+                {"aws_ebs_volume.v", R"({"id":"vol-1","size":100,"type":"gp3"})"},
+                {"aws_autoscaling_group.g", group(2)}});
+  const std::string plan =
+      plan_of({both[0],
+               both[1],
+               both[2],
+               {"aws_instance.i", R"({"id":"i-1","instance_type":"m5.2xlarge"})"},
+               {"aws_ebs_volume.v", R"({"id":"vol-1","size":200,"type":"gp3"})"},
+               {"aws_autoscaling_group.g", group(5)}});
+  const std::string described = described_as("m5.large", {"i-1"}, "Name", "x");
+  for (const auto& files : {std::vector{state, plan}, std::vector{plan, state},
+                            std::vector{state, described, plan}, std::vector{plan}}) {
+    const Report report = estimate(*merged(files), nullptr, {.region = "us-east-1"});
+    EXPECT_EQ(amount(report, "aws_instance.i", "instance hours, m5.2xlarge linux"), "280.32");
+    EXPECT_EQ(amount(report, "aws_ebs_volume.v", "*"), "16.00");
+    EXPECT_EQ(amount(report, "aws_autoscaling_group.g", "instance hours*"), "350.40")
+        << "5 of them";
+    EXPECT_EQ(cents_text(report.total), "688.02")
+        << "besides: a gateway with its address 36.50, root volumes of 6 machines 4.80";
+  }
+}
+
+TEST(Estimate, APlansMachineKeepsWhatTheAwsCliAloneKnows) {
+  const std::string plan =
+      plan_of({{"aws_instance.i", R"({"id":"i-1","instance_type":"m5.2xlarge"})"}});
+  const std::string described = described_as("m5.large", {"i-1"}, "Name", "x", "RunInstances:0010");
+  for (const auto& files : {std::vector{described, plan}, std::vector{plan, described}}) {
+    const Report report = estimate(*merged(files), nullptr, {.region = "us-east-1"});
+    EXPECT_EQ(amount(report, "*", "instance hours*"), "364.42") << "(0.384 + 8 x 0.0144) x 730";
+    EXPECT_EQ(cents_text(report.total), "365.22") << "and a root volume";
+  }
+}
+
+TEST(Estimate, WhatAPlanReplacesIsNotBilledAsTheStatesToo) {
+  const std::string state =
+      state_of({{"aws_instance.i", R"({"id":"i-1","instance_type":"m5.large"})"},
+                {"aws_autoscaling_group.g", R"({"id":"g-1","name":"g-1","desired_capacity":2})"}});
+  // Their ids are not known before they are made.
+  const std::string plan =
+      plan_of({{"aws_instance.i", R"({"instance_type":"m5.2xlarge"})"},
+               {"aws_autoscaling_group.g", R"({"name_prefix":"g-","desired_capacity":3})"}});
+  const Report report = estimate(*merged({state, plan}), nullptr, {.region = "us-east-1"});
+  EXPECT_EQ(amount(report, "aws_instance.i", "instance hours*"), "280.32");
+  EXPECT_EQ(line(report, "*", "instance hours, m5.large*"), nullptr);
+  EXPECT_EQ(line(report, "g-1", "*"), nullptr);
+}
+
+TEST(Estimate, AnAddressOfAnotherEnvironmentIsNotThePlans) {
+  const auto entry = [](const char* id, const char* environment, int size, bool planned) {
+    return fmt::format(
+        "{{ address: aws_ebs_volume.v, type: aws_ebs_volume, {} environment: {}, planned: {}, "
+        "attributes: {{ type: gp3, size: {} }} }}, ",
+        id, environment, planned, size);
+  };
+  const std::string before = entry("id: vol-1,", "prod", 100, false);
+  const std::string after = entry("", "dev", 200, true);
+  const auto total = [](const std::string& resources) {
+    return cents_text(
+        estimate(*inventory_of("region: us-east-1\nresources: [" + resources + "]")).total);
+  };
+  EXPECT_EQ(total(before + after), "24.00");
+  EXPECT_EQ(total(before + entry("", "prod", 200, true)), "16.00");
+  EXPECT_EQ(total(before + entry("id: vol-2,", "prod", 200, true)), "24.00") << "another one";
+}
+
 TEST(Estimate, NodesOfAnEksNodeGroupAreBilledWithIt) {
   const auto nodes = [](const std::string& resources) {
     return state_of(
@@ -1501,6 +1587,16 @@ TEST(ToDate, DatabasesAndZonesStandToo) {
   EXPECT_THAT(amount(report, "aws_db_instance.odd", "instance hours*"), HasSubstr("engine"));
   EXPECT_EQ(amount(report, "aws_rds_cluster_instance.a", "instance hours*"), "2.90");
   EXPECT_EQ(amount(report, "aws_route53_zone.z", "hosted zone"), "0.50") << "the whole month's";
+}
+
+TEST(ToDate, WhatAPlanWillChangeCountsAsItStands) {
+  const std::string entry = "  - { address: aws_ebs_volume.v, type: aws_ebs_volume, id: vol-1, ";
+  const Report report = to_date("region: us-east-1\nenvironment: prod\nresources:\n" + entry +
+                                    "attributes: { type: gp3, size: 730 } }\n" + entry +
+                                    "planned: true, attributes: { type: gp3, size: 7300 } }\n",
+                                {used("nat_bytes", "nat-1", 0)});
+  EXPECT_EQ(line(report, "aws_ebs_volume.v", "*")->quantity, units(1)) << "for one of 730 hours";
+  EXPECT_EQ(report.environments.front().lines.size(), 4U);
 }
 
 TEST(ToDate, FlowLogsOfSeveralDestinationsPayTheDearest) {

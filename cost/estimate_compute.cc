@@ -554,8 +554,13 @@ void add_machines(Subject& subject, const std::string& type, bool windows, Quant
            fmt::format("ec2.instance.{}.{}", type, system), hours,
            told ? "usage_file" : "inventory")
       .unit = "h";
-  const std::string family = type.starts_with("t4g") ? "t4g" : "t3";
-  add_cpu_credits(subject, fmt::format("ec2.cpu_credits.{}.{}", family, system), type, count);
+  // Rule: Amazon EC2 User Guide, "Burstable performance instances": no others have credits.
+  const std::string family = type.substr(0, type.find('.'));
+  if (family == "t2" || family == "t3" || family == "t3a" || family == "t4g") {
+    add_cpu_credits(subject,
+                    fmt::format("ec2.cpu_credits.{}.{}", family == "t4g" ? "t4g" : "t3", system),
+                    type, count);
+  }
 }
 
 std::optional<Quantity> vcpus_of(Subject& subject, const std::string& type) {

@@ -134,7 +134,9 @@ void price_db_instance(Subject& subject) {
       .unit = "h";
   // An instance of an Aurora cluster has no storage of its own.
   if (!engine.starts_with("aurora")) price_db_storage(subject, facts, engine, multi_az);
-  add_cpu_credits(subject, "rds.cpu_credits.t3", type, units(1));
+  // Rule: Amazon RDS pricing, "T4g and T3 CPU Credits".
+  if (type.starts_with("db.t3.") || type.starts_with("db.t4g."))
+    add_cpu_credits(subject, "rds.cpu_credits.t3", type, units(1));
 }
 
 /// Whether a cluster's storage is I/O-Optimized: dearer by the GB, and its I/O is free. Rule: Amazon

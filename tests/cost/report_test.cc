@@ -314,6 +314,25 @@ TEST(Estimate, CpuCreditsArePaidForTheVcpusOfTheType) {
   EXPECT_EQ(amount(report, "aws_db_instance.r3", "CPU credits"), "60.00");
 }
 
+TEST(Estimate, OnlyBurstableMachinesAndDatabasesPayForCpuCredits) {
+  const Report report =
+      estimate_of({"aws_instance|instance_type: m5.large", "aws_instance|instance_type: t3a.large",
+                   "aws_db_instance|engine: mysql, instance_class: db.m5.large",
+                   "aws_db_instance|engine: mysql, instance_class: db.t4g.medium"},
+                  "resource_type_default_usage:\n"
+                  "  aws_instance: { monthly_cpu_credit_hrs: 100 }\n"
+                  "  aws_db_instance: { monthly_cpu_credit_hrs: 100 }\n");
+  EXPECT_EQ(line(report, "aws_instance.r0", "CPU credits"), nullptr);
+  EXPECT_EQ(amount(report, "aws_instance.r1", "CPU credits"), "10.00") << "100 h x 2 x 0.05";
+  EXPECT_EQ(line(report, "aws_db_instance.r2", "CPU credits"), nullptr);
+  EXPECT_EQ(amount(report, "aws_db_instance.r3", "CPU credits"), "15.00");
+  for (const char* one : {"aws_instance.r0", "aws_db_instance.r2"}) {
+    EXPECT_THAT(
+        report.warnings,
+        testing::Contains(HasSubstr(fmt::format("monthly_cpu_credit_hrs of {} is not used", one))));
+  }
+}
+
 TEST(Estimate, NoSizeOfAGroupMakesANegativeBill) {
   const Report report = estimate(*inventory_of(
       R"({"AutoScalingGroups":[{"AutoScalingGroupName":"g","AutoScalingGroupARN":"arn:aws:autoscaling:us-east-1:1:g","DesiredCapacity":-4}]})"));

@@ -58,9 +58,9 @@ void price_db_storage(Subject& subject, const Subject& facts, const std::string&
   }
   // Free up to the size of all active storage in the region; what goes beyond depends on how fast
   // the data changes.
-  if (subject.integer("backup_retention_period", 0) > 0) {
-    subject.add_usage("backup storage beyond the free size", "rds.backup.storage",
-                      "additional_backup_storage_gb");
+  const char* key = "additional_backup_storage_gb";
+  if (subject.integer("backup_retention_period", 0) > 0 || subject.usage(key)) {
+    subject.add_usage("backup storage beyond the free size", "rds.backup.storage", key);
   }
 }
 
@@ -310,14 +310,22 @@ void price_bucket(Subject& subject) {
     if (std::string_view(kind) != "standard")
       subject.add_if_used(fmt::format("{} storage", kind), price + "storage", own + "storage_gb");
   }
-  const std::string tiering = "intelligent_tiering.";
-  subject.add_if_used("intelligent_tiering frequent access storage",
-                      "s3.intelligent_tiering.frequent", tiering + "frequent_access_storage_gb");
-  subject.add_if_used("intelligent_tiering infrequent access storage",
-                      "s3.intelligent_tiering.infrequent",
-                      tiering + "infrequent_access_storage_gb");
+  for (const std::string tier :
+       {"frequent", "infrequent", "archive_instant", "archive", "deep_archive"}) {
+    subject.add_if_used(fmt::format("intelligent_tiering {} access storage", tier),
+                        "s3.intelligent_tiering." + tier,
+                        fmt::format("intelligent_tiering.{}_access_storage_gb", tier));
+  }
   subject.add_if_used("intelligent_tiering monitoring", "s3.intelligent_tiering.monitoring",
-                      tiering + "monitored_objects", 3);
+                      "intelligent_tiering.monitored_objects", 3);
+  const std::string flexible = "glacier_flexible_retrieval", deep = "glacier_deep_archive";
+  subject.add_if_used(flexible + " expedited retrieval", "s3." + flexible + ".expedited_retrieval",
+                      flexible + ".monthly_expedited_data_retrieval_gb");
+  subject.add_if_used(flexible + " expedited retrieval requests",
+                      "s3." + flexible + ".expedited_requests",
+                      flexible + ".monthly_expedited_data_retrieval_requests", 3);
+  subject.add_if_used(deep + " bulk retrieval", "s3." + deep + ".bulk_retrieval",
+                      deep + ".monthly_bulk_data_retrieval_gb");
 }
 
 void price_secret(Subject& subject) {

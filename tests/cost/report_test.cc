@@ -333,6 +333,40 @@ TEST(Estimate, OnlyBurstableMachinesAndDatabasesPayForCpuCredits) {
   }
 }
 
+TEST(Estimate, BackupStorageThatIsStatedIsPaidWhateverTheRetention) {
+  const Report report = estimate_of(
+      {"aws_db_instance|engine: mysql, instance_class: db.t3.micro",
+       "aws_db_instance|engine: mysql, instance_class: db.t3.micro, backup_retention_period: 0",
+       "aws_db_instance|engine: mysql, instance_class: db.t3.micro"},
+      "resource_usage:\n"
+      "  aws_db_instance.r0: { additional_backup_storage_gb: 100 }\n"
+      "  aws_db_instance.r1: { additional_backup_storage_gb: 100 }\n");
+  EXPECT_EQ(amount(report, "aws_db_instance.r0", "backup storage*"), "9.50");
+  EXPECT_EQ(amount(report, "aws_db_instance.r1", "backup storage*"), "9.50");
+  EXPECT_EQ(line(report, "aws_db_instance.r2", "backup storage*"), nullptr);
+}
+
+TEST(Estimate, ArchivesOfABucketPayForStorageAndRetrieval) {
+  const Report report =
+      estimate_of({"aws_s3_bucket|"},
+                  "resource_usage:\n"
+                  "  aws_s3_bucket.r0:\n"
+                  "    intelligent_tiering: { archive_instant_access_storage_gb: 1000, "
+                  "archive_access_storage_gb: 1000, deep_archive_access_storage_gb: 1000 }\n"
+                  "    glacier_flexible_retrieval: { monthly_expedited_data_retrieval_gb: 1000, "
+                  "monthly_expedited_data_retrieval_requests: 100 }\n"
+                  "    glacier_deep_archive: { monthly_bulk_data_retrieval_gb: 1000 }\n");
+  const std::string bucket = "aws_s3_bucket.r0";
+  EXPECT_EQ(amount(report, bucket, "intelligent_tiering archive_instant access storage"), "4.00");
+  EXPECT_EQ(amount(report, bucket, "intelligent_tiering archive access storage"), "3.60");
+  EXPECT_EQ(amount(report, bucket, "intelligent_tiering deep_archive access storage"), "0.99");
+  EXPECT_EQ(amount(report, bucket, "glacier_flexible_retrieval expedited retrieval"), "30.00");
+  EXPECT_EQ(amount(report, bucket, "glacier_flexible_retrieval expedited retrieval requests"),
+            "1.00");
+  EXPECT_EQ(amount(report, bucket, "glacier_deep_archive bulk retrieval"), "2.50");
+  EXPECT_THAT(report.warnings, testing::IsEmpty());
+}
+
 TEST(Estimate, NoSizeOfAGroupMakesANegativeBill) {
   const Report report = estimate(*inventory_of(
       R"({"AutoScalingGroups":[{"AutoScalingGroupName":"g","AutoScalingGroupARN":"arn:aws:autoscaling:us-east-1:1:g","DesiredCapacity":-4}]})"));

@@ -38,8 +38,10 @@ struct Draft {
 
 /// Prices the drafts and groups them by environment. Tiers and free allowances are settled per
 /// payer over all drafts of a price (one payer is assumed), then spread pro rata by quantity, unless
-/// a draft is tiered by itself; only then are other environments left out.
-[[nodiscard]] Report settle(const ReportOptions& options, const PriceBook& prices,
-                            const UsageFile* usage_file, std::vector<Draft> drafts);
+/// a draft is tiered by itself; only then are other environments left out. `month_hours` are those of
+/// the whole month, of which allowances are.
+[[nodiscard]] Report settle(const ReportOptions& options, std::uint32_t month_hours,
+                            const PriceBook& prices, const UsageFile* usage_file,
+                            std::vector<Draft> drafts);
 
 }  // namespace fleetmeter::cost

@@ -141,7 +141,7 @@ Result<void> PriceBook::read_instance_types(const std::string& name, std::string
 }
 
 Result<void> PriceBook::read_free_tier(const std::string& name, std::string_view text) {
-  Result<std::vector<CsvRow>> rows = read_csv(name, text, {"key", "quantity", "pool"});
+  Result<std::vector<CsvRow>> rows = read_csv(name, text, {"key", "quantity", "pool", "unit"});
   if (!rows) return std::move(rows).error();
   for (const CsvRow& row : *rows) {
     const std::optional<Quantity> quantity = parse_quantity(row.fields[1]);
@@ -150,7 +150,8 @@ Result<void> PriceBook::read_free_tier(const std::string& name, std::string_view
     if (row.fields[2] != "payer" && row.fields[2] != "region") {
       return bad(name, row.line, "pool must be payer or region");
     }
-    free_[row.fields[0]] = {row.fields[0], *quantity, row.fields[2] == "region"};
+    free_[row.fields[0]] = {row.fields[0], *quantity, row.fields[3].ends_with("/h"),
+                            row.fields[2] == "region"};
   }
   return {};
 }

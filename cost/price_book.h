@@ -32,6 +32,7 @@ struct Price {
 struct FreeAllowance {
   std::string name;  ///< Its key; one ending in ".*" is a pool for all keys that begin so.
   Quantity quantity;
+  bool per_hour = false;    ///< For each hour of the month: its unit ends in "/h".
   bool per_region = false;  ///< Else one pool for the payer over all regions.
 };
 

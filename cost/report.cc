@@ -36,7 +36,7 @@ Result<Report> estimate(const ReportOptions& options, const PriceBook& prices,
       Estimator(options, prices, inventory, usage_file, period_of_month(options.month))
           .run(warnings);
   if (!drafts) return std::move(drafts).error();
-  Report report = settle(options, prices, usage_file, *std::move(drafts));
+  Report report = settle(options, options.hours, prices, usage_file, *std::move(drafts));
   report.warnings.insert(report.warnings.begin(), warnings.begin(), warnings.end());
   check_budgets(options, report);
   return report;
@@ -63,7 +63,7 @@ Result<Report> make_report(const ReportOptions& options, const PriceBook& prices
   seen.hours = usage.hours();
   std::vector<Draft> drafts =
       drafts_to_date(seen, options.hours, prices, inventory, usage, warnings);
-  Report report = settle(seen, prices, usage_file, std::move(drafts));
+  Report report = settle(seen, options.hours, prices, usage_file, std::move(drafts));
   report.warnings.insert(report.warnings.begin(), warnings.begin(), warnings.end());
   if (usage_file != nullptr &&
       !(usage_file->resources().empty() && usage_file->defaults().empty())) {

@@ -18,7 +18,7 @@ struct Pool {
 };
 
 /// A free allowance is spread over the pools of its keys and regions pro rata.
-void allow_free(const PriceBook& prices,
+void allow_free(const PriceBook& prices, std::uint32_t month_hours,
                 std::map<std::tuple<std::string, std::string, std::int64_t>, Pool>& pools) {
   struct Shared {
     Quantity free, used;
@@ -30,7 +30,7 @@ void allow_free(const PriceBook& prices,
     if (allowance == nullptr) continue;
     Shared& shared = allowances[allowance->per_region ? allowance->name + "@" + std::get<1>(key)
                                                       : allowance->name];
-    shared.free = allowance->quantity;
+    shared.free = multiply(allowance->quantity, allowance->per_hour ? month_hours : 1);
     shared.used = shared.used + pool.quantity;
     shared.pools.push_back(&pool);
   }
@@ -211,8 +211,8 @@ void add_up(Report& report) {
 
 }  // namespace
 
-Report settle(const ReportOptions& options, const PriceBook& prices, const UsageFile* usage_file,
-              std::vector<Draft> drafts) {
+Report settle(const ReportOptions& options, std::uint32_t month_hours, const PriceBook& prices,
+              const UsageFile* usage_file, std::vector<Draft> drafts) {
   std::vector<Line> lines;
   lines.reserve(drafts.size());
   std::map<std::tuple<std::string, std::string, std::int64_t>, Pool> pools;
@@ -242,7 +242,7 @@ Report settle(const ReportOptions& options, const PriceBook& prices, const Usage
     if (draft.quantity) pool.quantity = pool.quantity + *draft.quantity;
     pool.members.push_back(i);
   }
-  if (options.free_tier) allow_free(prices, pools);
+  if (options.free_tier) allow_free(prices, month_hours, pools);
   for (const auto& [key, pool] : pools) price_pool(pool, drafts, lines);
 
   Report report;

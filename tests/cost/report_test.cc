@@ -367,6 +367,17 @@ TEST(Estimate, ArchivesOfABucketPayForStorageAndRetrieval) {
   EXPECT_THAT(report.warnings, testing::IsEmpty());
 }
 
+TEST(Estimate, FreeCapacityOfATableIsThatOfTheMonthsHours) {
+  for (const std::uint32_t hours : {672U, 730U, 744U}) {
+    const Report report = estimate_of(
+        {"aws_dynamodb_table|billing_mode: PROVISIONED, read_capacity: 25, write_capacity: 26"}, {},
+        {.hours = hours, .free_tier = true});
+    EXPECT_EQ(amount(report, "aws_dynamodb_table.r0", "read capacity"), "0.00") << hours;
+    EXPECT_EQ(amount(report, "aws_dynamodb_table.r0", "write capacity"),
+              to_cents(multiply(parse_money("0.00065").value(), units(hours))));
+  }
+}
+
 TEST(Estimate, NoSizeOfAGroupMakesANegativeBill) {
   const Report report = estimate(*inventory_of(
       R"({"AutoScalingGroups":[{"AutoScalingGroupName":"g","AutoScalingGroupARN":"arn:aws:autoscaling:us-east-1:1:g","DesiredCapacity":-4}]})"));

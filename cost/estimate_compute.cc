@@ -201,6 +201,7 @@ void add_template_parts(Subject& subject, const Resource& from, Quantity count) 
 struct Split {
   Quantity on_demand, spot;
 };
+/// Where `count` is in units of weight, so are they.
 Split split_purchase(const Subject& subject, Quantity count, bool template_is_spot) {
   const std::string policy = "mixed_instances_policy.0.";
   if (subject.text("mixed_instances_policy.#", "0") == "0" && !template_is_spot)
@@ -241,11 +242,11 @@ void price_group(Subject& subject) {
   const Resource* from = template_of(subject);
   std::string type = known != nullptr ? known->instance_type : "";
   const std::string override_block = "mixed_instances_policy.0.launch_template.0.override.0.";
+  std::int64_t weight = 1;
   if (const std::string other = subject.text(override_block + "instance_type"); !other.empty()) {
     type = other;
-    // Sizes of the group are units of weight then, and so many of them make one machine.
-    const std::int64_t weight = subject.integer(override_block + "weighted_capacity", 1);
-    if (!told && weight > 1) count = units((count->e9_units / kQuantityOne + weight - 1) / weight);
+    if (!told)
+      weight = std::max<std::int64_t>(1, subject.integer(override_block + "weighted_capacity", 1));
   }
   Purchase purchase;
   if (from != nullptr) {
@@ -256,7 +257,17 @@ void price_group(Subject& subject) {
                     source.text("instance_market_options.0.market_type") == "spot";
   }
   const bool windows = subject.flag("windows") || (known != nullptr && known->windows);
-  const Split split = split_purchase(subject, *count, purchase.spot);
+  Split split = split_purchase(subject, *count, purchase.spot);
+  // The sizes of the group and of its on-demand part are units of weight, and so many of them make
+  // one machine. Rule: Amazon EC2 Auto Scaling User Guide, "instance weights".
+  if (weight > 1) {
+    const auto machines = [weight](Quantity of) {
+      return units((of.e9_units / kQuantityOne + weight - 1) / weight);
+    };
+    count = machines(*count);
+    split.on_demand = machines(split.on_demand);
+    split.spot = *count - split.on_demand;
+  }
   if (split.on_demand > Quantity{} || split.spot == Quantity{})
     add_bought_machines(subject, type, windows, split.on_demand, {purchase.tenancy, false, {}});
   if (split.spot > Quantity{})

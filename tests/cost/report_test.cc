@@ -367,6 +367,31 @@ TEST(Estimate, ArchivesOfABucketPayForStorageAndRetrieval) {
   EXPECT_THAT(report.warnings, testing::IsEmpty());
 }
 
+TEST(Estimate, TheOnDemandBaseOfAWeightedGroupIsInUnitsOfWeight) {
+  const auto group = [](int desired, int base, int percentage, int weight) {
+    const std::string policy = "mixed_instances_policy.0.";
+    return fmt::format(
+        "aws_autoscaling_group|desired_capacity: {}, mixed_instances_policy.#: 1, "
+        "{}instances_distribution.0.on_demand_base_capacity: {}, "
+        "{}instances_distribution.0.on_demand_percentage_above_base_capacity: {}, "
+        "{}launch_template.0.override.0.instance_type: m5.xlarge, "
+        "{}launch_template.0.override.0.weighted_capacity: {}",
+        desired, policy, base, policy, percentage, policy, policy, weight);
+  };
+  const Report report =
+      estimate_of({group(10, 4, 0, 2), group(12, 0, 50, 4), group(5, 1, 0, 2)},
+                  "resource_usage: { aws_autoscaling_group.r2: { instances: 5 } }\n");
+  const auto machines = [&](const char* group_name, const char* component) {
+    return line(report, group_name, component)->quantity;
+  };
+  EXPECT_EQ(machines("aws_autoscaling_group.r0", "*linux"), units(2 * 730));
+  EXPECT_EQ(machines("aws_autoscaling_group.r0", "*xlarge"), units(3 * 730)) << "spot";
+  EXPECT_EQ(machines("aws_autoscaling_group.r1", "*linux"), units(2 * 730)) << "6 of 12 units";
+  EXPECT_EQ(machines("aws_autoscaling_group.r1", "*xlarge"), units(730));
+  EXPECT_EQ(machines("aws_autoscaling_group.r2", "*linux"), units(730)) << "machines are told";
+  EXPECT_EQ(machines("aws_autoscaling_group.r2", "*xlarge"), units(4 * 730));
+}
+
 TEST(Estimate, FreeCapacityOfATableIsThatOfTheMonthsHours) {
   for (const std::uint32_t hours : {672U, 730U, 744U}) {
     const Report report = estimate_of(
@@ -405,7 +430,7 @@ TEST(Estimate, APlannedGroupPaysForItsVolumesMonitoringAndAddressesToo) {
   EXPECT_EQ(amount(report, dedicated, "detailed monitoring"), "4.20") << "2 x 7 metrics";
   const std::string mixed = "aws_autoscaling_group.mixed";
   EXPECT_EQ(amount(report, mixed, "instance hours, c5.xlarge linux"), "372.30")
-      << "12 units of weight 3 are 4 machines: 1 + half of 3, rounded up, on demand";
+      << "12 units of weight 3 are 4 machines: 1 + half of 11 units, rounded up, on demand";
   EXPECT_THAT(amount(report, mixed, "instance hours, c5.xlarge"), HasSubstr("spot prices vary"));
   EXPECT_EQ(line(report, mixed, "instance hours, c5.xlarge")->quantity, units(730));
   EXPECT_EQ(amount(report, mixed, "root volume storage, gp2"), "8.00") << "4 x 20 GB";

@@ -114,7 +114,19 @@ void attribute_nat(const CaptureFacts& capture, const RecordFacts& record,
            source ? record.destination_service : record.source_service);
 }
 
+bool is_of_other(const CaptureFacts& capture, const AddressFacts& facts) noexcept {
+  const bool is_same_owner = facts.owner != 0 && facts.owner == capture.owner;
+  return facts.interface != 0 && facts.interface != capture.interface && !is_same_owner;
+}
+
 }  // namespace
+
+FlowSide side_beside_other(const CaptureFacts& capture, const AddressFacts& source,
+                           const AddressFacts& destination) noexcept {
+  const bool source_is_other = is_of_other(capture, source);
+  if (source_is_other == is_of_other(capture, destination)) return Side::kUnknown;
+  return source_is_other ? Side::kDestination : Side::kSource;
+}
 
 FlowAttribution attribute_flow(const CaptureFacts& capture, const RecordFacts& record) noexcept {
   FlowAttribution out;
@@ -128,7 +140,8 @@ FlowAttribution attribute_flow(const CaptureFacts& capture, const RecordFacts& r
     attribute_nat(capture, record, out);
     return out;
   }
-  const Side own = side_of(record);
+  Side own = side_of(record);
+  if (own == Side::kUnknown) own = side_beside_other(capture, *record.source, *record.destination);
   out.direction = direction_of(own);
   const bool source = own != Side::kDestination;  // Unknown: as the sender sees it.
   const AddressFacts& own_facts = source ? *record.source : *record.destination;

@@ -74,6 +74,11 @@ enum class FlowSide : std::uint8_t { kUnknown, kSource, kDestination };
   return source_is_inside ? FlowSide::kSource : FlowSide::kDestination;
 }
 
+/// Where own_side() does not know: beside an address that another interface has, if only one is such.
+/// That of an interface of the same resource may be the own one, whose address is not known then.
+[[nodiscard]] FlowSide side_beside_other(const CaptureFacts& capture, const AddressFacts& source,
+                                         const AddressFacts& destination) noexcept;
+
 /// Attribution of one record: the address part of the key that its sums are kept under
 /// (FlowAggregates).
 struct FlowAttribution {
@@ -86,7 +91,7 @@ struct FlowAttribution {
   std::uint32_t peer_interface = 0;
 };
 
-/// Direction: by own_side() (source: egress). Owner: the own side's; on NAT inside legs that
+/// Direction: by own_side(), side_beside_other() (source: egress). Owner: the own side's; on NAT inside legs that
 /// of the `pkt-` private address, on version 2 of the peer that is not the gateway. Where a
 /// gateway's own address is unknown an inside leg of version 2 has direction unknown, owner =
 /// source and peer_owner = destination: NatAddresses says later which of the two is the gateway.

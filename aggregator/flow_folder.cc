@@ -270,9 +270,13 @@ WordTable<2>::Key FlowFolder::make_key(const FlowColumns& flows, const FlowRecor
       ends = std::uint64_t{both.source} << 32 | both.destination;
     } else {
       // Only the own side's address and what the peer's says beside its address count.
-      const FlowSide side =
+      FlowSide side =
           own_side(flows.direction[record], both.source_is_own, both.destination_is_own,
                    attribution_.is_inside(both.source), attribution_.is_inside(both.destination));
+      if (side == FlowSide::kUnknown)
+        side = side_beside_other(attribution_.capture_facts(block_.captures[i]),
+                                 attribution_.address_facts(both.source),
+                                 attribution_.address_facts(both.destination));
       const bool is_source = side != FlowSide::kDestination;
       bits.side = static_cast<std::uint64_t>(side);
       ends = std::uint64_t{is_source ? both.source : both.destination} << 32 |

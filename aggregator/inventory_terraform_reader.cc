@@ -260,7 +260,7 @@ class TerraformReader {
     if (type == "aws_instance") add_instance(resource);
     if (type == "aws_network_interface") add_interface(resource, values);
     if (type == "aws_nat_gateway") add_nat_gateway(resource);
-    if (type == "aws_vpc_endpoint") add_endpoint(resource);
+    if (type == "aws_vpc_endpoint") add_endpoint(resource, values);
   }
 
   /// get_password_data asks for the Windows password: nothing else has one.
@@ -417,18 +417,43 @@ class TerraformReader {
     interface.resource_id = resource.id;
     put(std::move(interface));
   }
-  void add_endpoint(const Resource& resource) {
+  /// The provider's sets of interfaces and of addresses have no order in common, so only one of each
+  /// is a pair; of more, an address has an entry of its own. Rule: Terraform AWS provider,
+  /// "aws_vpc_endpoint", subnet_configuration.
+  void add_endpoint(const Resource& resource, const element& values) {
+    Interface interface;
+    interface.vpc_id = get(resource.attributes, "vpc_id");
+    interface.account = resource.account;
+    interface.region = resource.region;
+    interface.role = proto::ROLE_ENDPOINT;
+    interface.resource_id = resource.id;
+    interface.tags = resource.tags;
+    std::vector<Interface> by_id, by_address;
     const auto count = whole(get(resource.attributes, "network_interface_ids.#")).value_or(0);
     for (std::int64_t i = 0; i < count; ++i) {
-      Interface interface;
-      interface.id = get(resource.attributes, "network_interface_ids." + std::to_string(i));
-      interface.vpc_id = get(resource.attributes, "vpc_id");
-      interface.account = resource.account;
-      interface.region = resource.region;
-      interface.role = proto::ROLE_ENDPOINT;
-      interface.resource_id = resource.id;
-      interface.tags = resource.tags;
-      put(std::move(interface));
+      by_id.push_back(interface);
+      by_id.back().id = get(resource.attributes, "network_interface_ids." + std::to_string(i));
+    }
+    if (secrets_.count("subnet_configuration") == 0) {
+      for (const element subnet : json_list(values, "subnet_configuration")) {
+        Interface& at = by_address.emplace_back(interface);
+        at.subnet_id = json_text(subnet, "subnet_id");
+        for (const char* key : {"ipv4", "ipv6"}) {
+          if (std::string ip = json_text(subnet, key); parse_address(ip))
+            at.private_addresses.push_back(std::move(ip));
+        }
+        if (at.private_addresses.empty()) by_address.pop_back();
+      }
+    }
+    if (by_id.size() == 1 && by_address.size() == 1) {
+      by_address[0].id = by_id[0].id;
+      by_id.clear();
+    }
+    for (Interface& one : by_id) put(std::move(one));
+    for (Interface& one : by_address) {
+      if (one.id.empty() && !resource.id.empty())
+        one.id = resource.id + "/" + one.private_addresses[0];
+      put(std::move(one));
     }
   }
 

@@ -36,47 +36,160 @@ const char* to_string(Charge charge) noexcept {
   return "";
 }
 
+namespace {
+
+bool is_egress(const FlowView& facts) { return facts.direction == proto::DIRECTION_EGRESS; }
+
+bool has_passed(const FlowView& facts) {
+  return facts.status == proto::FLOW_OK && facts.action != proto::ACTION_REJECT;
+}
+
+/// The interfaces of an endpoint are one: a Terraform state does not pair them with its addresses.
+std::string_view own_end(const FlowView& facts) {
+  const bool by_owner = facts.role == proto::ROLE_ENDPOINT && !facts.owner.empty();
+  return by_owner ? facts.owner : facts.interface;
+}
+std::string_view peer_end(const FlowView& facts) {
+  const bool by_owner = facts.peer_role == proto::ROLE_ENDPOINT && !facts.peer_interface.empty() &&
+                        !facts.peer_owner.empty();
+  return by_owner ? facts.peer_owner : facts.peer_interface;
+}
+
+}  // namespace
+
 std::uint32_t FlowCharger::number_of(std::string_view name) {
   if (name.empty()) return 0;
-  const auto [place, added] =
-      names_.try_emplace(name, static_cast<std::uint32_t>(names_.size() + 1));
+  const auto [place, added] = names_.try_emplace(name, static_cast<std::uint32_t>(texts_.size()));
+  if (added) {
+    texts_.push_back(name);
+    addressed_.push_back(false);
+  }
   return place->second;
+}
+
+std::uint32_t FlowCharger::number_of(const Span& span) {
+  return spans_.try_emplace(span, static_cast<std::uint32_t>(spans_.size() + 1)).first->second;
 }
 
 std::uint32_t FlowCharger::add(const FlowView& facts) {
   KeyState key;
-  key.interface = number_of(facts.interface);
-  key.peer_interface = number_of(facts.peer_interface);
+  key.interface = number_of(own_end(facts));
+  key.peer_interface = number_of(peer_end(facts));
   key.owner = number_of(facts.owner);
+  key.environment = number_of(facts.environment);
+  key.is_endpoint = facts.role == proto::ROLE_ENDPOINT;
+  addressed_[key.peer_interface] = true;
+  if (facts.path_class == proto::PATH_EXTERNAL) key.beyond = kPublic;
+  if (facts.path_class == proto::PATH_OTHER_PRIVATE) key.beyond = kPrivate;
   std::string_view behind;
   if (facts.role == proto::ROLE_NAT) {
     if (is_inside_leg(facts)) behind = gateways_.behind(facts);
     key.behind = number_of(behind);
-    key.leaves = !is_inside_leg(facts) && facts.status == proto::FLOW_OK &&
-                 facts.action != proto::ACTION_REJECT;
+    key.leaves = !is_inside_leg(facts) && has_passed(facts) && key.beyond != kNowhere;
+  } else if (facts.role == proto::ROLE_TRANSIT_GATEWAY) {
+    key.leaves = has_passed(facts) && key.beyond == kPrivate;
+    if (key.leaves) key.behind = key.peer_interface;
+  } else if (facts.peer_role != proto::ROLE_NAT) {
+    find_other_end(facts, key);
   }
   keys_.push_back(key);
   facts_.push_back({facts, behind});
   return static_cast<std::uint32_t>(keys_.size() - 1);
 }
 
-void FlowCharger::charge(std::uint32_t hour, std::span<const Row> rows) {
+/// Between addresses of VPCs two records tell of the same bytes. An interface whose address the
+/// inventory does not have is not named by the other end's record, which then tells the zone alone.
+void FlowCharger::find_other_end(const FlowView& facts, KeyState& key) {
+  const bool is_known = key.beyond == kNowhere && facts.path_class != proto::PATH_UNCLASSIFIED &&
+                        facts.direction != proto::DIRECTION_UNKNOWN;
+  if (!is_known) return;
+  enum : std::uint32_t { kOfPair, kToInterface, kBetweenZones };
+  const bool sends = is_egress(facts);
+  // Where a zone is not known, one end may have it from the record itself.
+  const bool has_zones = facts.path_class != proto::PATH_VPC_UNKNOWN_AZ;
+  const std::uint32_t zone = has_zones ? number_of(facts.owner_az) : 0;
+  const std::uint32_t peer_zone = has_zones ? number_of(facts.peer_az) : 0;
+  const auto way = [&facts](std::uint32_t kind, bool written_by_sender) {
+    return kind | std::uint32_t{written_by_sender} << 2 |
+           static_cast<std::uint32_t>(facts.path_class) << 3;
+  };
+  const std::uint32_t peer = key.peer_interface;
+  if (peer != 0) {
+    key.own_record = number_of({way(kOfPair, sends), key.interface, peer, 0});
+    key.peer_record = number_of({way(kOfPair, !sends), peer, key.interface, 0});
+  } else {
+    key.covered_by[0] = number_of({way(kToInterface, !sends), key.interface, peer_zone, 0});
+    if (!key.is_endpoint && !sends)
+      key.covered_by[1] = number_of({way(kBetweenZones, !sends), 0, peer_zone, zone});
+  }
+  const bool counts = sends || key.is_endpoint || facts.peer_role == proto::ROLE_ENDPOINT;
+  if (!counts || !has_passed(facts)) return;
+  key.covers = peer != 0 ? number_of({way(kToInterface, sends), peer, zone, 0})
+                         : number_of({way(kBetweenZones, sends), 0, zone, peer_zone});
+}
+
+void FlowCharger::mark(std::span<const Row> rows) {
   ++round_;
-  for (auto* marks : {&logged_, &leaves_, &behind_nat_}) marks->resize(names_.size() + 1);
+  logged_.resize(texts_.size());
+  environments_.resize(texts_.size());
+  for (auto* marks : {&leaves_, &behind_}) {
+    for (std::vector<std::uint32_t>& one : *marks) one.resize(texts_.size());
+  }
+  for (auto* marks : {&written_, &covered_}) marks->resize(spans_.size() + 1);
   for (const Row& row : rows) {
     const KeyState& key = keys_[row.key];
     logged_[key.interface] = round_;
-    if (key.leaves) leaves_[key.interface] = round_;
+    environments_[key.interface] = key.environment;
+    written_[key.own_record] = round_;
+    if (key.leaves) leaves_[key.beyond][key.interface] = round_;
   }
+  logged_[0] = written_[0] = 0;  // What has no name is nobody's.
   for (const Row& row : rows) {
     const KeyState& key = keys_[row.key];
-    if (key.behind != 0 && leaves_[key.interface] == round_) behind_nat_[key.behind] = round_;
+    if (key.behind != 0) {
+      for (const Beyond beyond : {kPublic, kPrivate}) {
+        if (leaves_[beyond][key.interface] == round_) behind_[beyond][key.behind] = round_;
+      }
+    }
+    // A record that the other end answers by name stands for no other. Where there can be none such,
+    // an interface that is a peer by its address is taken to send from it.
+    const bool by_interface = key.peer_interface == 0 || key.is_endpoint;
+    const bool is_named =
+        written_[key.peer_record] == round_ || (by_interface && addressed_[key.interface]);
+    if (key.covers != 0 && !is_named) covered_[key.covers] = round_;
   }
-  logged_[0] = behind_nat_[0] = 0;  // What has no name is nobody's.
+}
+
+bool FlowCharger::is_covered(const KeyState& key) const {
+  const auto holds = [this](std::uint32_t span) { return span != 0 && covered_[span] == round_; };
+  return holds(key.covered_by[0]) || holds(key.covered_by[1]);
+}
+
+Seen FlowCharger::see(KeyState& key) const {
+  Seen seen;
+  seen.peer_logged = logged_[key.peer_interface] == round_;
+  std::uint32_t peer_environment = 0;
+  if (seen.peer_logged && environments_[key.peer_interface] != key.environment)
+    peer_environment = environments_[key.peer_interface];
+  if (peer_environment != key.peer_environment) key.sums.fill({kUnmade, kNone});
+  key.peer_environment = peer_environment;
+  seen.peer_environment = texts_[peer_environment];
+  // A client's record does not name an endpoint whose address is not known.
+  if (key.is_endpoint && !addressed_[key.interface]) seen.peer_logged = false;
+  if (key.beyond != kNowhere) {
+    const std::vector<std::uint32_t>& behind = behind_[key.beyond];
+    seen.behind_gateway = behind[key.owner] == round_ || behind[key.interface] == round_;
+  }
+  return seen;
+}
+
+void FlowCharger::charge(std::uint32_t hour, std::span<const Row> rows) {
+  mark(rows);
   for (const Row& row : rows) {
     KeyState& key = keys_[row.key];
-    const Seen seen{logged_[key.peer_interface] == round_, behind_nat_[key.owner] == round_};
-    auto& sums = key.sums[(seen.peer_logged ? 1u : 0u) + (seen.behind_nat ? 2u : 0u)];
+    if (is_covered(key)) continue;
+    const Seen seen = see(key);
+    auto& sums = key.sums[(seen.peer_logged ? 1u : 0u) + (seen.behind_gateway ? 2u : 0u)];
     if (sums[0] == kUnmade) make_sums(row.key, seen, sums);
     for (const std::uint32_t number : sums) {
       if (number == kNone) break;
@@ -104,18 +217,20 @@ void FlowCharger::make_sums(std::uint32_t key, Seen seen, std::array<std::uint32
 std::uint32_t FlowCharger::sum_without_action(std::string_view environment) {
   const auto [place, added] = without_action_.try_emplace(std::string(environment),
                                                           static_cast<std::uint32_t>(sums_.size()));
-  if (added) sums_.push_back({{place->first, Charge::kUnclassified, {}, {}, 0, 0}, nullptr});
+  if (added)
+    sums_.push_back({{place->first, Charge::kUnclassified, {}, {}, 0, 0, Share::kAll}, nullptr});
   return place->second;
 }
 
 std::uint32_t FlowCharger::sum_of(const FlowView& facts, const Due& due) {
-  ChargeKey key{std::string(facts.environment), due.charge, std::string(due.resource),
-                std::string(due.owner), due.halves};
+  const std::string_view payer = due.environment.empty() ? facts.environment : due.environment;
+  ChargeKey key{std::string(payer),     due.charge, std::string(due.resource),
+                std::string(due.owner), due.halves, due.share};
   const auto [place, added] =
       sum_numbers_.try_emplace(std::move(key), static_cast<std::uint32_t>(sums_.size()));
   if (!added) return place->second;
-  const auto& [environment, charge, resource, owner, halves] = place->first;
-  Sum sum{{environment, charge, resource, owner, 0, halves}, nullptr};
+  const auto& [environment, charge, resource, owner, halves, share] = place->first;
+  Sum sum{{environment, charge, resource, owner, 0, halves, share}, nullptr};
   if (charge == Charge::kNatProcessing) sum.hours = &nat_hours_[{environment, resource}];
   sums_.push_back(std::move(sum));
   return place->second;
@@ -155,7 +270,9 @@ void charge_all(const std::vector<FlowUsage>& flows, FlowCharger& charger) {
 std::vector<ChargedBytes> charge_flows(const std::vector<FlowUsage>& flows) {
   FlowCharger charger;
   charge_all(flows, charger);
-  return charger.charged();
+  std::vector<ChargedBytes> charged = charger.charged();
+  std::erase_if(charged, [](const ChargedBytes& one) { return one.share == Share::kReceiver; });
+  return charged;
 }
 
 }  // namespace fleetmeter::cost

@@ -26,6 +26,13 @@ enum class Charge : std::uint8_t {
 /// "none", "nat_processing", "cross_az", ...
 [[nodiscard]] const char* to_string(Charge charge) noexcept;
 
+/// What an entry holds of the halves that both sides of its bytes pay.
+enum class Share : std::uint8_t {
+  kAll,       ///< All that is known to be due.
+  kSender,    ///< The sender's: the receiver's environment pays its own.
+  kReceiver,  ///< The receiver's, of bytes that stand in the entry of the sender's environment too.
+};
+
 /// Billable bytes of one payer: NAT processing by gateway and by the private address owner behind
 /// it; cross-AZ once per byte with both halves; internet egress at the last VPC hop.
 struct ChargedBytes {
@@ -34,15 +41,17 @@ struct ChargedBytes {
   std::string resource;  ///< NAT gateway or interface that processes; empty for transfer.
   std::string owner;     ///< Who caused it: instance id, else address.
   std::uint64_t bytes = 0;
-  /// Cross-AZ: 2 = both sides' halves due here, 1 = only the receiver's (sender not logged).
+  /// Cross-AZ: 2 = both sides' halves due here, 1 = only one: the receiver's where the sender is
+  /// not logged, else by `share`.
   std::uint32_t halves = 0;
+  Share share = Share::kAll;
 };
 
 /// Chooses the canonical record of each byte, over all shards and per hour: egress records at the
 /// sender; ingress ones only where the sender's interface is not in the logged set; NAT inside legs
 /// when the NAT interface is logged. Rule: docs/network-cost.md (Amazon EC2 On-Demand Pricing "Data
 /// transfer"; Amazon VPC pricing "NAT gateway").
-/// Records without action are in none of it.
+/// Records without action are in none of it, nor what Share::kReceiver would count again.
 [[nodiscard]] std::vector<ChargedBytes> charge_flows(const std::vector<FlowUsage>& flows);
 
 }  // namespace fleetmeter::cost

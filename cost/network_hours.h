@@ -47,10 +47,21 @@ class FlowCharger {
  private:
   static constexpr std::uint32_t kNone = UINT32_MAX;
   static constexpr std::uint32_t kUnmade = UINT32_MAX - 1;
+  /// Where a gateway's record may stand for another: beyond it are public or private addresses.
+  enum Beyond : std::uint8_t { kPublic, kPrivate, kNowhere };
   /// What each row looks at, close together: rows are many times as many as keys.
   struct KeyState {
     std::uint32_t interface = 0, peer_interface = 0, owner = 0, behind = 0;  ///< Of names_.
-    bool leaves = false;  ///< Bytes that were not rejected on a gateway's outside leg.
+    std::uint32_t environment = 0, peer_environment = 0;                     ///< The same.
+    /// Of spans_: that this record was written, that the peer's of the same bytes was.
+    std::uint32_t own_record = 0, peer_record = 0;
+    /// Of spans_: records of the other end that this one stands for where one of the two interfaces
+    /// is not known by its address; those that stand for this one.
+    std::uint32_t covers = 0;
+    std::array<std::uint32_t, 2> covered_by{};
+    Beyond beyond = kNowhere;  ///< Where its peer lies.
+    bool leaves = false;       ///< Bytes that were not rejected on a gateway's outside leg.
+    bool is_endpoint = false;
     /// Sums that its bytes are added to, at most two, for each answer that the hour gives (Seen).
     std::array<std::array<std::uint32_t, 2>, 4> sums{
         {{kUnmade, kNone}, {kUnmade, kNone}, {kUnmade, kNone}, {kUnmade, kNone}}};
@@ -63,7 +74,14 @@ class FlowCharger {
     ChargedBytes charged;
     Hours* hours = nullptr;  ///< Of NAT processing.
   };
+  /// Interfaces and zones as numbers of names_, and what is said of them.
+  using Span = std::array<std::uint32_t, 4>;
   [[nodiscard]] std::uint32_t number_of(std::string_view name);
+  [[nodiscard]] std::uint32_t number_of(const Span& span);
+  void find_other_end(const FlowView& facts, KeyState& key);
+  void mark(std::span<const Row> rows);
+  [[nodiscard]] bool is_covered(const KeyState& key) const;
+  [[nodiscard]] Seen see(KeyState& key) const;
   void make_sums(std::uint32_t key, Seen seen, std::array<std::uint32_t, 2>& sums);
   std::uint32_t sum_of(const FlowView& facts, const Due& due);
   std::uint32_t sum_without_action(std::string_view environment);
@@ -71,9 +89,17 @@ class FlowCharger {
   NatGateways gateways_;
   std::vector<KeyState> keys_;
   std::vector<KeyFacts> facts_;
-  std::unordered_map<std::string_view, std::uint32_t> names_;  // Of interfaces and owners; "" is 0.
+  // Of interfaces, owners, zones and environments; "" is 0.
+  std::unordered_map<std::string_view, std::uint32_t> names_;
+  std::vector<std::string_view> texts_{{}};  // By number.
+  std::map<Span, std::uint32_t> spans_;      // From 1.
+  // By number of a name: the inventory has its address, since it is the peer of a record.
+  std::vector<bool> addressed_{false};
   // By number of a name: the last round (one an hour) in which it held.
-  std::vector<std::uint32_t> logged_, leaves_, behind_nat_;
+  std::vector<std::uint32_t> logged_;
+  std::array<std::vector<std::uint32_t>, 2> leaves_, behind_;  // By Beyond.
+  std::vector<std::uint32_t> written_, covered_;               // The same by number of a span.
+  std::vector<std::uint32_t> environments_;  // Of interfaces, by number; where logged_ holds.
   std::uint32_t round_ = 0;
   std::vector<Sum> sums_;
   std::map<ChargeKey, std::uint32_t> sum_numbers_;

@@ -71,14 +71,15 @@ Charge public_egress(const FlowView& flow) {
   return aws_egress(flow);
 }
 
+/// The gateway's record stands for what went through it. Path codes tell where a record took another
+/// way.
+bool is_through_gateway(const FlowView& flow, Seen seen) {
+  return seen.behind_gateway && (flow.traffic_path == 0 || flow.traffic_path == kPathSameVpc);
+}
+
 /// Both ends in reach of our facts, or the peer beyond: public addresses.
 Dues charge_public(const FlowView& flow, Seen seen) {
-  if (flow.role != proto::ROLE_NAT && seen.behind_nat) {
-    // The gateway's outside leg stands for what went through it. Path codes tell where a record
-    // took another way.
-    const bool direct = flow.traffic_path != 0 && flow.traffic_path != kPathSameVpc;
-    if (!direct) return {};
-  }
+  if (flow.role != proto::ROLE_NAT && is_through_gateway(flow, seen)) return {};
   if (ingress(flow)) return {{Charge::kNone, 0, {}, flow.owner}};
   if (!egress(flow)) return {{Charge::kUnclassified, 0, {}, flow.owner}};
   const Charge charge = public_egress(flow);
@@ -86,13 +87,8 @@ Dues charge_public(const FlowView& flow, Seen seen) {
   return {{charge, halves, {}, flow.owner}};
 }
 
-/// A record of a NAT gateway's own interface.
-Dues charge_nat(const FlowView& flow, std::string_view behind, Seen seen) {
-  if (!is_inside_leg(flow)) {
-    return external(flow) || flow.path_class == proto::PATH_OTHER_PRIVATE
-               ? charge_public(flow, seen)
-               : Dues{{Charge::kUnclassified, 0, {}, flow.owner}};
-  }
+/// An inside leg, of a NAT gateway's own interface.
+Dues charge_nat(const FlowView& flow, std::string_view behind) {
   Dues dues{{Charge::kNatProcessing, 0, flow.interface, behind}};
   const bool crosses = zones_differ(flow.owner_az, flow.interface_az)
                            .value_or(flow.path_class == proto::PATH_CROSS_AZ);
@@ -114,7 +110,7 @@ Dues charge_towards_nat(const FlowView& flow, Seen seen) {
 /// Either end is an interface endpoint: per byte in both directions, no cross-AZ. The client's
 /// record counts, the endpoint's own only where the client is not logged.
 Dues charge_endpoint(const FlowView& flow, Seen seen) {
-  if (flow.peer_role == proto::ROLE_ENDPOINT) {
+  if (flow.role != proto::ROLE_ENDPOINT) {
     return {{Charge::kInterfaceEndpoint, 0,
              flow.peer_owner.empty() ? flow.peer_interface : flow.peer_owner, flow.owner}};
   }
@@ -160,6 +156,7 @@ std::optional<bool> crosses_zones(const FlowView& flow) {
 /// is not logged, then the receiver's half alone.
 Dues charge_private(const FlowView& flow, Seen seen) {
   if (ingress(flow) && seen.peer_logged) return {};
+  if (is_through_gateway(flow, seen)) return {};
   const auto one = [&flow](Charge charge, std::uint32_t halves = 0) {
     return Dues{{charge, halves, {}, flow.owner}};
   };
@@ -179,6 +176,31 @@ Dues charge_private(const FlowView& flow, Seen seen) {
   const bool is_free = flow.role == proto::ROLE_ALB || flow.peer_role == proto::ROLE_ALB;
   if (!*crosses || is_free) return one(Charge::kNone);
   return one(Charge::kCrossAz, egress(flow) ? 2 : 1);
+}
+
+/// What leaves a NAT gateway or comes back: for a private address beyond the VPC never the internet.
+Dues charge_outside_leg(const FlowView& flow, Seen seen) {
+  if (external(flow)) return charge_public(flow, seen);
+  if (flow.path_class != proto::PATH_OTHER_PRIVATE)
+    return {{Charge::kUnclassified, 0, {}, flow.owner}};
+  if (ingress(flow)) return {{Charge::kNone, 0, {}, flow.owner}};
+  return flow.peer_role == proto::ROLE_TRANSIT_GATEWAY ? charge_transit_gateway(flow, seen)
+                                                       : charge_private(flow, seen);
+}
+
+Dues all_dues_of(const FlowView& flow, std::string_view behind, Seen seen) {
+  if (flow.status != proto::FLOW_OK || flow.action == proto::ACTION_REJECT) return {};
+  if (flow.role == proto::ROLE_NAT)
+    return is_inside_leg(flow) ? charge_nat(flow, behind) : charge_outside_leg(flow, seen);
+  if (flow.peer_role == proto::ROLE_NAT && !external(flow)) return charge_towards_nat(flow, seen);
+  if (flow.role == proto::ROLE_ENDPOINT || flow.peer_role == proto::ROLE_ENDPOINT)
+    return charge_endpoint(flow, seen);
+  if (flow.path_class == proto::PATH_UNCLASSIFIED)
+    return {{Charge::kUnclassified, 0, {}, flow.owner}};
+  if (external(flow)) return charge_public(flow, seen);
+  if (flow.role == proto::ROLE_TRANSIT_GATEWAY || flow.peer_role == proto::ROLE_TRANSIT_GATEWAY)
+    return charge_transit_gateway(flow, seen);
+  return charge_private(flow, seen);
 }
 
 }  // namespace
@@ -227,17 +249,13 @@ std::string_view NatGateways::behind(const FlowView& flow) const {
 }
 
 std::vector<Due> dues_of(const FlowView& flow, std::string_view behind, Seen seen) {
-  if (flow.status != proto::FLOW_OK || flow.action == proto::ACTION_REJECT) return {};
-  if (flow.role == proto::ROLE_NAT) return charge_nat(flow, behind, seen);
-  if (flow.peer_role == proto::ROLE_NAT && !external(flow)) return charge_towards_nat(flow, seen);
-  if (flow.role == proto::ROLE_ENDPOINT || flow.peer_role == proto::ROLE_ENDPOINT)
-    return charge_endpoint(flow, seen);
-  if (flow.path_class == proto::PATH_UNCLASSIFIED)
-    return {{Charge::kUnclassified, 0, {}, flow.owner}};
-  if (external(flow)) return charge_public(flow, seen);
-  if (flow.role == proto::ROLE_TRANSIT_GATEWAY || flow.peer_role == proto::ROLE_TRANSIT_GATEWAY)
-    return charge_transit_gateway(flow, seen);
-  return charge_private(flow, seen);
+  std::vector<Due> dues = all_dues_of(flow, behind, seen);
+  const bool shared = !seen.peer_environment.empty() && dues.size() == 1 && dues[0].halves == 2;
+  if (!shared) return dues;
+  dues[0].halves = 1;
+  dues[0].share = Share::kSender;
+  dues.push_back({dues[0].charge, 1, {}, flow.peer_owner, Share::kReceiver, seen.peer_environment});
+  return dues;
 }
 
 }  // namespace fleetmeter::cost

@@ -57,14 +57,19 @@ class NatGateways {
 struct Seen {
   /// The peer's interface wrote any record, one without data included.
   bool peer_logged = false;
-  /// The owner's private address was seen on a logged gateway that something left through.
-  bool behind_nat = false;
+  /// Another gateway's record stands for what left by it: a NAT gateway's that something left
+  /// through, or a transit gateway's.
+  bool behind_gateway = false;
+  /// Of the peer's interface where it is logged in another environment; else empty.
+  std::string_view peer_environment = {};
 };
 
 struct Due {
   Charge charge = Charge::kNone;
   std::uint32_t halves = 0;
   std::string_view resource, owner;
+  Share share = Share::kAll;
+  std::string_view environment = {};  ///< Who pays; empty = the record's own.
 };
 /// Everything that the bytes of one record pay, at most two things; empty when another record is
 /// the canonical one. A record without action is taken for an accepted one. `behind` is
@@ -72,6 +77,6 @@ struct Due {
 [[nodiscard]] std::vector<Due> dues_of(const FlowView& flow, std::string_view behind, Seen seen);
 
 /// ChargedBytes without its bytes.
-using ChargeKey = std::tuple<std::string, Charge, std::string, std::string, std::uint32_t>;
+using ChargeKey = std::tuple<std::string, Charge, std::string, std::string, std::uint32_t, Share>;
 
 }  // namespace fleetmeter::cost

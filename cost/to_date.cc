@@ -292,28 +292,34 @@ class ToDate {
 
   void add_transfer() {
     // Halves are counted for what both sides pay. Bytes between zones of which only the receiver
-    // wrote records are a line of their own, since a half of them is missing here.
-    std::map<std::tuple<std::string, Charge, bool>, std::uint64_t> bytes;
+    // wrote records are a line of their own, since a half of them is missing here; so are those of
+    // which another environment pays the other half.
+    enum class Halves : std::uint8_t { kBoth, kReceived, kOwn };
+    std::map<std::tuple<std::string, Charge, Halves>, std::uint64_t> bytes;
     for (const ChargedBytes& entry : usage_.charged) {
-      const bool received = entry.charge == Charge::kCrossAz && entry.halves == 1;
-      bytes[{entry.environment, entry.charge, received}] +=
+      Halves halves = Halves::kBoth;
+      if (entry.charge == Charge::kCrossAz && entry.halves == 1)
+        halves = entry.share == Share::kAll ? Halves::kReceived : Halves::kOwn;
+      bytes[{entry.environment, entry.charge, halves}] +=
           entry.bytes * std::max<std::uint32_t>(1, entry.halves);
     }
     for (const auto& [key, count] : bytes) {
-      const auto& [environment, charge, received] = key;
+      const auto& [environment, charge, halves] = key;
       const Quantity gb = gigabytes(count, options_.bytes_per_gb);
       switch (charge) {
         case Charge::kNone:
         case Charge::kNatProcessing:
           break;
         case Charge::kCrossAz:
-          if (received) {
+          if (halves == Halves::kReceived) {
             add(environment, {}, "network", "cross-AZ transfer, receiver's half",
                 "transfer.regional", gb)
                 .reason = "the senders wrote no records here, so their half is not counted";
           } else {
-            add(environment, {}, "network", "cross-AZ transfer, both halves", "transfer.regional",
-                gb);
+            add(environment, {}, "network",
+                halves == Halves::kBoth ? "cross-AZ transfer, both halves"
+                                        : "cross-AZ transfer with other environments, own half",
+                "transfer.regional", gb);
           }
           break;
         case Charge::kRegionalPublic:

@@ -59,6 +59,26 @@ TEST_F(InventoryTest, AStatesNatGatewayAndEndpointsHaveTheirInterfaces) {
   EXPECT_EQ(inventory->place_of_interface("eni-e2", 0).interface->resource_id, "vpce-1");
 }
 
+TEST_F(InventoryTest, AnEndpointHasTheAddressesOfItsSubnetConfiguration) {
+  parse(
+      R"json({"format_version":"1.0","terraform_version":"1.11.4","values":{"root_module":{"resources":[
+ {"address":"aws_subnet.a","mode":"managed","type":"aws_subnet","name":"a","values":{"id":"subnet-a","vpc_id":"vpc-1","cidr_block":"10.0.1.0/24","availability_zone":"eu-west-1a"}},
+ {"address":"aws_vpc_endpoint.one","mode":"managed","type":"aws_vpc_endpoint","name":"one","values":{"id":"vpce-1","network_interface_ids":["eni-e1"],"subnet_configuration":[{"ipv4":"10.0.1.100","ipv6":"2001:db8::1","subnet_id":"subnet-a"}]}},
+ {"address":"aws_vpc_endpoint.two","mode":"managed","type":"aws_vpc_endpoint","name":"two","values":{"id":"vpce-2","network_interface_ids":["eni-e2","eni-e3"],"subnet_configuration":[{"ipv4":"10.0.1.101","ipv6":"","subnet_id":"subnet-a"},{"ipv4":"10.0.2.101","ipv6":"","subnet_id":"subnet-b"}]}}]}}})json");
+  for (const char* address : {"10.0.1.100", "2001:db8::1"})
+    EXPECT_EQ(at(address).interface->id, "eni-e1") << address;
+  EXPECT_EQ(at("10.0.1.100").interface->az, "eu-west-1a");
+  for (const char* address : {"10.0.1.101", "10.0.2.101"}) {
+    EXPECT_EQ(at(address).interface->role, proto::ROLE_ENDPOINT) << address;
+    EXPECT_EQ(at(address).interface->resource_id, "vpce-2") << address;
+  }
+  for (const char* id : {"eni-e2", "eni-e3"}) {
+    EXPECT_EQ(inventory->place_of_interface(id, 0).interface->resource_id, "vpce-2");
+    EXPECT_TRUE(inventory->place_of_interface(id, 0).interface->private_addresses.empty())
+        << "which of the addresses is its own is not told";
+  }
+}
+
 TEST_F(InventoryTest, AGroupTakesTypeAndSystemFromItsLaunchTemplate) {
   parse(kState);
   const Group* group = inventory->group("edge", 0);

@@ -29,6 +29,17 @@ TEST_F(PartialAggregatorTest, DirectionComesFromTheInterfacesOwnAddress) {
   EXPECT_EQ(in.owner_az, "us-east-1b");
 }
 
+TEST_F(PartialAggregatorTest, BesideAnothersAddressTheOtherIsTheInterfacesOwn) {
+  use(std::string(kVpc) + "  - { id: eni-c, subnet: subnet-b, instance: i-c, role: instance }\n");
+  const Row in = only(v2("eni-c", "10.0.1.5", "10.0.2.7"));
+  EXPECT_EQ(in.direction, proto::DIRECTION_INGRESS);
+  EXPECT_EQ(in.owner, "i-c");
+  EXPECT_EQ(in.peer, "i-a");
+  EXPECT_EQ(only(v2("eni-c", "10.0.2.7", "10.0.1.5")).direction, proto::DIRECTION_EGRESS);
+  EXPECT_EQ(only(v2("eni-c", "10.0.1.5", "10.0.2.6")).direction, proto::DIRECTION_UNKNOWN)
+      << "both are others'";
+}
+
 TEST_F(PartialAggregatorTest, WithoutInventoryOnlyOnePrivateSideTellsTheDirection) {
   EXPECT_EQ(only(v2("eni-x", "10.9.0.1", "8.8.8.8")).direction, proto::DIRECTION_EGRESS);
   EXPECT_EQ(only(v2("eni-x", "8.8.8.8", "10.9.0.1")).direction, proto::DIRECTION_INGRESS);

@@ -167,8 +167,8 @@ TEST(ChargeFlows, ZonesOfTwoRegionsPayAsBetweenRegionsAtTheSender) {
   FlowUsage in = flow("eni-eu", "i-eu", kIn, proto::PATH_CROSS_AZ, 100);
   in.owner_az = in.interface_az = "euw1-az1";
   in.peer_az = "use1-az1";
-  EXPECT_EQ(sums({out, in}),
-            (std::map<Charge, std::uint64_t>{{Charge::kInterRegion, 100}, {Charge::kNone, 100}}));
+  EXPECT_EQ(sums({out, in}), (std::map<Charge, std::uint64_t>{{Charge::kInterRegion, 100}}));
+  EXPECT_EQ(sums({in}), (std::map<Charge, std::uint64_t>{{Charge::kNone, 100}}));
 }
 
 TEST(ChargeFlows, BytesBetweenTheTwoUsEastRegionsAreTheirOwnCharge) {
@@ -238,6 +238,134 @@ TEST(ChargeFlows, ChargesBothHalvesAtTheSenderAndNothingAtTheReceiver) {
   ASSERT_EQ(receiver.size(), 1u);
   EXPECT_EQ(receiver[0].halves, 1u)
       << "the sender is not logged: only the receiver's half is known to be due here";
+}
+
+/// Both ends of what one sends to another; an end whose address the inventory has is named by the
+/// other.
+std::vector<FlowUsage> both_ends(const FlowUsage& sender, const FlowUsage& receiver,
+                                 std::uint64_t bytes, bool sender_known, bool receiver_known) {
+  FlowUsage out = sender, in = receiver;
+  out.direction = kOut;
+  in.direction = kIn;
+  out.bytes = in.bytes = bytes;
+  out.peer_az = receiver.owner_az;
+  in.peer_az = sender.owner_az;
+  if (receiver_known) {
+    out.peer_interface = receiver.interface;
+    out.peer_owner = receiver.owner;
+    out.peer_role = receiver.role;
+  }
+  if (sender_known) {
+    in.peer_interface = sender.interface;
+    in.peer_owner = sender.owner;
+    in.peer_role = sender.role;
+  }
+  return {out, in};
+}
+FlowUsage in_zone(const std::string& number, const std::string& zone) {
+  FlowUsage f = flow("eni-" + number, "i-" + number, kOut, proto::PATH_CROSS_AZ, 0);
+  f.owner_az = f.interface_az = zone;
+  return f;
+}
+std::vector<FlowUsage> operator+(std::vector<FlowUsage> a, const std::vector<FlowUsage>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+using Charges = std::map<Charge, std::uint64_t>;
+
+TEST(ChargeFlows, ASenderWhoseAddressTheInventoryLacksIsLoggedAllTheSame) {
+  const FlowUsage a = in_zone("a", "use1-az1"), b = in_zone("b", "use1-az2");
+  const auto unknown = both_ends(a, b, 10, false, false) + both_ends(b, a, 4, false, false);
+  EXPECT_EQ(sums(unknown), (Charges{{Charge::kCrossAz, 14}})) << "subnets alone are known";
+  for (const ChargedBytes& c : charge_flows(unknown)) EXPECT_EQ(c.halves, 2u);
+  const auto one_known = both_ends(a, b, 10, true, false) + both_ends(b, a, 20, false, true);
+  EXPECT_EQ(sums(one_known), (Charges{{Charge::kCrossAz, 30}}));
+  for (const ChargedBytes& c : charge_flows(one_known)) EXPECT_EQ(c.halves, 2u);
+}
+
+TEST(ChargeFlows, AnotherSenderOfTheZoneDoesNotStandForOneThatIsNotLogged) {
+  const FlowUsage a = in_zone("a", "use1-az1"), b = in_zone("b", "use1-az2"),
+                  db = in_zone("db", "use1-az2");
+  const auto unlogged = std::vector{both_ends(db, a, 20, false, true)[1]};
+  std::map<std::uint32_t, std::uint64_t> by_halves;
+  for (const ChargedBytes& c : charge_flows(both_ends(b, a, 5, true, true) + unlogged))
+    by_halves[c.halves] += c.bytes;
+  EXPECT_EQ(by_halves, (std::map<std::uint32_t, std::uint64_t>{{2, 5}, {1, 20}}));
+}
+
+TEST(ChargeFlows, ASecondAddressOfAKnownInterfaceIsItsOwnToo) {
+  const FlowUsage node = in_zone("a", "use1-az1"), b = in_zone("b", "use1-az2");
+  EXPECT_EQ(sums(both_ends(node, b, 10, false, true)), (Charges{{Charge::kCrossAz, 10}}))
+      << "a pod's";
+}
+
+TEST(ChargeFlows, EachEnvironmentPaysItsOwnHalfBetweenZones) {
+  FlowUsage a = in_zone("a", "use1-az1"), b = in_zone("b", "use1-az2");
+  a.environment = "dev";
+  const auto flows = both_ends(a, b, 100, true, true);
+  FlowCharger charger;
+  charge_all(flows, charger);
+  std::map<std::pair<std::string, std::string>, std::uint64_t> due;
+  for (const ChargedBytes& c : charger.charged())
+    due[{c.environment, c.owner}] += c.bytes * c.halves;
+  EXPECT_EQ(due, (std::map<std::pair<std::string, std::string>, std::uint64_t>{
+                     {{"dev", "i-a"}, 100}, {{"prod", "i-b"}, 100}}));
+  EXPECT_EQ(sums(flows), (Charges{{Charge::kCrossAz, 100}})) << "the bytes are there once";
+}
+
+TEST(ChargeFlows, AnHourInAnotherEnvironmentSplitsThatHourAlone) {
+  FlowUsage a = in_zone("a", "use1-az1"), b = in_zone("b", "use1-az2");
+  auto flows = both_ends(a, b, 100, true, true);
+  for (FlowUsage f : both_ends(a, b, 7, true, true)) {
+    f.hour += 1;
+    if (f.interface == "eni-b") f.environment = "dev";
+    flows.push_back(f);
+  }
+  FlowCharger charger;
+  charge_all(flows, charger);
+  std::map<std::string, std::uint64_t> due;
+  for (const ChargedBytes& c : charger.charged()) due[c.environment] += c.bytes * c.halves;
+  EXPECT_EQ(due, (std::map<std::string, std::uint64_t>{{"prod", 207}, {"dev", 7}}));
+}
+
+TEST(ChargeFlows, WhatANatGatewaySendsToAPrivateAddressIsNotTheInternets) {
+  FlowUsage inside = nat(proto::NAT_LEG_INSIDE, kIn, 10);
+  inside.path_class = proto::PATH_SAME_AZ;
+  inside.owner_az = inside.interface_az;
+  FlowUsage outside = nat(proto::NAT_LEG_OUTSIDE, kOut, 10);
+  outside.path_class = proto::PATH_OTHER_PRIVATE;
+  FlowUsage own = flow("eni-1", "i-1", kOut, proto::PATH_OTHER_PRIVATE, 10);
+  own.traffic_path = 1;
+  const Charges once{{Charge::kNatProcessing, 10}, {Charge::kUnclassified, 10}};
+  EXPECT_EQ(sums({inside, outside}), once);
+  EXPECT_EQ(sums({inside, outside, own}), once) << "the gateway's record stands for its own";
+  FlowUsage direct = flow("eni-1", "i-1", kOut, proto::PATH_EXTERNAL, 3);
+  EXPECT_EQ(sums({inside, outside, direct}).at(Charge::kInternetEgress), 3u)
+      << "nothing left for the internet through the gateway";
+  outside.traffic_path = 3;
+  EXPECT_EQ(sums({inside, outside}), (Charges{{Charge::kNatProcessing, 10}, {Charge::kVpn, 10}}));
+  outside.traffic_path = 0;
+  outside.peer_role = proto::ROLE_TRANSIT_GATEWAY;
+  EXPECT_EQ(sums({inside, outside}),
+            (Charges{{Charge::kNatProcessing, 10}, {Charge::kTransitGateway, 10}}));
+}
+
+TEST(ChargeFlows, AClientsRecordOfWhatATransitGatewayLoggedPaysNothing) {
+  const FlowUsage out = flow("eni-1", "i-1", kOut, proto::PATH_OTHER_PRIVATE, 10);
+  const FlowUsage back = flow("eni-1", "i-1", kIn, proto::PATH_OTHER_PRIVATE, 20);
+  FlowUsage enters = flow("eni-tgw", "10.9.2.77", kIn, proto::PATH_OTHER_PRIVATE, 10);
+  enters.role = proto::ROLE_TRANSIT_GATEWAY;
+  enters.peer_interface = "eni-1";
+  enters.peer_owner = "i-1";
+  FlowUsage leaves = enters;
+  leaves.direction = kOut;
+  leaves.bytes = 20;
+  EXPECT_EQ(sums({out, back, enters, leaves}),
+            (Charges{{Charge::kTransitGateway, 10}, {Charge::kNone, 20}}));
+  FlowUsage peered = out;
+  peered.traffic_path = 3;
+  EXPECT_EQ(sums({peered, enters}), (Charges{{Charge::kTransitGateway, 10}, {Charge::kVpn, 10}}))
+      << "its path says that it left another way";
 }
 
 TEST(ChargeFlows, LooksForTheSenderOverAllShardsOfTheHour) {
@@ -373,6 +501,19 @@ TEST(ChargeFlows, EndpointsPayBothWaysAtTheClient) {
   EXPECT_EQ(sums({client, endpoint}), once);
   EXPECT_EQ(sums({client}), once);
   EXPECT_EQ(sums({endpoint}), once);
+}
+
+TEST(ChargeFlows, AnEndpointWhoseAddressIsNotKnownPaysAtItsOwnRecords) {
+  const FlowUsage client = in_zone("1", "use1-az1");
+  FlowUsage endpoint = in_zone("vpce", "use1-az2");
+  endpoint.owner = "vpce-1";
+  endpoint.role = proto::ROLE_ENDPOINT;
+  const auto flows =
+      both_ends(client, endpoint, 10, true, false) + both_ends(endpoint, client, 20, false, true);
+  EXPECT_EQ(sums(flows), (Charges{{Charge::kInterfaceEndpoint, 30}}));
+  const auto of_unknown_client =
+      both_ends(client, endpoint, 10, false, true) + both_ends(endpoint, client, 20, true, false);
+  EXPECT_EQ(sums(of_unknown_client), (Charges{{Charge::kInterfaceEndpoint, 30}}));
 }
 
 TEST(ChargeFlows, LoadBalancerToTargetInAnotherZoneIsFree) {

@@ -1597,6 +1597,29 @@ TEST(ToDate, CrossAzBytesThatOnlyTheReceiverLoggedAreFlaggedAsHalf) {
             "the senders wrote no records here, so their half is not counted");
 }
 
+TEST(ToDate, EachEnvironmentsBillHasItsOwnHalfBetweenZones) {
+  const auto inventory = inventory_of("region: us-east-1\nenvironment: prod\n");
+  FlowUsage sent = accepted_egress(proto::PATH_CROSS_AZ, 100);
+  sent.interface = "eni-1";
+  sent.peer_interface = "eni-2";
+  FlowUsage received = sent;
+  received.environment = "dev";
+  received.direction = proto::DIRECTION_INGRESS;
+  std::swap(received.interface, received.peer_interface);
+  const Report report =
+      *make_report({.basis = ReportOptions::Basis::kToDate, .region = "us-east-1"}, prices(),
+                   *inventory, nullptr, {}, {sent, received});
+  ASSERT_EQ(report.environments.size(), 2u);
+  for (const auto& environment : report.environments) {
+    ASSERT_EQ(environment.lines.size(), 1u);
+    EXPECT_EQ(environment.lines[0].component,
+              "cross-AZ transfer with other environments, own half");
+    EXPECT_EQ(environment.lines[0].reason, "");
+  }
+  EXPECT_EQ(amount(report, "network", "cross-AZ transfer with other environments, own half"),
+            "1.00");
+}
+
 TEST(ToDate, TransferWithoutActionIsUnknownAndNotZero) {
   const auto inventory = inventory_of("region: us-east-1\nenvironment: prod\n");
   FlowUsage flow = accepted_egress(proto::PATH_EXTERNAL, 3);

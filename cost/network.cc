@@ -87,7 +87,9 @@ std::uint32_t FlowCharger::add(const FlowView& facts) {
     key.behind = number_of(behind);
     key.leaves = !is_inside_leg(facts) && has_passed(facts) && key.beyond != kNowhere;
   } else if (facts.role == proto::ROLE_TRANSIT_GATEWAY) {
-    key.leaves = has_passed(facts) && key.beyond == kPrivate;
+    // Its records show the gateway's own address as the hop, not what lies beyond.
+    key.beyond = kPrivate;
+    key.leaves = has_passed(facts);
     if (key.leaves) key.behind = key.peer_interface;
   } else if (facts.peer_role != proto::ROLE_NAT) {
     find_other_end(facts, key);

@@ -197,9 +197,9 @@ Dues all_dues_of(const FlowView& flow, std::string_view behind, Seen seen) {
     return charge_endpoint(flow, seen);
   if (flow.path_class == proto::PATH_UNCLASSIFIED)
     return {{Charge::kUnclassified, 0, {}, flow.owner}};
+  if (flow.role == proto::ROLE_TRANSIT_GATEWAY) return charge_transit_gateway(flow, seen);
   if (external(flow)) return charge_public(flow, seen);
-  if (flow.role == proto::ROLE_TRANSIT_GATEWAY || flow.peer_role == proto::ROLE_TRANSIT_GATEWAY)
-    return charge_transit_gateway(flow, seen);
+  if (flow.peer_role == proto::ROLE_TRANSIT_GATEWAY) return charge_transit_gateway(flow, seen);
   return charge_private(flow, seen);
 }
 

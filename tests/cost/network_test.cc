@@ -362,10 +362,23 @@ TEST(ChargeFlows, AClientsRecordOfWhatATransitGatewayLoggedPaysNothing) {
   leaves.bytes = 20;
   EXPECT_EQ(sums({out, back, enters, leaves}),
             (Charges{{Charge::kTransitGateway, 10}, {Charge::kNone, 20}}));
+  FlowUsage hop = enters;  // As records of such an interface are: its own address, in the VPC.
+  hop.owner = "10.0.0.9";
+  hop.path_class = proto::PATH_SAME_AZ;
+  EXPECT_EQ(sums({out, hop}), (Charges{{Charge::kTransitGateway, 10}}));
   FlowUsage peered = out;
   peered.traffic_path = 3;
   EXPECT_EQ(sums({peered, enters}), (Charges{{Charge::kTransitGateway, 10}, {Charge::kVpn, 10}}))
       << "its path says that it left another way";
+}
+
+TEST(ChargeFlows, WhatATransitGatewayHandsOverForTheInternetPaysEgressAtTheLastHopAlone) {
+  FlowUsage handed = flow("eni-tgw", "i-1", kOut, proto::PATH_EXTERNAL, 10);
+  handed.role = proto::ROLE_TRANSIT_GATEWAY;
+  FlowUsage reply = handed;
+  reply.direction = kIn;
+  reply.bytes = 3;
+  EXPECT_EQ(sums({handed, reply}), (Charges{{Charge::kNone, 10}, {Charge::kTransitGateway, 3}}));
 }
 
 TEST(ChargeFlows, LooksForTheSenderOverAllShardsOfTheHour) {

@@ -155,7 +155,7 @@ def check_services(fleetmeter, directory, env, failed):
         taken.listen()
         port = taken.getsockname()[1]
         got, said = shell(f"fleetmeter run -c other.yaml --http 127.0.0.1:{port}", directory, env)
-        if got != 2 or f"cannot listen on 127.0.0.1:{port}: Address already in use" not in said:
+        if got != 2 or f"cannot listen on 127.0.0.1:{port}: Address already in use" not in said or "`--no-http`" not in said:
             failed.append(f"a port in use: {got} {said}")
     owner = subprocess.Popen([fleetmeter, "run", "-c", "follow.yaml"], cwd=directory, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
     for line in owner.stderr:

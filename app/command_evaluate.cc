@@ -51,17 +51,15 @@ int command_evaluate(const CommandLine& line) {
     if (auto serving = api.start(listen); !serving) return fail(serving.error());
   }
   while (!stop_signals().wait_for(500)) {
-    if (const auto why = evaluation.failure()) {
-      spdlog::error("evaluation has failed: {}", why->message);
-      api.stop();
-      evaluation.drain();
-      return why->code == ErrorCode::kInvalidArgument ? fail(*why) : kExitPartly;
-    }
+    const auto why = evaluation.failure();
+    if (!why) continue;
+    exit_code = fail(*why);
+    break;
   }
   spdlog::info("stopping: releasing what is owned");
+  evaluation.drain();  // Until it has, /health says why it ends.
   api.stop();
-  evaluation.drain();
-  return kExitDone;
+  return exit_code;
 }
 
 }  // namespace fleetmeter::app

@@ -101,14 +101,15 @@ struct KafkaEvaluation::State {
   std::map<std::string, alarms::Receiver> receivers;
   std::vector<proto::ShardAssignment> shards;
 
-  mutable std::mutex mutex;  // Guards log, owned, deliverer and trouble.
+  mutable std::mutex mutex;  // Guards log, owned, deliverer, trouble and log_failure.
   std::condition_variable opened;
   aggregator::AggregateLog* log = nullptr;  // Known to loops once it is open.
   std::map<LogPartition, std::unique_ptr<OwnedPartition>> owned;
   std::unique_ptr<alarms::Deliverer> deliverer;
   std::string trouble;  // Of the log.
+  std::optional<Error> log_failure;
 
-  std::unique_ptr<KafkaBill> bill;  // Of the worker until the log is open; then it stays.
+  std::unique_ptr<KafkaBill> bill;
   std::unique_ptr<aggregator::AggregateLog> log_owner;
   std::unique_ptr<alarms::ActionOutcomes> outcomes;  // Of actions; in the log of their environment.
   ingest::KafkaWorker worker{"evaluation"};
@@ -215,6 +216,10 @@ Result<void> KafkaEvaluation::State::open_log() {
     const std::lock_guard lock(mutex);
     trouble = why;
   };
+  callbacks.on_failed = [this](const Error& why) {
+    const std::lock_guard lock(mutex);
+    log_failure = why;
+  };
   callbacks.on_usage =
       [this](LogPartition partition, std::span<const aggregator::UsageRecord> records,
              std::int64_t next_offset) { bill->committed(partition, records, next_offset); };
@@ -294,6 +299,7 @@ std::optional<Error> KafkaEvaluation::failure() const {
   const State& state = *state_;
   if (auto failed = state.worker.failure()) return failed;
   const std::lock_guard lock(state.mutex);
+  if (state.log_failure) return state.log_failure;
   for (const auto& [partition, owned] : state.owned) {
     if (auto failed = owned->failure())
       return std::move(*failed).with_context("log partition " + std::to_string(partition));

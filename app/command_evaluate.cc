@@ -2,6 +2,7 @@
 
 #include "app/command.h"
 #include "app/kafka_evaluation.h"
+#include "app/stop_on_signal.h"
 
 namespace fleetmeter::app {
 
@@ -36,7 +37,14 @@ int command_evaluate(const CommandLine& line) {
   if (!setup) return fail(setup.error());
   const std::string listen = options.listen.empty() ? setup->config.http_listen : options.listen;
   KafkaEvaluation evaluation(*std::move(setup));
-  if (auto started = evaluation.start(); !started) return fail(started.error());
+  {
+    const StopOnSignal starting;
+    if (auto started = evaluation.start(starting.token()); !started) {
+      const bool stopped =
+          started.error().code == ErrorCode::kUnavailable && starting.token().stop_requested();
+      return stopped ? kExitDone : fail(started.error());
+    }
+  }
   WorkerApi api(
       {.fleet = evaluation.config().fleet,
        .failure = [&]() -> std::optional<std::string> {

@@ -328,5 +328,28 @@ TEST_F(KafkaUsage, AViewThatCannotBeUsedEndsEvaluateOnceAndLeavesThePartitionToT
   EXPECT_EQ(healthy->end(SIGTERM), 0);
 }
 
+TEST_F(KafkaUsage, ASecondEvaluateOnOneStateDirectoryEnds) {
+  auto first = evaluate("a");
+  ASSERT_TRUE(eventually([&] { return count(first->log(), "owning log partition") == 2; }));
+  auto second = evaluate_in("a", "second");
+  ASSERT_TRUE(eventually([&] { return second->ended(); }, 20));
+  EXPECT_EQ(second->end(SIGTERM), 2);
+  EXPECT_EQ(count(second->log(), "in use by another process"), 2) << "that it waits, and the end";
+  EXPECT_FALSE(first->ended());
+  EXPECT_EQ(first->end(SIGTERM), 0);
+}
+
+TEST_F(KafkaUsage, ASuccessorWaitsForAPredecessorThatIsEnding) {
+  std::filesystem::create_directories(folder.path() + "/a/fleetmeter-state");
+  auto ending = cost::UsageStore::open(cost_db("a"), prefix + ".usage");
+  ASSERT_TRUE(ending) << ending.error().message;
+  auto a = evaluate("a");
+  ASSERT_TRUE(eventually([&] { return count(a->log(), "in use by another process") > 0; }));
+  ending->reset();
+  EXPECT_TRUE(eventually([&] { return count(a->log(), "owning log partition") == 2; }));
+  EXPECT_EQ(count(a->log(), "in use by another process"), 1);
+  EXPECT_EQ(a->end(SIGTERM), 0);
+}
+
 }  // namespace
 }  // namespace fleetmeter::ingest

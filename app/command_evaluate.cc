@@ -2,6 +2,7 @@
 
 #include "app/command.h"
 #include "app/kafka_evaluation.h"
+#include "app/stop_on_signal.h"
 
 namespace fleetmeter::app {
 
@@ -36,7 +37,14 @@ int command_evaluate(const CommandLine& line) {
   if (!setup) return fail(setup.error());
   const std::string listen = options.listen.empty() ? setup->config.http_listen : options.listen;
   KafkaEvaluation evaluation(*std::move(setup));
-  if (auto started = evaluation.start(); !started) return fail(started.error());
+  {
+    const StopOnSignal starting;
+    if (auto started = evaluation.start(starting.token()); !started) {
+      const bool stopped =
+          started.error().code == ErrorCode::kUnavailable && starting.token().stop_requested();
+      return stopped ? kExitDone : fail(started.error());
+    }
+  }
   WorkerApi api(
       {.fleet = evaluation.config().fleet,
        .failure = [&]() -> std::optional<std::string> {
@@ -51,17 +59,15 @@ int command_evaluate(const CommandLine& line) {
     if (auto serving = api.start(listen); !serving) return fail(serving.error());
   }
   while (!stop_signals().wait_for(500)) {
-    if (const auto why = evaluation.failure()) {
-      spdlog::error("evaluation has failed: {}", why->message);
-      api.stop();
-      evaluation.drain();
-      return why->code == ErrorCode::kInvalidArgument ? fail(*why) : kExitPartly;
-    }
+    const auto why = evaluation.failure();
+    if (!why) continue;
+    exit_code = fail(*why);
+    break;
   }
   spdlog::info("stopping: releasing what is owned");
+  evaluation.drain();  // Until it has, /health says why it ends.
   api.stop();
-  evaluation.drain();
-  return kExitDone;
+  return exit_code;
 }
 
 }  // namespace fleetmeter::app

@@ -88,6 +88,7 @@ int replay(const ReplayOptions& options, OutputFormat format, const Clock& clock
   ServiceOptions service_options;
   service_options.until_eof = true;
   service_options.deliver = false;
+  service_options.scratch = options.state.empty();
   service_options.environment = options.environment;
   std::unique_ptr<ProgressBar> bar;
   if (stderr_is_terminal()) {

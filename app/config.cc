@@ -177,6 +177,17 @@ void read_log(YamlContext& context, const YAML::Node& node, Config& config) {
   object.done();
 }
 
+/// Over Kafka nobody reads them.
+void warn_of_sources_of_run(YamlContext& context, const YAML::Node& sources, const Config& config) {
+  if (config.kafka_log.connection.brokers.empty() || !sources.IsDefined()) return;
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    const YAML::Node source = sources[i];
+    if (!source.IsMap() || source["kafka"].IsDefined()) continue;
+    context.warn(source, "sources[" + std::to_string(i) + "]",
+                 "is read by `run` only; `ingest` reads the Kafka sources");
+  }
+}
+
 void read_root(YamlContext& context, const YAML::Node& root, Config& config) {
   YamlObject object(context, root, "");
   config.fleet = object.text("fleet", config.fleet);
@@ -185,8 +196,10 @@ void read_root(YamlContext& context, const YAML::Node& root, Config& config) {
   config.state = object.text("state", config.state);
   read_http(context, object.take("http"), config);
   read_environments(context, object.take("environments"), config);
-  read_sources(context, object.take("sources"), config);
+  const YAML::Node sources = object.take("sources");
+  read_sources(context, sources, config);
   read_kafka_log(context, object.take("kafka_log"), config);
+  warn_of_sources_of_run(context, sources, config);
   read_inventory(context, object.take("inventory"), config);
   read_series(context, object.take("series"), config);
   YamlObject flow_logs(context, object.take("flow_logs"), "flow_logs");

@@ -95,6 +95,12 @@ HttpResponse metrics_answer(std::string text) {
   return {200, "text/plain; version=0.0.4; charset=utf-8", std::move(text), {}};
 }
 
+Error cannot_serve(Error why) {
+  if (why.code == ErrorCode::kUnavailable)
+    why.message += "; `--http 127.0.0.1:0` takes a free port, `--no-http` serves no API";
+  return why;
+}
+
 HttpResponse cost_answer(const HttpRequest& request, const std::string& cost_db,
                          const aggregator::Inventory& inventory, const Config& config,
                          std::int64_t now_s) {

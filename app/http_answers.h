@@ -45,6 +45,8 @@ inline const HttpRoute kFlowsRoute{
 [[nodiscard]] ingest::HttpResponse ready_answer(const std::vector<std::string>& reasons,
                                                 const std::vector<std::string>& notes = {});
 [[nodiscard]] ingest::HttpResponse metrics_answer(std::string text);
+/// Of an API that could not listen: what to do about it.
+[[nodiscard]] Error cannot_serve(Error why);
 /// From cost.db, by a connection of its own.
 [[nodiscard]] ingest::HttpResponse cost_answer(const ingest::HttpRequest& request,
                                                const std::string& cost_db,

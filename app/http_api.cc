@@ -207,7 +207,9 @@ Result<void> HttpApi::start(const std::string& listen) {
   };
   state_->server = std::make_unique<ingest::HttpServer>(
       std::move(options), [this](HttpRequest& request) { return answer(request); });
-  return state_->server->start();
+  if (auto started = state_->server->start(); !started)
+    return cannot_serve(std::move(started).error());
+  return {};
 }
 
 std::uint16_t HttpApi::port() const noexcept {

@@ -53,20 +53,25 @@ Result<Piece> read_piece(ingest::UsageTopic& usage, LogPartition partition, std:
 }  // namespace
 
 Result<std::unique_ptr<KafkaBill>> KafkaBill::open(const std::string& cost_db, const Clock& clock,
-                                                   const ingest::KafkaLogOptions& options) {
+                                                   const std::string& prefix) {
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(cost_db).parent_path(), error);
   if (error) {
     return Error{ErrorCode::kInvalidArgument,
                  "state directory of " + cost_db + ": " + error.message()};
   }
-  const std::string topic = options.prefix + ".usage";
+  const std::string topic = prefix + ".usage";
   auto store = cost::UsageStore::open(cost_db, topic);
   if (!store) return std::move(store).error();
+  return std::unique_ptr<KafkaBill>(new KafkaBill(clock, topic, *std::move(store)));
+}
+
+Result<void> KafkaBill::connect(const ingest::KafkaLogOptions& options) {
+  if (usage_) return {};
   auto usage = ingest::UsageTopic::open(options);
   if (!usage) return std::move(usage).error();
-  return std::unique_ptr<KafkaBill>(
-      new KafkaBill(clock, topic, *std::move(store), *std::move(usage)));
+  usage_ = *std::move(usage);
+  return {};
 }
 
 Result<bool> KafkaBill::follow() {

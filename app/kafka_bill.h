@@ -23,10 +23,13 @@ namespace fleetmeter::app {
 /// totals(), commits them with its outputs, and says committed(); follow() leaves it alone.
 class KafkaBill {
  public:
-  /// kUnavailable: no broker, or another process holds the file. kInvalidArgument: the file is a
-  /// view of something else.
+  /// The file alone, of the topic under `prefix`. kUnavailable: another process holds it.
+  /// kInvalidArgument: it is a view of something else.
   static Result<std::unique_ptr<KafkaBill>> open(const std::string& cost_db, const Clock& clock,
-                                                 const ingest::KafkaLogOptions& options);
+                                                 const std::string& prefix);
+  /// The topic, before any call below; once it has worked, another call does nothing. kUnavailable:
+  /// no broker.
+  Result<void> connect(const ingest::KafkaLogOptions& options);
 
   /// One round over the partitions that are not taken; false when nothing was new.
   Result<bool> follow();
@@ -43,12 +46,8 @@ class KafkaBill {
                  std::span<const aggregator::UsageRecord> records, std::int64_t next_offset);
 
  private:
-  KafkaBill(const Clock& clock, std::string topic, std::unique_ptr<cost::UsageStore> store,
-            std::unique_ptr<ingest::UsageTopic> usage)
-      : clock_(clock),
-        topic_(std::move(topic)),
-        store_(std::move(store)),
-        usage_(std::move(usage)) {}
+  KafkaBill(const Clock& clock, std::string topic, std::unique_ptr<cost::UsageStore> store)
+      : clock_(clock), topic_(std::move(topic)), store_(std::move(store)) {}
   Result<bool> follow_one(aggregator::LogPartition partition);
   Result<void> complete(aggregator::LogPartition partition);
   void prune();

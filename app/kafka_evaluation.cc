@@ -101,14 +101,15 @@ struct KafkaEvaluation::State {
   std::map<std::string, alarms::Receiver> receivers;
   std::vector<proto::ShardAssignment> shards;
 
-  mutable std::mutex mutex;  // Guards log, owned, deliverer and trouble.
+  mutable std::mutex mutex;  // Guards log, owned, deliverer, trouble and log_failure.
   std::condition_variable opened;
   aggregator::AggregateLog* log = nullptr;  // Known to loops once it is open.
   std::map<LogPartition, std::unique_ptr<OwnedPartition>> owned;
   std::unique_ptr<alarms::Deliverer> deliverer;
   std::string trouble;  // Of the log.
+  std::optional<Error> log_failure;
 
-  std::unique_ptr<KafkaBill> bill;  // Of the worker until the log is open; then it stays.
+  std::unique_ptr<KafkaBill> bill;
   std::unique_ptr<aggregator::AggregateLog> log_owner;
   std::unique_ptr<alarms::ActionOutcomes> outcomes;  // Of actions; in the log of their environment.
   ingest::KafkaWorker worker{"evaluation"};
@@ -118,6 +119,7 @@ struct KafkaEvaluation::State {
   std::unique_ptr<EvaluationLoop> make_loop(LogPartition partition);
   Result<void> recover(LogPartition partition, EvaluationLoop& loop);
   Result<void> take_bill(LogPartition partition);
+  Result<void> open_bill(const std::stop_token& stop);
   Result<void> open_log();
   Result<void> work(const std::stop_token& stop);
   [[nodiscard]] std::string cost_db_path() const {
@@ -215,6 +217,10 @@ Result<void> KafkaEvaluation::State::open_log() {
     const std::lock_guard lock(mutex);
     trouble = why;
   };
+  callbacks.on_failed = [this](const Error& why) {
+    const std::lock_guard lock(mutex);
+    log_failure = why;
+  };
   callbacks.on_usage =
       [this](LogPartition partition, std::span<const aggregator::UsageRecord> records,
              std::int64_t next_offset) { bill->committed(partition, records, next_offset); };
@@ -244,11 +250,7 @@ Result<void> KafkaEvaluation::State::open_log() {
 /// The bill is brought up first and joins later: who takes a partition over needs its totals, and
 /// the shard would wait while a lost file is rebuilt.
 Result<void> KafkaEvaluation::State::work(const std::stop_token& stop) {
-  if (!bill) {
-    auto made = KafkaBill::open(cost_db_path(), *setup.clock, setup.log);
-    if (!made) return std::move(made).error();
-    bill = *std::move(made);
-  }
+  if (auto connected = bill->connect(setup.log); !connected) return connected;
   if (!log_owner) worker.set_blocked("cost.db: being brought up to date");
   while (!stop.stop_requested()) {
     auto came = bill->follow();
@@ -268,13 +270,30 @@ KafkaEvaluation::KafkaEvaluation(KafkaSetup setup)
 
 KafkaEvaluation::~KafkaEvaluation() { drain(); }
 
-Result<void> KafkaEvaluation::start() {
+/// A predecessor that is ending still has the file; two members with one would tread on each other.
+Result<void> KafkaEvaluation::State::open_bill(const std::stop_token& stop) {
+  for (std::int64_t left_ms = setup.log.session_timeout_ms;; left_ms -= kRetryInterval.count()) {
+    auto made = KafkaBill::open(cost_db_path(), *setup.clock, setup.log.prefix);
+    if (made) {
+      bill = *std::move(made);
+      return {};
+    }
+    const bool may_pass = made.error().code == ErrorCode::kUnavailable && left_ms > 0;
+    if (!may_pass || stop.stop_requested()) return std::move(made).error();
+    if (left_ms == setup.log.session_timeout_ms)
+      spdlog::warn("{}; waiting {} ms for it", made.error().message, left_ms);
+    std::this_thread::sleep_for(kRetryInterval);
+  }
+}
+
+Result<void> KafkaEvaluation::start(const std::stop_token& stop) {
   State& state = *state_;
   auto receivers = resolve_receivers(state.setup.config);
   if (!receivers) return std::move(receivers).error();
   state.receivers = *std::move(receivers);
   state.shards = shard_assignments(state.setup.config);
-  state.worker.start([&state](const std::stop_token& stop) { return state.work(stop); });
+  if (auto opened = state.open_bill(stop); !opened) return opened;
+  state.worker.start([&state](const std::stop_token& over) { return state.work(over); });
   return {};
 }
 
@@ -294,6 +313,7 @@ std::optional<Error> KafkaEvaluation::failure() const {
   const State& state = *state_;
   if (auto failed = state.worker.failure()) return failed;
   const std::lock_guard lock(state.mutex);
+  if (state.log_failure) return state.log_failure;
   for (const auto& [partition, owned] : state.owned) {
     if (auto failed = owned->failure())
       return std::move(*failed).with_context("log partition " + std::to_string(partition));

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,9 @@ class KafkaEvaluation {
   explicit KafkaEvaluation(KafkaSetup setup);
   ~KafkaEvaluation();
 
-  /// Connects in the background, for as long as it takes.
-  Result<void> start();
+  /// Takes the state directory, waiting up to a session timeout for a predecessor that is ending,
+  /// or until `stop`. Connects in the background, for as long as it takes.
+  Result<void> start(const std::stop_token& stop = {});
   /// Releases every partition: what was read is evaluated and committed, with a snapshot.
   void drain();
   /// What has ended it, or one of its partitions, for good.

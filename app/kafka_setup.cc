@@ -112,7 +112,7 @@ Result<void> WorkerApi::start(const std::string& listen) {
   };
   server_ = std::make_unique<ingest::HttpServer>(
       std::move(options), [this](ingest::HttpRequest& request) { return answer(request); });
-  if (auto started = server_->start(); !started) return started;
+  if (auto started = server_->start(); !started) return cannot_serve(std::move(started).error());
   spdlog::info("HTTP API listens on port {}", server_->port());
   return {};
 }

@@ -270,8 +270,11 @@ Result<void> Service::run_to_end(const std::stop_token& stop) {
     if (auto evaluated = state.loop->wait_to_end(*ended, stop); !evaluated) return evaluated;
   }
   if (stop.stop_requested()) {
-    return Error{ErrorCode::kUnavailable,
-                 "stopped before the end; the next run on " + state.config.state + " goes on"};
+    return Error{
+        ErrorCode::kUnavailable,
+        "stopped before the end; " + (state.options.scratch
+                                          ? "nothing of it is kept"
+                                          : "the next run on " + state.config.state + " goes on")};
   }
   if (state.deliverer && !state.deliverer->drain(kDrainTimeoutMs)) {
     const auto why = state.deliverer->last_error();

@@ -23,6 +23,7 @@ namespace fleetmeter::app {
 struct ServiceOptions {
   bool until_eof = false;        ///< Bounded: end when every file is read and evaluated.
   bool deliver = true;           ///< With until_eof only when asked for.
+  bool scratch = false;          ///< The state directory goes with the process.
   std::string environment = {};  ///< Forced for every record; empty = by the inventory.
   /// Test hook of the stores, sources and delivery.
   std::function<void(std::string_view)> fault = {};

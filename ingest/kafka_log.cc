@@ -6,6 +6,8 @@
 #include <charconv>
 #include <filesystem>
 
+#include "ingest/kafka_worker.h"
+
 namespace fleetmeter::ingest {
 
 namespace {
@@ -17,6 +19,7 @@ using aggregator::Outputs;
 
 constexpr std::int64_t kOnceMs = 48LL * 3600 * 1000;
 constexpr int kPollMs = 100;
+constexpr auto kRetryInterval = std::chrono::milliseconds(500);
 
 }  // namespace
 
@@ -108,7 +111,7 @@ void KafkaLog::serve(const std::stop_token& stop) {
       if (auto opened = open_session(); !opened) {
         spdlog::warn("the aggregate log is not reached: {}", opened.error().message);
         note_trouble("the aggregate log is not reached: " + opened.error().message);
-        std::this_thread::sleep_for(std::chrono::milliseconds(500));
+        std::this_thread::sleep_for(kRetryInterval);
         continue;
       }
     }
@@ -117,8 +120,10 @@ void KafkaLog::serve(const std::stop_token& stop) {
     if (rd_kafka_fatal_error(session_->member.get(), why, sizeof why) != RD_KAFKA_RESP_ERR_NO_ERROR)
       broken_ = true;
     if (!broken_) continue;
+    if (failed_) break;
     spdlog::warn("membership and producer of the aggregate log are made anew");
     close_session();
+    if (std::exchange(pause_, false)) std::this_thread::sleep_for(kRetryInterval);
   }
   close_session();
 }
@@ -145,10 +150,8 @@ void KafkaLog::assign(rd_kafka_t* member, rd_kafka_topic_partition_list_t* list)
     const LogPartition partition = list->elems[i].partition;
     auto taken = take(member, partition);
     if (!taken) {
-      spdlog::error("log partition {} cannot be taken over: {}", partition, taken.error().message);
-      note_trouble("log partition " + std::to_string(partition) +
-                   " cannot be taken over: " + taken.error().message);
-      broken_ = true;
+      refuse(std::move(taken).error().with_context("log partition " + std::to_string(partition) +
+                                                   " cannot be taken over"));
       return;
     }
     {
@@ -160,6 +163,19 @@ void KafkaLog::assign(rd_kafka_t* member, rd_kafka_topic_partition_list_t* list)
     if (callbacks_.on_assigned) callbacks_.on_assigned(partition);
   }
   note_trouble({});
+}
+
+/// Ends the membership, for good where trying again cannot help.
+void KafkaLog::refuse(const Error& why) {
+  broken_ = true;
+  if (is_final(why)) {
+    failed_ = true;
+    if (callbacks_.on_failed) callbacks_.on_failed(why);
+    return;
+  }
+  pause_ = true;
+  spdlog::error("{}", why.message);
+  note_trouble(why.message);
 }
 
 void KafkaLog::note_trouble(const std::string& why) {

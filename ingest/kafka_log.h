@@ -78,6 +78,7 @@ class KafkaLog final : public aggregator::AggregateLog {
   void close_session();
   void serve(const std::stop_token& stop);
   Result<std::shared_ptr<Owned>> take(rd_kafka_t* member, aggregator::LogPartition partition);
+  void refuse(const Error& why);
   void note_trouble(const std::string& why);
   void assign(rd_kafka_t* member, rd_kafka_topic_partition_list_t* list);
   void release(aggregator::LogPartition partition, bool lost);
@@ -115,6 +116,7 @@ class KafkaLog final : public aggregator::AggregateLog {
   std::map<std::string, std::string, std::less<>> positions_;
   std::map<std::string, std::int64_t, std::less<>> once_keys_;  // Key -> append time.
 
+  bool failed_ = false, pause_ = false;  // Of the thread below: refuse() to serve().
   std::jthread thread_;
 };
 

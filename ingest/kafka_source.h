@@ -77,6 +77,9 @@ struct KafkaLogCallbacks {
   /// Why the log is not reached, or a partition that was assigned not taken over; tried again. Empty
   /// = all that was assigned is ours.
   std::function<void(const std::string& why)> on_trouble;
+  /// A partition that was assigned cannot be taken over, and trying again does not mend it
+  /// (kInvalidArgument, kDataLoss): the log leaves its group for good, so that others may try.
+  std::function<void(const Error& why)> on_failed;
   /// Outputs::usage was committed, up to before `next_offset` of the partition's usage topic; on
   /// the thread of commit_outputs.
   std::function<void(aggregator::LogPartition, std::span<const aggregator::UsageRecord>,

@@ -150,7 +150,12 @@ Result<std::unique_ptr<KafkaView>> KafkaView::open(const Clock& clock,
   aggregator::SqliteLog::Options tables;
   tables.clock = &clock;
   auto opened = aggregator::SqliteLog::open(state->path, std::move(tables));
-  if (!opened) return std::move(opened).error().with_context(state->path);
+  if (!opened) {
+    Error why = std::move(opened).error();
+    if (why.code == ErrorCode::kDataLoss)
+      why.message += "; the file is a view of the topics and may be removed";
+    return why;
+  }
   state->tables = *std::move(opened);
   auto events =
       TopicReader::open(options.connection, {options.prefix + ".events", partition}, true);

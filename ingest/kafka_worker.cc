@@ -10,11 +10,11 @@ namespace {
 
 constexpr auto kRetryInterval = std::chrono::milliseconds(500);
 
+}  // namespace
+
 bool is_final(const Error& error) {
   return error.code == ErrorCode::kInvalidArgument || error.code == ErrorCode::kDataLoss;
 }
-
-}  // namespace
 
 void KafkaWorker::start(Work work) {
   thread_ = std::jthread(

@@ -11,9 +11,12 @@
 
 namespace fleetmeter::ingest {
 
+/// Trying again does not mend it.
+[[nodiscard]] bool is_final(const Error& error);
+
 /// The thread of a member of a consumer group. Its work ends when it is stopped, or with an error:
-/// then it begins anew, from what is committed, until it is stopped. Errors that trying again does
-/// not mend (kInvalidArgument, kDataLoss) end it for good. start() and stop() from one thread.
+/// then it begins anew, from what is committed, until it is stopped. Final errors (kInvalidArgument,
+/// kDataLoss) end it for good. start() and stop() from one thread.
 class KafkaWorker {
  public:
   /// Runs until `stop`, or fails. Says set_blocked({}) once it works.

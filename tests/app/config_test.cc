@@ -616,6 +616,20 @@ TEST(Config, MixUpsOfCooldownAndWarmUpAreWarnings) {
   EXPECT_TRUE(warnings_of(group_with("cooldown: 60s, " + kSimple)).empty());
 }
 
+TEST(Config, SourcesThatNobodyReadsOverKafkaAreWarnings) {
+  const std::string sources =
+      "sources:\n"
+      "  - kafka: { brokers: b, topics: [t] }\n"
+      "  - files: { paths: [flow/] }\n"
+      "  - firehose: { listen: \"127.0.0.1:0\" }\n";
+  EXPECT_TRUE(warnings_of(sources).empty());
+  const auto warnings = warnings_of(sources + "kafka_log: { brokers: b }\n");
+  ASSERT_EQ(warnings.size(), 2u);
+  EXPECT_EQ(warnings[0].line, 3);
+  EXPECT_THAT(warnings[0].text(), HasSubstr("sources[1]: is read by `run` only"));
+  EXPECT_THAT(warnings[1].text(), HasSubstr("sources[2]: is read by `run` only"));
+}
+
 TEST(Config, SecretsComeFromTheEnvironmentOrAFile) {
   const std::string file = testing::TempDir() + "config_test_secret";
   std::ofstream(file) << "from-file \r\nsecond line\n";

@@ -155,7 +155,7 @@ def check_services(fleetmeter, directory, env, failed):
         taken.listen()
         port = taken.getsockname()[1]
         got, said = shell(f"fleetmeter run -c other.yaml --http 127.0.0.1:{port}", directory, env)
-        if got != 2 or f"cannot listen on 127.0.0.1:{port}: Address already in use" not in said:
+        if got != 2 or f"cannot listen on 127.0.0.1:{port}: Address already in use" not in said or "`--no-http`" not in said:
             failed.append(f"a port in use: {got} {said}")
     owner = subprocess.Popen([fleetmeter, "run", "-c", "follow.yaml"], cwd=directory, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
     for line in owner.stderr:
@@ -179,20 +179,23 @@ def check_services(fleetmeter, directory, env, failed):
     os.mkfifo(directory / "silent")
     (directory / "silent.yaml").write_text(FLEET.format(state="silent-state", paths="silent", follow="false"))
     (directory / "stdin.yaml").write_text(FLEET.format(state="stdin-state", paths='"-"', follow="false"))
-    for config, interrupt in (("silent.yaml", signal.SIGTERM), ("stdin.yaml", signal.SIGINT)):
+    for words, interrupt, then in (("run -c silent.yaml --until-eof", signal.SIGTERM, "the next run on silent-state goes on"),
+                                   ("run -c stdin.yaml --until-eof", signal.SIGINT, "the next run on stdin-state goes on"),
+                                   ("replay -c stdin.yaml --state kept -", signal.SIGINT, "the next run on kept goes on"),
+                                   ("replay -c stdin.yaml -", signal.SIGINT, "nothing of it is kept")):
         quiet, writer = os.pipe()
-        waiting = subprocess.Popen([fleetmeter, "run", "-c", config, "--until-eof"], cwd=directory, env=env, stdin=quiet,
+        waiting = subprocess.Popen([fleetmeter, *words.split()], cwd=directory, env=env, stdin=quiet,
                                    stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
         time.sleep(1)
         waiting.send_signal(interrupt)
         try:
             said = waiting.communicate(timeout=10)[1].decode()
-            if waiting.returncode != 1 or "stopped before the end" not in said:
-                failed.append(f"{config}: {waiting.returncode} {said}")
+            if waiting.returncode != 1 or f"stopped before the end; {then}" not in said:
+                failed.append(f"{words}: {waiting.returncode} {said}")
         except subprocess.TimeoutExpired:
             waiting.kill()
             waiting.communicate()
-            failed.append(f"{config}: a signal does not end a run whose input is silent")
+            failed.append(f"{words}: a signal does not end a run whose input is silent")
         os.close(quiet)
         os.close(writer)
 

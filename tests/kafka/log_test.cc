@@ -1,5 +1,7 @@
+#include <fstream>
 #include <mutex>
 
+#include "aggregator/sqlite_log.h"
 #include "ingest/kafka_snapshots.h"
 #include "proto/kafka.pb.h"
 #include "tests/aggregator/log_contract.h"
@@ -154,10 +156,12 @@ TEST_F(KafkaLogTest, APartitionThatCannotBeTakenOverSaysWhyUntilItIs) {
   std::filesystem::create_directories(view + "/in the way");
   std::mutex mutex;
   std::string trouble;
+  std::vector<std::chrono::steady_clock::time_point> attempts;
   ingest::KafkaLogCallbacks callbacks;
   callbacks.on_trouble = [&](const std::string& why) {
     const std::lock_guard lock(mutex);
     trouble = why;
+    if (!why.empty()) attempts.push_back(std::chrono::steady_clock::now());
   };
   const auto told = [&] {
     const std::lock_guard lock(mutex);
@@ -169,9 +173,59 @@ TEST_F(KafkaLogTest, APartitionThatCannotBeTakenOverSaysWhyUntilItIs) {
   EXPECT_TRUE(eventually([&] {
     return told().find("log partition 0 cannot be taken over") != std::string::npos;
   })) << told();
+  EXPECT_TRUE(eventually([&] {
+    const std::lock_guard lock(mutex);
+    return attempts.size() >= 3;
+  }));
   std::filesystem::remove_all(view);
   EXPECT_TRUE(eventually([&] { return (*log)->owned_partitions().size() == 1; }));
   EXPECT_TRUE(eventually([&] { return told().empty(); })) << told();
+  const std::lock_guard lock(mutex);
+  for (std::size_t i = 1; i < attempts.size(); ++i)
+    EXPECT_GE(attempts[i] - attempts[i - 1], std::chrono::milliseconds(500))
+        << "others have a turn";
+}
+
+TEST_F(KafkaLogTest, AViewThatCannotBeUsedEndsTheMembershipForGoodAndOthersOwnThePartition) {
+  const std::string view = "/" + prefix + "-view-0.db";
+  std::ofstream(first_disk.path() + view) << "somebody's notes";
+  {
+    SqliteLog::Options tables;
+    tables.clock = &clock;
+    const auto ahead = SqliteLog::open(second_disk.path() + view, std::move(tables));
+    ASSERT_TRUE(ahead) << ahead.error().message;
+    Commit commit;
+    commit.positions["events"] = "99";
+    ASSERT_TRUE((*ahead)->append(std::move(commit)));
+  }
+  for (const auto& [folder, why] : {std::pair(first_disk.path(), "is no SQLite file"),
+                                    std::pair(second_disk.path(), "holds more than the topic")}) {
+    std::mutex mutex;
+    std::vector<Error> failures;
+    ingest::KafkaLogCallbacks callbacks;
+    callbacks.on_failed = [&](const Error& failed) {
+      const std::lock_guard lock(mutex);
+      failures.push_back(failed);
+    };
+    const auto count = [&] {
+      const std::lock_guard lock(mutex);
+      return failures.size();
+    };
+    auto log = ingest::open_kafka_log(clock, options_for(prefix, "unusable", folder),
+                                      std::move(callbacks));
+    ASSERT_TRUE(log) << log.error().message;
+    ASSERT_TRUE(eventually([&] { return count() > 0; }));
+    ingest::TestFolder healthy_disk;
+    const auto healthy = open("healthy", healthy_disk.path());
+    EXPECT_TRUE(eventually([&] { return healthy->owned_partitions().size() == 1; }));
+    EXPECT_EQ(count(), 1U);
+    EXPECT_EQ(failures[0].code, ErrorCode::kDataLoss);
+    EXPECT_NE(failures[0].message.find("log partition 0 cannot be taken over: " + folder + view),
+              std::string::npos)
+        << failures[0].message;
+    EXPECT_NE(failures[0].message.find(why), std::string::npos) << failures[0].message;
+    log->reset();
+  }
 }
 
 TEST_F(KafkaLogTest, ATopicWithTooFewPartitionsIsRefusedByName) {

@@ -127,11 +127,22 @@ class KafkaUsage : public testing::Test {
   std::unique_ptr<ChildProcess> evaluate(const std::string& name, const std::string& fault = {}) {
     std::map<std::string, std::string> environment;
     if (!fault.empty()) environment["FLEETMETER_TEST_FAULT"] = fault;
+    return evaluate_in(name, name, environment);
+  }
+  std::unique_ptr<ChildProcess> evaluate_in(
+      const std::string& directory, const std::string& instance,
+      const std::map<std::string, std::string>& environment = {}) {
     return std::make_unique<ChildProcess>(
-        folder.path() + "/" + name,
+        folder.path() + "/" + directory,
         std::vector<std::string>{"evaluate", "-c", folder.path() + "/fleet.yaml", "--instance",
-                                 name, "--no-http"},
+                                 instance, "--no-http"},
         environment);
+  }
+  static int count(const std::string& text, const std::string& what) {
+    int found = 0;
+    for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1))
+      ++found;
+    return found;
   }
   void send(int records) {
     for (int i = 0; i < records; ++i) {
@@ -277,6 +288,67 @@ TEST_F(KafkaUsage, ACostDbOfRunIsRefused) {
   ASSERT_TRUE(eventually([&] { return a->ended(); }));
   EXPECT_EQ(a->end(SIGTERM), 2);
   EXPECT_NE(a->log().find("is a view of a log.db"), std::string::npos) << a->log();
+}
+
+TEST_F(KafkaUsage, ACostDbThatIsNoneOfOursEndsEvaluateAsItEndsRun) {
+  std::filesystem::create_directories(folder.path() + "/a/fleetmeter-state");
+  std::ofstream(cost_db("a")) << "somebody's notes";
+  auto a = evaluate("a");
+  ASSERT_TRUE(eventually([&] { return a->ended(); }));
+  EXPECT_EQ(a->end(SIGTERM), 2);
+  EXPECT_NE(a->log().find("is no SQLite file"), std::string::npos) << a->log();
+}
+
+TEST_F(KafkaUsage, ACostDbAheadOfATopicThatWasMadeAnewEndsEvaluateAsItEndsRun) {
+  std::filesystem::create_directories(folder.path() + "/a/fleetmeter-state");
+  {
+    auto ahead = cost::UsageStore::open(cost_db("a"), prefix + ".usage");
+    ASSERT_TRUE(ahead) << ahead.error().message;
+    ASSERT_TRUE((*ahead)->put(0, {}, 999));
+  }
+  auto a = evaluate("a");
+  ASSERT_TRUE(eventually([&] { return a->ended(); }));
+  EXPECT_EQ(a->end(SIGTERM), 2);
+  EXPECT_NE(a->log().find("the topic was made anew"), std::string::npos) << a->log();
+}
+
+TEST_F(KafkaUsage, AViewThatCannotBeUsedEndsEvaluateOnceAndLeavesThePartitionToTheOthers) {
+  auto healthy = evaluate("healthy");
+  ASSERT_TRUE(eventually([&] { return count(healthy->log(), "owning log partition") == 2; }));
+  const std::string state = folder.path() + "/a/fleetmeter-state/";
+  std::filesystem::create_directories(state);
+  for (const char* partition : {"0", "1"})
+    std::ofstream(state + prefix + "-view-" + partition + ".db") << "somebody's notes";
+  auto a = evaluate("a");
+  ASSERT_TRUE(eventually([&] { return a->ended(); }));
+  EXPECT_EQ(a->end(SIGTERM), 2) << a->log();
+  EXPECT_EQ(count(a->log(), "is no SQLite file"), 1) << a->log();
+  EXPECT_TRUE(eventually([&] { return count(healthy->log(), "owning log partition") == 3; }))
+      << "it has lent one, once";
+  EXPECT_EQ(healthy->end(SIGTERM), 0);
+}
+
+TEST_F(KafkaUsage, ASecondEvaluateOnOneStateDirectoryEnds) {
+  auto first = evaluate("a");
+  ASSERT_TRUE(eventually([&] { return count(first->log(), "owning log partition") == 2; }));
+  auto second = evaluate_in("a", "second");
+  ASSERT_TRUE(eventually([&] { return second->ended(); }, 20));
+  EXPECT_EQ(second->end(SIGTERM), 2);
+  EXPECT_EQ(count(second->log(), "in use by another process"), 2) << "that it waits, and the end";
+  EXPECT_FALSE(first->ended());
+  EXPECT_EQ(first->end(SIGTERM), 0);
+}
+
+TEST_F(KafkaUsage, ASuccessorWaitsForAPredecessorThatIsEnding) {
+  std::filesystem::create_directories(folder.path() + "/a/fleetmeter-state");
+  auto ending = cost::UsageStore::open(cost_db("a"), prefix + ".usage");
+  ASSERT_TRUE(ending) << ending.error().message;
+  auto a = evaluate("a");
+  ASSERT_TRUE(eventually([&] { return count(a->log(), "in use by another process") > 0; }));
+  ending->reset();
+  EXPECT_TRUE(eventually([&] { return count(a->log(), "owning log partition") == 2; }));
+  EXPECT_EQ(count(a->log(), "in use by another process"), 1);
+  EXPECT_EQ(a->end(SIGTERM), 0);
 }
 
 }  // namespace

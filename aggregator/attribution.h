@@ -169,6 +169,8 @@ class Attribution {
   /// Environments by the index in CaptureFacts::environment.
   std::uint32_t environment_index(std::string_view name);
   [[nodiscard]] std::string_view environment_of(Inventory::Facts facts) const;
+  /// Of every record, whatever the inventory says; empty = none.
+  [[nodiscard]] std::string_view forced_environment() const noexcept { return forced_environment_; }
   [[nodiscard]] const std::vector<std::string>& environments() const noexcept {
     return environments_;
   }

@@ -76,31 +76,9 @@ Result<std::string> read_file(const std::string& path) {
   return std::move(text).str();
 }
 
-/// By everything that a resource says of itself and of what it lies in or hangs on.
 void set_environments_of_resources(const Inventory& inventory, std::vector<Resource>& resources) {
   for (Resource& one : resources) {
-    if (!one.environment.empty()) continue;
-    const auto attribute = [&](std::initializer_list<const char*> names) {
-      for (const char* name : names) {
-        const auto found = one.attributes.find(name);
-        if (found != one.attributes.end() && !found->second.empty())
-          return std::string_view(found->second);
-      }
-      return std::string_view();
-    };
-    const bool machine = one.type == "aws_instance";
-    const bool group = one.type == "aws_autoscaling_group";
-    one.environment = inventory.environment_of(
-        {.account = one.account,
-         .region = one.region,
-         .vpc_id = attribute({"vpc_id"}),
-         .subnet_id =
-             attribute({"subnet_id", "subnets.0", "subnet_ids.0", "vpc_zone_identifier.0"}),
-         .group = group ? attribute({"name"}) : std::string_view(),
-         .instance_id = machine ? std::string_view(one.id) : attribute({"instance_id", "instance"}),
-         .interface_id = {},
-         .at_s = std::max<std::int64_t>(one.valid.from_s, 0),
-         .tags = &one.tags});
+    if (one.environment.empty()) one.environment = inventory.environment_of(facts_of(one));
   }
 }
 
@@ -109,6 +87,30 @@ void set_environments_of_resources(const Inventory& inventory, std::vector<Resou
 std::string Resource::attribute(const std::string& name) const {
   const auto found = attributes.find(name);
   return found == attributes.end() ? std::string() : found->second;
+}
+
+Inventory::Facts facts_of(const Resource& resource) {
+  const auto attribute = [&](std::initializer_list<const char*> names) {
+    for (const char* name : names) {
+      const auto found = resource.attributes.find(name);
+      if (found != resource.attributes.end() && !found->second.empty())
+        return std::string_view(found->second);
+    }
+    return std::string_view();
+  };
+  const bool machine = resource.type == "aws_instance";
+  const bool group = resource.type == "aws_autoscaling_group";
+  return {
+      .account = resource.account,
+      .region = resource.region,
+      .vpc_id = attribute({"vpc_id"}),
+      .subnet_id = attribute({"subnet_id", "subnets.0", "subnet_ids.0", "vpc_zone_identifier.0"}),
+      .group = group ? attribute({"name"}) : std::string_view(),
+      .instance_id =
+          machine ? std::string_view(resource.id) : attribute({"instance_id", "instance"}),
+      .interface_id = {},
+      .at_s = std::max<std::int64_t>(resource.valid.from_s, 0),
+      .tags = &resource.tags};
 }
 
 void InventoryWarnings::add(std::string message) {

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "aggregator/equal_bytes.h"
+#include "aggregator/inventory_data.h"
 
 namespace fleetmeter::aggregator {
 namespace {
@@ -12,6 +13,11 @@ namespace {
 /// Series remembered from one commit to the next; beyond it they are looked up afresh.
 constexpr std::size_t kRememberedMax = 1u << 21;
 constexpr std::uint32_t kNoEpoch = 0xffffffff;
+constexpr std::string_view kUnassigned = "unassigned";
+
+void fill(std::string_view& into, std::string_view from) {
+  if (into.empty()) into = from;
+}
 
 /// Calls `use` with each text of a datapoint's identity, in the order of a key.
 template <typename Use>
@@ -95,7 +101,7 @@ void write_series(std::string_view key, proto::Series& series) {
 
 std::uint32_t MetricCollector::environment_of(const parsers::MetricRecord& record,
                                               std::span<const parsers::Dimension> dimensions,
-                                              std::int64_t at_s) {
+                                              std::int64_t at_s, Validity& stretch) {
   Inventory::Facts facts;
   facts.account = record.account;
   facts.region = record.region;
@@ -106,13 +112,43 @@ std::uint32_t MetricCollector::environment_of(const parsers::MetricRecord& recor
     if (dimension.name == "SubnetId") facts.subnet_id = dimension.value;
     if (dimension.name == "VpcId") facts.vpc_id = dimension.value;
   }
+  stretch = {};
+  MetricOwners::Found found;
   if (const Instance* instance = attribution_.inventory().instance(facts.instance_id, at_s);
       instance != nullptr) {
-    if (facts.group.empty()) facts.group = instance->group;
-    if (facts.subnet_id.empty()) facts.subnet_id = instance->subnet_id;
-    if (facts.vpc_id.empty()) facts.vpc_id = instance->vpc_id;
+    fill(facts.group, instance->group);
+    fill(facts.subnet_id, instance->subnet_id);
+    fill(facts.vpc_id, instance->vpc_id);
+  } else if (attribution_.forced_environment().empty()) {
+    if (!owners_) owners_.emplace(attribution_.inventory());
+    found = owners_->find(dimensions, record.account, record.region, at_s);
+    stretch = found.stretch;
   }
-  return attribution_.environment_index(attribution_.environment_of(facts));
+  std::string_view environment = kUnassigned;
+  for (const MetricOwner& owner : found.owners) {
+    if (environment == kUnassigned) environment = environment_by(facts, owner);
+  }
+  if (found.owners.empty()) environment = attribution_.environment_of(facts);
+  return attribution_.environment_index(environment);
+}
+
+/// By all that is known of both, unless the inventory states an environment: that of the owner is
+/// then another than its facts alone give.
+std::string_view MetricCollector::environment_by(Inventory::Facts facts,
+                                                 const MetricOwner& owner) const {
+  if (owner.resource != nullptr) {
+    const Inventory::Facts own = facts_of(*owner.resource);
+    const std::string_view placed = owner.resource->environment;
+    if (!placed.empty() && placed != attribution_.inventory().environment_of(own)) return placed;
+    fill(facts.account, own.account);
+    fill(facts.region, own.region);
+    fill(facts.vpc_id, own.vpc_id);
+    fill(facts.subnet_id, own.subnet_id);
+    fill(facts.instance_id, own.instance_id);
+    facts.tags = own.tags;
+  }
+  if (owner.interface != nullptr) facts.interface_id = owner.interface->id;
+  return attribution_.environment_of(facts);
 }
 
 std::uint32_t MetricCollector::series_of(const parsers::MetricRecord& record,
@@ -144,8 +180,9 @@ MetricCollector::Taken MetricCollector::add(const parsers::MetricBatch& batch,
   const std::span<const parsers::Dimension> dimensions = batch.dimensions_of(record);
   last_ = series_of(record, dimensions);
   KnownSeries& series = series_[last_];
-  if (const std::uint32_t epoch = attribution_.epoch(start_s); series.epoch != epoch) {
-    series.environment = environment_of(record, dimensions, start_s);
+  if (const std::uint32_t epoch = attribution_.epoch(start_s);
+      series.epoch != epoch || !series.stretch.holds(start_s)) {
+    series.environment = environment_of(record, dimensions, start_s, series.stretch);
     series.epoch = epoch;
   }
   if (series.commit != commit_) {
@@ -222,6 +259,7 @@ void MetricCollector::write_columns(std::span<const Row> rows, proto::AggregateB
 }
 
 void MetricCollector::inventory_changed() {
+  owners_.reset();
   for (KnownSeries& series : series_) series.epoch = kNoEpoch;
 }
 

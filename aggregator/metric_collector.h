@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -8,6 +9,7 @@
 
 #include "aggregator/attribution.h"
 #include "aggregator/index_table.h"
+#include "aggregator/metric_owner.h"
 #include "parsers/metric_batch.h"
 #include "parsers/metric_support.h"
 #include "proto/log.pb.h"
@@ -49,17 +51,21 @@ class MetricCollector {
     std::string_view key;  ///< Into keys_: the texts of its identity, each after its size.
     std::uint32_t environment = 0;
     std::uint32_t epoch = 0;
+    Validity stretch = {};       ///< Within the epoch: the environment is known for it.
     std::uint32_t in_batch = 0;  ///< Index + 1 within the batch being taken.
     std::uint64_t commit = 0;    ///< Last commit that carried it.
   };
   std::uint32_t environment_of(const parsers::MetricRecord& record,
-                               std::span<const parsers::Dimension> dimensions, std::int64_t at_s);
+                               std::span<const parsers::Dimension> dimensions, std::int64_t at_s,
+                               Validity& stretch);
+  std::string_view environment_by(Inventory::Facts facts, const MetricOwner& owner) const;
   /// Index of its series, which is known from here on.
   std::uint32_t series_of(const parsers::MetricRecord& record,
                           std::span<const parsers::Dimension> dimensions);
   void write_columns(std::span<const Row> rows, proto::AggregateBatch& batch);
 
   Attribution& attribution_;
+  std::optional<MetricOwners> owners_;  ///< Made when first needed.
   std::uint32_t series_max_;
   std::uint32_t series_in_commit_ = 0;
   std::uint64_t commit_ = 1;

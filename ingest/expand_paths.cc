@@ -90,14 +90,16 @@ void add_deep_glob(const std::string& pattern, std::set<std::string>& found) {
   }
 }
 
-/// What a file is known by (docs/time.md 10): a name that AWS gave once, else whatever its name
-/// device and inode.
-std::string identity_of(const std::string& path) {
+/// False if a file of its name, where AWS gave it, or of its device and inode was here (docs/time.md
+/// 10).
+bool is_new(const std::string& path, std::set<std::string>& seen) {
   const std::string name = fs::path(path).filename().string();
-  if (is_aws_object_name(name)) return name;
+  const bool is_new_name = !is_aws_object_name(name) || seen.insert(name).second;
   struct stat status {};
-  if (path == "-" || stat(path.c_str(), &status) != 0) return path;
-  return std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
+  const bool is_named_only = path == "-" || stat(path.c_str(), &status) != 0;
+  const std::string self =
+      is_named_only ? path : std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
+  return seen.insert(self).second && is_new_name;
 }
 
 }  // namespace
@@ -124,7 +126,7 @@ ExpandedPaths expand_paths(const std::vector<std::string>& paths) {
       all.missing.emplace_back(path, exists ? "holds no file" : "no such file, directory or match");
     }
     for (const std::string& file : found) {
-      if (seen.insert(identity_of(file)).second) all.files.push_back(file);
+      if (is_new(file, seen)) all.files.push_back(file);
     }
   }
   return all;

@@ -63,6 +63,15 @@ TEST_F(ExpandPathsTest, AnObjectOfFlowLogsIsKnownByItsNameInWhateverFolderItsCop
   }
   EXPECT_THAT(names({"plain", "hive"}), ElementsAre("plain/" + name));
 }
+TEST_F(ExpandPathsTest, AnObjectOfFlowLogsIsTheSameFileUnderAnotherNameInEitherOrder) {
+  const std::string name =
+      "123456789012_vpcflowlogs_us-east-1_fl-0123456789abcdef0_20261101T0005Z_fe123456.log.gz";
+  folder_.write(name, "1");
+  std::filesystem::create_hard_link(folder_.path(name), folder_.path("hard.gz"));
+  std::filesystem::create_symlink(folder_.path(name), folder_.path("soft.gz"));
+  EXPECT_THAT(names({name, "hard.gz", "soft.gz"}), ElementsAre(name));
+  EXPECT_THAT(names({"soft.gz", "hard.gz", name}), ElementsAre("soft.gz"));
+}
 TEST_F(ExpandPathsTest, APathThatLeadsToNothingIsNamedAndTheOthersStand) {
   const auto found = expand_paths({"/nowhere/*.gz", folder_.path("q.log"), folder_.path("a/.tmp")});
   EXPECT_THAT(found.files, ElementsAre(folder_.path("q.log"), folder_.path("a/.tmp/w.log")));

@@ -308,9 +308,9 @@ Slot SeriesTable::slot(SeriesId id, GridTime end_s, std::uint32_t period_s,
     return slot;
   }
   const GridTime begin_s = end_s - period_s;
-  // Slots that are not due yet make the whole span pending, even when others in it are present.
-  if (state_->first_undue_end(series, frontier) <= end_s) return slot;
   if (frontier.bounded && end_s > frontier.tick_s) return slot;
+  // Slots that are not due yet make the whole span pending, even when others in it are present.
+  const bool pending = state_->first_undue_end(series, frontier) <= end_s;
 
   std::uint32_t present = 0;
   bool unknown = false;
@@ -332,8 +332,10 @@ Slot SeriesTable::slot(SeriesId id, GridTime end_s, std::uint32_t period_s,
   }
   unknown = unknown || (next <= end_s && state_->deaf(source, next, end_s, own));
   slot.state = unknown       ? SlotState::kUnknown
+               : pending     ? SlotState::kPending
                : present > 0 ? SlotState::kPresent
                              : SlotState::kMissing;
+  slot.partial = slot.state == SlotState::kPending && present > 0;
   return slot;
 }
 

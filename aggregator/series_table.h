@@ -66,7 +66,8 @@ enum class SlotState : std::uint8_t {
 };
 struct Slot {
   SlotState state = SlotState::kPending;
-  Datapoint value;  ///< When kPresent; periods longer than the series' own are combined.
+  Datapoint value;  ///< When kPresent or partial; periods longer than the series' own are combined.
+  bool partial = false;  ///< kPending, but some of it is there, in `value`.
 };
 
 /// Time as the log has told it up to the record being applied: progress of sources, ticks, downtime
@@ -144,8 +145,8 @@ class SeriesTable {
   void set_learning(bool by_tick, std::vector<Change>& moved);
   void learn_until(GridTime tick_s, std::vector<Change>& moved);
 
-  /// The span (end_s - period_s, end_s] of slot ends, combined over the own slots in it: Pending when
-  /// any is, else Unknown when any is (a sum of some is not that of all), else Present when any is,
+  /// The span (end_s - period_s, end_s] of slot ends, combined over the own slots in it: Unknown when
+  /// any is (a sum of some is not that of all), else Pending when any is, else Present when any is,
   /// else Missing or Nonexistent.
   [[nodiscard]] Slot slot(SeriesId id, GridTime end_s, std::uint32_t period_s,
                           const Frontier& frontier) const;

@@ -153,7 +153,7 @@ void Shard::apply(const proto::LogRecord& record, std::vector<Change>& changes) 
       break;
     }
     case proto::LogRecord::kInputEnd:
-      state.time.apply(record.input_end());
+      state.time.apply(record.input_end(), state.table);
       break;
     case proto::LogRecord::kInventory:
       state.apply(record.inventory());

@@ -146,7 +146,13 @@ bool ShardTime::apply(const proto::Tick& tick, std::uint32_t flow_interval_s) {
   return true;
 }
 
-void ShardTime::apply(const proto::InputEnd& end) {
+void ShardTime::apply(const proto::InputEnd& end, SeriesTable& table) {
+  // Nobody listened before the input begins, as before the first progress of a live source.
+  if (frontier_.input_end_s == kNever) {
+    for (const Source& source : sources_)
+      if (!source.known || source.bounded)
+        table.add_deaf_span(source.carrier, kBeforeAll, end.event_time_min_s());
+  }
   const GridTime at_s = end.event_time_max_s();
   frontier_.input_end_s =
       frontier_.input_end_s == kNever ? at_s : std::max(frontier_.input_end_s, at_s);

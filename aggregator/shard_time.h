@@ -41,8 +41,8 @@ class ShardTime {
   /// False when the tick is not taken: not later than the last, off the grid, or too far ahead of
   /// its append time. In bounded input it closes windows of `flow_interval_s` up to the input's end.
   bool apply(const proto::Tick& tick, std::uint32_t flow_interval_s);
-  /// Of several, as later runs over more files write them, the latest end holds.
-  void apply(const proto::InputEnd& end);
+  /// Of several, as later runs over more files write them, the first begin and the latest end hold.
+  void apply(const proto::InputEnd& end, SeriesTable& table);
 
   /// Tells the table how far its sources have been read: after a load, which leaves that out.
   void tell(SeriesTable& table) const;

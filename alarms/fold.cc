@@ -169,10 +169,14 @@ FoldedSlot MetricFold::fold(GridTime end_s, const FoldSpec& spec,
   FoldedSlot folded{
       .end_s = end_s, .value = {}, .state = SlotState::kNonexistent, .lower_bound = false};
   Datapoint sum;
-  bool present = false, missing = false, unknown = false, pending = false;
+  bool present = false, missing = false, unknown = false;
   for (const SeriesId id : members_) {
     if (!takes_part(id, end_s, spec, context)) continue;
     Slot slot = context.table.slot(id, end_s, spec.period_s, context.frontier);
+    // Who was to be waited for has been: what the others have counts as it is, due or not, or a member
+    // that falls silent would take what it has of a longer period along until its slots are due.
+    if (slot.state == SlotState::kPending)
+      slot.state = slot.partial ? SlotState::kPresent : SlotState::kMissing;
     // The sum of a capture interval belongs to no part of it.
     if (slot.state == SlotState::kPresent && shorter_than_capture(id, spec, context))
       slot.state = SlotState::kMissing;
@@ -192,8 +196,6 @@ FoldedSlot MetricFold::fold(GridTime end_s, const FoldSpec& spec,
         unknown = true;
         break;
       case SlotState::kPending:
-        pending = true;
-        break;  // Not waited for; may still come.
       case SlotState::kNonexistent:
         break;
     }
@@ -204,8 +206,6 @@ FoldedSlot MetricFold::fold(GridTime end_s, const FoldSpec& spec,
     folded.value = value.value_or(ValueRange());
     folded.lower_bound = sum.lower_bound;
     folded.few_samples = sum.sample_count < static_cast<double>(spec.samples_min);
-  } else if (pending) {
-    folded.state = SlotState::kPending;
   } else if (unknown) {
     folded.state = SlotState::kUnknown;
   } else if (missing) {

@@ -207,6 +207,17 @@ TEST_F(SeriesTableTest, ASlotWithoutDataIsDueAtItsEndPlusThePublicationDelay) {
   EXPECT_EQ(state(id, kNoon, tick(kNoon + 300)), SlotState::kNonexistent);
 }
 
+TEST_F(SeriesTableTest, APendingSpanHoldsWhatIsThereOfIt) {
+  const SeriesId id = series();
+  minutes(id, {0, 1});
+  const Slot three = table.slot(id, kNoon + 180, 180, tick(kNoon + 200));
+  EXPECT_EQ(three.state, SlotState::kPending);
+  EXPECT_TRUE(three.partial);
+  EXPECT_EQ(three.value.sample_count, 2);
+  EXPECT_FALSE(table.slot(id, kNoon + 180, 60, tick(kNoon + 200)).partial);
+  EXPECT_FALSE(table.slot(id, kNoon + 180, 180, tick(kNoon + 360)).partial) << "due";
+}
+
 TEST_F(SeriesTableTest, NextExpiryIsTheTickThatMovesDueUntil) {
   const SeriesId id = series();
   minutes(id, {0, 1, 4, 9});

@@ -421,6 +421,23 @@ TEST_F(TimeRules, BoundedInputSaysNothingOfTheTimeAfterItsEnd) {  // docs/time.m
   EXPECT_EQ(loaded.frontier().input_end_s, kNoon + 1260);
 }
 
+TEST_F(TimeRules, NobodyListenedBeforeBoundedInputBegins) {  // docs/time.md 6
+  const auto unseen = [this](GridTime end_s, std::uint32_t period_s) {
+    return shard.table().unseen_slot(end_s, period_s, 180, shard.frontier());
+  };
+  now = kNoon + 1000 * kHour;
+  progress("file", kNoon + 600, {.caught_up = true, .bounded = true});
+  metric(kDisk, kNoon, 1, "file");
+  for (const GridTime from_s : {kNoon, kNoon + 3600}) {  // A later run moves no begin.
+    put(input_end_record(from_s, from_s + 600));
+    pace();
+    EXPECT_EQ(unseen(kNoon, 60), SlotState::kUnknown);
+    EXPECT_EQ(unseen(kNoon + 60, 60), SlotState::kMissing);
+    EXPECT_EQ(unseen(kNoon + 240, 300), SlotState::kUnknown);
+    EXPECT_EQ(unseen(kNoon + 300, 300), SlotState::kMissing);
+  }
+}
+
 TEST_F(TimeRules, FlowsOfALaterRunOverMoreFilesAreNotLate) {  // docs/time.md 8
   now = kNoon + 1000 * kHour;
   progress("file", kNoon + 120, {.caught_up = true, .bounded = true});

@@ -27,9 +27,13 @@ constexpr std::int64_t kMinutes = 20;
 /// The samples at once, then a tick a minute; a restart behind tick `restart_at`.
 std::vector<proto::Event> events_of_bounded(const RuleSet& rules,
                                             const std::vector<Sample>& samples,
-                                            std::int64_t restart_at = -1) {
+                                            std::int64_t restart_at = -1,
+                                            std::uint32_t period_s = 60) {
   Fleet fleet(rules, Fleet::Input::kBounded);
-  fleet.samples(samples);
+  proto::LogRecord batch = Fleet::batch(samples);
+  for (std::uint32_t& of_one : *batch.mutable_batch()->mutable_datapoints()->mutable_period_s())
+    of_one = period_s;
+  fleet.apply(std::move(batch));
   proto::LogRecord end;
   end.mutable_input_end()->set_event_time_min_s(minute(0));
   end.mutable_input_end()->set_event_time_max_s(minute(kMinutes) - 1);
@@ -118,10 +122,33 @@ TEST(BoundedInput, AHeartbeatIsMissedBeforeItsFirstDatapoint) {
   clock.name = "clock";
   for (; clock.minute < kMinutes; ++clock.minute) samples.push_back(clock);
   add_minutes(samples, {{"InstanceId", "i-a"}}, 10, std::vector<double>(10, 0.0));
-  const Lines wanted{"1 alarm.state_changed ALARM", "12 alarm.state_changed OK"};
+  // At 4 all of the newest four slots were heard; with fewer the unknown ones would decide.
+  const Lines wanted{"4 alarm.state_changed ALARM", "12 alarm.state_changed OK"};
   EXPECT_EQ(lines(events_of_bounded(only(rule), samples)), wanted);
   for (std::int64_t m = 0; m <= kMinutes; ++m)
     EXPECT_EQ(lines(events_of_bounded(only(rule), samples, m)), wanted) << "restarted at " << m;
+}
+
+// docs/time.md 6; one metric's family has the period of five minutes, the other's datapoints say it.
+TEST(BoundedInput, WhatEndedBeforeItsBeginIsUnknownAndNotMissing) {
+  for (const char* name : {"NetworkPacketsIn", "CPUUtilization"}) {
+    for (const std::uint32_t n : {1U, 2U}) {
+      AlarmRule rule = cpu_alarm(50, 1, n, MissingData::kBreaching);
+      rule.metric.name = name;
+      rule.for_each.clear();
+      rule.period_s = 300;
+      std::vector<Sample> samples;
+      for (std::int64_t m = 0; m < kMinutes; m += 5) {
+        samples.push_back(Fleet::cpu("i-a", m, 1));
+        samples.back().name = name;
+      }
+      const Lines wanted{n == 1 ? "5 alarm.state_changed OK" : "10 alarm.state_changed OK"};
+      for (std::int64_t m = -1; m <= kMinutes; ++m) {
+        EXPECT_EQ(lines(events_of_bounded(only(rule), samples, m, 300)), wanted)
+            << name << " restarted at " << m;
+      }
+    }
+  }
 }
 
 }  // namespace

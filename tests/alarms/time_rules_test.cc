@@ -130,6 +130,89 @@ TEST(TimeRules, AMemberThatTheInventoryEndedIsNotWaitedFor) {
   EXPECT_EQ(fleet.changes().back(), "9 AWS/EC2 CPUUtilization OK>ALARM");
 }
 
+/// A tick every so many minutes, of the live or the bounded kind.
+struct Pace {
+  std::int64_t minutes;
+  Fleet::Input input = Fleet::Input::kLive;
+  bool restarts = false;
+};
+
+/// i-a has 1 in each minute of two hours, i-b as well up to `last`, where it has `value`, and then
+/// falls silent.
+Lines changes_of_a_pair(const AlarmRule& rule, std::int64_t last, double value, const Pace& pace) {
+  constexpr std::int64_t kEnd = 120;
+  Fleet fleet(only(rule), pace.input);
+  std::vector<Sample> rest;
+  for (std::int64_t m = 0; m < kEnd; ++m) {
+    std::vector<Sample> now{Fleet::cpu(kA, m, 1)};
+    if (m <= last) now.push_back(Fleet::cpu("i-b", m, m == last ? value : 1));
+    if (pace.input == Fleet::Input::kBounded) {
+      rest.insert(rest.end(), now.begin(), now.end());
+      continue;
+    }
+    fleet.samples(now);
+    if ((m + 1) % pace.minutes == 0) fleet.tick(m + 1);
+    if (pace.restarts) fleet.restart();
+  }
+  if (!rest.empty()) {
+    fleet.samples(rest);
+    fleet.apply(aggregator::input_end_record(minute(0), minute(kEnd)));
+    for (std::int64_t m = 0; m <= kEnd; m += pace.minutes) {
+      fleet.tick(m);
+      if (pace.restarts) fleet.restart();
+    }
+  }
+  return fleet.changes();
+}
+
+TEST(TimeRules, AMemberThatFallsSilentKeepsWhatItHasInALongerPeriod) {  // docs/alarms.md, Folding
+  AlarmRule highest = fleet_average();
+  highest.metric.statistic = "Maximum";
+  highest.period_s = 600;
+  AlarmRule total = fleet_average();
+  total.metric.statistic = "Sum";
+  total.comparison = Comparison::kLess;
+  total.threshold = 80;
+  total.period_s = 3600;
+  total.missing = MissingData::kNotBreaching;
+  const std::string series = " AWS/EC2 CPUUtilization ";
+  for (const bool restarts : {false, true}) {
+    for (const Fleet::Input input : {Fleet::Input::kLive, Fleet::Input::kBounded}) {
+      for (const std::int64_t minutes : {1, 5}) {
+        SCOPED_TRACE(testing::Message() << restarts << static_cast<int>(input) << minutes);
+        const Pace pace{.minutes = minutes, .input = input, .restarts = restarts};
+        EXPECT_EQ(changes_of_a_pair(highest, 14, 99, pace),
+                  (Lines{"1" + series + "INSUFFICIENT_DATA>OK initial", "15" + series + "OK>ALARM",
+                         "25" + series + "ALARM>OK"}));
+        const Lines sums = changes_of_a_pair(total, 59, 1, pace);
+        ASSERT_FALSE(sums.empty());
+        EXPECT_EQ(sums.back(), "101" + series + "OK>ALARM");
+      }
+    }
+  }
+}
+
+TEST(TimeRules, AMemberThatFellSilentIsMissingAndNotUnknownBeforeItsSlotsAreDue) {
+  AlarmRule rule = fleet_average();
+  rule.range_slots = 1;
+  rule.missing = MissingData::kNotBreaching;
+  Fleet fleet(only(rule));
+  for (std::int64_t m = 0; m < 30; m += 5) {
+    std::vector<Sample> now{Fleet::cpu(kA, m, m == 20 ? 95 : 10)};
+    if (m == 0) now.push_back(Fleet::cpu("i-b", m, 10));
+    proto::LogRecord record = Fleet::batch(now);
+    for (std::uint32_t& period_s :
+         *record.mutable_batch()->mutable_datapoints()->mutable_period_s())
+      period_s = 300;
+    fleet.ticks(m + 1, m + 5);
+    fleet.apply(record);
+  }
+  fleet.ticks(31, 40);
+  // At 26 i-b's slot that ended at 25 is not due, and i-a has none that ends there.
+  EXPECT_EQ(fleet.changes().size(), 3U);
+  EXPECT_EQ(fleet.changes().back(), "26 AWS/EC2 CPUUtilization ALARM>OK");
+}
+
 TEST(TimeRules, AMetricEveryFiveMinutesAlarmsOnItsOwnPeriod) {
   AlarmRule rule = cpu_alarm(80, 2, 2);
   rule.period_s = 300;

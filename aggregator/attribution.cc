@@ -67,22 +67,7 @@ std::uint64_t hash_facts(const AddressFacts& facts) noexcept {
   return mix(hash, std::uint64_t{facts.interface} << 32 | static_cast<std::uint32_t>(facts.role));
 }
 
-/// Prefixes of 16 bits that hold other than public addresses.
-const std::array<std::uint64_t, 1024>& reserved_prefixes() {
-  static const std::array<std::uint64_t, 1024> kReserved = [] {
-    std::array<std::uint64_t, 1024> bits{};
-    for (std::uint32_t prefix = 0; prefix < 1u << 16; ++prefix) {
-      // No range of them ends within a prefix but the broadcast address, which is its last.
-      for (const std::uint32_t address : {prefix << 16, prefix << 16 | 0xffff}) {
-        if (range_of({0, std::uint64_t{0xffff00000000} | address}) != AddressRange::kPublic)
-          bits[prefix / 64] |= std::uint64_t{1} << (prefix % 64);
-      }
-    }
-    return bits;
-  }();
-  return kReserved;
-}
-
+/// Marks the prefixes of 16 bits that a range reaches into.
 void set_prefixes(const Cidr& range, std::array<std::uint64_t, 1024>& bits) noexcept {
   if (range.network.high != 0) return;
   const bool is_v4 = range.length >= 96 && range.network.is_v4();
@@ -143,7 +128,8 @@ bool Attribution::shrink() {
 }
 
 void Attribution::read_special_ranges() {
-  special_ = reserved_prefixes();
+  special_ = {};
+  for (const SpecialNetwork& special : kSpecialNetworks) set_prefixes(special.cidr, special_);
   const auto add = [this](const std::string& text) {
     if (const auto range = parse_cidr(text)) set_prefixes(*range, special_);
   };
@@ -373,13 +359,9 @@ std::uint32_t Attribution::find_address(std::uint32_t scope, const parsers::IpAd
                                         std::int64_t at_s) {
   const auto make = [&] { return add_address(make_address(address, at_s, vpc_of(scope))); };
   if (address.is_v4()) {
-    const WordTable<1>::Key key{std::uint64_t{scope} << 32 | address.v4()};
-    std::uint32_t found = v4_table_.find(key);
-    if (found == WordTable<1>::kNone) {
-      found = make();
-      v4_table_.insert(key, found);
-    }
-    return found;
+    const std::uint32_t made = make();
+    v4_table_.insert(v4_key(scope, address), made);
+    return made;
   }
   const WordTable<3>::Key key{address.high, address.low, scope};
   std::uint32_t found = address_table_.find(key);
@@ -410,7 +392,8 @@ std::uint32_t Attribution::add_peer(const AddressFacts& facts) {
 
 std::uint32_t Attribution::add_facts(const AddressFacts& facts, std::uint32_t as_peer) {
   addresses_.push_back(facts);
-  peers_.push_back(as_peer << 1 | static_cast<std::uint32_t>(facts.is_inside()));
+  peers_.push_back(
+      {as_peer << 2 | (facts.interface != 0 ? 2u : 0u) | (facts.is_inside() ? 1u : 0u)});
   return static_cast<std::uint32_t>(addresses_.size() - 1);
 }
 

@@ -87,38 +87,38 @@ class Attribution {
     return is_same ? last : find_epoch(at_s);
   }
 
-  /// Who captured; ids count from 0. prefetch_capture() with the same interface's id some records
-  /// ahead hides the cache misses.
+  /// Who captured; ids count from 0.
   [[nodiscard]] std::uint32_t capture(const CaptureTexts& texts, std::int64_t at_s,
                                       std::uint32_t epoch);
   static constexpr std::uint32_t kNoCapture = 0xffffffff;
-  /// The same by a run of this order that was noted, else kNoCapture. `id` is the text of the
+  /// The capture that was seen last with an id like this, else kNoCapture. `id` is the text of the
   /// interface, or of the resource where there is none.
-  [[nodiscard]] std::uint32_t find_run(std::string_view id, const CaptureRun& run,
-                                       std::uint32_t epoch) const noexcept {
-    const std::uint32_t recent = recent_.find(id);
-    if (recent == kNoCapture) return kNoCapture;
-    const CaptureEntry& entry = captures_[recent];
-    if (entry.order != run.order || entry.epoch != epoch || entry.run_sizes != run.sizes)
-      return kNoCapture;
-    const char* at = entry.bytes.data();
-    for (std::uint32_t i = 0; i < run.count; ++i) {
-      const std::string_view text = run.piece(i);
-      if (!equal_bytes(at, text.data(), text.size())) return kNoCapture;
-      at += text.size();
-    }
-    return recent;
+  [[nodiscard]] std::uint32_t recent_capture(std::string_view id) const noexcept {
+    return recent_.find(id);
   }
-  /// That the texts of a capture lie in a line like this.
-  void note_run(std::uint32_t capture, const CaptureTexts& texts, const CaptureRun& run);
-  void prefetch_capture(std::string_view interface_id) const noexcept {
-    const std::uint32_t recent = recent_.find(interface_id);
-    if (recent == kNoCapture) return;
-    const CaptureEntry& entry = captures_[recent];
+  /// Before is_run(), some records ahead.
+  void prefetch_capture(std::uint32_t capture) const noexcept {
+    const CaptureEntry& entry = captures_[capture];
     __builtin_prefetch(&entry);
     __builtin_prefetch(entry.bytes.data());
     if (entry.run_bytes > 64) __builtin_prefetch(entry.bytes.data() + 64);
   }
+  /// Whether a capture has just the texts of a run, of an order that was noted.
+  [[nodiscard]] bool is_run(std::uint32_t capture, const CaptureRun& run,
+                            std::uint32_t epoch) const noexcept {
+    const CaptureEntry& entry = captures_[capture];
+    if (((entry.order ^ run.order) | (entry.epoch ^ epoch) | (entry.run_sizes ^ run.sizes)) != 0)
+      return false;
+    const char* at = entry.bytes.data();
+    for (std::uint32_t i = 0; i < run.count; ++i) {
+      const std::string_view text = run.piece(i);
+      if (!equal_bytes(at, text.data(), text.size())) return false;
+      at += text.size();
+    }
+    return true;
+  }
+  /// That the texts of a capture lie in a line like this.
+  void note_run(std::uint32_t capture, const CaptureTexts& texts, const CaptureRun& run);
   [[nodiscard]] const CaptureFacts& capture_facts(std::uint32_t capture) const noexcept {
     return capture_facts_[capture];
   }
@@ -136,15 +136,19 @@ class Attribution {
   [[nodiscard]] const AddressFacts& address_facts(std::uint32_t address) const noexcept {
     return addresses_[address];
   }
-  /// The same facts without the address itself, as a peer shows them: equal facts have one id, of
-  /// which there are few.
-  [[nodiscard]] std::uint32_t as_peer(std::uint32_t address) const noexcept {
-    return peers_[address] >> 1;
-  }
-  /// AddressFacts::is_inside().
-  [[nodiscard]] bool is_inside(std::uint32_t address) const noexcept {
-    return (peers_[address] & 1) != 0;
-  }
+  /// What most ask of an address, in one word.
+  struct Peer {
+    std::uint32_t bits = 0;
+
+    /// The same facts without the address itself, as a peer shows them: equal facts have one id, of
+    /// which there are few.
+    [[nodiscard]] std::uint32_t id() const noexcept { return bits >> 2; }
+    /// AddressFacts::is_inside().
+    [[nodiscard]] bool is_inside() const noexcept { return (bits & 1) != 0; }
+    /// AddressFacts::interface is known.
+    [[nodiscard]] bool has_interface() const noexcept { return (bits & 2) != 0; }
+  };
+  [[nodiscard]] Peer as_peer(std::uint32_t address) const noexcept { return peers_[address]; }
 
   /// Both ends of a record.
   struct Ends {
@@ -258,8 +262,14 @@ class Attribution {
   [[nodiscard]] std::string_view vpc_of(std::uint32_t scope) const;
   [[nodiscard]] std::uint32_t address_in(std::uint32_t scope, const parsers::IpAddress& address,
                                          std::int64_t at_s) {
-    const bool is_internet = address.is_v4() && !is_special(address.v4());
-    return is_internet ? kInternet : find_address(scope, address, at_s);
+    if (!address.is_v4()) return find_address(scope, address, at_s);
+    if (!is_special(address.v4())) return kInternet;
+    const std::uint32_t found = v4_table_.find(v4_key(scope, address));
+    return found != WordTable<1>::kNone ? found : find_address(scope, address, at_s);
+  }
+  [[nodiscard]] static WordTable<1>::Key v4_key(std::uint32_t scope,
+                                                const parsers::IpAddress& address) noexcept {
+    return {std::uint64_t{scope} << 32 | address.v4()};
   }
   [[nodiscard]] std::uint32_t find_address(std::uint32_t scope, const parsers::IpAddress& address,
                                            std::int64_t at_s);
@@ -280,9 +290,9 @@ class Attribution {
   std::uint32_t last_epoch_ = 0;
   std::array<std::uint64_t, 1024> special_{};  ///< A bit for each 16-bit prefix of IPv4.
   std::vector<AddressFacts> addresses_;
-  std::vector<std::uint32_t> peers_;  ///< Of each: as_peer() << 1 | is_inside(); all that most ask.
-  WordTable<1> v4_table_;             ///< By (scope, address).
-  WordTable<3> address_table_;        ///< The same, of all other addresses.
+  std::vector<Peer> peers_;     ///< Of each.
+  WordTable<1> v4_table_;       ///< By (scope, address).
+  WordTable<3> address_table_;  ///< The same, of all other addresses.
   IndexTable peer_table_;
   std::vector<CaptureEntry> captures_;
   std::vector<CaptureFacts> capture_facts_;  ///< Of the same captures.

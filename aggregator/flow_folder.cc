@@ -19,9 +19,9 @@ constexpr std::uint64_t kEndMax = std::uint64_t{1} << 62;
 /// Combinations remembered; more than these start afresh, as the ids that they are made of do.
 constexpr std::size_t kSeriesRemembered = 1u << 18;
 constexpr std::size_t kPacketsRemembered = 1u << 18;
-/// Captures are fetched this many records ahead: two or three cache lines each, of which a core
-/// fetches some dozen at a time.
-constexpr std::uint32_t kCapturesAhead = 12;
+/// Captures are fetched so many at a time: two or three cache lines each, of which a core fetches
+/// some dozen at once.
+constexpr std::uint32_t kCapturesAtOnce = 16;
 
 proto::FlowStatus status_of(parsers::LogStatus status) {
   switch (status) {
@@ -106,9 +106,11 @@ FoldCounts FlowFolder::fold(const FlowColumns& flows, std::uint64_t start_max_s)
     const bool is_large =
         series_.size() > kSeriesRemembered || packets_.size() > kPacketsRemembered;
     if (attribution_.shrink() || is_large) forget();
-    select(flows, columns, begin, std::min(begin + kBlock, flows.size), start_max_s, counts);
+    const std::uint32_t end = std::min(begin + kBlock, flows.size);
+    select(flows, columns, begin, end, start_max_s, counts);
+    find_whole(columns, begin, end);
     find_epochs();
-    find_captures(flows, columns);
+    find_captures(columns);
     find_ends(columns);
     make_keys(flows, columns);
     find_series(flows, columns);
@@ -141,6 +143,19 @@ void FlowFolder::select(const FlowColumns& flows, const FlowRecordColumns& colum
   block_.size = size;
   counts.folded += size;
   counts.latest_s = std::max(counts.latest_s, static_cast<std::int64_t>(latest_s));
+}
+
+void FlowFolder::find_whole(const FlowRecordColumns& columns, std::uint32_t begin,
+                            std::uint32_t end) {
+  block_.has_texts = columns.texts[CaptureTexts::kInterface].all_present(begin, end);
+  for (std::size_t piece = 0; piece < layout_.pieces_count; ++piece) {
+    for (const std::uint8_t field : {layout_.pieces[piece].first, layout_.pieces[piece].second})
+      block_.has_texts = block_.has_texts && columns.texts[field].all_present(begin, end);
+  }
+  block_.has_addresses =
+      columns.source.all_present(begin, end) && columns.destination.all_present(begin, end);
+  block_.has_sums = columns.bytes.all_present(begin, end) &&
+                    columns.packets.all_present(begin, end) && columns.end.all_present(begin, end);
 }
 
 void FlowFolder::find_epochs() {
@@ -185,14 +200,13 @@ void FlowFolder::find_layout(const FlowColumns& flows, const FlowRecordColumns& 
   layout_.order = order;
 }
 
-CaptureRun FlowFolder::read_run(const FlowColumns& flows, const FlowRecordColumns& columns,
-                                std::uint32_t record) const {
+CaptureRun FlowFolder::read_run(const FlowRecordColumns& columns, std::uint32_t record) const {
   CaptureRun run;
-  if (layout_.order == 0 || flows.line_bytes[record] == 0) return run;
   for (std::size_t piece = 0; piece < layout_.pieces_count; ++piece) {
     const FlowColumn<std::string_view>& first = columns.texts[layout_.pieces[piece].first];
     const FlowColumn<std::string_view>& last = columns.texts[layout_.pieces[piece].second];
-    if (!first.present(record) || !last.present(record)) return run;
+    const bool is_present = block_.has_texts || (first.present(record) && last.present(record));
+    if (!is_present) return run;
     run.add(first[record].data(), last[record].end());
   }
   if (run.bytes <= 0xff) run.order = layout_.order;  // A piece's size has a byte.
@@ -208,34 +222,50 @@ void FlowFolder::read_texts(const FlowRecordColumns& columns, std::uint32_t reco
   }
 }
 
-void FlowFolder::find_captures(const FlowColumns& flows, const FlowRecordColumns& columns) {
+void FlowFolder::find_captures(const FlowRecordColumns& columns) {
   const FlowColumn<std::string_view>& interfaces = columns.texts[CaptureTexts::kInterface];
-  const auto prefetch = [&](std::uint32_t i) {
-    if (i < block_.size && interfaces.present(block_.records[i]))
-      attribution_.prefetch_capture(interfaces[block_.records[i]]);
-  };
-  for (std::uint32_t i = 0; i < kCapturesAhead; ++i) prefetch(i);
-  for (std::uint32_t i = 0; i < block_.size; ++i) {
-    prefetch(i + kCapturesAhead);
-    const std::uint32_t record = block_.records[i];
-    const CaptureRun run = read_run(flows, columns, record);
-    if (run.order != 0 && interfaces.present(record)) {
-      block_.captures[i] = attribution_.find_run(interfaces[record], run, block_.epochs[i]);
-      if (block_.captures[i] != Attribution::kNoCapture) continue;
+  const bool has_lines = layout_.order != 0;
+  std::array<CaptureRun, kCapturesAtOnce> runs;
+  for (std::uint32_t first = 0; first < block_.size; first += kCapturesAtOnce) {
+    const std::uint32_t end = std::min(first + kCapturesAtOnce, block_.size);
+    for (std::uint32_t i = first; i < end; ++i) {
+      const std::uint32_t record = block_.records[i];
+      const bool has_interface = block_.has_texts || interfaces.present(record);
+      const std::uint32_t recent =
+          has_interface ? attribution_.recent_capture(interfaces[record]) : Attribution::kNoCapture;
+      block_.captures[i] = recent;
+      CaptureRun& run = runs[i - first];
+      run.order = 0;
+      if (has_lines) run = read_run(columns, record);
+      if (recent != Attribution::kNoCapture) attribution_.prefetch_capture(recent);
     }
-    read_texts(columns, record);
-    block_.captures[i] =
-        attribution_.capture(texts_, static_cast<std::int64_t>(block_.starts[i]), block_.epochs[i]);
-    if (run.order != 0) attribution_.note_run(block_.captures[i], texts_, run);
+    for (std::uint32_t i = first; i < end; ++i) {
+      const CaptureRun& run = runs[i - first];
+      const std::uint32_t recent = block_.captures[i];
+      const bool is_run = recent != Attribution::kNoCapture && run.order != 0 &&
+                          attribution_.is_run(recent, run, block_.epochs[i]);
+      if (!is_run) block_.captures[i] = find_capture(columns, i, run);
+    }
   }
+}
+
+std::uint32_t FlowFolder::find_capture(const FlowRecordColumns& columns, std::uint32_t i,
+                                       const CaptureRun& run) {
+  read_texts(columns, block_.records[i]);
+  const std::uint32_t capture =
+      attribution_.capture(texts_, static_cast<std::int64_t>(block_.starts[i]), block_.epochs[i]);
+  if (run.order != 0) attribution_.note_run(capture, texts_, run);
+  return capture;
 }
 
 void FlowFolder::find_ends(const FlowRecordColumns& columns) {
   for (std::uint32_t i = 0; i < block_.size; ++i) {
     const std::uint32_t record = block_.records[i];
-    attribution_.find_ends(block_.captures[i], columns.source.find(record),
-                           columns.destination.find(record),
-                           static_cast<std::int64_t>(block_.starts[i]), block_.ends[i]);
+    const bool has_both = block_.has_addresses;
+    attribution_.find_ends(
+        block_.captures[i], has_both ? &columns.source[record] : columns.source.find(record),
+        has_both ? &columns.destination[record] : columns.destination.find(record),
+        static_cast<std::int64_t>(block_.starts[i]), block_.ends[i]);
   }
 }
 
@@ -250,6 +280,7 @@ void FlowFolder::make_keys(const FlowColumns& flows, const FlowRecordColumns& co
 WordTable<2>::Key FlowFolder::make_key(const FlowColumns& flows, const FlowRecordColumns& columns,
                                        std::uint32_t i) {
   const std::uint32_t record = block_.records[i];
+  const std::uint32_t capture = block_.captures[i];
   const Attribution::Ends& both = block_.ends[i];
   KeyBits bits;
   bits.status = static_cast<std::uint64_t>(flows.status[record]);
@@ -257,37 +288,39 @@ WordTable<2>::Key FlowFolder::make_key(const FlowColumns& flows, const FlowRecor
   bits.traffic_path = static_cast<std::uint8_t>(columns.traffic_path.value_or(record, 0));
   std::uint64_t ends = 0;
   std::uint64_t packet_id = 0;
-  if (both.source != Attribution::kAbsent && both.destination != Attribution::kAbsent) {
-    Packet packet;
-    if (has_packets_) packet = packet_of(columns, i);
-    if (attribution_.is_nat(block_.captures[i])) {
-      bits.side = static_cast<std::uint64_t>(flows.direction[record]);
-      bits.own = std::uint64_t{both.source_is_own} | std::uint64_t{both.destination_is_own} << 1;
-      bits.translated =
-          std::uint64_t{is_translated(columns.source, columns.packet_source, record)} |
-          std::uint64_t{is_translated(columns.destination, columns.packet_destination, record)}
-              << 1;
-      ends = std::uint64_t{both.source} << 32 | both.destination;
-    } else {
-      // Only the own side's address and what the peer's says beside its address count.
-      FlowSide side =
-          own_side(flows.direction[record], both.source_is_own, both.destination_is_own,
-                   attribution_.is_inside(both.source), attribution_.is_inside(both.destination));
-      if (side == FlowSide::kUnknown)
-        side = side_beside_other(attribution_.capture_facts(block_.captures[i]),
-                                 attribution_.address_facts(both.source),
-                                 attribution_.address_facts(both.destination));
-      const bool is_source = side != FlowSide::kDestination;
-      bits.side = static_cast<std::uint64_t>(side);
-      ends = std::uint64_t{is_source ? both.source : both.destination} << 32 |
-             attribution_.as_peer(is_source ? both.destination : both.source);
-      packet = {attribution_.as_peer(is_source ? packet.destination : packet.source), 0,
-                is_source ? packet.destination_service : packet.source_service, 0};
+  if (both.source == Attribution::kAbsent || both.destination == Attribution::kAbsent) {
+    // Nothing more is looked at.
+  } else if (attribution_.is_nat(capture)) {
+    bits.side = static_cast<std::uint64_t>(flows.direction[record]);
+    bits.own = std::uint64_t{both.source_is_own} | std::uint64_t{both.destination_is_own} << 1;
+    bits.translated =
+        std::uint64_t{is_translated(columns.source, columns.packet_source, record)} |
+        std::uint64_t{is_translated(columns.destination, columns.packet_destination, record)} << 1;
+    ends = std::uint64_t{both.source} << 32 | both.destination;
+    if (has_packets_) packet_id = find_packet(packet_of(columns, i));
+  } else {
+    // Only the own side's address and what the peer's says beside its address count.
+    const Attribution::Peer source = attribution_.as_peer(both.source);
+    const Attribution::Peer destination = attribution_.as_peer(both.destination);
+    FlowSide side = own_side(flows.direction[record], both.source_is_own, both.destination_is_own,
+                             source.is_inside(), destination.is_inside());
+    if (side == FlowSide::kUnknown && (source.has_interface() || destination.has_interface()))
+      side = side_beside_other(attribution_.capture_facts(capture),
+                               attribution_.address_facts(both.source),
+                               attribution_.address_facts(both.destination));
+    const bool is_source = side != FlowSide::kDestination;
+    bits.side = static_cast<std::uint64_t>(side);
+    ends = is_source ? std::uint64_t{both.source} << 32 | destination.id()
+                     : std::uint64_t{both.destination} << 32 | source.id();
+    if (has_packets_) {
+      const Packet packet = packet_of(columns, i);
+      packet_id =
+          find_packet({attribution_.as_peer(is_source ? packet.destination : packet.source).id(), 0,
+                       is_source ? packet.destination_service : packet.source_service, 0});
     }
-    if (!packet.empty()) packet_id = find_packet(packet);
   }
-  return {std::uint64_t{block_.captures[i]} << (kPacketBits + KeyBits::kBits) |
-              packet_id << KeyBits::kBits | bits.packed(),
+  return {std::uint64_t{capture} << (kPacketBits + KeyBits::kBits) | packet_id << KeyBits::kBits |
+              bits.packed(),
           ends};
 }
 
@@ -313,7 +346,9 @@ FlowFolder::Packet FlowFolder::packet_of(const FlowRecordColumns& columns, std::
   return packet;
 }
 
+/// 0 for an empty one.
 std::uint32_t FlowFolder::find_packet(const Packet& packet) {
+  if (packet.empty()) return 0;
   const WordTable<2>::Key key{
       std::uint64_t{packet.source} << 32 | packet.destination,
       std::uint64_t{packet.source_service} << 32 | packet.destination_service};
@@ -394,41 +429,41 @@ FlowKey FlowFolder::attribute(const FlowColumns& flows, const FlowRecordColumns&
 
 void FlowFolder::add_block(const FlowColumns& flows, const FlowRecordColumns& columns) {
   for (std::uint32_t i = 0; i < block_.size; ++i) sums_.prefetch(block_.series[i]);
-  for (std::uint32_t i = 0; i < block_.size; ++i) {
-    const auto minute = static_cast<std::uint32_t>(block_.starts[i] / 60);
-    block_.rows[i] = sums_.row(block_.series[i], minute, other_);
-  }
   std::uint64_t day_end = 0;  // Of the record before.
   for (std::uint32_t i = 0; i < block_.size; ++i) {
     const std::uint32_t record = block_.records[i];
     const std::uint64_t start = block_.starts[i];
-    const std::uint64_t end = columns.end.value_or(record, start);
+    const std::uint64_t end =
+        block_.has_sums ? columns.end[record] : columns.end.value_or(record, start);
     if (start - (day_end - kDay) >= kDay) day_end = (start / kDay + 1) * kDay;
-    FlowSums::Row& row = sums_.at(block_.rows[i]);
+    const auto minute = static_cast<std::uint32_t>(start / 60);
+    const std::uint32_t index = sums_.row(block_.series[i], minute, other_);
+    FlowSums::Row& row = sums_.at(index);
     row.records += 1;
     row.long_records += end > start + kLongRecordSeconds ? 1 : 0;
     row.line_bytes += flows.line_bytes[record];
     row.unsized_records += flows.line_bytes[record] == 0 ? 1 : 0;
-    row.latest_second = std::max(row.latest_second,
-                                 static_cast<std::uint8_t>(start - std::uint64_t{row.minute} * 60));
+    row.latest_second =
+        std::max(row.latest_second, static_cast<std::uint8_t>(start - std::uint64_t{minute} * 60));
     if (end > day_end && crosses_month(static_cast<std::int64_t>(start), end_of(end)))
         [[unlikely]] {
-      add_parts(columns, i, end_of(end));
+      add_parts(columns, i, index, end_of(end));
       continue;
     }
-    row.bytes += columns.bytes.value_or(record, 0);
-    row.packets += columns.packets.value_or(record, 0);
+    row.bytes += block_.has_sums ? columns.bytes[record] : columns.bytes.value_or(record, 0);
+    row.packets += block_.has_sums ? columns.packets[record] : columns.packets.value_or(record, 0);
   }
 }
 
 /// The record is counted where it starts; what falls into the next month is a row without records.
-void FlowFolder::add_parts(const FlowRecordColumns& columns, std::uint32_t i, std::int64_t end_s) {
+void FlowFolder::add_parts(const FlowRecordColumns& columns, std::uint32_t i,
+                           std::uint32_t row_index, std::int64_t end_s) {
   const auto start_s = static_cast<std::int64_t>(block_.starts[i]);
   const std::uint64_t bytes = columns.bytes.value_or(block_.records[i], 0);
   const std::uint64_t packets = columns.packets.value_or(block_.records[i], 0);
   const std::uint64_t bytes_before = share_before_month(start_s, end_s, bytes);
   const std::uint64_t packets_before = share_before_month(start_s, end_s, packets);
-  FlowSums::Row& row = sums_.at(block_.rows[i]);
+  FlowSums::Row& row = sums_.at(row_index);
   row.bytes += bytes_before;
   row.packets += packets_before;
   const auto minute = static_cast<std::uint32_t>(start_s / 60);

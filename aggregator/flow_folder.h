@@ -41,7 +41,10 @@ class FlowFolder {
   /// The records of a block that are folded; entry i of each belongs to records[i].
   struct Block {
     std::uint32_t size = 0;
-    std::array<std::uint32_t, kBlock> records, captures, series, rows;
+    /// All records of the block have the texts at both ends of each piece of `layout_`, both
+    /// addresses, and bytes, packets and end: asked once instead of for each.
+    bool has_texts = false, has_addresses = false, has_sums = false;
+    std::array<std::uint32_t, kBlock> records, captures, series;
     std::array<Attribution::Ends, kBlock> ends;
     std::array<std::uint64_t, kBlock> starts;
     std::array<std::uint32_t, kBlock> epochs{};  ///< Stay 0 while no entry of the inventory ends.
@@ -75,12 +78,14 @@ class FlowFolder {
   void select(const parsers::FlowColumns& flows, const FlowRecordColumns& columns,
               std::uint32_t begin, std::uint32_t end, std::uint64_t start_max_s,
               FoldCounts& counts);
+  void find_whole(const FlowRecordColumns& columns, std::uint32_t begin, std::uint32_t end);
   void find_epochs();
   void find_layout(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
   void read_texts(const FlowRecordColumns& columns, std::uint32_t record);
-  [[nodiscard]] CaptureRun read_run(const parsers::FlowColumns& flows,
-                                    const FlowRecordColumns& columns, std::uint32_t record) const;
-  void find_captures(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
+  [[nodiscard]] CaptureRun read_run(const FlowRecordColumns& columns, std::uint32_t record) const;
+  void find_captures(const FlowRecordColumns& columns);
+  [[nodiscard]] std::uint32_t find_capture(const FlowRecordColumns& columns, std::uint32_t i,
+                                           const CaptureRun& run);
   void find_ends(const FlowRecordColumns& columns);
   void make_keys(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
   [[nodiscard]] WordTable<2>::Key make_key(const parsers::FlowColumns& flows,
@@ -92,7 +97,8 @@ class FlowFolder {
   [[nodiscard]] FlowKey attribute(const parsers::FlowColumns& flows,
                                   const FlowRecordColumns& columns, std::uint32_t i);
   void add_block(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
-  void add_parts(const FlowRecordColumns& columns, std::uint32_t i, std::int64_t end_s);
+  void add_parts(const FlowRecordColumns& columns, std::uint32_t i, std::uint32_t row_index,
+                 std::int64_t end_s);
 
   Attribution& attribution_;
   FlowSums& sums_;

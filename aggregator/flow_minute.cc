@@ -3,11 +3,6 @@
 #include <algorithm>
 
 namespace fleetmeter::aggregator {
-namespace {
-
-constexpr std::size_t kSlotsAtFirst = 16;
-
-}  // namespace
 
 void FlowMinuteSums::add(const FlowMinuteSums& other) noexcept {
   carry(other.source_index(), other.is_lower_bound());
@@ -20,17 +15,7 @@ void FlowMinuteSums::add(const FlowMinuteSums& other) noexcept {
   nat_bytes += other.nat_bytes;
 }
 
-std::size_t FlowMinute::slot_of(std::uint32_t interface) const noexcept {
-  const std::size_t mask = slots_.size() - 1;
-  std::size_t at = (interface * 0x9e3779b1u) >> 7 & mask;
-  while (slots_[at] != 0 && entry(slots_[at] - 1).interface != interface) at = (at + 1) & mask;
-  return at;
-}
-
-FlowMinuteSums& FlowMinute::at(std::uint32_t interface) {
-  if (slots_.empty()) slots_.resize(kSlotsAtFirst);
-  std::size_t slot = slot_of(interface);
-  if (slots_[slot] != 0) return entry(slots_[slot] - 1);
+FlowMinuteSums& FlowMinute::add(std::uint32_t interface, std::size_t slot) {
   if (4 * (size_ + std::size_t{1}) > 3 * slots_.size()) {
     fill_slots(2 * slots_.size());
     slot = slot_of(interface);

@@ -31,7 +31,11 @@ static_assert(sizeof(FlowMinuteSums) == 64);
 class FlowMinute {
  public:
   /// The sums of an interface, zero when new; good until the next call.
-  [[nodiscard]] FlowMinuteSums& at(std::uint32_t interface);
+  [[nodiscard]] FlowMinuteSums& at(std::uint32_t interface) {
+    if (slots_.empty()) slots_.resize(kSlotsAtFirst);
+    const std::size_t slot = slot_of(interface);
+    return slots_[slot] != 0 ? entry(slots_[slot] - 1) : add(interface, slot);
+  }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   /// Every interface's, in the order of their indexes.
   [[nodiscard]] std::vector<const FlowMinuteSums*> sorted() const;
@@ -41,6 +45,7 @@ class FlowMinute {
   void rename(const std::vector<std::uint32_t>& to);
 
  private:
+  static constexpr std::size_t kSlotsAtFirst = 16;
   static constexpr std::uint32_t kBlock = 64;
   using Block = std::array<FlowMinuteSums, kBlock>;
 
@@ -48,7 +53,13 @@ class FlowMinute {
     return (*blocks_[index / kBlock])[index % kBlock];
   }
   /// Slot of an interface, or the free one for it.
-  [[nodiscard]] std::size_t slot_of(std::uint32_t interface) const noexcept;
+  [[nodiscard]] std::size_t slot_of(std::uint32_t interface) const noexcept {
+    const std::size_t mask = slots_.size() - 1;
+    std::size_t at = (interface * 0x9e3779b1u) >> 7 & mask;
+    while (slots_[at] != 0 && entry(slots_[at] - 1).interface != interface) at = (at + 1) & mask;
+    return at;
+  }
+  FlowMinuteSums& add(std::uint32_t interface, std::size_t slot);
   void fill_slots(std::size_t slots);
 
   std::vector<std::uint32_t> slots_;  ///< Entry plus one; 0 = free. At most three quarters full.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -24,6 +25,16 @@ class FlowColumn {
   /// Presence of the 64 records from 64 * `word` on; bits behind the last record say nothing.
   [[nodiscard]] std::uint64_t bits(std::uint32_t word) const noexcept {
     return exists() ? bits_[word] : 0;
+  }
+  /// Whether all of [begin, end) have it; `begin` is a multiple of 64.
+  [[nodiscard]] bool all_present(std::uint32_t begin, std::uint32_t end) const noexcept {
+    if (!exists()) return false;
+    std::uint64_t absent = 0;
+    for (std::uint32_t first = begin; first < end; first += 64) {
+      const std::uint64_t all = ~std::uint64_t{0} >> (64 - std::min(end - first, 64u));
+      absent |= ~bits_[first / 64] & all;
+    }
+    return absent == 0;
   }
   [[nodiscard]] const T& operator[](std::uint32_t record) const noexcept { return values_[record]; }
   /// Null when absent.

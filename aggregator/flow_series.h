@@ -26,6 +26,14 @@ namespace fleetmeter::aggregator {
   return largest < static_cast<std::uint32_t>(series_count);
 }
 
+/// Whether some row has no records: in batches without carried_min, what records carried over the end
+/// of a month.
+[[nodiscard]] inline bool has_bare_rests(const proto::FlowAggregates& flows) noexcept {
+  bool has_one = false;
+  for (const std::uint64_t records : flows.records()) has_one |= records == 0;
+  return has_one;
+}
+
 /// Start of the window that a row counts in, in Unix minutes: where its records start, which is the
 /// month before for what they carried over its end (docs/time.md 3). Safe for columns that differ
 /// in length.

@@ -38,17 +38,17 @@ std::uint32_t FlowSums::series(const FlowKey& key, std::uint64_t hash) {
   const auto series = static_cast<std::uint32_t>(keys_.size());
   keys_.push_back(key);
   environments_.push_back(key.environment);
-  newest_row_.push_back(0);
+  newest_.emplace_back();
   series_table_.insert(hash, series);
   return series;
 }
 
 std::uint32_t FlowSums::find_row(std::uint32_t series, std::uint32_t minute, bool is_rest,
                                  std::uint32_t other) {
-  const std::uint32_t newest = newest_row_[series];
-  const bool has_rows = newest < row_count_ && rows_[newest].series == series;
-  if (has_rows && minute <= rows_[newest].largest_minute) {
-    const std::uint32_t found = find_among_older(newest, minute, is_rest);
+  const Newest newest = newest_[series];
+  const bool has_rows = (newest.commit & ~1u) == commit_;
+  if (has_rows && minute <= newest.largest_minute) {
+    const std::uint32_t found = find_among_older(newest.row, minute, is_rest);
     if (found != kNone) return found;
   }
   if (rows_.size() >= rows_max_) {
@@ -58,15 +58,14 @@ std::uint32_t FlowSums::find_row(std::uint32_t series, std::uint32_t minute, boo
   }
   const auto row = static_cast<std::uint32_t>(rows_.size());
   Row& added = rows_.emplace_back();
-  ++row_count_;
   added.series = series;
-  added.minute = added.largest_minute = minute;
+  added.minute = minute;
   added.is_rest = is_rest;
-  if (has_rows) {
-    added.older = newest;
-    added.largest_minute = std::max(minute, rows_[newest].largest_minute);
-  }
-  newest_row_[series] = row;
+  if (has_rows) added.older = newest.row;
+  newest_[series] = {.row = row,
+                     .minute = minute,
+                     .largest_minute = has_rows ? std::max(minute, newest.largest_minute) : minute,
+                     .commit = commit_ | (is_rest ? 1u : 0u)};
   return row;
 }
 
@@ -94,32 +93,35 @@ std::uint32_t FlowSums::series_of_others(std::uint32_t series, std::uint32_t oth
   return this->series(key);
 }
 
-void FlowSums::write_sums(const std::vector<std::uint32_t>& rows,
-                          proto::FlowAggregates& out) const {
-  const auto count = static_cast<int>(rows.size());
-  out.mutable_window_start_min()->Reserve(count);
-  out.mutable_bytes()->Reserve(count);
-  out.mutable_packets()->Reserve(count);
-  out.mutable_records()->Reserve(count);
-  out.mutable_long_records()->Reserve(count);
-  const bool any_rest =
-      std::ranges::any_of(rows, [this](std::uint32_t index) { return rows_[index].is_rest; });
-  for (const std::uint32_t index : rows) {
-    const Row& row = rows_[index];
-    const std::uint32_t carried_min = row.is_rest ? minutes_to_next_month(row.minute) : 0;
-    if (any_rest) out.add_carried_min(carried_min);
-    out.mutable_window_start_min()->AddAlreadyReserved(row.minute + carried_min);
-    out.mutable_bytes()->AddAlreadyReserved(row.bytes);
-    out.mutable_packets()->AddAlreadyReserved(row.packets);
-    out.mutable_records()->AddAlreadyReserved(row.records);
-    out.mutable_long_records()->AddAlreadyReserved(row.long_records);
+FlowSums::SumColumns FlowSums::add_rows(int count, proto::FlowAggregates& out) {
+  const auto add = [count](auto* column) {
+    column->Reserve(count);
+    return column->AddNAlreadyReserved(count);
+  };
+  return {.series = add(out.mutable_series()),
+          .minute = add(out.mutable_window_start_min()),
+          .bytes = add(out.mutable_bytes()),
+          .packets = add(out.mutable_packets()),
+          .records = add(out.mutable_records()),
+          .long_records = add(out.mutable_long_records())};
+}
+
+void FlowSums::carry_rests(const std::vector<std::uint32_t>& rows,
+                           proto::FlowAggregates& out) const {
+  out.mutable_carried_min()->Resize(static_cast<int>(rows.size()), 0);
+  for (int i = 0; i < out.carried_min_size(); ++i) {
+    const Row& row = rows_[rows[static_cast<std::size_t>(i)]];
+    if (!row.is_rest) continue;
+    const std::uint32_t carried_min = minutes_to_next_month(row.minute);
+    out.set_carried_min(i, carried_min);
+    out.set_window_start_min(i, row.minute + carried_min);
   }
 }
 
 void FlowSums::clear() {
   row_table_.clear();
   rows_.clear();
-  row_count_ = 0;
+  commit_ += 2;
   over_limit_ = 0;
 }
 
@@ -128,7 +130,7 @@ void FlowSums::forget() {
   series_table_.clear();
   keys_.clear();
   environments_.clear();
-  newest_row_.clear();
+  newest_.clear();
 }
 
 bool crosses_month(std::int64_t start_s, std::int64_t end_s) noexcept {

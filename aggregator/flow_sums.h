@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
+#include "aggregator/huge_pages.h"
 #include "aggregator/index_table.h"
 #include "aggregator/string_pool.h"
 #include "aggregator/word_table.h"
@@ -38,7 +40,6 @@ class FlowSums {
     std::uint32_t records = 0, long_records = 0;
     std::uint32_t unsized_records = 0;  ///< Of these, without a line of text: from Parquet.
     std::uint32_t older = kNone;        ///< The row of the series that was added before it.
-    std::uint32_t largest_minute = 0;   ///< Of it and all older ones.
     std::uint8_t latest_second = 0;     ///< Of the minute: the largest start of the records.
     bool is_in_table = false;
     bool is_rest = false;  ///< What the records carry into the next month: none of its own.
@@ -59,10 +60,9 @@ class FlowSums {
   /// Row to add to, an index for at(), valid until clear(). At rows_max it is of another series: the
   /// one whose owner and peer are `other`; over_limit() grows then.
   [[nodiscard]] std::uint32_t row(std::uint32_t series, std::uint32_t minute, std::uint32_t other) {
-    const std::uint32_t newest = newest_row_[series];
-    const bool is_newest = newest < row_count_ && rows_[newest].series == series &&
-                           rows_[newest].minute == minute && !rows_[newest].is_rest;
-    return is_newest ? newest : find_row(series, minute, false, other);
+    const Newest& newest = newest_[series];
+    const bool is_newest = newest.commit == commit_ && newest.minute == minute;
+    return is_newest ? newest.row : find_row(series, minute, false, other);
   }
   /// The same for what records that start in the minute carry into the next month: the bill counts it
   /// there, windows where they start.
@@ -71,15 +71,13 @@ class FlowSums {
     return find_row(series, minute, true, other);
   }
   [[nodiscard]] Row& at(std::uint32_t row) noexcept { return rows_[row]; }
-  /// Before row(), some series ahead: the row is most likely the newest.
-  void prefetch(std::uint32_t series) const noexcept {
-    __builtin_prefetch(rows_.data() + newest_row_[series], 1);
-  }
+  /// Before row(), some series ahead.
+  void prefetch(std::uint32_t series) const noexcept { __builtin_prefetch(&newest_[series]); }
   /// Records that found no row of their own, since clear().
   [[nodiscard]] std::uint64_t over_limit() const noexcept { return over_limit_; }
 
   [[nodiscard]] bool empty() const noexcept { return rows_.empty(); }
-  [[nodiscard]] const std::vector<Row>& rows() const noexcept { return rows_; }
+  [[nodiscard]] std::span<const Row> rows() const noexcept { return rows_; }
   [[nodiscard]] const FlowKey& key(std::uint32_t series) const noexcept { return keys_[series]; }
   /// FlowKey::environment; four bytes a series, since it is asked for every row.
   [[nodiscard]] std::uint32_t environment(std::uint32_t series) const noexcept {
@@ -97,6 +95,14 @@ class FlowSums {
   void forget();  ///< The series too.
 
  private:
+  /// The row of a series that was added last. What is asked of it for every record stands here, since
+  /// the row itself may have left the cache.
+  struct Newest {
+    std::uint32_t row = kNone;
+    std::uint32_t minute = 0;
+    std::uint32_t largest_minute = 0;  ///< Of it and all older ones.
+    std::uint32_t commit = 0;          ///< Of the row, rows of others are gone; plus 1 for a rest.
+  };
   /// Rows of a series that are looked through, newest first, before the table is asked. Minutes come
   /// nearly in order: most are larger than all before, or of the last few.
   static constexpr int kChained = 4;
@@ -106,19 +112,26 @@ class FlowSums {
   [[nodiscard]] std::uint32_t find_among_older(std::uint32_t newest, std::uint32_t minute,
                                                bool is_rest);
   [[nodiscard]] std::uint32_t series_of_others(std::uint32_t series, std::uint32_t other);
-  void write_sums(const std::vector<std::uint32_t>& rows, proto::FlowAggregates& out) const;
+  /// The columns of FlowAggregates that rows are written to.
+  struct SumColumns {
+    std::uint32_t *series, *minute;
+    std::uint64_t *bytes, *packets, *records, *long_records;
+  };
+  [[nodiscard]] static SumColumns add_rows(int count, proto::FlowAggregates& out);
+  /// Moves rests to the month that they are carried into.
+  void carry_rests(const std::vector<std::uint32_t>& rows, proto::FlowAggregates& out) const;
 
   std::uint32_t rows_max_;
   std::uint64_t over_limit_ = 0;
   IndexTable series_table_;
   std::vector<FlowKey> keys_;                ///< By series.
   std::vector<std::uint32_t> environments_;  ///< The same's.
-  std::vector<std::uint32_t> newest_row_;    ///< Of a series: the row added last, of any commit.
+  std::vector<Newest> newest_;               ///< By series.
   std::vector<std::uint32_t> written_as_;    ///< Of a series: index in the batch, plus one.
   WordTable<1>
       row_table_;  ///< Of rows behind the kChained newest of a series, once one is asked for.
-  std::vector<Row> rows_;
-  std::uint32_t row_count_ = 0;  ///< Of `rows_`; asked for every record.
+  std::vector<Row, HugePages<Row>> rows_;
+  std::uint32_t commit_ = 2;  ///< Counts clear(), by twos.
 };
 
 template <typename StringIndex>
@@ -126,15 +139,24 @@ void FlowSums::write(const std::vector<std::uint32_t>& rows, proto::FlowAggregat
                      StringIndex&& string_index) {
   written_as_.resize(keys_.size());
   std::vector<std::uint32_t> written;
-  out.mutable_series()->Reserve(static_cast<int>(rows.size()));
-  for (const std::uint32_t row : rows) {
-    const std::uint32_t series = rows_[row].series;
-    if (written_as_[series] == 0) {
-      written.push_back(series);
-      written_as_[series] = static_cast<std::uint32_t>(written.size());
+  const SumColumns columns = add_rows(static_cast<int>(rows.size()), out);
+  bool any_rest = false;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const Row& row = rows_[rows[i]];
+    std::uint32_t& index = written_as_[row.series];
+    if (index == 0) {
+      written.push_back(row.series);
+      index = static_cast<std::uint32_t>(written.size());
     }
-    out.mutable_series()->AddAlreadyReserved(written_as_[series] - 1);
+    columns.series[i] = index - 1;
+    columns.minute[i] = row.minute;
+    columns.bytes[i] = row.bytes;
+    columns.packets[i] = row.packets;
+    columns.records[i] = row.records;
+    columns.long_records[i] = row.long_records;
+    any_rest |= row.is_rest;
   }
+  if (any_rest) carry_rests(rows, out);
   for (const std::uint32_t series : written) {
     written_as_[series] = 0;
     const FlowKey& key = keys_[series];
@@ -156,7 +178,6 @@ void FlowSums::write(const std::vector<std::uint32_t>& rows, proto::FlowAggregat
     out.add_peer_interface(string_index(key.peer_interface));
     out.add_peer_role(static_cast<proto::InterfaceRole>(key.peer_role));
   }
-  write_sums(rows, out);
 }
 
 /// Whether a record crosses a month's first midnight (UTC); not if it claims to last over a day.

@@ -59,11 +59,17 @@ std::uint64_t FlowWindows::add(const proto::AggregateBatch& batch, std::uint32_t
   if (any_long && !configured_ && interval_s_ < kLongInterval) widen();
   read_series(flows);
   indexes_.assign(static_cast<std::size_t>(batch.strings_size()), kUnknown);
+  const bool any_carried = !flows.carried_min().empty() || has_bare_rests(flows);
+  const std::uint32_t* const minutes = flows.window_start_min().data();
+  const std::uint64_t* const bytes = flows.bytes().data();
+  const std::uint64_t* const packets = flows.packets().data();
+  const std::uint64_t* const records = flows.records().data();
   std::uint64_t late = 0;
   for (int row = 0; row < flows.window_start_min_size(); ++row) {
-    const GridTime minute_s = GridTime{window_minute(flows, row)} * 60;
+    const std::uint32_t minute = any_carried ? window_minute(flows, row) : minutes[row];
+    const GridTime minute_s = GridTime{minute} * 60;
     if (closed_until_s_ != kBeforeAll && minute_s < closed_until_s_) {
-      late += flows.records(row);
+      late += records[row];
       continue;
     }
     const int index = series_of(flows, row);
@@ -72,15 +78,15 @@ std::uint64_t FlowWindows::add(const proto::AggregateBatch& batch, std::uint32_t
     FlowMinuteSums& sums = minute_at(minute_s).at(series.interface);
     sums.carry(source, series.is_skipdata);
     if (series.is_accepted) {
-      sums.accepted_bytes += flows.bytes(row);
-      sums.accepted_packets += flows.packets(row);
-      sums.accepted_records += flows.records(row);
+      sums.accepted_bytes += bytes[row];
+      sums.accepted_packets += packets[row];
+      sums.accepted_records += records[row];
     } else if (series.is_rejected) {
-      sums.rejected_bytes += flows.bytes(row);
-      sums.rejected_packets += flows.packets(row);
-      sums.rejected_records += flows.records(row);
+      sums.rejected_bytes += bytes[row];
+      sums.rejected_packets += packets[row];
+      sums.rejected_records += records[row];
     }
-    if (series.is_nat_inside) sums.nat_bytes += flows.bytes(row);
+    if (series.is_nat_inside) sums.nat_bytes += bytes[row];
   }
   return late;
 }

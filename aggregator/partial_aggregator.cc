@@ -150,17 +150,27 @@ void PartialAggregator::on_metrics(const parsers::MetricBatch& metrics) {
 
 /// Rows to their environments, with what they say of them.
 void PartialAggregator::State::sort_rows() {
+  constexpr std::uint32_t kNone = 0xffffffff;
+  std::uint32_t environment = kNone, hour = kNone;  // Of the row before.
+  Met* one = nullptr;
+  proto::Volume* volume = nullptr;
   for (std::uint32_t i = 0; i < sums.rows().size(); ++i) {
     const FlowSums::Row& row = sums.rows()[i];
-    const std::uint32_t environment = sums.environment(row.series);
-    Met& one = met_at(environment);
-    one.rows.push_back(i);
+    if (sums.environment(row.series) != environment) {
+      environment = sums.environment(row.series);
+      one = &met_at(environment);
+      volume = nullptr;
+    }
+    one->rows.push_back(i);
     if (row.is_rest) continue;
-    one.event_time_max_s = std::max(one.event_time_max_s, row.latest_s());
-    proto::Volume& volume = volumes.at(environment, row.minute / 60);
-    volume.set_flow_log_bytes(volume.flow_log_bytes() + row.line_bytes);
-    volume.set_flow_log_records(volume.flow_log_records() + row.records);
-    volume.set_flow_log_unsized_records(volume.flow_log_unsized_records() + row.unsized_records);
+    if (volume == nullptr || row.minute / 60 != hour) {
+      hour = row.minute / 60;
+      volume = &volumes.at(environment, hour);
+    }
+    one->event_time_max_s = std::max(one->event_time_max_s, row.latest_s());
+    volume->set_flow_log_bytes(volume->flow_log_bytes() + row.line_bytes);
+    volume->set_flow_log_records(volume->flow_log_records() + row.records);
+    volume->set_flow_log_unsized_records(volume->flow_log_unsized_records() + row.unsized_records);
   }
 }
 

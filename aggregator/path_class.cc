@@ -2,20 +2,13 @@
 
 #include <arpa/inet.h>
 
-#include <array>
-
 namespace fleetmeter::aggregator {
 namespace {
 
 AddressRange range_of_v4(std::uint32_t a) noexcept {
-  const auto in = [a](std::uint32_t network, int bits) {
-    return (a >> (32 - bits)) == (network >> (32 - bits));
-  };
-  if (in(0x0a000000, 8) || in(0xac100000, 12) || in(0xc0a80000, 16)) return AddressRange::kPrivate;
-  if (in(0x64400000, 10)) return AddressRange::kPrivate;  // 100.64.0.0/10: pods of EKS, transit.
-  if (in(0xa9fe0000, 16)) return AddressRange::kLinkLocal;
-  if (in(0xe0000000, 4) || a == 0xffffffff) return AddressRange::kMulticast;
-  if (in(0x7f000000, 8) || in(0, 8)) return AddressRange::kLoopback;
+  for (const SpecialNetwork& special : kSpecialNetworks) {
+    if ((a ^ special.cidr.network.v4()) >> (128 - special.cidr.length) == 0) return special.range;
+  }
   return AddressRange::kPublic;
 }
 

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <string>
 
+#include "aggregator/cidr.h"
 #include "parsers/flow_columns.h"
 #include "proto/log.pb.h"
 
@@ -9,6 +12,26 @@ namespace fleetmeter::aggregator {
 
 /// What an address says by itself. Only kPublic leaves the private networks.
 enum class AddressRange : std::uint8_t { kPublic, kPrivate, kLinkLocal, kMulticast, kLoopback };
+
+/// A network of IPv4 that is not public.
+struct SpecialNetwork {
+  constexpr SpecialNetwork(std::uint32_t v4, std::uint8_t length, AddressRange given) noexcept
+      : cidr{{0, std::uint64_t{0xffff} << 32 | v4}, static_cast<std::uint8_t>(96 + length)},
+        range(given) {}
+  Cidr cidr;
+  AddressRange range;
+};
+/// All of them; none overlaps another.
+inline constexpr std::array kSpecialNetworks{
+    SpecialNetwork{0x0a000000, 8, AddressRange::kPrivate},
+    SpecialNetwork{0xac100000, 12, AddressRange::kPrivate},
+    SpecialNetwork{0xc0a80000, 16, AddressRange::kPrivate},
+    SpecialNetwork{0x64400000, 10, AddressRange::kPrivate},  // Pods of EKS, transit.
+    SpecialNetwork{0xa9fe0000, 16, AddressRange::kLinkLocal},
+    SpecialNetwork{0xe0000000, 4, AddressRange::kMulticast},
+    SpecialNetwork{0xffffffff, 32, AddressRange::kMulticast},  // Broadcast.
+    SpecialNetwork{0x7f000000, 8, AddressRange::kLoopback},
+    SpecialNetwork{0, 8, AddressRange::kLoopback}};
 
 /// Rules: RFC 1918, RFC 6598, RFC 4193 (private), RFC 3927 and RFC 4291 (link-local, multicast,
 /// loopback).

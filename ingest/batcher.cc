@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <thread>
 #include <utility>
 
-#include "aggregator/flow_series.h"
 #include "ingest/wait_notice.h"
 
 namespace fleetmeter::ingest {
@@ -145,10 +145,15 @@ void Batcher::State::note_times(const proto::AggregateBatch& batch) {
     time_from_s = time_from_s == 0 ? from_s : std::min(time_from_s, from_s);
     time_to_s = std::max(time_to_s, to_s);
   };
-  for (int row = 0; row < batch.flows().window_start_min_size(); ++row) {
-    const std::int64_t start_s = std::int64_t{aggregator::window_minute(batch.flows(), row)} * 60;
-    note(start_s, start_s + 60);
+  const proto::FlowAggregates& flows = batch.flows();
+  std::uint32_t first_min = std::numeric_limits<std::uint32_t>::max(), last_min = 0;
+  for (int row = 0; row < flows.window_start_min_size(); ++row) {
+    const std::uint32_t carried_min = flows.carried_min().empty() ? 0 : flows.carried_min(row);
+    const std::uint32_t minute = flows.window_start_min(row) - carried_min;
+    first_min = std::min(first_min, minute);
+    last_min = std::max(last_min, minute);
   }
+  if (first_min <= last_min) note(std::int64_t{first_min} * 60, std::int64_t{last_min} * 60 + 60);
   for (int i = 0; i < batch.datapoints().start_s_size(); ++i) {
     const std::int64_t start_s = batch.datapoints().start_s(i);
     const std::int64_t period_s = batch.datapoints().period_s(i);

@@ -19,19 +19,18 @@ void fill(std::string_view& into, std::string_view from) {
   if (into.empty()) into = from;
 }
 
-/// Calls `use` with each text of a datapoint's identity, in the order of a key.
+/// Calls `use` with each text of a datapoint's identity, in the order of a key, as long as it says
+/// true; false when it did not.
 template <typename Use>
-void for_each_text(const parsers::MetricRecord& record,
-                   std::span<const parsers::Dimension> dimensions, Use&& use) {
-  use(record.account);
-  use(record.region);
-  use(record.metric_namespace);
-  use(record.name);
-  use(record.unit);
+bool each_text(const parsers::MetricRecord& record, std::span<const parsers::Dimension> dimensions,
+               Use&& use) {
+  const bool all = use(record.account) && use(record.region) && use(record.metric_namespace) &&
+                   use(record.name) && use(record.unit);
+  if (!all) return false;
   for (const parsers::Dimension& dimension : dimensions) {
-    use(dimension.name);
-    use(dimension.value);
+    if (!use(dimension.name) || !use(dimension.value)) return false;
   }
+  return true;
 }
 
 /// Texts one behind the other, each after its size: the identity of a series.
@@ -54,29 +53,27 @@ class KeyReader {
 
 bool is_key_of(std::string_view key, const parsers::MetricRecord& record,
                std::span<const parsers::Dimension> dimensions) noexcept {
-  std::size_t size = 0;
-  for_each_text(record, dimensions,
-                [&](std::string_view text) { size += sizeof(std::uint32_t) + text.size(); });
-  if (size != key.size()) return false;
-  // Of one size in all, and the sizes before a text are equal: its own lies inside the key.
   const char* at = key.data();
-  bool same = true;
-  for_each_text(record, dimensions, [&](std::string_view text) {
-    if (!same) return;
+  const char* const end = at + key.size();
+  const bool same = each_text(record, dimensions, [&](std::string_view text) {
     std::uint32_t text_size = 0;
+    if (static_cast<std::size_t>(end - at) < sizeof text_size + text.size()) return false;
     std::memcpy(&text_size, at, sizeof text_size);
     at += sizeof text_size;
-    same = text_size == text.size() && equal_bytes(at, text.data(), text.size());
+    const bool is_equal = text_size == text.size() && equal_bytes(at, text.data(), text.size());
     at += text.size();
+    return is_equal;
   });
-  return same;
+  return same && at == end;
 }
 
 std::uint64_t hash_of(const parsers::MetricRecord& record,
                       std::span<const parsers::Dimension> dimensions) noexcept {
   std::uint64_t hash = 0;
-  for_each_text(record, dimensions,
-                [&](std::string_view text) { hash = mix(hash, hash_text(text)); });
+  each_text(record, dimensions, [&](std::string_view text) {
+    hash = mix(hash, hash_text(text));
+    return true;
+  });
   return hash;
 }
 
@@ -164,10 +161,11 @@ std::uint32_t MetricCollector::series_of(const parsers::MetricRecord& record,
   if (index != IndexTable::kNone) return index;
   index = static_cast<std::uint32_t>(series_.size());
   key_.clear();
-  for_each_text(record, dimensions, [&](std::string_view text) {
+  each_text(record, dimensions, [&](std::string_view text) {
     const auto size = static_cast<std::uint32_t>(text.size());
     key_.append(reinterpret_cast<const char*>(&size), sizeof size);
     key_.append(text);
+    return true;
   });
   series_.push_back({.key = keys_.keep(key_), .epoch = kNoEpoch});
   ids_.insert(hash, index);
@@ -209,7 +207,7 @@ MetricCollector::Taken MetricCollector::add(const parsers::MetricBatch& batch,
 
 void MetricCollector::take(std::uint32_t environment, proto::AggregateBatch& batch) {
   if (environment >= rows_.size() || rows_[environment].empty()) return;
-  const std::vector<Row>& rows = rows_[environment];
+  const Rows& rows = rows_[environment];
   write_columns(rows, batch);
   proto::Datapoints& out = *batch.mutable_datapoints();
   for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -231,8 +229,8 @@ void MetricCollector::write_columns(std::span<const Row> rows, proto::AggregateB
   const auto count = static_cast<int>(rows.size());
   proto::Datapoints& out = *batch.mutable_datapoints();
   const auto column = [count](auto* field) {
-    field->Resize(count, {});
-    return field->mutable_data();
+    field->Reserve(count);
+    return field->AddNAlreadyReserved(count);
   };
   std::uint32_t* const indexes = column(out.mutable_series());
   std::int64_t* const starts = column(out.mutable_start_s());

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "aggregator/attribution.h"
+#include "aggregator/huge_pages.h"
 #include "aggregator/index_table.h"
 #include "aggregator/metric_owner.h"
 #include "parsers/metric_batch.h"
@@ -47,6 +48,7 @@ class MetricCollector {
     double sample_count = 0, sum = 0, minimum = 0, maximum = 0;
     std::uint32_t first_extended = 0, extended_count = 0;
   };
+  using Rows = std::vector<Row, HugePages<Row>>;
   struct KnownSeries {
     std::string_view key;  ///< Into keys_: the texts of its identity, each after its size.
     std::uint32_t environment = 0;
@@ -73,8 +75,8 @@ class MetricCollector {
   IndexTable ids_;
   std::vector<KnownSeries> series_;
   parsers::TextArena keys_;
-  std::uint32_t last_ = 0;              ///< Series of the last datapoint.
-  std::vector<std::vector<Row>> rows_;  ///< By environment.
+  std::uint32_t last_ = 0;  ///< Series of the last datapoint.
+  std::vector<Rows> rows_;  ///< By environment.
   std::vector<std::pair<std::string, double>> extended_;
 };
 

@@ -69,8 +69,9 @@ struct PartialAggregator::State {
   }
   /// An environment was met, with a record of this time.
   void note_time(std::uint32_t environment, std::int64_t at_s) {
+    Met& one = met_at(environment);
+    one.event_time_max_s = std::max(one.event_time_max_s, at_s);
     event_time_max_s = std::max(event_time_max_s, at_s);
-    met_at(environment).event_time_max_s = std::max(met_at(environment).event_time_max_s, at_s);
   }
   void drop(const char* reason, std::uint64_t count) {
     if (count == 0) return;
@@ -133,9 +134,10 @@ void PartialAggregator::on_flows(const parsers::FlowColumns& flows) {
 }
 
 void PartialAggregator::on_metrics(const parsers::MetricBatch& metrics) {
+  const std::uint64_t start_max_s = state_->start_max_s();
   for (const parsers::MetricRecord& record : metrics.records) {
     const std::int64_t start_s = record.start_ms / 1000;
-    if (record.start_ms < 0 || static_cast<std::uint64_t>(start_s) > state_->start_max_s()) {
+    if (record.start_ms < 0 || static_cast<std::uint64_t>(start_s) > start_max_s) {
       state_->drop("future", 1);
       continue;
     }

@@ -15,8 +15,30 @@ constexpr std::int64_t kPlain = 0;
 constexpr std::int64_t kZstd = 1;
 // Below this a frame saves less than a page's slack.
 constexpr std::size_t kCompressFrom = 512;
-// Buffers that a thread keeps for its next record are given back beyond this.
-constexpr std::size_t kBufferKept = 4u << 20;
+
+/// Bytes that a thread keeps for its next record: not filled with zeros, which would cost more than
+/// a small record, and touch what it does not need.
+class Buffer {
+ public:
+  [[nodiscard]] char* of_size(std::size_t size) {
+    if (size > size_) {
+      bytes_ = std::make_unique_for_overwrite<char[]>(size);
+      size_ = size;
+    }
+    return bytes_.get();
+  }
+  /// A large one is not kept.
+  void give_back() noexcept {
+    if (size_ <= kKept) return;
+    bytes_.reset();
+    size_ = 0;
+  }
+
+ private:
+  static constexpr std::size_t kKept = 4u << 20;
+  std::unique_ptr<char[]> bytes_;
+  std::size_t size_ = 0;
+};
 
 struct FreeCompressor {
   void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
@@ -46,15 +68,13 @@ std::uint32_t crc_of(std::string_view bytes) {
 std::string compress_bytes(std::string_view plain) {
   // A context costs more than a small frame: one a thread, kept.
   thread_local const Compressor context = make_compressor();
-  // So does a buffer of the bound's size, filled with zeros and touched for the first time.
-  thread_local std::string buffer;
-  if (buffer.size() < ZSTD_compressBound(plain.size()))
-    buffer.resize(ZSTD_compressBound(plain.size()));
-  const std::size_t size =
-      ZSTD_compress2(context.get(), buffer.data(), buffer.size(), plain.data(), plain.size());
+  thread_local Buffer buffer;
+  const std::size_t bound = ZSTD_compressBound(plain.size());
+  char* const out = buffer.of_size(bound);
+  const std::size_t size = ZSTD_compress2(context.get(), out, bound, plain.data(), plain.size());
   FM_CHECK(!ZSTD_isError(size));  // The bound always fits.
-  std::string packed(buffer, 0, size);
-  if (buffer.size() > kBufferKept) std::string().swap(buffer);
+  std::string packed(out, size);
+  buffer.give_back();
   return packed;
 }
 
@@ -73,8 +93,11 @@ bool decompress_bytes(std::string_view packed, std::string& out) {
 
 StoredRecord encode_record(const proto::LogRecord& record, bool compress) {
   StoredRecord stored{.append_ms = record.append_time_ms(), .codec = kPlain, .crc = 0, .bytes = {}};
-  thread_local std::string plain;
-  FM_CHECK(record.SerializeToString(&plain));
+  thread_local Buffer buffer;
+  const std::size_t size = record.ByteSizeLong();
+  char* const out = buffer.of_size(size);
+  (void)record.SerializeWithCachedSizesToArray(reinterpret_cast<std::uint8_t*>(out));
+  const std::string_view plain(out, size);
   if (compress && plain.size() >= kCompressFrom) {
     std::string packed = compress_bytes(plain);
     if (packed.size() < plain.size() - plain.size() / 10) {
@@ -83,7 +106,7 @@ StoredRecord encode_record(const proto::LogRecord& record, bool compress) {
     }
   }
   if (stored.codec == kPlain) stored.bytes = plain;
-  if (plain.capacity() > kBufferKept) std::string().swap(plain);
+  buffer.give_back();
   stored.crc = crc_of(stored.bytes);
   return stored;
 }

@@ -141,24 +141,24 @@ void Batcher::State::advance(std::int64_t read_to_ms, bool caught_up) {
 }
 
 void Batcher::State::note_times(const proto::AggregateBatch& batch) {
-  const auto note = [&](std::int64_t from_s, std::int64_t to_s) {
-    time_from_s = time_from_s == 0 ? from_s : std::min(time_from_s, from_s);
-    time_to_s = std::max(time_to_s, to_s);
-  };
+  constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+  std::int64_t from_s = kNever, to_s = 0;
   const proto::FlowAggregates& flows = batch.flows();
-  std::uint32_t first_min = std::numeric_limits<std::uint32_t>::max(), last_min = 0;
   for (int row = 0; row < flows.window_start_min_size(); ++row) {
     const std::uint32_t carried_min = flows.carried_min().empty() ? 0 : flows.carried_min(row);
-    const std::uint32_t minute = flows.window_start_min(row) - carried_min;
-    first_min = std::min(first_min, minute);
-    last_min = std::max(last_min, minute);
+    const std::int64_t start_s = std::int64_t{flows.window_start_min(row) - carried_min} * 60;
+    from_s = std::min(from_s, start_s);
+    to_s = std::max(to_s, start_s + 60);
   }
-  if (first_min <= last_min) note(std::int64_t{first_min} * 60, std::int64_t{last_min} * 60 + 60);
-  for (int i = 0; i < batch.datapoints().start_s_size(); ++i) {
-    const std::int64_t start_s = batch.datapoints().start_s(i);
-    const std::int64_t period_s = batch.datapoints().period_s(i);
-    note(start_s, start_s + (period_s == 0 ? 60 : period_s));
+  const std::int64_t* const starts = batch.datapoints().start_s().data();
+  const std::uint32_t* const periods = batch.datapoints().period_s().data();
+  for (int row = 0; row < batch.datapoints().start_s_size(); ++row) {
+    from_s = std::min(from_s, starts[row]);
+    to_s = std::max(to_s, starts[row] + (periods[row] == 0 ? 60 : periods[row]));
   }
+  if (from_s == kNever) return;
+  time_from_s = time_from_s == 0 ? from_s : std::min(time_from_s, from_s);
+  time_to_s = std::max(time_to_s, to_s);
 }
 
 void Batcher::State::publish_counts() {

@@ -278,13 +278,15 @@ void Attribution::add_capture(const CaptureTexts& texts, std::int64_t at_s, std:
 void Attribution::note_run(std::uint32_t capture, const CaptureTexts& texts,
                            const CaptureRun& run) {
   CaptureEntry& entry = captures_[capture];
-  if (run.bytes > entry.bytes.size() || entry.is_long) return;
+  std::size_t bytes = 0;
+  for (std::uint32_t i = 0; i < run.count; ++i) bytes += run.pieces[i].size();
+  if (bytes > entry.bytes.size() || entry.is_long) return;
   entry.order = run.order;
-  entry.run_sizes = run.sizes;
-  entry.run_bytes = static_cast<std::uint8_t>(run.bytes);
+  entry.run_bytes = static_cast<std::uint8_t>(bytes);
   std::size_t at = 0;
   for (std::uint32_t i = 0; i < run.count; ++i) {
-    const std::string_view piece = run.piece(i);
+    const std::string_view piece = run.pieces[i];
+    entry.piece_sizes[i] = static_cast<std::uint8_t>(piece.size());
     std::ranges::copy(piece, entry.bytes.data() + at);
     for (std::uint32_t left = texts.present; left != 0; left &= left - 1) {
       const auto field = static_cast<std::size_t>(std::countr_zero(left));

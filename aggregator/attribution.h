@@ -47,22 +47,11 @@ struct CaptureTexts {
 /// compared than each by itself.
 struct CaptureRun {
   static constexpr std::size_t kPiecesMax = 4;
-  std::array<const char*, kPiecesMax> begins;  ///< Of each piece: from a text to one behind it.
+  std::array<std::string_view, kPiecesMax>
+      pieces;  ///< Each from a text to the end of one behind it.
   std::uint32_t count = 0;
-  std::uint32_t sizes = 0;  ///< A byte each.
-  std::size_t bytes = 0;    ///< Of all.
   /// Which fields, in the order of the line, and where a piece begins; 0 = they are not here.
   std::uint64_t order = 0;
-
-  void add(const char* begin, const char* end) noexcept {
-    const auto size = static_cast<std::size_t>(end - begin);
-    sizes |= static_cast<std::uint32_t>(size) << (8 * count);
-    bytes += size;
-    begins[count++] = begin;
-  }
-  [[nodiscard]] std::string_view piece(std::uint32_t index) const noexcept {
-    return {begins[index], sizes >> (8 * index) & 0xff};
-  }
 };
 
 /// Look-ups of the inventory, remembered: what a record's texts and addresses mean at its event
@@ -107,13 +96,13 @@ class Attribution {
   [[nodiscard]] bool is_run(std::uint32_t capture, const CaptureRun& run,
                             std::uint32_t epoch) const noexcept {
     const CaptureEntry& entry = captures_[capture];
-    if (((entry.order ^ run.order) | (entry.epoch ^ epoch) | (entry.run_sizes ^ run.sizes)) != 0)
-      return false;
+    if (entry.order != run.order || entry.epoch != epoch) return false;
     const char* at = entry.bytes.data();
     for (std::uint32_t i = 0; i < run.count; ++i) {
-      const std::string_view text = run.piece(i);
-      if (!equal_bytes(at, text.data(), text.size())) return false;
-      at += text.size();
+      const std::string_view piece = run.pieces[i];
+      if (piece.size() != entry.piece_sizes[i] || !equal_bytes(at, piece.data(), piece.size()))
+        return false;
+      at += piece.size();
     }
     return true;
   }
@@ -194,8 +183,8 @@ class Attribution {
     std::uint32_t scope = 0;  ///< scope_of() its epoch and VPC.
     std::uint64_t order = 0;  ///< Of the run that `bytes` is; 0 = the texts, one behind the other.
     std::uint32_t present = 0;
-    std::uint32_t run_sizes = 0;  ///< CaptureRun::sizes.
-    std::uint8_t run_bytes = 0;
+    std::array<std::uint8_t, CaptureRun::kPiecesMax> piece_sizes{};  ///< Of that run.
+    std::uint8_t run_bytes = 0;                                      ///< Their sum.
     std::uint8_t own_count = 0;  ///< Of all its addresses; 2 = or more.
     bool is_nat = false;
     bool is_long = false;  ///< The texts are in `long_texts_`.

@@ -200,17 +200,19 @@ void FlowFolder::find_layout(const FlowColumns& flows, const FlowRecordColumns& 
   layout_.order = order;
 }
 
-CaptureRun FlowFolder::read_run(const FlowRecordColumns& columns, std::uint32_t record) const {
-  CaptureRun run;
-  for (std::size_t piece = 0; piece < layout_.pieces_count; ++piece) {
+/// Its order stays 0 where a piece's ends are not both here.
+void FlowFolder::read_run(const FlowRecordColumns& columns, std::uint32_t record,
+                          CaptureRun& run) const {
+  run.order = 0;
+  run.count = layout_.pieces_count;
+  for (std::uint32_t piece = 0; piece < run.count; ++piece) {
     const FlowColumn<std::string_view>& first = columns.texts[layout_.pieces[piece].first];
     const FlowColumn<std::string_view>& last = columns.texts[layout_.pieces[piece].second];
     const bool is_present = block_.has_texts || (first.present(record) && last.present(record));
-    if (!is_present) return run;
-    run.add(first[record].data(), last[record].end());
+    if (!is_present) return;
+    run.pieces[piece] = {first[record].data(), last[record].end()};
   }
-  if (run.bytes <= 0xff) run.order = layout_.order;  // A piece's size has a byte.
-  return run;
+  run.order = layout_.order;
 }
 
 void FlowFolder::read_texts(const FlowRecordColumns& columns, std::uint32_t record) {
@@ -224,7 +226,6 @@ void FlowFolder::read_texts(const FlowRecordColumns& columns, std::uint32_t reco
 
 void FlowFolder::find_captures(const FlowRecordColumns& columns) {
   const FlowColumn<std::string_view>& interfaces = columns.texts[CaptureTexts::kInterface];
-  const bool has_lines = layout_.order != 0;
   std::array<CaptureRun, kCapturesAtOnce> runs;
   for (std::uint32_t first = 0; first < block_.size; first += kCapturesAtOnce) {
     const std::uint32_t end = std::min(first + kCapturesAtOnce, block_.size);
@@ -234,10 +235,8 @@ void FlowFolder::find_captures(const FlowRecordColumns& columns) {
       const std::uint32_t recent =
           has_interface ? attribution_.recent_capture(interfaces[record]) : Attribution::kNoCapture;
       block_.captures[i] = recent;
-      CaptureRun& run = runs[i - first];
-      run.order = 0;
-      if (has_lines) run = read_run(columns, record);
       if (recent != Attribution::kNoCapture) attribution_.prefetch_capture(recent);
+      read_run(columns, record, runs[i - first]);
     }
     for (std::uint32_t i = first; i < end; ++i) {
       const CaptureRun& run = runs[i - first];

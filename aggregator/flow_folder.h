@@ -82,7 +82,7 @@ class FlowFolder {
   void find_epochs();
   void find_layout(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
   void read_texts(const FlowRecordColumns& columns, std::uint32_t record);
-  [[nodiscard]] CaptureRun read_run(const FlowRecordColumns& columns, std::uint32_t record) const;
+  void read_run(const FlowRecordColumns& columns, std::uint32_t record, CaptureRun& run) const;
   void find_captures(const FlowRecordColumns& columns);
   [[nodiscard]] std::uint32_t find_capture(const FlowRecordColumns& columns, std::uint32_t i,
                                            const CaptureRun& run);

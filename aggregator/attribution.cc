@@ -246,11 +246,11 @@ std::uint32_t Attribution::find_capture(const CaptureTexts& texts, std::int64_t 
 
 void Attribution::add_capture(const CaptureTexts& texts, std::int64_t at_s, std::uint32_t epoch) {
   const auto capture = static_cast<std::uint32_t>(captures_.size());
-  std::string_view vpc_id;
-  const CaptureFacts& facts = capture_facts_.emplace_back(make_capture(texts, at_s, vpc_id));
+  Captured captured = make_capture(texts, at_s);
+  const CaptureFacts& facts = capture_facts_.emplace_back(std::move(captured.facts));
   CaptureEntry& entry = captures_.emplace_back();
   entry.epoch = epoch;
-  entry.scope = scope_of(epoch, vpc_id);
+  entry.scope = scope_of(epoch, captured.vpc_id);
   entry.present = texts.present;
   entry.is_nat = facts.role == proto::ROLE_NAT;
   entry.own_count = static_cast<std::uint8_t>(std::min<std::size_t>(facts.addresses.size(), 2));
@@ -299,8 +299,7 @@ void Attribution::note_run(std::uint32_t capture, const CaptureTexts& texts,
   }
 }
 
-CaptureFacts Attribution::make_capture(const CaptureTexts& texts, std::int64_t at_s,
-                                       std::string_view& vpc_id) {
+Attribution::Captured Attribution::make_capture(const CaptureTexts& texts, std::int64_t at_s) {
   using enum CaptureTexts::Field;
   const std::string_view id = first_of(texts.text[kInterface], texts.text[kResource]);
   const Place place = inventory_->place_of_interface(id, at_s);
@@ -321,7 +320,6 @@ CaptureFacts Attribution::make_capture(const CaptureTexts& texts, std::int64_t a
   }
   if (place.subnet != nullptr) facts.vpc_id = first_of(facts.vpc_id, place.subnet->vpc_id);
   if (place.instance != nullptr) facts.group = place.instance->group;
-  vpc_id = facts.vpc_id;
 
   CaptureFacts out;
   out.environment = environment_index(environment_of(facts));
@@ -339,7 +337,7 @@ CaptureFacts Attribution::make_capture(const CaptureTexts& texts, std::int64_t a
   } else if (out.owner == 0) {
     out.owner = strings_.intern(texts.text[kResource]);
   }
-  return out;
+  return {std::move(out), facts.vpc_id};
 }
 
 std::uint32_t Attribution::scope_of(std::uint32_t epoch, std::string_view vpc_id) const {

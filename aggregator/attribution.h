@@ -266,8 +266,11 @@ class Attribution {
   [[nodiscard]] std::uint32_t add_peer(const AddressFacts& facts);
   std::uint32_t add_facts(const AddressFacts& facts, std::uint32_t as_peer);
   void add_capture(const CaptureTexts& texts, std::int64_t at_s, std::uint32_t epoch);
-  [[nodiscard]] CaptureFacts make_capture(const CaptureTexts& texts, std::int64_t at_s,
-                                          std::string_view& vpc_id);
+  struct Captured {
+    CaptureFacts facts;
+    std::string_view vpc_id;
+  };
+  [[nodiscard]] Captured make_capture(const CaptureTexts& texts, std::int64_t at_s);
   [[nodiscard]] AddressFacts make_address(const parsers::IpAddress& address, std::int64_t at_s,
                                           std::string_view vpc_id);
 

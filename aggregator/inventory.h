@@ -169,4 +169,12 @@ class Inventory {
   std::unique_ptr<Data> data_;
 };
 
+/// All that a resource says of itself and of what it lies in or hangs on; at its beginning.
+[[nodiscard]] Inventory::Facts facts_of(const Resource& resource);
+
+/// Whether two ids, accounts, regions, ... may be one: unless both are known and differ.
+[[nodiscard]] inline bool may_be(std::string_view a, std::string_view b) noexcept {
+  return a.empty() || b.empty() || a == b;
+}
+
 }  // namespace fleetmeter::aggregator

@@ -38,9 +38,6 @@ struct InventoryEntries {
 /// tag, subnet's VPC), then sorts by id and time, so that equal content is equal.
 void merge_entries(InventoryEntries& entries);
 
-/// All that a resource says of itself and of what it lies in or hangs on; at its beginning.
-[[nodiscard]] Inventory::Facts facts_of(const Resource& resource);
-
 /// Plain JSON (docs/inventory.md), sorted and without what is empty: equal for equal entries.
 [[nodiscard]] std::string write_inventory(const InventoryEntries& entries);
 

@@ -5,7 +5,6 @@
 #include <span>
 
 #include "aggregator/equal_bytes.h"
-#include "aggregator/inventory_data.h"
 
 namespace fleetmeter::aggregator {
 namespace {

@@ -96,9 +96,6 @@ std::string_view value_of(std::span<const parsers::Dimension> dimensions, std::s
   return at == dimensions.end() ? std::string_view() : at->value;
 }
 
-/// Unless both are known and differ.
-bool may_be(std::string_view a, std::string_view b) { return a.empty() || b.empty() || a == b; }
-
 /// Ends the stretch where an entry begins or ends.
 void narrow(Validity& stretch, const Validity& entry, std::int64_t at_s) {
   for (const std::int64_t bound : {entry.from_s, entry.to_s}) {

@@ -14,6 +14,7 @@
 #include "app/metrics.h"
 #include "app/shard_table.h"
 #include "ingest/kafka_worker.h"
+#include "ingest/retry.h"
 
 namespace fleetmeter::app {
 
@@ -22,7 +23,6 @@ namespace {
 using aggregator::LogPartition;
 using aggregator::LogPosition;
 
-constexpr auto kRetryInterval = std::chrono::milliseconds(500);
 constexpr auto kBillInterval = std::chrono::milliseconds(200);
 constexpr std::size_t kRefoldRecords = 256;
 
@@ -73,7 +73,7 @@ class OwnedPartition {
         return;
       }
       spdlog::warn("recovery is tried again: {}", recovered.error().message);
-      std::this_thread::sleep_for(kRetryInterval);
+      std::this_thread::sleep_for(ingest::kRetryInterval);
     }
   }
 
@@ -272,7 +272,7 @@ KafkaEvaluation::~KafkaEvaluation() { drain(); }
 
 /// A predecessor that is ending still has the file; two members with one would tread on each other.
 Result<void> KafkaEvaluation::State::open_bill(const std::stop_token& stop) {
-  for (std::int64_t left_ms = setup.log.session_timeout_ms;; left_ms -= kRetryInterval.count()) {
+  for (std::int64_t left_ms = setup.log.session_timeout_ms;; left_ms -= ingest::kRetryInterval.count()) {
     auto made = KafkaBill::open(cost_db_path(), *setup.clock, setup.log.prefix);
     if (made) {
       bill = *std::move(made);
@@ -282,7 +282,7 @@ Result<void> KafkaEvaluation::State::open_bill(const std::stop_token& stop) {
     if (!may_pass || stop.stop_requested()) return std::move(made).error();
     if (left_ms == setup.log.session_timeout_ms)
       spdlog::warn("{}; waiting {} ms for it", made.error().message, left_ms);
-    std::this_thread::sleep_for(kRetryInterval);
+    std::this_thread::sleep_for(ingest::kRetryInterval);
   }
 }
 

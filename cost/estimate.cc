@@ -289,9 +289,6 @@ void Estimator::choose_entries() {
     if (!one.id.empty()) planned_ids[{one.type, one.id}] = &one;
     planned_addresses[{one.type, one.address}] = &one;
   }
-  const auto agree = [](std::string_view a, std::string_view b) {
-    return a.empty() || b.empty() || a == b;
-  };
   const auto environment = [this](const Resource& one) {
     std::string name = placement.environment_of(one);
     return name == "unassigned" ? std::string() : name;
@@ -309,8 +306,9 @@ void Estimator::choose_entries() {
       // Replaced, so that its id is not known yet. States of several environments may use an
       // address each.
       const Resource& planned = *named->second;
-      if (agree(one.id, planned.id) && agree(one.account, planned.account) &&
-          agree(one.region, planned.region) && agree(environment(one), environment(planned)))
+      using aggregator::may_be;
+      if (may_be(one.id, planned.id) && may_be(one.account, planned.account) &&
+          may_be(one.region, planned.region) && may_be(environment(one), environment(planned)))
         twin = &planned;
     }
     if (twin == nullptr) continue;

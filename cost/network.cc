@@ -105,29 +105,43 @@ void FlowCharger::find_other_end(const FlowView& facts, KeyState& key) {
   const bool is_known = key.beyond == kNowhere && facts.path_class != proto::PATH_UNCLASSIFIED &&
                         facts.direction != proto::DIRECTION_UNKNOWN;
   if (!is_known) return;
-  enum : std::uint32_t { kOfPair, kToInterface, kBetweenZones };
   const bool sends = is_egress(facts);
   // Where a zone is not known, one end may have it from the record itself.
   const bool has_zones = facts.path_class != proto::PATH_VPC_UNKNOWN_AZ;
   const std::uint32_t zone = has_zones ? number_of(facts.owner_az) : 0;
   const std::uint32_t peer_zone = has_zones ? number_of(facts.peer_az) : 0;
-  const auto way = [&facts](std::uint32_t kind, bool written_by_sender) {
-    return kind | std::uint32_t{written_by_sender} << 2 |
-           static_cast<std::uint32_t>(facts.path_class) << 3;
+  const auto of_pair = [&](std::uint32_t writer, std::uint32_t named, bool by_sender) {
+    return number_of(Span{.kind = Span::kOfPair,
+                          .by_sender = by_sender,
+                          .path_class = facts.path_class,
+                          .writer = writer,
+                          .named = named});
+  };
+  const auto to_interface = [&](std::uint32_t writer_zone, std::uint32_t named, bool by_sender) {
+    return number_of(Span{.kind = Span::kToInterface,
+                          .by_sender = by_sender,
+                          .path_class = facts.path_class,
+                          .named = named,
+                          .writer_zone = writer_zone});
+  };
+  const auto between = [&](std::uint32_t writer_zone, std::uint32_t other_zone, bool by_sender) {
+    return number_of(Span{.kind = Span::kBetweenZones,
+                          .by_sender = by_sender,
+                          .path_class = facts.path_class,
+                          .writer_zone = writer_zone,
+                          .other_zone = other_zone});
   };
   const std::uint32_t peer = key.peer_interface;
   if (peer != 0) {
-    key.own_record = number_of({way(kOfPair, sends), key.interface, peer, 0});
-    key.peer_record = number_of({way(kOfPair, !sends), peer, key.interface, 0});
+    key.own_record = of_pair(key.interface, peer, sends);
+    key.peer_record = of_pair(peer, key.interface, !sends);
   } else {
-    key.covered_by[0] = number_of({way(kToInterface, !sends), key.interface, peer_zone, 0});
-    if (!key.is_endpoint && !sends)
-      key.covered_by[1] = number_of({way(kBetweenZones, !sends), 0, peer_zone, zone});
+    key.covered_by[0] = to_interface(peer_zone, key.interface, !sends);
+    if (!key.is_endpoint && !sends) key.covered_by[1] = between(peer_zone, zone, !sends);
   }
   const bool counts = sends || key.is_endpoint || facts.peer_role == proto::ROLE_ENDPOINT;
   if (!counts || !has_passed(facts)) return;
-  key.covers = peer != 0 ? number_of({way(kToInterface, sends), peer, zone, 0})
-                         : number_of({way(kBetweenZones, sends), 0, zone, peer_zone});
+  key.covers = peer != 0 ? to_interface(zone, peer, sends) : between(zone, peer_zone, sends);
 }
 
 void FlowCharger::mark(std::span<const Row> rows) {

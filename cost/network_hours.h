@@ -74,8 +74,17 @@ class FlowCharger {
     ChargedBytes charged;
     Hours* hours = nullptr;  ///< Of NAT processing.
   };
-  /// Interfaces and zones as numbers of names_, and what is said of them.
-  using Span = std::array<std::uint32_t, 4>;
+  /// Bytes that pass between two ends, as a record tells of them: between two interfaces, between a
+  /// zone and an interface that it names, or between two zones. Numbers of names_, 0 = not said.
+  struct Span {
+    enum Kind : std::uint8_t { kOfPair, kToInterface, kBetweenZones };
+    Kind kind = kOfPair;
+    bool by_sender = false;  ///< Who writes the record.
+    proto::PathClass path_class = proto::PATH_UNCLASSIFIED;
+    std::uint32_t writer = 0, named = 0;  ///< Interfaces: the record's own, its peer's.
+    std::uint32_t writer_zone = 0, other_zone = 0;
+    friend auto operator<=>(const Span&, const Span&) = default;
+  };
   [[nodiscard]] std::uint32_t number_of(std::string_view name);
   [[nodiscard]] std::uint32_t number_of(const Span& span);
   void find_other_end(const FlowView& facts, KeyState& key);

@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "ingest/retry.h"
 #include "ingest/wait_notice.h"
 
 namespace fleetmeter::ingest {
@@ -18,7 +19,6 @@ namespace {
 constexpr std::int64_t kProgressIntervalMs = 1000;
 constexpr std::int64_t kPushSettleMs =
     5 * 60 * 1000;  // docs/time.md 1: a push source counts as caught up this long after it opened.
-constexpr auto kRetryInterval = std::chrono::milliseconds(500);
 constexpr std::uint64_t kRecordsMax =
     1u << 18;  // A commit; well under the keys that a batch may hold.
 

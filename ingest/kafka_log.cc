@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "ingest/kafka_worker.h"
+#include "ingest/retry.h"
 
 namespace fleetmeter::ingest {
 
@@ -19,7 +20,6 @@ using aggregator::Outputs;
 
 constexpr std::int64_t kOnceMs = 48LL * 3600 * 1000;
 constexpr int kPollMs = 100;
-constexpr auto kRetryInterval = std::chrono::milliseconds(500);
 
 }  // namespace
 

@@ -2,15 +2,9 @@
 
 #include <spdlog/spdlog.h>
 
-#include <chrono>
+#include "ingest/retry.h"
 
 namespace fleetmeter::ingest {
-
-namespace {
-
-constexpr auto kRetryInterval = std::chrono::milliseconds(500);
-
-}  // namespace
 
 bool is_final(const Error& error) {
   return error.code == ErrorCode::kInvalidArgument || error.code == ErrorCode::kDataLoss;

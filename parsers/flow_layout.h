@@ -27,10 +27,20 @@ struct FlowLayout {
   std::uint32_t unknown_columns = 0;
 
   [[nodiscard]] bool has(FlowField field) const noexcept;
+  /// The implied one of transit gateways: each line has to say that it is such.
+  [[nodiscard]] bool tells_gateway() const noexcept;
 };
 
 inline constexpr std::size_t kDefaultColumns = 14;
 inline constexpr std::size_t kTransitGatewayColumns = 36;
+
+/// What the second token of a transit gateway's line is, its resource-type.
+[[nodiscard]] inline bool names_gateway(std::string_view second) noexcept {
+  return second == "TransitGateway" || second == "TransitGatewayAttachment";
+}
+inline bool FlowLayout::tells_gateway() const noexcept {
+  return implied && columns.size() == kTransitGatewayColumns;
+}
 
 /// The 14 fields of version 2.
 [[nodiscard]] FlowLayout default_layout();

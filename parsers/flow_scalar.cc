@@ -70,7 +70,7 @@ ScalarFlowKernel::LineKind ScalarFlowKernel::judge(const char* begin, const char
       is_header(record_text())) {
     return LineKind::kHeader;
   }
-  if (line_.count == binding_.columns.size()) return LineKind::kRecord;
+  if (line_.count == binding_.columns.size() && is_of_layout()) return LineKind::kRecord;
   return other_default() ? LineKind::kOtherDefault : dropped(width_reason());
 }
 
@@ -121,13 +121,19 @@ void ScalarFlowKernel::rebind(FlowLayout layout) {
   prepare_columns();
 }
 
+/// A line of the layout's width is one of its records, unless the layout is that of gateways and
+/// nobody said so.
+bool ScalarFlowKernel::is_of_layout() const noexcept {
+  return !binding_.layout.tells_gateway() || names_gateway(line_.tokens[1].view());
+}
+
 /// The other implied default format, if this line is one of its: the two kinds may share a topic.
 std::optional<FlowLayout> ScalarFlowKernel::other_default() const {
-  if (!binding_.layout.implied || line_.count < 2) return std::nullopt;
-  const std::string_view second = line_.tokens[1].view();
-  const bool is_gateway = second == "TransitGateway" || second == "TransitGatewayAttachment";
-  if (line_.count != (is_gateway ? kTransitGatewayColumns : kDefaultColumns)) return std::nullopt;
-  return is_gateway ? transit_gateway_layout() : default_layout();
+  if (!binding_.layout.implied) return std::nullopt;
+  if (line_.count == kDefaultColumns) return default_layout();
+  if (line_.count == kTransitGatewayColumns && names_gateway(line_.tokens[1].view()))
+    return transit_gateway_layout();
+  return std::nullopt;
 }
 
 FlowDrop ScalarFlowKernel::width_reason() const noexcept {

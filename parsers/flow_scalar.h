@@ -68,6 +68,7 @@ class ScalarFlowKernel {
   [[nodiscard]] std::string_view record_text() const noexcept;
   LineKind dropped(FlowDrop reason) noexcept;
   void rebind(FlowLayout layout);
+  [[nodiscard]] bool is_of_layout() const noexcept;
   [[nodiscard]] std::optional<FlowLayout> other_default() const;
   [[nodiscard]] FlowDrop width_reason() const noexcept;
   void take_record() noexcept;

@@ -72,6 +72,7 @@ FlowParseResult SimdFlowKernel::run() {
 void SimdFlowKernel::bind() noexcept {
   const std::size_t columns = binding_.columns.size();
   columns_ = columns <= kTileColumnsMax ? static_cast<std::uint32_t>(columns) : kNoColumns;
+  tells_gateway_ = binding_.layout.tells_gateway();
   tile_.make_room();
 }
 
@@ -122,7 +123,7 @@ bool SimdFlowKernel::take_line(std::uint32_t before, std::uint32_t feed, bool is
   const std::uint32_t end = blanks[feed];
   const std::uint32_t has_trailing_blank = end - blanks[feed - 1] == 1 ? 1 : 0;
   const std::uint32_t tokens = feed - before - has_trailing_blank;
-  const bool is_plain = !is_odd & (tokens == columns_) & (end <= safe_end_) &
+  const bool is_plain = !is_odd & (tokens == columns_) & !tells_gateway_ & (end <= safe_end_) &
                         (end - line <= kFlowLineBytesMax) &
                         !kIsUnusualFirst[static_cast<unsigned char>(text_[line])];
   if (is_plain && !may_hold_time(text_ + line, blanks[before + 1] - line)) [[likely]]
@@ -157,7 +158,12 @@ bool SimdFlowKernel::take_unusual(std::uint32_t before, std::uint32_t feed, std:
       (binding_.no_header_word <= 0 || may_be_header(before, tokens))) {
     return take_slowly(line);
   }
-  if (tokens == columns_) return add_row(line, begin, before + 1, feed);
+  const auto second = [&] {
+    return std::string_view(text_ + blanks[before + 1] + 1,
+                            blanks[before + 2] - blanks[before + 1] - 1);
+  };
+  if (tokens == columns_ && (!tells_gateway_ || names_gateway(second())))
+    return add_row(line, begin, before + 1, feed);
   if (!is_plain_drop(line, before, tokens)) return take_slowly(line);
   ++counts_.dropped[static_cast<std::size_t>(FlowDrop::kFieldCount)];
   return true;

@@ -48,6 +48,7 @@ class SimdFlowKernel {
   FlowTile tile_;
 
   std::uint32_t columns_ = 0;   ///< Tokens of a plain line.
+  bool tells_gateway_ = false;  ///< FlowLayout::tells_gateway().
   std::uint32_t end_ = 0;       ///< Of the whole lines.
   std::uint32_t safe_end_ = 0;  ///< Plain lines end before.
   std::uint32_t scanned_ = 0;   ///< Up to here blanks are known.

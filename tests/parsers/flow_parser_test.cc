@@ -204,6 +204,27 @@ TEST(FlowParser, TellsTheTransitGatewayDefaultFormatByItsSecondTokenAlsoBetweenV
   EXPECT_EQ(decoded.counts.flows.malformed(), 0u);
 }
 
+// A restart between two lines knows nothing of those before it.
+TEST(FlowParser, TellsEachLineOfAnImpliedFormatByItselfWhateverCameBefore) {
+  std::string other_resource(kGatewayLine);
+  other_resource.replace(other_resource.find("TransitGateway"), 14, "VpnConnection");
+  std::string named_as_gateway(kOkLine);
+  named_as_gateway.replace(named_as_gateway.find("123456789"), 12, "TransitGateway");
+  for (const std::string& line : {other_resource, named_as_gateway}) {
+    const Decoded alone = decode_message(line);
+    for (const std::string& before : {std::string(kGatewayLine), std::string(kOkLine)}) {
+      const Decoded behind = decode_message(before + line);
+      EXPECT_EQ(behind.counts.flows.malformed(), alone.counts.flows.malformed()) << line;
+      ASSERT_EQ(behind.flows.size(), 1 + alone.flows.size()) << line;
+      if (!alone.flows.empty()) {
+        EXPECT_EQ(behind.flows[1], alone.flows[0]);
+      }
+    }
+  }
+  EXPECT_EQ(decode_message(other_resource).counts.flows.malformed(), 1u);
+  EXPECT_EQ(decode_message(named_as_gateway).flows.size(), 1u);
+}
+
 TEST(FlowParser, AHeaderInMidStreamRebindsTheColumns) {
   const Decoded decoded =
       decode_message(kDefaultHeader + (kOkLine + "bytes start log-status\n7 1700000000 OK\n"));

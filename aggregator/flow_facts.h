@@ -91,10 +91,11 @@ struct FlowAttribution {
   std::uint32_t peer_interface = 0;
 };
 
-/// Direction: by own_side(), side_beside_other() (source: egress). Owner: the own side's; on NAT inside legs that
-/// of the `pkt-` private address, on version 2 of the peer that is not the gateway. Where a
-/// gateway's own address is unknown an inside leg of version 2 has direction unknown, owner =
-/// source and peer_owner = destination: NatAddresses says later which of the two is the gateway.
+/// Direction: by own_side(), side_beside_other() (source: egress). Owner: the own side's; on NAT
+/// inside legs that of the `pkt-` private address, on version 2 of the peer that is not the gateway.
+/// Where a gateway's own address is unknown an inside leg of version 2 has direction unknown,
+/// owner = source and peer_owner = destination: NatAddresses says later which of the two is the
+/// gateway.
 /// Rules: Amazon VPC User Guide, "Flow log records" and "Flow log record examples" (NAT gateway).
 /// Where the interface is no NAT gateway's, of the other side only what AddressFacts says beside the
 /// address counts, its packet address and service included.

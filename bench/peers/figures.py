@@ -22,11 +22,13 @@ from processes import ChildFailed, fail, run_child
 def make_contest(question, args, peers, kernel):
     others = []
     if question.ceiling:
-        others.append(engines.Ceiling(args.figures))
+        others.append(engines.Ceiling(args.figures, question.ceiling))
     if question.peers:
         others += peers
-    if question.key == "windows-gzip" and args.fleetmeter.exists():
-        others.append(engines.FleetmeterFlows(args.fleetmeter))
+    if question.key == "windows-gzip":
+        others.append(engines.Ceiling(args.figures, ("probe-flows", True), "unchecked probe behind ISA-L"))
+        if args.fleetmeter.exists():
+            others.append(engines.FleetmeterFlows(args.fleetmeter))
     contest = Contest(question, engines.Fleetmeter(args.figures, args.work), others)
     if question.key in ("columns", "windows") and kernel == "avx512":
         contest.others.append(engines.Fleetmeter(args.figures, args.work, "avx2"))

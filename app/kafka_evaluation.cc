@@ -272,7 +272,8 @@ KafkaEvaluation::~KafkaEvaluation() { drain(); }
 
 /// A predecessor that is ending still has the file; two members with one would tread on each other.
 Result<void> KafkaEvaluation::State::open_bill(const std::stop_token& stop) {
-  for (std::int64_t left_ms = setup.log.session_timeout_ms;; left_ms -= ingest::kRetryInterval.count()) {
+  for (std::int64_t left_ms = setup.log.session_timeout_ms;;
+       left_ms -= ingest::kRetryInterval.count()) {
     auto made = KafkaBill::open(cost_db_path(), *setup.clock, setup.log.prefix);
     if (made) {
       bill = *std::move(made);

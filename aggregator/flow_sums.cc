@@ -122,6 +122,10 @@ void FlowSums::clear() {
   row_table_.clear();
   rows_.clear();
   commit_ += 2;
+  if (commit_ == 0) {  // All numbers were given out; what bears one of them is of no commit.
+    std::ranges::fill(newest_, Newest{});
+    commit_ = 2;
+  }
   over_limit_ = 0;
 }
 

@@ -110,38 +110,28 @@ void FlowCharger::find_other_end(const FlowView& facts, KeyState& key) {
   const bool has_zones = facts.path_class != proto::PATH_VPC_UNKNOWN_AZ;
   const std::uint32_t zone = has_zones ? number_of(facts.owner_az) : 0;
   const std::uint32_t peer_zone = has_zones ? number_of(facts.peer_az) : 0;
-  const auto of_pair = [&](std::uint32_t writer, std::uint32_t named, bool by_sender) {
-    return number_of(Span{.kind = Span::kOfPair,
-                          .by_sender = by_sender,
-                          .path_class = facts.path_class,
-                          .writer = writer,
-                          .named = named});
+  const auto told = [&](bool by_sender, Span span) {
+    span.by_sender = by_sender;
+    span.path_class = facts.path_class;
+    return number_of(span);
   };
-  const auto to_interface = [&](std::uint32_t writer_zone, std::uint32_t named, bool by_sender) {
-    return number_of(Span{.kind = Span::kToInterface,
-                          .by_sender = by_sender,
-                          .path_class = facts.path_class,
-                          .named = named,
-                          .writer_zone = writer_zone});
+  const auto to_interface = [](std::uint32_t writer_zone, std::uint32_t named) {
+    return Span{.kind = Span::kToInterface, .named = named, .writer_zone = writer_zone};
   };
-  const auto between = [&](std::uint32_t writer_zone, std::uint32_t other_zone, bool by_sender) {
-    return number_of(Span{.kind = Span::kBetweenZones,
-                          .by_sender = by_sender,
-                          .path_class = facts.path_class,
-                          .writer_zone = writer_zone,
-                          .other_zone = other_zone});
+  const auto between = [](std::uint32_t writer_zone, std::uint32_t other_zone) {
+    return Span{.kind = Span::kBetweenZones, .writer_zone = writer_zone, .other_zone = other_zone};
   };
   const std::uint32_t peer = key.peer_interface;
   if (peer != 0) {
-    key.own_record = of_pair(key.interface, peer, sends);
-    key.peer_record = of_pair(peer, key.interface, !sends);
+    key.own_record = told(sends, {.writer = key.interface, .named = peer});
+    key.peer_record = told(!sends, {.writer = peer, .named = key.interface});
   } else {
-    key.covered_by[0] = to_interface(peer_zone, key.interface, !sends);
-    if (!key.is_endpoint && !sends) key.covered_by[1] = between(peer_zone, zone, !sends);
+    key.covered_by[0] = told(!sends, to_interface(peer_zone, key.interface));
+    if (!key.is_endpoint && !sends) key.covered_by[1] = told(!sends, between(peer_zone, zone));
   }
   const bool counts = sends || key.is_endpoint || facts.peer_role == proto::ROLE_ENDPOINT;
   if (!counts || !has_passed(facts)) return;
-  key.covers = peer != 0 ? to_interface(zone, peer, sends) : between(zone, peer_zone, sends);
+  key.covers = told(sends, peer != 0 ? to_interface(zone, peer) : between(zone, peer_zone));
 }
 
 void FlowCharger::mark(std::span<const Row> rows) {

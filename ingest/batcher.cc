@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "aggregator/flow_series.h"
 #include "ingest/retry.h"
 #include "ingest/wait_notice.h"
 
@@ -145,8 +146,7 @@ void Batcher::State::note_times(const proto::AggregateBatch& batch) {
   std::int64_t from_s = kNever, to_s = 0;
   const proto::FlowAggregates& flows = batch.flows();
   for (int row = 0; row < flows.window_start_min_size(); ++row) {
-    const std::uint32_t carried_min = flows.carried_min().empty() ? 0 : flows.carried_min(row);
-    const std::int64_t start_s = std::int64_t{flows.window_start_min(row) - carried_min} * 60;
+    const std::int64_t start_s = std::int64_t{aggregator::window_minute(flows, row)} * 60;
     from_s = std::min(from_s, start_s);
     to_s = std::max(to_s, start_s + 60);
   }

@@ -119,6 +119,7 @@ void Attribution::forget() {
   internet.end.present = true;
   internet.place = strings_.intern("internet");
   FM_CHECK(add_peer(internet) == kInternet);
+  v4_table_.insert(kNobody, kInternet);
 }
 
 bool Attribution::shrink() {

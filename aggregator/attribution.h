@@ -90,7 +90,7 @@ class Attribution {
     const CaptureEntry& entry = captures_[capture];
     __builtin_prefetch(&entry);
     __builtin_prefetch(entry.bytes.data());
-    if (entry.run_bytes > 64) __builtin_prefetch(entry.bytes.data() + 64);
+    __builtin_prefetch(entry.bytes.data() + 64);
   }
   /// Whether a capture has just the texts of a run, of an order that was noted.
   [[nodiscard]] bool is_run(std::uint32_t capture, const CaptureRun& run,
@@ -154,9 +154,8 @@ class Attribution {
       return find_each_end(capture, source, destination, at_s, out);
     out.source_is_own = entry.own_count == 1 && *source == entry.own;
     out.destination_is_own = entry.own_count == 1 && *destination == entry.own;
-    out.source = out.source_is_own ? entry.own_id : address_in(entry.scope, *source, at_s);
-    out.destination =
-        out.destination_is_own ? entry.own_id : address_in(entry.scope, *destination, at_s);
+    out.source = end_of(entry, *source, out.source_is_own, at_s);
+    out.destination = end_of(entry, *destination, out.destination_is_own, at_s);
   }
 
   /// Environments by the index in CaptureFacts::environment.
@@ -256,6 +255,21 @@ class Attribution {
     const std::uint32_t found = v4_table_.find(v4_key(scope, address));
     return found != WordTable<1>::kNone ? found : find_address(scope, address, at_s);
   }
+  /// Own, of the internet, or looked up: which of them changes from record to record, so that a
+  /// branch would be guessed wrong. All look up, the first two what is always there.
+  [[nodiscard]] std::uint32_t end_of(const CaptureEntry& entry, const parsers::IpAddress& address,
+                                     bool is_own, std::int64_t at_s) {
+    if (!address.is_v4()) [[unlikely]]
+      return is_own ? entry.own_id : find_address(entry.scope, address, at_s);
+    const auto asks = static_cast<std::uint64_t>(!is_own && is_special(address.v4()));
+    const std::uint32_t found =
+        v4_table_.find({v4_key(entry.scope, address)[0] | (asks - 1)});  // Else kNobody.
+    if (found == WordTable<1>::kNone) [[unlikely]]
+      return find_address(entry.scope, address, at_s);
+    return is_own ? entry.own_id : found;
+  }
+  /// Key of no scope's address; stands for kInternet.
+  static constexpr WordTable<1>::Key kNobody{~std::uint64_t{0}};
   [[nodiscard]] static WordTable<1>::Key v4_key(std::uint32_t scope,
                                                 const parsers::IpAddress& address) noexcept {
     return {std::uint64_t{scope} << 32 | address.v4()};

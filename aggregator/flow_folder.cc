@@ -428,6 +428,11 @@ FlowKey FlowFolder::attribute(const FlowColumns& flows, const FlowRecordColumns&
 
 void FlowFolder::add_block(const FlowColumns& flows, const FlowRecordColumns& columns) {
   for (std::uint32_t i = 0; i < block_.size; ++i) sums_.prefetch(block_.series[i]);
+  for (std::uint32_t i = 0; i < block_.size; ++i) {
+    const auto minute = static_cast<std::uint32_t>(block_.starts[i] / 60);
+    block_.rows[i] = sums_.row(block_.series[i], minute, other_);
+    sums_.prefetch_row(block_.rows[i]);
+  }
   std::uint64_t day_end = 0;  // Of the record before.
   for (std::uint32_t i = 0; i < block_.size; ++i) {
     const std::uint32_t record = block_.records[i];
@@ -435,18 +440,16 @@ void FlowFolder::add_block(const FlowColumns& flows, const FlowRecordColumns& co
     const std::uint64_t end =
         block_.has_sums ? columns.end[record] : columns.end.value_or(record, start);
     if (start - (day_end - kDay) >= kDay) day_end = (start / kDay + 1) * kDay;
-    const auto minute = static_cast<std::uint32_t>(start / 60);
-    const std::uint32_t index = sums_.row(block_.series[i], minute, other_);
-    FlowSums::Row& row = sums_.at(index);
+    FlowSums::Row& row = sums_.at(block_.rows[i]);
     row.records += 1;
     row.long_records += end > start + kLongRecordSeconds ? 1 : 0;
     row.line_bytes += flows.line_bytes[record];
     row.unsized_records += flows.line_bytes[record] == 0 ? 1 : 0;
-    row.latest_second =
-        std::max(row.latest_second, static_cast<std::uint8_t>(start - std::uint64_t{minute} * 60));
+    row.latest_second = std::max(row.latest_second,
+                                 static_cast<std::uint8_t>(start - std::uint64_t{row.minute} * 60));
     if (end > day_end && crosses_month(static_cast<std::int64_t>(start), end_of(end)))
         [[unlikely]] {
-      add_parts(columns, i, index, end_of(end));
+      add_parts(columns, i, end_of(end));
       continue;
     }
     row.bytes += block_.has_sums ? columns.bytes[record] : columns.bytes.value_or(record, 0);
@@ -455,14 +458,13 @@ void FlowFolder::add_block(const FlowColumns& flows, const FlowRecordColumns& co
 }
 
 /// The record is counted where it starts; what falls into the next month is a row without records.
-void FlowFolder::add_parts(const FlowRecordColumns& columns, std::uint32_t i,
-                           std::uint32_t row_index, std::int64_t end_s) {
+void FlowFolder::add_parts(const FlowRecordColumns& columns, std::uint32_t i, std::int64_t end_s) {
   const auto start_s = static_cast<std::int64_t>(block_.starts[i]);
   const std::uint64_t bytes = columns.bytes.value_or(block_.records[i], 0);
   const std::uint64_t packets = columns.packets.value_or(block_.records[i], 0);
   const std::uint64_t bytes_before = share_before_month(start_s, end_s, bytes);
   const std::uint64_t packets_before = share_before_month(start_s, end_s, packets);
-  FlowSums::Row& row = sums_.at(row_index);
+  FlowSums::Row& row = sums_.at(block_.rows[i]);
   row.bytes += bytes_before;
   row.packets += packets_before;
   const auto minute = static_cast<std::uint32_t>(start_s / 60);

@@ -44,7 +44,7 @@ class FlowFolder {
     /// All records of the block have the texts at both ends of each piece of `layout_`, both
     /// addresses, and bytes, packets and end: asked once instead of for each.
     bool has_texts = false, has_addresses = false, has_sums = false;
-    std::array<std::uint32_t, kBlock> records, captures, series;
+    std::array<std::uint32_t, kBlock> records, captures, series, rows;
     std::array<Attribution::Ends, kBlock> ends;
     std::array<std::uint64_t, kBlock> starts;
     std::array<std::uint32_t, kBlock> epochs{};  ///< Stay 0 while no entry of the inventory ends.
@@ -97,8 +97,7 @@ class FlowFolder {
   [[nodiscard]] FlowKey attribute(const parsers::FlowColumns& flows,
                                   const FlowRecordColumns& columns, std::uint32_t i);
   void add_block(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
-  void add_parts(const FlowRecordColumns& columns, std::uint32_t i, std::uint32_t row_index,
-                 std::int64_t end_s);
+  void add_parts(const FlowRecordColumns& columns, std::uint32_t i, std::int64_t end_s);
 
   Attribution& attribution_;
   FlowSums& sums_;

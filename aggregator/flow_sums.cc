@@ -93,28 +93,12 @@ std::uint32_t FlowSums::series_of_others(std::uint32_t series, std::uint32_t oth
   return this->series(key);
 }
 
-FlowSums::SumColumns FlowSums::add_rows(int count, proto::FlowAggregates& out) {
-  const auto add = [count](auto* column) {
-    column->Reserve(count);
-    return column->AddNAlreadyReserved(count);
-  };
-  return {.series = add(out.mutable_series()),
-          .minute = add(out.mutable_window_start_min()),
-          .bytes = add(out.mutable_bytes()),
-          .packets = add(out.mutable_packets()),
-          .records = add(out.mutable_records()),
-          .long_records = add(out.mutable_long_records())};
-}
-
-void FlowSums::carry_rests(const std::vector<std::uint32_t>& rows,
-                           proto::FlowAggregates& out) const {
-  out.mutable_carried_min()->Resize(static_cast<int>(rows.size()), 0);
-  for (int i = 0; i < out.carried_min_size(); ++i) {
-    const Row& row = rows_[rows[static_cast<std::size_t>(i)]];
+void FlowSums::carry_rests(std::span<const std::uint32_t> block) {
+  for (std::size_t i = 0; i < block.size(); ++i) {
+    const Row& row = rows_[block[i]];
     if (!row.is_rest) continue;
-    const std::uint32_t carried_min = minutes_to_next_month(row.minute);
-    out.set_carried_min(i, carried_min);
-    out.set_window_start_min(i, row.minute + carried_min);
+    columns_.carried_min[i] = minutes_to_next_month(row.minute);
+    columns_.window_start_min[i] += columns_.carried_min[i];
   }
 }
 

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "aggregator/flow_rows.h"
 #include "aggregator/huge_pages.h"
 #include "aggregator/index_table.h"
 #include "aggregator/string_pool.h"
@@ -73,6 +75,8 @@ class FlowSums {
   [[nodiscard]] Row& at(std::uint32_t row) noexcept { return rows_[row]; }
   /// Before row(), some series ahead.
   void prefetch(std::uint32_t series) const noexcept { __builtin_prefetch(&newest_[series]); }
+  /// Before at(), some rows ahead.
+  void prefetch_row(std::uint32_t row) const noexcept { __builtin_prefetch(&rows_[row], 1); }
   /// Records that found no row of their own, since clear().
   [[nodiscard]] std::uint64_t over_limit() const noexcept { return over_limit_; }
 
@@ -106,20 +110,20 @@ class FlowSums {
   /// Rows of a series that are looked through, newest first, before the table is asked. Minutes come
   /// nearly in order: most are larger than all before, or of the last few.
   static constexpr int kChained = 4;
+  /// Rows and keys are fetched so far ahead of where they are written from.
+  static constexpr std::size_t kAhead = 16;
 
   [[nodiscard]] std::uint32_t find_row(std::uint32_t series, std::uint32_t minute, bool is_rest,
                                        std::uint32_t other);
   [[nodiscard]] std::uint32_t find_among_older(std::uint32_t newest, std::uint32_t minute,
                                                bool is_rest);
   [[nodiscard]] std::uint32_t series_of_others(std::uint32_t series, std::uint32_t other);
-  /// The columns of FlowAggregates that rows are written to.
-  struct SumColumns {
-    std::uint32_t *series, *minute;
-    std::uint64_t *bytes, *packets, *records, *long_records;
-  };
-  [[nodiscard]] static SumColumns add_rows(int count, proto::FlowAggregates& out);
+  /// The keys of the series `written`, and forgets where they were written.
+  template <typename StringIndex>
+  void write_keys(const std::vector<std::uint32_t>& written, proto::FlowAggregates& out,
+                  StringIndex& string_index);
   /// Moves rests to the month that they are carried into.
-  void carry_rests(const std::vector<std::uint32_t>& rows, proto::FlowAggregates& out) const;
+  void carry_rests(std::span<const std::uint32_t> block);
 
   std::uint32_t rows_max_;
   std::uint64_t over_limit_ = 0;
@@ -132,6 +136,7 @@ class FlowSums {
       row_table_;  ///< Of rows behind the kChained newest of a series, once one is asked for.
   std::vector<Row, HugePages<Row>> rows_;
   std::uint32_t commit_ = 2;  ///< Counts clear(), by twos.
+  FlowRows columns_;          ///< Scratch: the block being written.
 };
 
 template <typename StringIndex>
@@ -139,44 +144,80 @@ void FlowSums::write(const std::vector<std::uint32_t>& rows, proto::FlowAggregat
                      StringIndex&& string_index) {
   written_as_.resize(keys_.size());
   std::vector<std::uint32_t> written;
-  const SumColumns columns = add_rows(static_cast<int>(rows.size()), out);
-  bool any_rest = false;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const Row& row = rows_[rows[i]];
-    std::uint32_t& index = written_as_[row.series];
-    if (index == 0) {
-      written.push_back(row.series);
-      index = static_cast<std::uint32_t>(written.size());
+  for (std::size_t first = 0; first < rows.size(); first += FlowRows::kBlock) {
+    const auto block =
+        std::span(rows).subspan(first, std::min(FlowRows::kBlock, rows.size() - first));
+    columns_.resize(block.size());
+    bool any_rest = false;
+    for (std::size_t i = 0; i < block.size(); ++i) {
+      if (i + kAhead < block.size()) __builtin_prefetch(&rows_[block[i + kAhead]]);
+      const Row& row = rows_[block[i]];
+      std::uint32_t& index = written_as_[row.series];
+      if (index == 0) {
+        written.push_back(row.series);
+        index = static_cast<std::uint32_t>(written.size());
+      }
+      columns_.series[i] = index - 1;
+      columns_.window_start_min[i] = row.minute;
+      columns_.carried_min[i] = 0;
+      columns_.bytes[i] = row.bytes;
+      columns_.packets[i] = row.packets;
+      columns_.records[i] = row.records;
+      columns_.long_records[i] = row.long_records;
+      any_rest |= row.is_rest;
     }
-    columns.series[i] = index - 1;
-    columns.minute[i] = row.minute;
-    columns.bytes[i] = row.bytes;
-    columns.packets[i] = row.packets;
-    columns.records[i] = row.records;
-    columns.long_records[i] = row.long_records;
-    any_rest |= row.is_rest;
+    if (any_rest) carry_rests(block);
+    columns_.write(out);
   }
-  if (any_rest) carry_rests(rows, out);
-  for (const std::uint32_t series : written) {
-    written_as_[series] = 0;
-    const FlowKey& key = keys_[series];
-    out.add_status(static_cast<proto::FlowStatus>(key.status));
-    out.add_action(static_cast<proto::FlowAction>(key.action));
-    out.add_direction(static_cast<proto::FlowDirection>(key.direction));
-    out.add_path_class(static_cast<proto::PathClass>(key.path_class));
-    out.add_nat_leg(static_cast<proto::NatLeg>(key.nat_leg));
-    out.add_role(static_cast<proto::InterfaceRole>(key.role));
-    out.add_interface(string_index(key.interface));
-    out.add_owner(string_index(key.owner));
-    out.add_owner_az(string_index(key.owner_az));
-    out.add_peer_owner(string_index(key.peer_owner));
-    out.add_peer_az(string_index(key.peer_az));
-    out.add_peer_service(string_index(key.peer_service));
-    out.add_peer_region(string_index(key.peer_region));
-    out.add_interface_az(string_index(key.interface_az));
-    out.add_traffic_path(key.traffic_path);
-    out.add_peer_interface(string_index(key.peer_interface));
-    out.add_peer_role(static_cast<proto::InterfaceRole>(key.peer_role));
+  write_keys(written, out, string_index);
+}
+
+template <typename StringIndex>
+void FlowSums::write_keys(const std::vector<std::uint32_t>& written, proto::FlowAggregates& out,
+                          StringIndex& string_index) {
+  const auto count = static_cast<int>(written.size());
+  const auto column = [count](auto* field) {
+    field->Reserve(count);
+    return field->AddNAlreadyReserved(count);
+  };
+  int* const status = column(out.mutable_status());
+  int* const action = column(out.mutable_action());
+  int* const direction = column(out.mutable_direction());
+  int* const path_class = column(out.mutable_path_class());
+  int* const nat_leg = column(out.mutable_nat_leg());
+  int* const role = column(out.mutable_role());
+  int* const peer_role = column(out.mutable_peer_role());
+  std::uint32_t* const traffic_path = column(out.mutable_traffic_path());
+  std::uint32_t* const interface = column(out.mutable_interface());
+  std::uint32_t* const interface_az = column(out.mutable_interface_az());
+  std::uint32_t* const owner = column(out.mutable_owner());
+  std::uint32_t* const owner_az = column(out.mutable_owner_az());
+  std::uint32_t* const peer_owner = column(out.mutable_peer_owner());
+  std::uint32_t* const peer_az = column(out.mutable_peer_az());
+  std::uint32_t* const peer_service = column(out.mutable_peer_service());
+  std::uint32_t* const peer_region = column(out.mutable_peer_region());
+  std::uint32_t* const peer_interface = column(out.mutable_peer_interface());
+  for (std::size_t i = 0; i < written.size(); ++i) {
+    if (i + kAhead < written.size()) __builtin_prefetch(&keys_[written[i + kAhead]]);
+    written_as_[written[i]] = 0;
+    const FlowKey& key = keys_[written[i]];
+    status[i] = key.status;
+    action[i] = key.action;
+    direction[i] = key.direction;
+    path_class[i] = key.path_class;
+    nat_leg[i] = key.nat_leg;
+    role[i] = key.role;
+    peer_role[i] = key.peer_role;
+    traffic_path[i] = key.traffic_path;
+    interface[i] = string_index(key.interface);
+    interface_az[i] = string_index(key.interface_az);
+    owner[i] = string_index(key.owner);
+    owner_az[i] = string_index(key.owner_az);
+    peer_owner[i] = string_index(key.peer_owner);
+    peer_az[i] = string_index(key.peer_az);
+    peer_service[i] = string_index(key.peer_service);
+    peer_region[i] = string_index(key.peer_region);
+    peer_interface[i] = string_index(key.peer_interface);
   }
 }
 

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "aggregator/flow_series.h"
-
 namespace fleetmeter::aggregator {
 namespace {
 
@@ -17,18 +15,12 @@ GridTime floor_to(GridTime time_s, GridTime step_s) {
   return time_s - (rest < 0 ? rest + step_s : rest);
 }
 
-/// Rows have as many entries in every column, as have series; a batch that does not was not written
-/// by us.
+/// Every series has what is read here; a batch where one has not was not written by us.
 bool well_formed(const proto::AggregateBatch& batch) {
   const proto::FlowAggregates& flows = batch.flows();
-  const int rows = flows.window_start_min_size();
   const int series = flows.interface_size();
-  const bool equal = flows.status_size() == series && flows.action_size() == series &&
-                     flows.nat_leg_size() == series && flows.role_size() == series &&
-                     flows.bytes_size() == rows && flows.packets_size() == rows &&
-                     flows.records_size() == rows && flows.long_records_size() == rows &&
-                     (flows.carried_min().empty() || flows.carried_min_size() == rows);
-  return equal && have_series(flows, series) &&
+  return flows.status_size() == series && flows.action_size() == series &&
+         flows.nat_leg_size() == series && flows.role_size() == series &&
          std::ranges::all_of(flows.interface(), [&](std::uint32_t index) {
            return index < static_cast<std::uint32_t>(batch.strings_size());
          });
@@ -53,40 +45,40 @@ void FlowWindows::widen() {
 
 std::uint64_t FlowWindows::add(const proto::AggregateBatch& batch, std::uint32_t source) {
   if (!batch.has_flows() || !well_formed(batch)) return 0;
-  const proto::FlowAggregates& flows = batch.flows();
-  const bool any_long =
-      std::ranges::any_of(flows.long_records(), [](std::uint64_t count) { return count > 0; });
-  if (any_long && !configured_ && interval_s_ < kLongInterval) widen();
-  read_series(flows);
+  if (!configured_ && interval_s_ < kLongInterval && has_long_records(batch.flows())) widen();
+  read_series(batch.flows());
   indexes_.assign(static_cast<std::size_t>(batch.strings_size()), kUnknown);
-  const bool any_carried = !flows.carried_min().empty() || has_bare_rests(flows);
-  const std::uint32_t* const minutes = flows.window_start_min().data();
-  const std::uint64_t* const bytes = flows.bytes().data();
-  const std::uint64_t* const packets = flows.packets().data();
-  const std::uint64_t* const records = flows.records().data();
   std::uint64_t late = 0;
-  for (int row = 0; row < flows.window_start_min_size(); ++row) {
-    const std::uint32_t minute = any_carried ? window_minute(flows, row) : minutes[row];
-    const GridTime minute_s = GridTime{minute} * 60;
+  for (int block = 0; block < flow_block_count(batch.flows()); ++block) {
+    if (!rows_.read(batch.flows(), block)) break;
+    late += add_rows(batch, source);
+  }
+  return late;
+}
+
+std::uint64_t FlowWindows::add_rows(const proto::AggregateBatch& batch, std::uint32_t source) {
+  std::uint64_t late = 0;
+  for (std::size_t row = 0; row < rows_.size(); ++row) {
+    const GridTime minute_s = GridTime{rows_.window_minute(row)} * 60;
     if (closed_until_s_ != kBeforeAll && minute_s < closed_until_s_) {
-      late += records[row];
+      late += rows_.records[row];
       continue;
     }
-    const int index = series_of(flows, row);
-    Series& series = series_[static_cast<std::size_t>(index)];
+    const std::uint32_t index = rows_.series[row];
+    Series& series = series_[index];
     if (series.interface == kUnknown) series.interface = interface_of(batch, index);
     FlowMinuteSums& sums = minute_at(minute_s).at(series.interface);
     sums.carry(source, series.is_skipdata);
     if (series.is_accepted) {
-      sums.accepted_bytes += bytes[row];
-      sums.accepted_packets += packets[row];
-      sums.accepted_records += records[row];
+      sums.accepted_bytes += rows_.bytes[row];
+      sums.accepted_packets += rows_.packets[row];
+      sums.accepted_records += rows_.records[row];
     } else if (series.is_rejected) {
-      sums.rejected_bytes += bytes[row];
-      sums.rejected_packets += packets[row];
-      sums.rejected_records += records[row];
+      sums.rejected_bytes += rows_.bytes[row];
+      sums.rejected_packets += rows_.packets[row];
+      sums.rejected_records += rows_.records[row];
     }
-    if (series.is_nat_inside) sums.nat_bytes += bytes[row];
+    if (series.is_nat_inside) sums.nat_bytes += rows_.bytes[row];
   }
   return late;
 }
@@ -105,7 +97,8 @@ void FlowWindows::read_series(const proto::FlowAggregates& flows) {
 }
 
 /// Of a series that has a row in time: what comes late leaves no trace.
-std::uint32_t FlowWindows::interface_of(const proto::AggregateBatch& batch, int series) {
+std::uint32_t FlowWindows::interface_of(const proto::AggregateBatch& batch, std::uint32_t at) {
+  const int series = static_cast<int>(at);
   const std::uint32_t name = batch.flows().interface(series);
   std::uint32_t& index = indexes_[name];
   if (index == kUnknown) index = intern(batch.strings(static_cast<int>(name)));
@@ -114,11 +107,10 @@ std::uint32_t FlowWindows::interface_of(const proto::AggregateBatch& batch, int 
 }
 
 FlowMinute& FlowWindows::minute_at(GridTime minute_s) {
-  if (last_minute_ == nullptr || last_minute_s_ != minute_s) {
-    last_minute_ = &minutes_[minute_s];
-    last_minute_s_ = minute_s;
-  }
-  return *last_minute_;
+  RecentMinute& recent = recent_[static_cast<std::uint64_t>(minute_s / 60) % recent_.size()];
+  if (recent.minute == nullptr || recent.start_s != minute_s)
+    recent = {minute_s, &minutes_[minute_s]};
+  return *recent.minute;
 }
 
 void FlowWindows::close(GridTime watermark_s, std::vector<FlowWindow>& closed) {
@@ -144,7 +136,7 @@ void FlowWindows::close(GridTime watermark_s, std::vector<FlowWindow>& closed) {
   // The long interval at hand is kept: should one long record tell that interval, its windows open
   // again.
   minutes_.erase(minutes_.begin(), minutes_.lower_bound(floor_to(until_s, kLongInterval)));
-  last_minute_ = nullptr;
+  recent_ = {};
 }
 
 void FlowWindows::append(GridTime start_s, const FlowMinute& minute,
@@ -217,7 +209,7 @@ void FlowWindows::load(StateReader& in) {
   names_.clear();
   nat_.assign(1, false);
   minutes_.clear();
-  last_minute_ = nullptr;
+  recent_ = {};
   std::vector<std::uint32_t> interfaces(in.count());
   for (std::size_t i = 0; i < interfaces.size() && in.ok(); ++i) {
     const std::string name = in.text();

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string_view>
 #include <vector>
 
 #include "aggregator/flow_minute.h"
+#include "aggregator/flow_rows.h"
 #include "aggregator/series_table.h"
 #include "aggregator/state_codec.h"
 #include "aggregator/string_pool.h"
@@ -61,7 +63,9 @@ class FlowWindows {
   static constexpr std::uint32_t kUnknown = 0xffffffff;
 
   void read_series(const proto::FlowAggregates& flows);
-  [[nodiscard]] std::uint32_t interface_of(const proto::AggregateBatch& batch, int series);
+  /// Those of a block, which rows_ holds; how many of its records are late.
+  [[nodiscard]] std::uint64_t add_rows(const proto::AggregateBatch& batch, std::uint32_t source);
+  [[nodiscard]] std::uint32_t interface_of(const proto::AggregateBatch& batch, std::uint32_t at);
   std::uint32_t intern(const std::string& name);
   FlowMinute& minute_at(GridTime minute_s);
   void widen();
@@ -74,10 +78,16 @@ class FlowWindows {
   StringPool names_;
   std::vector<bool> nat_ = std::vector<bool>(1);  ///< By interface; of the empty name at first.
   std::map<GridTime, FlowMinute> minutes_;        ///< By start of the minute.
-  GridTime last_minute_s_ = kBeforeAll;
-  FlowMinute* last_minute_ = nullptr;
-  std::vector<Series> series_;          ///< Scratch: of the batch being added.
-  std::vector<std::uint32_t> indexes_;  ///< Scratch: interfaces by the batch's strings.
+  /// Minutes of `minutes_` asked for last, each in the place that its number gives: rows of a few go
+  /// by turns.
+  struct RecentMinute {
+    GridTime start_s = kBeforeAll;
+    FlowMinute* minute = nullptr;
+  };
+  std::array<RecentMinute, 16> recent_{};
+  FlowRows rows_;  ///< Scratch, as the two below: of the batch being added.
+  std::vector<Series> series_;
+  std::vector<std::uint32_t> indexes_;  ///< Interfaces by the batch's strings.
 };
 
 }  // namespace fleetmeter::aggregator

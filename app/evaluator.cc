@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "aggregator/flow_series.h"
+#include "aggregator/flow_rows.h"
 #include "aggregator/state_codec.h"
 #include "app/config.h"
 
@@ -144,10 +144,8 @@ void Evaluator::State::note_times(const proto::AggregateBatch& batch) {
     note(from_s, to_s);
     told_to_s = std::max(told_to_s, to_s);
   };
-  for (int row = 0; row < batch.flows().window_start_min_size(); ++row) {
-    const std::int64_t start_s = std::int64_t{aggregator::window_minute(batch.flows(), row)} * 60;
-    note_told(start_s, start_s + 60);
-  }
+  if (const auto flows = aggregator::window_span(batch.flows()))
+    note_told(std::int64_t{flows->first} * 60, (std::int64_t{flows->last} + 1) * 60);
   const proto::Datapoints& points = batch.datapoints();
   for (int i = 0; i < points.start_s_size(); ++i) {
     const std::int64_t start_s = points.start_s(i);

@@ -7,8 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "aggregator/flow_series.h"
-
 namespace fleetmeter::cost {
 namespace {
 
@@ -172,32 +170,32 @@ Result<std::vector<UsageFold::FlowSeries>> UsageFold::read_series(
 
 Result<void> UsageFold::add_flows(const proto::AggregateBatch& batch, TextId environment,
                                   Strings& strings) {
-  const proto::FlowAggregates& flows_in = batch.flows();
-  const int rows = flows_in.window_start_min_size();
-  for (const int size : {flows_in.bytes_size(), flows_in.packets_size(), flows_in.records_size(),
-                         flows_in.long_records_size()}) {
-    if (size != rows) return torn("flow columns differ in length");
-  }
-  if (!aggregator::have_series(flows_in, flows_in.interface_size()))
-    return torn("flow rows without a series");
   Result<std::vector<FlowSeries>> all = read_series(batch, environment, strings);
   if (!all) return std::move(all).error();
-  flows.reserve(flows.size() + static_cast<std::size_t>(rows));
-  for (int row = 0; row < rows; ++row) {
-    const FlowSeries& series =
-        (*all)[static_cast<std::size_t>(aggregator::series_of(flows_in, row))];
-    FlowHour key = series.key;
-    key.hour = flows_in.window_start_min(row) / kMinutesPerHour;
-    FlowSums& sums = flows[key];
-    sums.bytes += flows_in.bytes(row);
-    sums.packets += flows_in.packets(row);
-    sums.records += flows_in.records(row);
-    if (series.runs) {
-      see(environment, key.facts[kOwner], flows_in.window_start_min(row),
-          flows_in.long_records(row) > 0 ? kLongIntervalMinutes : 1);
-    }
+  flows.reserve(flows.size() + aggregator::flow_row_count(batch.flows()));
+  aggregator::FlowRows rows;
+  for (int block = 0; block < aggregator::flow_block_count(batch.flows()); ++block) {
+    if (!rows.read(batch.flows(), block))
+      return torn("flow columns differ in length, or a row has no series");
+    add_rows(rows, *all);
   }
   return {};
+}
+
+void UsageFold::add_rows(const aggregator::FlowRows& rows, std::span<const FlowSeries> all) {
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    const FlowSeries& series = all[rows.series[row]];
+    FlowHour key = series.key;
+    key.hour = rows.window_start_min[row] / kMinutesPerHour;
+    FlowSums& sums = flows[key];
+    sums.bytes += rows.bytes[row];
+    sums.packets += rows.packets[row];
+    sums.records += rows.records[row];
+    if (series.runs) {
+      see(key.facts[kEnvironment], key.facts[kOwner], rows.window_start_min[row],
+          rows.long_records[row] > 0 ? kLongIntervalMinutes : 1);
+    }
+  }
 }
 
 Result<void> UsageFold::add_volumes(const proto::AggregateBatch& batch, TextId environment) {

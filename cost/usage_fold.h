@@ -3,11 +3,13 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string_view>
 #include <tuple>
 #include <unordered_map>
 #include <vector>
 
+#include "aggregator/flow_rows.h"
 #include "proto/log.pb.h"
 #include "proto/result.h"
 
@@ -96,6 +98,7 @@ class UsageFold {
   struct FlowSeries;
   Result<std::vector<FlowSeries>> read_series(const proto::AggregateBatch& batch,
                                               TextId environment, Strings& strings);
+  void add_rows(const aggregator::FlowRows& rows, std::span<const FlowSeries> all);
   Result<void> add_flows(const proto::AggregateBatch& batch, TextId environment, Strings& strings);
   Result<void> add_volumes(const proto::AggregateBatch& batch, TextId environment);
   Result<void> add_datapoints(const proto::AggregateBatch& batch, TextId environment);

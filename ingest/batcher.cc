@@ -9,7 +9,7 @@
 #include <thread>
 #include <utility>
 
-#include "aggregator/flow_series.h"
+#include "aggregator/flow_rows.h"
 #include "ingest/retry.h"
 #include "ingest/wait_notice.h"
 
@@ -144,11 +144,9 @@ void Batcher::State::advance(std::int64_t read_to_ms, bool caught_up) {
 void Batcher::State::note_times(const proto::AggregateBatch& batch) {
   constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
   std::int64_t from_s = kNever, to_s = 0;
-  const proto::FlowAggregates& flows = batch.flows();
-  for (int row = 0; row < flows.window_start_min_size(); ++row) {
-    const std::int64_t start_s = std::int64_t{aggregator::window_minute(flows, row)} * 60;
-    from_s = std::min(from_s, start_s);
-    to_s = std::max(to_s, start_s + 60);
+  if (const auto flows = aggregator::window_span(batch.flows())) {
+    from_s = std::int64_t{flows->first} * 60;
+    to_s = (std::int64_t{flows->last} + 1) * 60;
   }
   const std::int64_t* const starts = batch.datapoints().start_s().data();
   const std::uint32_t* const periods = batch.datapoints().period_s().data();

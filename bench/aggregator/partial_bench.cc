@@ -5,6 +5,7 @@
 #include <random>
 #include <string>
 
+#include "aggregator/flow_rows.h"
 #include "aggregator/partial_aggregator.h"
 #include "bench/measure.h"
 #include "proto/check.h"
@@ -85,7 +86,7 @@ void flows_v2_to_partial_aggregates(benchmark::State& state) {
     FM_CHECK(aggregator.records() == record_count());
     rows = 0;
     for (const proto::AggregateBatch& batch : aggregator.take())
-      rows += static_cast<std::size_t>(batch.flows().bytes_size());
+      rows += flow_row_count(batch.flows());
   }
   state.counters["rows"] = static_cast<double>(rows);
   state.SetItemsProcessed(static_cast<std::int64_t>(record_count()) * state.iterations());

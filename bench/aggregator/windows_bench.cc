@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "aggregator/flow_rows.h"
 #include "aggregator/flow_windows.h"
 #include "aggregator/index_table.h"
 #include "aggregator/partial_aggregator.h"
@@ -112,7 +113,7 @@ class Pipeline {
     FM_CHECK(entries.has_value());
     for (const LogEntry& entry : *entries) {
       FM_CHECK(windows.add(entry.record.batch(), 0) == 0);
-      rows_ += static_cast<std::size_t>(entry.record.batch().flows().bytes_size());
+      rows_ += flow_row_count(entry.record.batch().flows());
       read_to_ = entry.position;
     }
   }

@@ -5,7 +5,7 @@
 #include <thread>
 #include <unordered_map>
 
-#include "aggregator/flow_series.h"
+#include "aggregator/flow_rows.h"
 #include "aggregator/flow_windows.h"
 #include "aggregator/inventory.h"
 #include "aggregator/sqlite_log.h"
@@ -210,15 +210,16 @@ void print_flows(const std::string& log_path) {
   std::map<std::tuple<std::string, int, int, std::uint32_t>, FlowTotals> table;
   each_batch(log_path, [&table](const proto::AggregateBatch& batch) {
     const proto::FlowAggregates& flows = batch.flows();
-    for (int row = 0; row < flows.bytes_size(); ++row) {
-      const int series = aggregator::series_of(flows, row);
+    const aggregator::FlowRows rows = aggregator::FlowRows::of(flows);
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      const int series = static_cast<int>(rows.series[row]);
       if (flows.status(series) != proto::FLOW_OK) continue;
       FlowTotals& totals =
           table[{batch.strings(static_cast<int>(flows.interface(series))), flows.direction(series),
-                 flows.action(series), flows.window_start_min(row)}];
-      totals.packets += flows.packets(row);
-      totals.bytes += flows.bytes(row);
-      totals.records += flows.records(row);
+                 flows.action(series), rows.window_start_min[row]}];
+      totals.packets += rows.packets[row];
+      totals.bytes += rows.bytes[row];
+      totals.records += rows.records[row];
     }
   });
   for (const auto& [key, totals] : table) {

@@ -35,8 +35,8 @@ TEST_F(AttributionMemoryTest, TextsOfAnyLengthTellCapturesApart) {
   const Combined out = combined(lines);
   ASSERT_EQ(batches.size(), 1u);
   EXPECT_EQ(batches[0].flows().interface_size(), 2);
-  EXPECT_EQ(batches[0].flows().records(0), 6u);
-  EXPECT_EQ(batches[0].flows().records(1), 3u);
+  EXPECT_EQ(FlowRows::of(batches[0].flows()).records.at(0), 6u);
+  EXPECT_EQ(FlowRows::of(batches[0].flows()).records.at(1), 3u);
 }
 
 /// A fleet whose machines come and go, in several environments, and records of it: every field that
@@ -191,7 +191,8 @@ TEST_F(AttributionMemoryTest, TextsOfTheSameBytesButOtherBordersAreOtherCaptures
   }
   combined(lines);
   ASSERT_EQ(batches.size(), 2u);
-  for (const proto::AggregateBatch& batch : batches) EXPECT_EQ(batch.flows().records(0), 3u);
+  for (const proto::AggregateBatch& batch : batches)
+    EXPECT_EQ(FlowRows::of(batch.flows()).records.at(0), 3u);
 }
 
 /// Texts of the capturing interface that follow each other in the line are compared in one piece.

@@ -106,11 +106,35 @@ TEST_F(FlowWindowsTest, WhatAMonthCutsOffCountsWhereTheRecordStarted) {
 }
 
 TEST_F(FlowWindowsTest, ARowWithoutRecordsOfAnEarlierReleaseCountsInTheMinuteBefore) {
-  add({{.start_s = kNoon - 60, .bytes = 30}, {.start_s = kNoon, .bytes = 70, .records = 0}});
+  proto::LogRecord record = flow_record(
+      0, "s", "e",
+      {{.start_s = kNoon - 60, .bytes = 30}, {.start_s = kNoon, .bytes = 70, .records = 0}});
+  proto::FlowAggregates& flows = *record.mutable_batch()->mutable_flows();
+  const FlowRows rows = FlowRows::of(flows);
+  flows.clear_rows();
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    flows.add_window_start_min(rows.window_start_min[row]);
+    flows.add_bytes(rows.bytes[row]);
+    flows.add_packets(rows.packets[row]);
+    flows.add_records(rows.records[row]);
+    flows.add_long_records(rows.long_records[row]);
+  }
+  windows.add(record.batch(), 0);
   const auto closed = close(kNoon + 60);
   ASSERT_EQ(closed.size(), 1u);
   EXPECT_EQ(closed[0].start_s, kNoon - 60);
   EXPECT_EQ(closed[0].accepted_bytes, 100u);
+}
+
+TEST_F(FlowWindowsTest, ALongRecordCountsForTheWholeBatchWhereverItStands) {
+  add({{kNoon}, {kNoon + 60}});
+  close(kNoon + 120);
+  std::vector<FlowRow> rows(FlowRows::kBlock, FlowRow{.start_s = kNoon});
+  rows.push_back({.start_s = kNoon + 120, .long_records = 1});
+  const proto::LogRecord record = flow_record(0, "s", "e", rows);
+  ASSERT_EQ(flow_block_count(record.batch().flows()), 2);
+  EXPECT_EQ(windows.add(record.batch(), 0), 0u)
+      << "nothing is late: windows are of ten minutes now";
 }
 
 TEST_F(FlowWindowsTest, RowsOfOneSeriesShareItsKey) {

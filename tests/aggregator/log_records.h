@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "aggregator/flow_series.h"
+#include "aggregator/flow_rows.h"
 #include "aggregator/series_table.h"
 #include "proto/log.pb.h"
 
@@ -110,7 +110,7 @@ struct FlowRow {
   std::uint64_t bytes = 100;
   std::uint64_t records = 1;
   std::uint64_t long_records = 0;
-  std::uint32_t carried_min = 0;  ///< Written if one of the rows has it.
+  std::uint32_t carried_min = 0;
   proto::InterfaceRole role = proto::ROLE_INSTANCE;
   proto::NatLeg nat_leg = proto::NAT_LEG_NONE;
 };
@@ -124,22 +124,23 @@ inline proto::LogRecord flow_record(std::int64_t append_s, const std::string& so
   batch.set_source(source);
   batch.add_strings("");
   proto::FlowAggregates& flows = *batch.mutable_flows();
-  const bool any_carried =
-      std::ranges::any_of(rows, [](const FlowRow& row) { return row.carried_min > 0; });
+  FlowRows columns;
   for (const FlowRow& row : rows) {
-    if (any_carried) flows.add_carried_min(row.carried_min);
+    columns.series.push_back(static_cast<std::uint32_t>(columns.size()));
+    columns.window_start_min.push_back(static_cast<std::uint32_t>(row.start_s / 60));
+    columns.carried_min.push_back(row.carried_min);
+    columns.bytes.push_back(row.status == proto::FLOW_OK ? row.bytes : 0);
+    columns.packets.push_back(row.records);
+    columns.records.push_back(row.records);
+    columns.long_records.push_back(row.long_records);
     flows.add_interface(static_cast<std::uint32_t>(batch.strings_size()));
     batch.add_strings(row.interface);
-    flows.add_window_start_min(static_cast<std::uint32_t>(row.start_s / 60));
     flows.add_status(row.status);
     flows.add_action(row.status == proto::FLOW_OK ? row.action : proto::ACTION_NONE);
     flows.add_nat_leg(row.nat_leg);
     flows.add_role(row.role);
-    flows.add_bytes(row.status == proto::FLOW_OK ? row.bytes : 0);
-    flows.add_packets(row.records);
-    flows.add_records(row.records);
-    flows.add_long_records(row.long_records);
   }
+  columns.write(flows);
   return record;
 }
 
@@ -159,10 +160,11 @@ struct Combined {
 inline void combine(const proto::AggregateBatch& batch, Combined& out) {
   const auto text = [&](std::uint32_t index) { return batch.strings(static_cast<int>(index)); };
   const proto::FlowAggregates& f = batch.flows();
-  for (int i = 0; i < f.window_start_min_size(); ++i) {
-    const int s = series_of(f, i);
+  const FlowRows rows = FlowRows::of(f);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const int s = static_cast<int>(rows.series[i]);
     const Combined::Key key = {batch.environment(),
-                               std::to_string(f.window_start_min(i)),
+                               std::to_string(rows.window_start_min[i]),
                                std::to_string(f.status(s)),
                                std::to_string(f.action(s)),
                                std::to_string(f.direction(s)),
@@ -181,10 +183,10 @@ inline void combine(const proto::AggregateBatch& batch, Combined& out) {
                                text(f.peer_interface(s)),
                                std::to_string(f.peer_role(s))};
     auto& [bytes, packets, records, long_records] = out.flows[key];
-    bytes += f.bytes(i);
-    packets += f.packets(i);
-    records += f.records(i);
-    long_records += f.long_records(i);
+    bytes += rows.bytes[i];
+    packets += rows.packets[i];
+    records += rows.records[i];
+    long_records += rows.long_records[i];
   }
   const proto::Datapoints& d = batch.datapoints();
   for (int i = 0; i < d.start_s_size(); ++i) {

@@ -223,7 +223,7 @@ TEST_F(PartialAggregatorTest, TwoEnvironmentsInOneAccountAreToldApartBySubnet) {
             v2("eni-?", "10.0.1.5", "10.0.2.6")});
   std::map<std::string, std::uint64_t> bytes;
   for (const proto::AggregateBatch& batch : batches)
-    bytes[batch.environment()] += batch.flows().bytes(0);
+    bytes[batch.environment()] += FlowRows::of(batch.flows()).bytes.at(0);
   EXPECT_EQ(bytes, (std::map<std::string, std::uint64_t>{
                        {"dev", 1000}, {"prod", 1000}, {"unassigned", 1000}}));
 }
@@ -304,7 +304,7 @@ TEST_F(PartialAggregatorTest, RecordsWithoutALineAreCountedAsUnsized) {
 TEST_F(PartialAggregatorTest, ARecordOfTheFirstSecondOf1970IsKept) {
   combined({v2("eni-a", "10.0.1.5", "8.8.8.8", 7, 0)});
   ASSERT_EQ(batches.size(), 1u);
-  EXPECT_EQ(batches[0].flows().bytes(0), 7u);
+  EXPECT_EQ(FlowRows::of(batches[0].flows()).bytes.at(0), 7u);
   EXPECT_EQ(batches[0].event_time_max_s(), 0);
 }
 
@@ -313,11 +313,12 @@ TEST_F(PartialAggregatorTest, WhatAMonthCutsOffStaysApartFromTheRecordsOfThatMin
   combined({v2("eni-a", "10.0.1.5", "8.8.8.8", 100, kJune - 20, 60),
             v2("eni-a", "10.0.1.5", "8.8.8.8", 10, kJune)});
   const proto::FlowAggregates& f = batches.at(0).flows();
-  ASSERT_EQ(f.bytes_size(), 3);
+  const FlowRows rows = FlowRows::of(f);
+  ASSERT_EQ(rows.size(), 3u);
   EXPECT_EQ(f.interface_size(), 1) << "one series";
-  for (int row = 0; row < 3; ++row) {
-    if (f.records(row) != 0) continue;
-    EXPECT_EQ(f.bytes(row), 67u);
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    if (rows.records[row] != 0) continue;
+    EXPECT_EQ(rows.bytes[row], 67u);
   }
 }
 
@@ -327,8 +328,7 @@ TEST_F(PartialAggregatorTest, TheKeyOfASeriesStandsOnceInABatch) {
     lines.push_back(v2("eni-a", "10.0.1.5", "8.8.8.8", 1, 1'700'000'000 + 60 * minute));
   combined(lines);
   const proto::FlowAggregates& f = batches.at(0).flows();
-  EXPECT_EQ(f.bytes_size(), 30);
-  EXPECT_EQ(f.series_size(), 30);
+  EXPECT_EQ(flow_row_count(f), 30u);
   EXPECT_EQ(f.owner_size(), 1);
 }
 

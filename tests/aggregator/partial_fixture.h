@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "aggregator/flow_rows.h"
 #include "aggregator/inventory.h"
 #include "aggregator/partial_aggregator.h"
 #include "parsers/decoder.h"
@@ -78,12 +79,13 @@ class PartialAggregatorTest : public testing::Test {
   Row only(const std::string& line) {
     combined({line});
     EXPECT_EQ(batches.size(), 1u);
-    if (batches.empty() || batches[0].flows().bytes_size() == 0) return {};
+    if (batches.empty() || flow_row_count(batches[0].flows()) == 0) return {};
     const proto::FlowAggregates& f = batches[0].flows();
-    EXPECT_EQ(f.bytes_size(), 1);
+    const FlowRows rows = FlowRows::of(f);
+    EXPECT_EQ(rows.size(), 1u);
     const auto text = [&](std::uint32_t i) { return batches[0].strings(static_cast<int>(i)); };
     return {text(f.owner(0)), text(f.peer_owner(0)), text(f.interface(0)), text(f.owner_az(0)),
-            f.direction(0),   f.path_class(0),       f.nat_leg(0),         f.bytes(0)};
+            f.direction(0),   f.path_class(0),       f.nat_leg(0),         rows.bytes.at(0)};
   }
   static std::string v2(std::string interface, std::string from, std::string to,
                         std::uint64_t bytes = 1000, std::int64_t start_s = 1'700'000'000,

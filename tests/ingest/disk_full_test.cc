@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <sys/statvfs.h>
 
+#include "aggregator/flow_rows.h"
 #include "aggregator/sqlite_log.h"
 #include "ingest/files_source.h"
 #include "ingest/firehose_source.h"
@@ -35,7 +36,8 @@ class DiskFullTest : public ::testing::Test {
       EXPECT_TRUE(entries);
       if (!entries || entries->empty()) return records;
       for (const auto& entry : *entries) {
-        for (const std::uint64_t n : entry.record.batch().flows().records()) records += n;
+        for (const std::uint64_t n : aggregator::FlowRows::of(entry.record.batch().flows()).records)
+          records += n;
       }
       after = entries->back().position;
     }

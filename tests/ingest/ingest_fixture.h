@@ -12,6 +12,7 @@
 #include <string>
 #include <thread>
 
+#include "aggregator/flow_rows.h"
 #include "ingest/source.h"
 #include "proto/check.h"
 
@@ -129,8 +130,11 @@ class MemoryLog final : public aggregator::IngestLog {
     const std::lock_guard lock(mutex_);
     for (const aggregator::Commit& commit : commits_) {
       for (const auto& record : commit.records) {
-        for (const std::uint64_t n : record.record.batch().flows().records()) sums.records += n;
-        for (const std::uint64_t n : record.record.batch().flows().bytes()) sums.bytes += n;
+        for (const std::uint64_t n :
+             aggregator::FlowRows::of(record.record.batch().flows()).records)
+          sums.records += n;
+        for (const std::uint64_t n : aggregator::FlowRows::of(record.record.batch().flows()).bytes)
+          sums.bytes += n;
         sums.datapoints +=
             static_cast<std::uint64_t>(record.record.batch().datapoints().start_s_size());
       }

@@ -3,6 +3,7 @@
 #include <csignal>
 #include <set>
 
+#include "aggregator/flow_rows.h"
 #include "ingest/kafka_source.h"
 #include "ingest/kafka_transaction.h"
 #include "tests/kafka/kafka_fixture.h"
@@ -80,8 +81,10 @@ class KafkaIngestTest : public testing::Test {
     Totals sum;
     for (const proto::LogRecord& record : cluster->records(prefix + ".aggregates", partition)) {
       EXPECT_GT(record.append_time_ms(), 0);
-      for (const std::uint64_t one : record.batch().flows().bytes()) sum.bytes += one;
-      for (const std::uint64_t one : record.batch().flows().records()) sum.records += one;
+      for (const std::uint64_t one : aggregator::FlowRows::of(record.batch().flows()).bytes)
+        sum.bytes += one;
+      for (const std::uint64_t one : aggregator::FlowRows::of(record.batch().flows()).records)
+        sum.records += one;
       for (const auto& source : record.progress().sources()) {
         sum.sources.insert(source.source());
         sum.caught_up[source.source()] = source.caught_up();

@@ -1,3 +1,4 @@
+#include "aggregator/flow_rows.h"
 #include "aggregator/sqlite_log.h"
 #include "ingest/kafka_source.h"
 #include "tests/kafka/kafka_fixture.h"
@@ -57,7 +58,9 @@ class KafkaSourceTest : public testing::Test {
       if (!entries || entries->empty()) return sum;
       position = entries->back().position;
       for (const aggregator::LogEntry& entry : *entries) {
-        for (const std::uint64_t one : entry.record.batch().flows().records()) sum += one;
+        for (const std::uint64_t one :
+             aggregator::FlowRows::of(entry.record.batch().flows()).records)
+          sum += one;
       }
     }
   }

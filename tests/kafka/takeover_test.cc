@@ -3,6 +3,7 @@
 #include <iterator>
 #include <set>
 
+#include "aggregator/flow_rows.h"
 #include "alarms/engine.h"
 #include "tests/kafka/takeover_scenario.h"
 
@@ -64,8 +65,10 @@ TEST_F(Takeover, EveryRecordIsCountedOnce) {
   std::uint64_t bytes = 0, records = 0;
   for (int partition = 0; partition < TakeoverTelemetry::kPartitions; ++partition) {
     for (const auto& record : play_->log_records(partition)) {
-      for (const std::uint64_t one : record.batch().flows().bytes()) bytes += one;
-      for (const std::uint64_t one : record.batch().flows().records()) records += one;
+      for (const std::uint64_t one : aggregator::FlowRows::of(record.batch().flows()).bytes)
+        bytes += one;
+      for (const std::uint64_t one : aggregator::FlowRows::of(record.batch().flows()).records)
+        records += one;
     }
   }
   EXPECT_EQ(bytes, play_->telemetry().flow_bytes);
@@ -79,7 +82,7 @@ TEST_F(Takeover, ProgressNeverSaysMoreThanWasRead) {
     std::map<std::string, std::int64_t> rows;  // Of this environment, by source, so far.
     for (const proto::LogRecord& record : play_->log_records(e)) {
       rows[record.batch().source()] += record.batch().datapoints().start_s_size();
-      for (const std::uint64_t one : record.batch().flows().records())
+      for (const std::uint64_t one : aggregator::FlowRows::of(record.batch().flows()).records)
         rows[record.batch().source()] += static_cast<std::int64_t>(one);
       for (const proto::SourceProgress& source : record.progress().sources()) {
         if (!source.caught_up()) continue;

@@ -18,14 +18,19 @@ void fill(std::string_view& into, std::string_view from) {
   if (into.empty()) into = from;
 }
 
-/// Calls `use` with each text of a datapoint's identity, in the order of a key, as long as it says
-/// true; false when it did not.
+/// Calls `use` with each text of a datapoint's identity that its attributes do not tell, as long as
+/// it says true; false when it did not.
+template <typename Use>
+bool each_text_around(const parsers::MetricRecord& record, Use&& use) {
+  return use(record.account) && use(record.region) && use(record.unit);
+}
+
+/// As each_text_around, with all of the identity, in the order of a key.
 template <typename Use>
 bool each_text(const parsers::MetricRecord& record, std::span<const parsers::Dimension> dimensions,
                Use&& use) {
-  const bool all = use(record.account) && use(record.region) && use(record.metric_namespace) &&
-                   use(record.name) && use(record.unit);
-  if (!all) return false;
+  if (!each_text_around(record, use) || !use(record.metric_namespace) || !use(record.name))
+    return false;
   for (const parsers::Dimension& dimension : dimensions) {
     if (!use(dimension.name) || !use(dimension.value)) return false;
   }
@@ -50,20 +55,23 @@ class KeyReader {
   const char* end_;
 };
 
+[[gnu::always_inline]] inline bool is_next(KeyReader& reader, std::string_view text) noexcept {
+  if (reader.done()) return false;
+  const std::string_view next = reader.next();
+  return next.size() == text.size() && equal_bytes(next.data(), text.data(), text.size());
+}
+
 bool is_key_of(std::string_view key, const parsers::MetricRecord& record,
                std::span<const parsers::Dimension> dimensions) noexcept {
-  const char* at = key.data();
-  const char* const end = at + key.size();
-  const bool same = each_text(record, dimensions, [&](std::string_view text) {
-    std::uint32_t text_size = 0;
-    if (static_cast<std::size_t>(end - at) < sizeof text_size + text.size()) return false;
-    std::memcpy(&text_size, at, sizeof text_size);
-    at += sizeof text_size;
-    const bool is_equal = text_size == text.size() && equal_bytes(at, text.data(), text.size());
-    at += text.size();
-    return is_equal;
-  });
-  return same && at == end;
+  KeyReader reader{key};
+  const auto use = [&](std::string_view text) { return is_next(reader, text); };
+  return each_text(record, dimensions, use) && reader.done();
+}
+
+/// Of a record whose attributes are those of the key.
+bool is_key_around(std::string_view key, const parsers::MetricRecord& record) noexcept {
+  KeyReader reader{key};
+  return each_text_around(record, [&](std::string_view text) { return is_next(reader, text); });
 }
 
 std::uint64_t hash_of(const parsers::MetricRecord& record,
@@ -83,9 +91,9 @@ void write_series(std::string_view key, proto::Series& series) {
   KeyReader reader{key};
   set(*series.mutable_account(), reader.next());
   set(*series.mutable_region(), reader.next());
+  set(*series.mutable_unit(), reader.next());
   set(*series.mutable_namespace_(), reader.next());
   set(*series.mutable_metric(), reader.next());
-  set(*series.mutable_unit(), reader.next());
   while (!reader.done()) {
     set(*series.add_dimension_names(), reader.next());
     set(*series.add_dimension_values(), reader.next());
@@ -152,7 +160,12 @@ std::uint32_t MetricCollector::series_of(const parsers::MetricRecord& record,
   // Streams tell their series in nearly the same order every minute.
   const std::uint32_t expected = last_ + 1 < series_.size() ? last_ + 1 : 0;
   const auto is_it = [&](std::uint32_t index) {
-    return is_key_of(series_[index].key, record, dimensions);
+    KnownSeries& series = series_[index];
+    if (record.attributes != 0 && record.attributes == series.attributes)
+      return is_key_around(series.key, record);
+    if (!is_key_of(series.key, record, dimensions)) return false;
+    series.attributes = record.attributes;
+    return true;
   };
   if (expected < series_.size() && is_it(expected)) return expected;
   const std::uint64_t hash = hash_of(record, dimensions);
@@ -166,7 +179,7 @@ std::uint32_t MetricCollector::series_of(const parsers::MetricRecord& record,
     key_.append(text);
     return true;
   });
-  series_.push_back({.key = keys_.keep(key_), .epoch = kNoEpoch});
+  series_.push_back({.key = keys_.keep(key_), .epoch = kNoEpoch, .attributes = record.attributes});
   ids_.insert(hash, index);
   return index;
 }

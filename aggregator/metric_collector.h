@@ -56,6 +56,8 @@ class MetricCollector {
     Validity stretch = {};       ///< Within the epoch: the environment is known for it.
     std::uint32_t in_batch = 0;  ///< Index + 1 within the batch being taken.
     std::uint64_t commit = 0;    ///< Last commit that carried it.
+    /// MetricRecord::attributes of the last record that it was compared with as a whole.
+    std::uint64_t attributes = 0;
   };
   std::uint32_t environment_of(const parsers::MetricRecord& record,
                                std::span<const parsers::Dimension> dimensions, std::int64_t at_s,

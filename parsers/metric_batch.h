@@ -39,6 +39,9 @@ struct MetricRecord {
   std::uint32_t dimension_count = 0;
   std::uint32_t first_extended = 0;  ///< Into MetricBatch::extended.
   std::uint32_t extended_count = 0;
+  /// Equal and not 0: namespace, name and dimensions are equal, whichever decoders of this process
+  /// the records are from.
+  std::uint64_t attributes = 0;
 };
 
 /// Why a frame, value or datapoint was dropped; names are stable drop reasons.

@@ -85,8 +85,9 @@ bool read_any(std::string_view message, AnyValue& value) noexcept {
   return value.is_text || walk_any(message, value);
 }
 
-/// What one datapoint says, before it is judged.
-struct Point {
+/// The numbers of one datapoint, before they are judged. Apart from its labels, of which addresses
+/// are handed out: these live in registers.
+struct Numbers {
   std::uint64_t start_ns = 0;
   std::uint64_t end_ns = 0;
   std::uint64_t count = 0;
@@ -95,11 +96,19 @@ struct Point {
   double maximum = 0;
   bool has_minimum = false;
   bool has_maximum = false;
+  bool finite = true;  // Every quantile so far is one, and of a number.
+};
+
+/// What tells the series of one datapoint, but for its dimensions.
+struct Labels {
   std::string_view metric_namespace;
   std::string_view name;
   bool has_namespace = false;
   bool has_name = false;
-  bool finite = true;  // Every quantile so far is one, and of a number.
+  std::uint64_t attributes = 0;  // MetricRecord::attributes, when they were known.
+  // When they were not, and nothing that tells the series stood before them; else without data.
+  std::string_view first_attribute;
+  std::uint64_t unknown_keys = 0;  // From the first attribute on.
 
   /// True when the pair was one of the two fixed labels. Only the first of each: in 0.7.0 a
   /// dimension may bear the same name.
@@ -133,14 +142,14 @@ bool read_dimension_list(std::string_view list, MetricBatch& batch, MetricCounts
   return reader.ok();
 }
 
-bool read_attribute(std::string_view message, Point& point, MetricBatch& batch,
+bool read_attribute(std::string_view message, Labels& labels, MetricBatch& batch,
                     MetricCounts& counts) {
   Pair pair;
   AnyValue value;
   if (!read_pair(message, pair) || !read_any(pair.value, value)) return false;
   if (value.is_list && pair.key == "Dimensions")
     return read_dimension_list(value.list, batch, counts);
-  if (value.is_text && point.take_label(pair.key, value.text)) return true;
+  if (value.is_text && labels.take_label(pair.key, value.text)) return true;
   ++counts.unknown_keys;
   return true;
 }
@@ -179,14 +188,14 @@ bool read_quantile(std::string_view message, Quantile& quantile) noexcept {
 }
 
 /// False: the percentile's name is not to be had.
-bool take_quantile(const Quantile& quantile, QuantileNames& names, Point& point,
+bool take_quantile(const Quantile& quantile, QuantileNames& names, Numbers& numbers,
                    MetricBatch& batch) {
   if (quantile.quantile == 0) {
-    point.minimum = quantile.value;
-    point.has_minimum = true;
+    numbers.minimum = quantile.value;
+    numbers.has_minimum = true;
   } else if (quantile.quantile == 1) {
-    point.maximum = quantile.value;
-    point.has_maximum = true;
+    numbers.maximum = quantile.value;
+    numbers.has_maximum = true;
   } else {
     const std::string_view name = names.name(quantile.quantile);
     if (name.empty()) return false;
@@ -195,47 +204,112 @@ bool take_quantile(const Quantile& quantile, QuantileNames& names, Point& point,
   return true;
 }
 
+/// True when, in a message that is whole, the fields from the first attribute on are attributes.
+bool are_attributes(const OtlpAttributes::Key& key) noexcept {
+  WireReader reader{key.bytes.substr(key.first_bytes)};
+  while (reader.next()) {
+    if (reader.tag() != length_tag(7)) return false;
+  }
+  return true;
+}
+
+/// Times, count and sum (left out when it is 0) as encoders write them, ahead of everything, are
+/// taken in one step. What is left of the message.
+std::string_view read_numbers(std::string_view message, Numbers& numbers) noexcept {
+  if (message.size() < 27 || byte_at(message, 0) != fixed64_tag(2) ||
+      byte_at(message, 9) != fixed64_tag(3) || byte_at(message, 18) != fixed64_tag(4)) {
+    return message;
+  }
+  std::memcpy(&numbers.start_ns, message.data() + 1, 8);
+  std::memcpy(&numbers.end_ns, message.data() + 10, 8);
+  std::memcpy(&numbers.count, message.data() + 19, 8);
+  if (message.size() < 36 || byte_at(message, 27) != fixed64_tag(5)) return message.substr(27);
+  std::memcpy(&numbers.sum, message.data() + 28, 8);
+  return message.substr(36);
+}
+
+/// What `make` returns, made where it is put.
+template <typename Make>
+struct MadeInPlace {
+  const Make& make;
+  operator MetricRecord() const { return make(); }
+};
+template <typename Make>
+MadeInPlace(const Make&) -> MadeInPlace<Make>;
+
+OtlpAttributes::Key key_at(std::string_view first_attribute, std::string_view message) noexcept {
+  const char* const end = message.data() + message.size();
+  const char* const begin = first_attribute.data();
+  return {{begin, static_cast<std::size_t>(end - begin)}, first_attribute.size()};
+}
+
+/// False when the attributes are not known.
+bool take_known(const OtlpAttributes::Key& key, OtlpAttributes& attributes, Labels& labels,
+                MetricBatch& batch, MetricCounts& counts) {
+  OtlpAttributes::Meaning meaning;
+  if (!attributes.find(key, meaning, batch.dimensions)) return false;
+  labels.attributes = meaning.id;
+  labels.metric_namespace = meaning.metric_namespace;
+  labels.name = meaning.name;
+  labels.has_namespace = labels.has_name = true;
+  counts.unknown_keys += meaning.unknown_keys;
+  return true;
+}
+
 /// False when the wire is broken.
-bool read_point(std::string_view message, QuantileNames& names, Point& point, MetricBatch& batch,
-                MetricCounts& counts) {
-  WireReader reader{message};
+bool read_point(std::string_view message, QuantileNames& names, OtlpAttributes& attributes,
+                Numbers& numbers, Labels& labels, MetricBatch& batch, MetricCounts& counts) {
+  const std::size_t first_dimension = batch.dimensions.size();
+  std::uint64_t unknown_keys = 0;
+  bool has_attributes = false;
+  WireReader reader{read_numbers(message, numbers)};
   while (reader.next()) {
     switch (reader.tag()) {
       case length_tag(1): {
         Pair label;
         if (!read_pair(reader.bytes(), label)) return false;
-        if (!point.take_label(label.key, label.value))
+        if (!labels.take_label(label.key, label.value))
           batch.dimensions.push_back({label.key, label.value});
         break;
       }
       case fixed64_tag(2):
-        point.start_ns = reader.number();
+        numbers.start_ns = reader.number();
         break;
       case fixed64_tag(3):
-        point.end_ns = reader.number();
+        numbers.end_ns = reader.number();
         break;
       case fixed64_tag(4):
-        point.count = reader.number();
+        numbers.count = reader.number();
         break;
       case fixed64_tag(5):
-        point.sum = reader.real();
+        numbers.sum = reader.real();
         break;
       case length_tag(6): {
         Quantile quantile;
         if (!read_quantile(reader.bytes(), quantile)) return false;
-        point.finite = point.finite && std::isfinite(quantile.value) && quantile.quantile >= 0 &&
-                       quantile.quantile <= 1;
+        numbers.finite = numbers.finite && std::isfinite(quantile.value) &&
+                         quantile.quantile >= 0 && quantile.quantile <= 1;
         // Over a thousand different percentiles: no CloudWatch stream has them.
-        if (point.finite && !take_quantile(quantile, names, point, batch)) ++counts.unknown_keys;
+        if (numbers.finite && !take_quantile(quantile, names, numbers, batch))
+          ++counts.unknown_keys;
         break;
       }
       case length_tag(7):
-        if (!read_attribute(reader.bytes(), point, batch, counts)) return false;
+        if (!has_attributes && !labels.has_namespace && !labels.has_name &&
+            batch.dimensions.size() == first_dimension) {
+          const OtlpAttributes::Key key = key_at(reader.bytes(), message);
+          if (take_known(key, attributes, labels, batch, counts)) return true;
+          labels.first_attribute = reader.bytes();
+          unknown_keys = counts.unknown_keys;
+        }
+        has_attributes = true;
+        if (!read_attribute(reader.bytes(), labels, batch, counts)) return false;
         break;
       default:
         break;
     }
   }
+  labels.unknown_keys = counts.unknown_keys - unknown_keys;
   return reader.ok();
 }
 
@@ -335,43 +409,60 @@ void OtlpDecoder::decode_point(std::string_view message, const Resource& resourc
                                MetricBatch& batch, MetricCounts& counts) {
   const std::size_t first_dimension = batch.dimensions.size();
   const std::size_t first_extended = batch.extended.size();
-  Point point;
-  const bool ok = read_point(message, quantile_names_, point, batch, counts);
+  Numbers numbers;
+  Labels labels;
+  const bool ok = read_point(message, quantile_names_, attributes_, numbers, labels, batch, counts);
   const auto reject = [&](MetricDrop reason) {
     batch.dimensions.resize(first_dimension);
     batch.extended.resize(first_extended);
     count(counts, reason);
   };
   if (!ok) return reject(MetricDrop::kBadProtobuf);
-  if (!point.has_namespace || !point.has_name) return reject(MetricDrop::kMissingLabel);
-  if (!point.finite || !point.has_minimum || !point.has_maximum || !std::isfinite(point.sum)) {
+  if (!labels.has_namespace || !labels.has_name) return reject(MetricDrop::kMissingLabel);
+  if (!numbers.finite || !numbers.has_minimum || !numbers.has_maximum ||
+      !std::isfinite(numbers.sum)) {
     return reject(MetricDrop::kBadValue);
   }
-  const std::uint64_t period_s = (point.end_ns - point.start_ns) / kNsPerSecond;
-  if (point.start_ns == 0 || point.end_ns <= point.start_ns || period_s > kPeriodSecondsMax ||
-      point.start_ns / kNsPerMs > static_cast<std::uint64_t>(kTimestampMsMax)) {
+  const std::uint64_t period_s = (numbers.end_ns - numbers.start_ns) / kNsPerSecond;
+  if (numbers.start_ns == 0 || numbers.end_ns <= numbers.start_ns || period_s > kPeriodSecondsMax ||
+      numbers.start_ns / kNsPerMs > static_cast<std::uint64_t>(kTimestampMsMax)) {
     return reject(MetricDrop::kBadTimestamp);
   }
-  // All members at once: a record that is cleared first costs more than the walk of a message.
-  batch.records.push_back(
-      {.stream = resource.stream,
-       .account = resource.account,
-       .region = resource.region,
-       .metric_namespace = point.metric_namespace,
-       .name = point.name,
-       .unit = {},
-       .start_ms = static_cast<std::int64_t>(point.start_ns / kNsPerMs),
-       .period_s = static_cast<std::uint32_t>(period_s),
-       .sample_count = static_cast<double>(point.count),
-       .sum = point.sum,
-       .minimum = point.minimum,
-       .maximum = point.maximum,
-       .first_dimension = static_cast<std::uint32_t>(first_dimension),
-       .dimension_count = static_cast<std::uint32_t>(batch.dimensions.size() - first_dimension),
-       .first_extended = static_cast<std::uint32_t>(first_extended),
-       .extended_count = static_cast<std::uint32_t>(batch.extended.size() - first_extended)});
-  sort_dimensions(batch, batch.records.back());
+  // All members at once, and where they will stand: a record that is cleared first costs more than
+  // the walk of a message, and one that is copied has to wait for its members.
+  const auto record_of = [&] {
+    return MetricRecord{
+        .stream = resource.stream,
+        .account = resource.account,
+        .region = resource.region,
+        .metric_namespace = labels.metric_namespace,
+        .name = labels.name,
+        .unit = {},
+        .start_ms = static_cast<std::int64_t>(numbers.start_ns / kNsPerMs),
+        .period_s = static_cast<std::uint32_t>(period_s),
+        .sample_count = static_cast<double>(numbers.count),
+        .sum = numbers.sum,
+        .minimum = numbers.minimum,
+        .maximum = numbers.maximum,
+        .first_dimension = static_cast<std::uint32_t>(first_dimension),
+        .dimension_count = static_cast<std::uint32_t>(batch.dimensions.size() - first_dimension),
+        .first_extended = static_cast<std::uint32_t>(first_extended),
+        .extended_count = static_cast<std::uint32_t>(batch.extended.size() - first_extended),
+        .attributes = labels.attributes};
+  };
+  batch.records.emplace_back(MadeInPlace{record_of});
   ++counts.datapoints;
+  if (labels.attributes != 0) return;  // The dimensions are sorted.
+  MetricRecord& record = batch.records.back();
+  sort_dimensions(batch, record);
+  if (labels.first_attribute.data() == nullptr) return;
+  const OtlpAttributes::Key key = key_at(labels.first_attribute, message);
+  if (!are_attributes(key)) return;
+  record.attributes = attributes_.keep(key,
+                                       {.metric_namespace = record.metric_namespace,
+                                        .name = record.name,
+                                        .unknown_keys = labels.unknown_keys},
+                                       batch.dimensions_of(record));
 }
 
 }  // namespace fleetmeter::parsers

@@ -6,6 +6,7 @@
 
 #include "parsers/metric_batch.h"
 #include "parsers/metric_support.h"
+#include "parsers/otlp_attributes.h"
 
 namespace fleetmeter::parsers {
 
@@ -24,9 +25,13 @@ struct FramePrefix {
 /// two differ in the labels alone (field 1 of a datapoint: string pairs; field 7: KeyValue with any
 /// value), so one walk of the wire serves both. Field numbers: opentelemetry-proto 0.7.0 and 1.0.0,
 /// metrics.proto. Views of `batch` point into the message, or into this decoder for percentile
-/// names.
+/// names. Attributes that were met before are compared instead of walked; what a message yields
+/// does not depend on those before it, but for MetricRecord::attributes.
 class OtlpDecoder {
  public:
+  explicit OtlpDecoder(std::size_t attributes_max = OtlpAttributes::kEntriesMax)
+      : attributes_(attributes_max) {}
+
   /// One frame's message. Datapoints are appended to `batch`. A datapoint that lacks what is needed
   /// is dropped alone; where the wire itself is broken the rest of the broken message is dropped,
   /// and what was read before is kept.
@@ -49,6 +54,7 @@ class OtlpDecoder {
                     MetricCounts& counts);
 
   QuantileNames quantile_names_;
+  OtlpAttributes attributes_;
 };
 
 }  // namespace fleetmeter::parsers

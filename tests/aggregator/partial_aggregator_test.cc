@@ -369,6 +369,52 @@ TEST_F(PartialAggregatorTest, MetricsKeepTheirDatapointsAndCountTheirUpdates) {
   EXPECT_TRUE(aggregator.take().empty());
 }
 
+TEST_F(PartialAggregatorTest, EqualAttributesOfAnotherAccountRegionOrUnitAreAnotherSeries) {
+  parsers::MetricBatch batch;
+  batch.dimensions = {{"InstanceId", "i-a"}};
+  const parsers::MetricRecord record{.stream = "s",
+                                     .account = "1",
+                                     .region = "us-east-1",
+                                     .metric_namespace = "AWS/EC2",
+                                     .name = "CPUUtilization",
+                                     .unit = "Percent",
+                                     .start_ms = 1'700'000'040'000,
+                                     .dimension_count = 1,
+                                     .attributes = 7};
+  batch.records.assign(4, record);
+  batch.records[1].account = "2";
+  batch.records[2].region = "eu-west-1";
+  batch.records[3].unit = "Count";
+  PartialAggregator aggregator(inventory, options);
+  for (int minute = 0; minute < 3; ++minute) aggregator.on_metrics(batch);
+  const auto taken = aggregator.take();
+  ASSERT_EQ(taken.size(), 1u);
+  ASSERT_EQ(taken[0].series_size(), 4);
+  EXPECT_EQ(taken[0].series(1).account(), "2");
+  EXPECT_EQ(taken[0].series(2).region(), "eu-west-1");
+  EXPECT_EQ(taken[0].series(3).unit(), "Count");
+  EXPECT_EQ(taken[0].series(3).metric(), "CPUUtilization");
+  for (int i = 0; i < 12; ++i)
+    EXPECT_EQ(taken[0].datapoints().series(i), static_cast<std::uint32_t>(i % 4));
+}
+
+TEST_F(PartialAggregatorTest, OneSeriesMayComeWithAnyNumberOfItsAttributes) {
+  parsers::MetricBatch batch;
+  parsers::MetricRecord record;
+  record.start_ms = 60'000;
+  for (const std::uint32_t attributes : {0u, 1u, 0u, 2u, 1u, 3u}) {
+    record.name = attributes == 3 ? "another" : "one";
+    record.attributes = attributes;
+    batch.records.push_back(record);
+  }
+  PartialAggregator aggregator(inventory, options);
+  aggregator.on_metrics(batch);
+  const auto taken = aggregator.take();
+  ASSERT_EQ(taken.size(), 1u);
+  EXPECT_EQ(taken[0].series_size(), 2);
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(taken[0].datapoints().series(i), i == 5 ? 1u : 0u);
+}
+
 TEST_F(PartialAggregatorTest, SeriesBeyondTheLimitOfACommitAreCountedOut) {
   options.series_max = 1;
   PartialAggregator aggregator(inventory, options);

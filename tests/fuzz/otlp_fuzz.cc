@@ -1,6 +1,7 @@
 // OTLP 0.7 and 1.0: any bytes end in whole records and counted drops; a frame's length is what a
 // slow reading of its varint says; and of any message that libprotobuf reads, written anew by it,
 // the wire walker yields the datapoints and the drops that the rules make of libprotobuf's fields.
+// Told once more, when its attributes are remembered, a message yields the same.
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -37,6 +38,31 @@ void walk(std::string_view message, Walked& walked) {
     FM_CHECK(std::isfinite(record.sum));
     FM_CHECK(std::isfinite(record.minimum));
     FM_CHECK(std::isfinite(record.maximum));
+  }
+}
+
+/// The message once more, from a decoder that has decoded it before.
+void check_again(std::string_view message, Walked& walked) {
+  const parsers::MetricBatch first = std::move(walked.batch);
+  const parsers::MetricCounts counts = walked.counts;
+  walked.batch = {};
+  walked.counts = {};
+  walk(message, walked);
+  FM_CHECK(walked.counts.datapoints == counts.datapoints);
+  FM_CHECK(walked.counts.unknown_keys == counts.unknown_keys);
+  FM_CHECK(std::ranges::equal(walked.counts.dropped, counts.dropped));
+  const auto is_same = [](const parsers::Dimension& a, const parsers::Dimension& b) {
+    return a.name == b.name && a.value == b.value;
+  };
+  for (std::size_t i = 0; i < first.records.size(); ++i) {
+    const parsers::MetricRecord& a = first.records[i];
+    const parsers::MetricRecord& b = walked.batch.records[i];
+    FM_CHECK(a.metric_namespace == b.metric_namespace);
+    FM_CHECK(a.name == b.name);
+    FM_CHECK(a.unit == b.unit);
+    FM_CHECK(a.start_ms == b.start_ms);
+    FM_CHECK(std::ranges::equal(first.dimensions_of(a), walked.batch.dimensions_of(b), is_same));
+    FM_CHECK(first.extended_of(a).size() == walked.batch.extended_of(b).size());
   }
 }
 
@@ -230,6 +256,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::check_cuts(block.view(), pieces);
   Walked any;
   walk(block.view(), any);
+  check_again(block.view(), any);
 
   otlp::Request request;
   if (!request.ParseFromArray(block.view().data(), static_cast<int>(block.view().size()))) return 0;
@@ -237,6 +264,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const fuzz::ExactBlock canonical{request.SerializeAsString()};
   Walked walked;
   walk(canonical.view(), walked);
+  Comparison{walked}.run(request);
+  check_again(canonical.view(), walked);
   Comparison{walked}.run(request);
   return 0;
 }

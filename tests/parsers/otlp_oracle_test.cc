@@ -12,26 +12,11 @@
 #include "parsers/metric_otlp.h"
 #include "parsers/metric_support.h"
 #include "tests/parsers/otlp_subset.pb.h"
+#include "tests/parsers/otlp_wire.h"
 #include "tests/parsers/recorder.h"
 
 namespace fleetmeter::parsers::testing {
 namespace {
-
-std::string varint(std::uint64_t value) {
-  std::string out;
-  for (; value >= 0x80; value >>= 7) out += static_cast<char>(value | 0x80);
-  return out + static_cast<char>(value);
-}
-
-std::string length_field(std::uint32_t number, std::string_view content) {
-  return varint(number << 3 | 2) + varint(content.size()) + std::string{content};
-}
-
-std::string fixed64_field(std::uint32_t number, std::uint64_t value) {
-  std::string out = varint(number << 3 | 1);
-  for (int i = 0; i < 8; ++i) out += static_cast<char>(value >> (8 * i));
-  return out;
-}
 
 /// Writes random requests; `shuffled` ones with fields in any order and unknown ones among them.
 class Writer {

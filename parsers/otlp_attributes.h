@@ -1,0 +1,98 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "parsers/metric_batch.h"
+#include "parsers/metric_support.h"
+
+namespace fleetmeter::parsers {
+
+/// What the attributes of datapoints came to, by their bytes. A stream tells the same series minute
+/// after minute and writes the attributes of a datapoint last (Amazon CloudWatch User Guide,
+/// "OpenTelemetry 1.0.0 format"), so that what was walked once is compared from then on. Allocates
+/// nothing before the first keep(), and some 16 MiB at most. Bound by the comparison: one pass over
+/// the bytes of a datapoint and over those it is compared with.
+class OtlpAttributes {
+ public:
+  static constexpr std::size_t kEntriesMax = 65536;
+  static constexpr std::size_t kBytesMax = 8u << 20;  ///< Of keys and of what they mean.
+  static constexpr std::size_t kKeyBytesMax = 4096;
+  static constexpr std::size_t kDimensionsMax = 64;
+  static constexpr std::size_t kRest = 16;
+
+  explicit OtlpAttributes(std::size_t entries_max = kEntriesMax) : entries_max_(entries_max) {}
+
+  /// A datapoint's message from the content of its first attribute on. The size of that content is
+  /// part of it: it says where the next field begins.
+  struct Key {
+    std::string_view bytes;
+    std::size_t first_bytes = 0;
+  };
+  /// Its texts are views of the key, or empty.
+  struct Meaning {
+    std::uint64_t id = 0;  ///< MetricRecord::attributes; 0 = not kept.
+    std::string_view metric_namespace = {};
+    std::string_view name = {};
+    std::uint64_t unknown_keys = 0;
+  };
+
+  /// False: not known. The texts of `meaning` and the dimensions, which are appended sorted by
+  /// name, point into `key`, not into this object.
+  [[nodiscard]] bool find(const Key& key, Meaning& meaning, std::vector<Dimension>& dimensions);
+
+  /// Only for the key that the last find() did not find, and in which every field is an attribute;
+  /// `dimensions` are sorted by name. Returns the id, or 0 when it is not kept. A full memory takes
+  /// no more. When it has refused as many keys as it may hold, and answered under a quarter as often
+  /// meanwhile, it forgets all and rests for kRest times as many look-ups: attributes that never
+  /// come again cost little.
+  std::uint64_t keep(const Key& key, const Meaning& meaning, std::span<const Dimension> dimensions);
+
+ private:
+  struct Place {  // Within the key.
+    std::uint16_t at = 0;
+    std::uint16_t size = 0;
+  };
+  struct DimensionPlace {
+    Place name;
+    Place value;
+  };
+  struct Slot {
+    std::uint32_t hash = 0;
+    std::uint32_t index_plus_1 = 0;
+  };
+  struct Entry {
+    std::string_view bytes;  // Into keys_.
+    std::uint64_t id = 0;
+    std::uint32_t hash = 0;
+    std::uint32_t first_dimension = 0;
+    std::uint16_t dimension_count = 0;
+    std::uint16_t first_bytes = 0;
+    std::uint32_t unknown_keys = 0;
+    Place metric_namespace;
+    Place name;
+  };
+  [[nodiscard]] static bool is_key_of(const Entry& entry, const Key& key) noexcept;
+  /// By hash, where the expected one is another.
+  [[nodiscard]] const Entry* look_up(const Key& key);
+  [[nodiscard]] bool make_room(std::size_t bytes);
+  void put(Slot slot);
+
+  std::size_t entries_max_;
+  std::vector<Entry> entries_;
+  std::vector<DimensionPlace> dimensions_;
+  TextArena keys_;
+  std::size_t bytes_ = 0;       // Of keys_ and dimensions_.
+  std::vector<Slot> slots_;     // Open addressing; twice as many as entries_ at least.
+  std::uint32_t expected_ = 0;  // Behind the last one found or kept.
+  bool missed_ = false;         // The last find() looked, and did not find.
+  std::uint32_t missed_hash_ = 0;
+  std::uint64_t answered_ = 0;
+  std::uint64_t refused_ = 0;
+  std::uint64_t rest_ = 0;  // Look-ups that it still rests for.
+};
+
+}  // namespace fleetmeter::parsers

@@ -210,6 +210,13 @@ Result<std::unique_ptr<SqliteLog>> SqliteLog::open(const std::string& path, Opti
     if (auto set = database->integer("PRAGMA max_page_count = " + std::to_string(pages)); !set)
       return set.error();
   }
+  // A file of schema 1 is of this one from its next record on.
+  const auto schema = database->integer("PRAGMA user_version");
+  if (!schema) return schema.error();
+  if (const std::int32_t ours = log_identity().schema; *schema < ours) {
+    auto raised = database->execute("PRAGMA user_version = " + std::to_string(ours));
+    if (!raised) return raised.error();
+  }
   // Files of earlier releases lack them.
   auto added = database->execute(
       "CREATE TABLE IF NOT EXISTS thinned (id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER "

@@ -88,7 +88,7 @@ CREATE INDEX outbox_by_state ON outbox (state);
 )sql";
 
 constexpr SqliteIdentity kLogIdentity{
-    .application_id = 0x464d6c67, .schema = 1, .tables = kLogTables};
+    .application_id = 0x464d6c67, .schema = 2, .tables = kLogTables};
 
 std::int32_t big_endian(const unsigned char* at) {
   return static_cast<std::int32_t>((std::uint32_t{at[0]} << 24) | (std::uint32_t{at[1]} << 16) |

@@ -16,7 +16,8 @@ struct SqliteIdentity {
   const char* tables;   ///< Statements that create schema `schema` in an empty file.
 };
 
-/// What log.db is: application id "FMlg", schema 1.
+/// What log.db is: application id "FMlg", schema 2. That of schema 1 has the same tables; a release
+/// that knows no other would read batches with blocks of rows (FlowRows) as batches without any.
 [[nodiscard]] const SqliteIdentity& log_identity() noexcept;
 
 /// Holds `<file>.lock`: one writing process per file. The kernel lets go of it when the process

@@ -108,7 +108,7 @@ TEST_F(SqliteLogTest, IsMarkedAsOursInTheFirstBytesOfTheFile) {
   const std::string bytes = bytes_of(folder.file());
   ASSERT_GE(bytes.size(), 100U);
   EXPECT_EQ(bytes.substr(68, 4), "FMlg");
-  EXPECT_EQ(bytes.substr(60, 4), std::string("\0\0\0\1", 4));
+  EXPECT_EQ(bytes.substr(60, 4), std::string("\0\0\0\2", 4));
 }
 
 TEST_F(SqliteLogTest, RefusesASecondWriterAndNamesTheFile) {
@@ -125,7 +125,7 @@ TEST_F(SqliteLogTest, RefusesASecondWriterAndNamesTheFile) {
 
 TEST_F(SqliteLogTest, RefusesANewerSchemaUntouched) {
   ASSERT_TRUE(open());
-  run_sql(folder.file(), "PRAGMA user_version = 2; PRAGMA wal_checkpoint(TRUNCATE)");
+  run_sql(folder.file(), "PRAGMA user_version = 3; PRAGMA wal_checkpoint(TRUNCATE)");
   std::filesystem::remove(folder.file() + ".lock");
   const std::string before = bytes_of(folder.file());
   const auto log = open();
@@ -134,6 +134,13 @@ TEST_F(SqliteLogTest, RefusesANewerSchemaUntouched) {
   EXPECT_THAT(log.error().message, HasSubstr("newer release"));
   EXPECT_EQ(bytes_of(folder.file()), before);
   EXPECT_FALSE(std::filesystem::exists(folder.file() + ".lock"));
+}
+
+TEST_F(SqliteLogTest, AFileOfAnEarlierReleaseIsNoneOfItsAnyMore) {
+  ASSERT_TRUE(open());
+  run_sql(folder.file(), "PRAGMA user_version = 1; PRAGMA wal_checkpoint(TRUNCATE)");
+  ASSERT_TRUE(open());
+  EXPECT_EQ(bytes_of(folder.file()).substr(60, 4), std::string("\0\0\0\2", 4));
 }
 
 TEST_F(SqliteLogTest, RefusesAnotherProgramsDatabaseUntouched) {

@@ -37,7 +37,8 @@ struct MetricDraft {
   bool bad_value = false;
   bool is_metric = false;    ///< A key that only metrics have.
   bool is_envelope = false;  ///< A key that only envelopes have.
-  bool bad_text = false;     ///< A text that is none; the datapoint does without it.
+  /// A label or timestamp that is none, even if the same key comes again with a good one.
+  bool bad_token = false;
   std::uint32_t statistics = 0;
   std::uint64_t unknown_keys = 0;
 
@@ -47,7 +48,7 @@ struct MetricDraft {
   [[nodiscard]] bool has_good_value() const noexcept { return !bad_value && statistics == kAll; }
   /// Every token was read and is what it should be.
   [[nodiscard]] bool is_clean() const noexcept {
-    return has_all_keys() && has_good_value() && !bad_timestamp && !bad_text && !is_envelope &&
+    return has_all_keys() && has_good_value() && !bad_timestamp && !bad_token && !is_envelope &&
            unknown_keys == 0;
   }
   void note_key(MetricKey key) noexcept {

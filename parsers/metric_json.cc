@@ -120,28 +120,32 @@ struct MetricJsonParser::State {
     draft.note_key(key);
     switch (key) {
       case MetricKey::kStream:
-        draft.bad_text |= !read_text(field.value(), record.stream);
+        draft.bad_token |= !read_text(field.value(), record.stream);
         return true;
       case MetricKey::kAccount:
-        draft.bad_text |= !read_text(field.value(), record.account);
+        draft.bad_token |= !read_text(field.value(), record.account);
         return true;
       case MetricKey::kRegion:
-        draft.bad_text |= !read_text(field.value(), record.region);
+        draft.bad_token |= !read_text(field.value(), record.region);
         return true;
       case MetricKey::kUnit:
-        draft.bad_text |= !read_text(field.value(), record.unit);
+        draft.bad_token |= !read_text(field.value(), record.unit);
         return true;
       case MetricKey::kNamespace:
-        draft.has_namespace =
-            read_text(field.value(), record.metric_namespace) && !record.metric_namespace.empty();
+        draft.has_namespace = read_text(field.value(), record.metric_namespace);
+        draft.bad_token |= !draft.has_namespace;
+        draft.has_namespace &= !record.metric_namespace.empty();
         return true;
       case MetricKey::kName:
-        draft.has_name = read_text(field.value(), record.name) && !record.name.empty();
+        draft.has_name = read_text(field.value(), record.name);
+        draft.bad_token |= !draft.has_name;
+        draft.has_name &= !record.name.empty();
         return true;
       case MetricKey::kTimestamp:
         draft.has_timestamp = true;
-        draft.bad_timestamp = field.value().get_int64().get(record.start_ms) != simdjson::SUCCESS ||
-                              record.start_ms < 0 || record.start_ms > kTimestampMsMax;
+        draft.bad_timestamp = field.value().get_int64().get(record.start_ms) != simdjson::SUCCESS;
+        draft.bad_token |= draft.bad_timestamp;
+        draft.bad_timestamp |= record.start_ms < 0 || record.start_ms > kTimestampMsMax;
         return true;
       case MetricKey::kDimensions:
         return read_dimensions(field.value(), batch, draft);

@@ -267,7 +267,7 @@ PlainMetricReader::Result PlainMetricReader::read_any_order() {
 
 /// Of a value that began with those three, in whatever order, and nothing else.
 void PlainMetricReader::note_head(const char* begin) noexcept {
-  if (seen_ == kHeadKeys && !draft_.bad_text && draft_.unknown_keys == 0)
+  if (seen_ == kHeadKeys && !draft_.bad_token && draft_.unknown_keys == 0)
     head_.note(begin, at_, draft_.record);
 }
 
@@ -369,7 +369,7 @@ bool PlainMetricReader::read_value(MetricKey key) {
   }
   bool is_text = false;
   if (!read_label(*text, is_text)) return false;
-  draft_.bad_text |= !is_text;
+  draft_.bad_token |= !is_text;
   return true;
 }
 

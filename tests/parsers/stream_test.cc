@@ -267,6 +267,20 @@ TEST(Stream, ADatapointWhoseBracketsDoNotPairIsDroppedWhereverTheStreamIsCut) {
   }
 }
 
+TEST(Stream, ADatapointWithABadTimestampIsDroppedWhereverTheStreamIsCutThoughAGoodOneFollows) {
+  // The escape keeps the quick reader out, and the text behind the number is no JSON.
+  const std::string bad =
+      R"({"metric_stream_name":"S","account_id":"1","region":"r","namespace":"N","metric_name":"a\\b",)"
+      R"("dimensions":{},"timestamp":17"S","timestamp":1700003480000,)"
+      R"("value":{"max":1,"min":1,"sum":1,"count":1},"unit":"None"})";
+  const std::string bytes = bad + "\n" + std::string{kMetricJson} + "\n";
+  for (std::size_t cut = 0; cut <= bytes.size(); ++cut) {
+    const Decoded decoded = decode_cut(bytes, cut);
+    ASSERT_THAT(decoded.metrics, ElementsAreArray({kMetricJsonText})) << cut;
+    ASSERT_EQ(decoded.dropped(MetricDrop::kBadJson), 1u) << cut;
+  }
+}
+
 TEST(Stream, ARestartInPlainTextReadsNothingTwice) {
   const std::string lines =
       "bytes start log-status\n1 1700000000 OK\n2 1700000060 OK\n3 1700000120 OK\n";

@@ -283,7 +283,6 @@ void Attribution::note_run(std::uint32_t capture, const CaptureTexts& texts,
   for (std::uint32_t i = 0; i < run.count; ++i) bytes += run.pieces[i].size();
   if (bytes > entry.bytes.size() || entry.is_long) return;
   entry.order = run.order;
-  entry.run_bytes = static_cast<std::uint8_t>(bytes);
   std::size_t at = 0;
   for (std::uint32_t i = 0; i < run.count; ++i) {
     const std::string_view piece = run.pieces[i];

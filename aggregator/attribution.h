@@ -183,7 +183,6 @@ class Attribution {
     std::uint64_t order = 0;  ///< Of the run that `bytes` is; 0 = the texts, one behind the other.
     std::uint32_t present = 0;
     std::array<std::uint8_t, CaptureRun::kPiecesMax> piece_sizes{};  ///< Of that run.
-    std::uint8_t run_bytes = 0;                                      ///< Their sum.
     std::uint8_t own_count = 0;  ///< Of all its addresses; 2 = or more.
     bool is_nat = false;
     bool is_long = false;  ///< The texts are in `long_texts_`.

@@ -1,18 +1,9 @@
 #include "aggregator/column.h"
 
 #include <bit>
-#include <type_traits>
 
 namespace fleetmeter::aggregator {
 namespace {
-
-template <typename T>
-using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-
-template <typename T>
-Bits<T> bits_of(T value) noexcept {
-  return std::bit_cast<Bits<T>>(value);
-}
 
 /// Bit k: byte k of `bits` is not 0.
 std::uint32_t bytes_in(std::uint64_t bits) noexcept {
@@ -36,9 +27,9 @@ template <typename T>
 void write_column(std::span<const T> values, proto::Column& out) {
   out.Clear();
   if (values.empty()) return;
-  const Bits<T> first = bits_of(values[0]);
-  Bits<T> differing = 0;
-  for (const T value : values) differing |= bits_of(value) ^ first;
+  const T first = values[0];
+  T differing = 0;
+  for (const T value : values) differing |= value ^ first;
   const std::uint32_t varying = bytes_in(differing);
   out.set_common(first & ~bits_in(varying));
   out.set_varying(varying);
@@ -48,7 +39,7 @@ void write_column(std::span<const T> values, proto::Column& out) {
   for (std::uint32_t rest = varying; rest != 0; rest &= rest - 1, plane += values.size()) {
     const int shift = 8 * std::countr_zero(rest);
     for (std::size_t i = 0; i < values.size(); ++i)
-      plane[i] = static_cast<char>(bits_of(values[i]) >> shift);
+      plane[i] = static_cast<char>(values[i] >> shift);
   }
 }
 
@@ -56,29 +47,23 @@ template <typename T>
 bool read_column(const proto::Column& column, std::size_t count, std::vector<T>& values) {
   const std::uint32_t varying = column.varying();
   const std::string& planes = column.planes();
-  if (varying >> sizeof(T) != 0 || static_cast<Bits<T>>(column.common()) != column.common() ||
+  if (varying >> sizeof(T) != 0 || static_cast<T>(column.common()) != column.common() ||
       planes.size() != count * static_cast<std::size_t>(std::popcount(varying)))
     return false;
-  values.assign(count, std::bit_cast<T>(static_cast<Bits<T>>(column.common())));
+  values.assign(count, static_cast<T>(column.common()));
   const char* plane = planes.data();
   T* const out = values.data();
   for (std::uint32_t rest = varying; rest != 0; rest &= rest - 1, plane += count) {
     const int shift = 8 * std::countr_zero(rest);
-    for (std::size_t i = 0; i < count; ++i) {
-      const Bits<T> byte = static_cast<unsigned char>(plane[i]);
-      out[i] = std::bit_cast<T>(static_cast<Bits<T>>(bits_of(out[i]) | byte << shift));
-    }
+    for (std::size_t i = 0; i < count; ++i)
+      out[i] |= T{static_cast<unsigned char>(plane[i])} << shift;
   }
   return true;
 }
 
 template void write_column(std::span<const std::uint32_t>, proto::Column&);
 template void write_column(std::span<const std::uint64_t>, proto::Column&);
-template void write_column(std::span<const std::int64_t>, proto::Column&);
-template void write_column(std::span<const double>, proto::Column&);
 template bool read_column(const proto::Column&, std::size_t, std::vector<std::uint32_t>&);
 template bool read_column(const proto::Column&, std::size_t, std::vector<std::uint64_t>&);
-template bool read_column(const proto::Column&, std::size_t, std::vector<std::int64_t>&);
-template bool read_column(const proto::Column&, std::size_t, std::vector<double>&);
 
 }  // namespace fleetmeter::aggregator

@@ -2,12 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include <bit>
-#include <cmath>
-#include <limits>
+#include <cstdint>
 #include <random>
 #include <span>
-#include <type_traits>
 #include <vector>
 
 namespace fleetmeter::aggregator {
@@ -30,21 +27,18 @@ std::vector<T> read(const proto::Column& column, std::size_t count) {
 /// Values that differ in some of their bytes.
 template <typename T>
 std::vector<T> some_values(std::mt19937_64& random) {
-  using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-  Bits varying = 0;
+  T varying = 0;
   for (std::size_t byte = 0; byte < sizeof(T); ++byte)
-    varying |= random() % 3 == 0 ? Bits{0xff} << (8 * byte) : 0;
-  const auto common = static_cast<Bits>(random());
+    varying |= random() % 3 == 0 ? T{0xff} << (8 * byte) : 0;
+  const auto common = static_cast<T>(random());
   std::vector<T> values(random() % 100);
-  for (T& value : values)
-    value = std::bit_cast<T>(
-        static_cast<Bits>((common & ~varying) | (static_cast<Bits>(random()) & varying)));
+  for (T& value : values) value = (common & ~varying) | (static_cast<T>(random()) & varying);
   return values;
 }
 
 template <typename T>
 class ColumnTest : public testing::Test {};
-using Types = testing::Types<std::uint32_t, std::uint64_t, std::int64_t, double>;
+using Types = testing::Types<std::uint32_t, std::uint64_t>;
 TYPED_TEST_SUITE(ColumnTest, Types);
 
 TYPED_TEST(ColumnTest, HoldsEveryBitOfAnyValues) {
@@ -53,13 +47,7 @@ TYPED_TEST(ColumnTest, HoldsEveryBitOfAnyValues) {
     const std::vector<TypeParam> values = some_values<TypeParam>(random);
     const auto back = read<TypeParam>(written(values), values.size());
     ASSERT_EQ(back.size(), values.size());
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      if constexpr (std::is_same_v<TypeParam, double>) {  // Some are no numbers.
-        ASSERT_EQ(std::bit_cast<std::uint64_t>(back[i]), std::bit_cast<std::uint64_t>(values[i]));
-      } else {
-        ASSERT_EQ(back[i], values[i]);
-      }
-    }
+    for (std::size_t i = 0; i < values.size(); ++i) ASSERT_EQ(back[i], values[i]);
   }
 }
 

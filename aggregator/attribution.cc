@@ -62,9 +62,10 @@ void add_addresses(const std::vector<std::string>& texts, std::vector<parsers::I
 std::uint64_t hash_facts(const AddressFacts& facts) noexcept {
   const std::uint64_t end = std::uint64_t{facts.end.az} << 8 | facts.end.in_vpc << 2 |
                             facts.end.is_private << 1 | std::uint64_t{facts.end.present};
-  std::uint64_t hash = mix(end, std::uint64_t{facts.text} << 32 | facts.owner);
-  hash = mix(hash, std::uint64_t{facts.place} << 32 | facts.region);
-  return mix(hash, std::uint64_t{facts.interface} << 32 | static_cast<std::uint32_t>(facts.role));
+  std::uint64_t hash = parsers::mix(end, std::uint64_t{facts.text} << 32 | facts.owner);
+  hash = parsers::mix(hash, std::uint64_t{facts.place} << 32 | facts.region);
+  return parsers::mix(
+      hash, std::uint64_t{facts.interface} << 32 | static_cast<std::uint32_t>(facts.role));
 }
 
 /// Marks the prefixes of 16 bits that a range reaches into.
@@ -119,7 +120,6 @@ void Attribution::forget() {
   internet.end.present = true;
   internet.place = strings_.intern("internet");
   FM_CHECK(add_peer(internet) == kInternet);
-  v4_table_.insert(kNobody, kInternet);
 }
 
 bool Attribution::shrink() {
@@ -205,9 +205,8 @@ bool Attribution::is_own(std::uint32_t capture, const parsers::IpAddress& addres
   return std::ranges::find(own, address) != own.end();
 }
 
-void Attribution::find_each_end(std::uint32_t capture, const parsers::IpAddress* source,
-                                const parsers::IpAddress* destination, std::int64_t at_s,
-                                Ends& out) {
+void Attribution::find_ends(std::uint32_t capture, const parsers::IpAddress* source,
+                            const parsers::IpAddress* destination, std::int64_t at_s, Ends& out) {
   out = {};
   if (source != nullptr) {
     out.source = address(capture, *source, at_s);
@@ -234,11 +233,12 @@ std::uint32_t Attribution::find_capture(const CaptureTexts& texts, std::int64_t 
                                         std::uint32_t epoch) {
   std::uint64_t hash = epoch;
   for (std::uint32_t left = texts.present; left != 0; left &= left - 1) {
-    hash = mix(hash, hash_text(texts.text[static_cast<std::size_t>(std::countr_zero(left))]));
+    hash = parsers::mix(
+        hash, parsers::hash_text(texts.text[static_cast<std::size_t>(std::countr_zero(left))]));
   }
   const std::uint32_t found =
       capture_table_.find(hash, [&](std::uint32_t index) { return is_same(index, texts, epoch); });
-  if (found != IndexTable::kNone) return found;
+  if (found != parsers::IndexTable::kNone) return found;
   add_capture(texts, at_s, epoch);
   const auto capture = static_cast<std::uint32_t>(captures_.size() - 1);
   capture_table_.insert(hash, capture);
@@ -255,10 +255,7 @@ void Attribution::add_capture(const CaptureTexts& texts, std::int64_t at_s, std:
   entry.present = texts.present;
   entry.is_nat = facts.role == proto::ROLE_NAT;
   entry.own_count = static_cast<std::uint8_t>(std::min<std::size_t>(facts.addresses.size(), 2));
-  if (!facts.addresses.empty()) {
-    entry.own = facts.addresses[0];
-    entry.own_id = address_in(entry.scope, entry.own, at_s);
-  }
+  if (!facts.addresses.empty()) entry.own = facts.addresses[0];
   std::size_t bytes = 0;
   for (const std::string_view text : texts.text) bytes += text.size();
   entry.is_long = bytes > entry.bytes.size();
@@ -384,7 +381,7 @@ std::uint32_t Attribution::add_peer(const AddressFacts& facts) {
   const std::uint64_t hash = hash_facts(facts);
   const std::uint32_t found =
       peer_table_.find(hash, [&](std::uint32_t index) { return addresses_[index] == facts; });
-  if (found != IndexTable::kNone) return found;
+  if (found != parsers::IndexTable::kNone) return found;
   const std::uint32_t index = add_facts(facts, static_cast<std::uint32_t>(addresses_.size()));
   peer_table_.insert(hash, index);
   return index;

@@ -10,11 +10,11 @@
 
 #include "aggregator/equal_bytes.h"
 #include "aggregator/flow_facts.h"
-#include "aggregator/index_table.h"
 #include "aggregator/inventory.h"
 #include "aggregator/string_pool.h"
 #include "aggregator/word_table.h"
 #include "parsers/flow_values.h"
+#include "parsers/index_table.h"
 
 namespace fleetmeter::aggregator {
 
@@ -125,6 +125,11 @@ class Attribution {
   [[nodiscard]] const AddressFacts& address_facts(std::uint32_t address) const noexcept {
     return addresses_[address];
   }
+  /// An address of IPv4 as far as anything is known of it: all of the internet are one. 33 bits.
+  [[nodiscard]] std::uint64_t known_v4(const parsers::IpAddress& address) const noexcept {
+    const auto special = static_cast<std::uint64_t>(is_special(address.v4()));
+    return special << 32 | (address.v4() & (0 - special));
+  }
   /// What most ask of an address, in one word.
   struct Peer {
     std::uint32_t bits = 0;
@@ -145,18 +150,9 @@ class Attribution {
     bool source_is_own = false;  ///< One of CaptureFacts::addresses.
     bool destination_is_own = false;
   };
-  /// An own end needs no look-up; null = absent. Field by field into `out`: a value made of four
-  /// small stores, and copied at once, would wait for them to leave the store buffer.
+  /// Null = absent.
   void find_ends(std::uint32_t capture, const parsers::IpAddress* source,
-                 const parsers::IpAddress* destination, std::int64_t at_s, Ends& out) {
-    const CaptureEntry& entry = captures_[capture];
-    if (source == nullptr || destination == nullptr || entry.own_count > 1)
-      return find_each_end(capture, source, destination, at_s, out);
-    out.source_is_own = entry.own_count == 1 && *source == entry.own;
-    out.destination_is_own = entry.own_count == 1 && *destination == entry.own;
-    out.source = end_of(entry, *source, out.source_is_own, at_s);
-    out.destination = end_of(entry, *destination, out.destination_is_own, at_s);
-  }
+                 const parsers::IpAddress* destination, std::int64_t at_s, Ends& out);
 
   /// Environments by the index in CaptureFacts::environment.
   std::uint32_t environment_index(std::string_view name);
@@ -176,8 +172,7 @@ class Attribution {
   /// What is looked at for every record: a line for the facts, two for the texts, one after the
   /// other. Of the texts all or none are here.
   struct alignas(64) CaptureEntry {
-    parsers::IpAddress own;          ///< The first of its addresses, if any.
-    std::uint32_t own_id = kAbsent;  ///< Of that.
+    parsers::IpAddress own;  ///< The first of its addresses, if any.
     std::uint32_t epoch = 0;
     std::uint32_t scope = 0;  ///< scope_of() its epoch and VPC.
     std::uint64_t order = 0;  ///< Of the run that `bytes` is; 0 = the texts, one behind the other.
@@ -221,8 +216,8 @@ class Attribution {
 
     /// Of the end of an id: its beginning is the same in all.
     [[nodiscard]] static std::uint64_t hash_of(std::string_view id) noexcept {
-      return mix(id.size() >= 8 ? parsers::load_word(id.data() + id.size() - 8) : id.size(),
-                 id.size());
+      return parsers::mix(
+          id.size() >= 8 ? parsers::load_word(id.data() + id.size() - 8) : id.size(), id.size());
     }
     std::vector<Place> places_;
   };
@@ -240,8 +235,6 @@ class Attribution {
                              std::uint32_t epoch) const noexcept;
   [[nodiscard]] bool is_own(std::uint32_t capture,
                             const parsers::IpAddress& address) const noexcept;
-  void find_each_end(std::uint32_t capture, const parsers::IpAddress* source,
-                     const parsers::IpAddress* destination, std::int64_t at_s, Ends& out);
   [[nodiscard]] std::uint32_t find_capture(const CaptureTexts& texts, std::int64_t at_s,
                                            std::uint32_t epoch);
   /// What an address means depends on the epoch and on the VPC that it is seen from.
@@ -254,21 +247,6 @@ class Attribution {
     const std::uint32_t found = v4_table_.find(v4_key(scope, address));
     return found != WordTable<1>::kNone ? found : find_address(scope, address, at_s);
   }
-  /// Own, of the internet, or looked up: which of them changes from record to record, so that a
-  /// branch would be guessed wrong. All look up, the first two what is always there.
-  [[nodiscard]] std::uint32_t end_of(const CaptureEntry& entry, const parsers::IpAddress& address,
-                                     bool is_own, std::int64_t at_s) {
-    if (!address.is_v4()) [[unlikely]]
-      return is_own ? entry.own_id : find_address(entry.scope, address, at_s);
-    const auto asks = static_cast<std::uint64_t>(!is_own && is_special(address.v4()));
-    const std::uint32_t found =
-        v4_table_.find({v4_key(entry.scope, address)[0] | (asks - 1)});  // Else kNobody.
-    if (found == WordTable<1>::kNone) [[unlikely]]
-      return find_address(entry.scope, address, at_s);
-    return is_own ? entry.own_id : found;
-  }
-  /// Key of no scope's address; stands for kInternet.
-  static constexpr WordTable<1>::Key kNobody{~std::uint64_t{0}};
   [[nodiscard]] static WordTable<1>::Key v4_key(std::uint32_t scope,
                                                 const parsers::IpAddress& address) noexcept {
     return {std::uint64_t{scope} << 32 | address.v4()};
@@ -298,12 +276,12 @@ class Attribution {
   std::vector<Peer> peers_;     ///< Of each.
   WordTable<1> v4_table_;       ///< By (scope, address).
   WordTable<3> address_table_;  ///< The same, of all other addresses.
-  IndexTable peer_table_;
+  parsers::IndexTable peer_table_;
   std::vector<CaptureEntry> captures_;
   std::vector<CaptureFacts> capture_facts_;  ///< Of the same captures.
   using Texts = std::array<std::string, CaptureTexts::kCount>;
   std::unordered_map<std::uint32_t, Texts> long_texts_;  ///< Of those without room for them.
-  IndexTable capture_table_;
+  parsers::IndexTable capture_table_;
   Recent recent_;
 };
 

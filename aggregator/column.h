@@ -22,4 +22,11 @@ template <typename T>
 [[nodiscard]] bool read_column(const proto::Column& column, std::size_t count,
                                std::vector<T>& values);
 
+/// Room for `count` more values of a repeated field, to be written at once.
+template <typename Field>
+[[nodiscard]] auto* extend(Field& field, std::size_t count) {
+  field.Reserve(field.size() + static_cast<int>(count));
+  return field.AddNAlreadyReserved(static_cast<int>(count));
+}
+
 }  // namespace fleetmeter::aggregator

@@ -27,14 +27,14 @@ std::uint64_t FlowSums::hash(const FlowKey& key) noexcept {
   std::uint64_t words[sizeof(FlowKey) / 8];
   std::memcpy(words, &key, sizeof key);
   std::uint64_t hash = 0;
-  for (const std::uint64_t word : words) hash = mix(hash, word);
+  for (const std::uint64_t word : words) hash = parsers::mix(hash, word);
   return hash;
 }
 
 std::uint32_t FlowSums::series(const FlowKey& key, std::uint64_t hash) {
   const std::uint32_t found =
       series_table_.find(hash, [&](std::uint32_t index) { return keys_[index] == key; });
-  if (found != IndexTable::kNone) return found;
+  if (found != parsers::IndexTable::kNone) return found;
   const auto series = static_cast<std::uint32_t>(keys_.size());
   keys_.push_back(key);
   environments_.push_back(key.environment);

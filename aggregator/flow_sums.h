@@ -5,11 +5,12 @@
 #include <span>
 #include <vector>
 
+#include "aggregator/column.h"
 #include "aggregator/flow_rows.h"
 #include "aggregator/huge_pages.h"
-#include "aggregator/index_table.h"
 #include "aggregator/string_pool.h"
 #include "aggregator/word_table.h"
+#include "parsers/index_table.h"
 #include "proto/log.pb.h"
 
 namespace fleetmeter::aggregator {
@@ -127,7 +128,7 @@ class FlowSums {
 
   std::uint32_t rows_max_;
   std::uint64_t over_limit_ = 0;
-  IndexTable series_table_;
+  parsers::IndexTable series_table_;
   std::vector<FlowKey> keys_;                ///< By series.
   std::vector<std::uint32_t> environments_;  ///< The same's.
   std::vector<Newest> newest_;               ///< By series.
@@ -175,11 +176,7 @@ void FlowSums::write(const std::vector<std::uint32_t>& rows, proto::FlowAggregat
 template <typename StringIndex>
 void FlowSums::write_keys(const std::vector<std::uint32_t>& written, proto::FlowAggregates& out,
                           StringIndex& string_index) {
-  const auto count = static_cast<int>(written.size());
-  const auto column = [count](auto* field) {
-    field->Reserve(count);
-    return field->AddNAlreadyReserved(count);
-  };
+  const auto column = [&](auto* field) { return extend(*field, written.size()); };
   int* const status = column(out.mutable_status());
   int* const action = column(out.mutable_action());
   int* const direction = column(out.mutable_direction());

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <span>
 
+#include "aggregator/column.h"
 #include "aggregator/equal_bytes.h"
 
 namespace fleetmeter::aggregator {
@@ -78,7 +79,7 @@ std::uint64_t hash_of(const parsers::MetricRecord& record,
                       std::span<const parsers::Dimension> dimensions) noexcept {
   std::uint64_t hash = 0;
   each_text(record, dimensions, [&](std::string_view text) {
-    hash = mix(hash, hash_text(text));
+    hash = parsers::mix(hash, parsers::hash_text(text));
     return true;
   });
   return hash;
@@ -170,7 +171,7 @@ std::uint32_t MetricCollector::series_of(const parsers::MetricRecord& record,
   if (expected < series_.size() && is_it(expected)) return expected;
   const std::uint64_t hash = hash_of(record, dimensions);
   std::uint32_t index = ids_.find(hash, is_it);
-  if (index != IndexTable::kNone) return index;
+  if (index != parsers::IndexTable::kNone) return index;
   index = static_cast<std::uint32_t>(series_.size());
   key_.clear();
   each_text(record, dimensions, [&](std::string_view text) {
@@ -238,12 +239,8 @@ void MetricCollector::take(std::uint32_t environment, proto::AggregateBatch& bat
 }
 
 void MetricCollector::write_columns(std::span<const Row> rows, proto::AggregateBatch& batch) {
-  const auto count = static_cast<int>(rows.size());
   proto::Datapoints& out = *batch.mutable_datapoints();
-  const auto column = [count](auto* field) {
-    field->Reserve(count);
-    return field->AddNAlreadyReserved(count);
-  };
+  const auto column = [&](auto* field) { return extend(*field, rows.size()); };
   std::uint32_t* const indexes = column(out.mutable_series());
   std::int64_t* const starts = column(out.mutable_start_s());
   std::uint32_t* const periods = column(out.mutable_period_s());

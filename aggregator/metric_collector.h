@@ -9,8 +9,8 @@
 
 #include "aggregator/attribution.h"
 #include "aggregator/huge_pages.h"
-#include "aggregator/index_table.h"
 #include "aggregator/metric_owner.h"
+#include "parsers/index_table.h"
 #include "parsers/metric_batch.h"
 #include "parsers/metric_support.h"
 #include "proto/log.pb.h"
@@ -74,7 +74,7 @@ class MetricCollector {
   std::uint32_t series_in_commit_ = 0;
   std::uint64_t commit_ = 1;
   std::string key_;  ///< Scratch: the identity of a new series.
-  IndexTable ids_;
+  parsers::IndexTable ids_;
   std::vector<KnownSeries> series_;
   parsers::TextArena keys_;
   std::uint32_t last_ = 0;  ///< Series of the last datapoint.

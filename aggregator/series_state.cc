@@ -69,11 +69,12 @@ void load_series(SeriesState& series, StateReader& in) {
 }  // namespace
 
 std::uint64_t hash_of(const SeriesKey& key) noexcept {
-  std::uint64_t hash = mix(hash_text(key.name), hash_text(key.metric_namespace));
-  hash = mix(hash, hash_text(key.account));
-  hash = mix(hash, hash_text(key.region));
+  std::uint64_t hash =
+      parsers::mix(parsers::hash_text(key.name), parsers::hash_text(key.metric_namespace));
+  hash = parsers::mix(hash, parsers::hash_text(key.account));
+  hash = parsers::mix(hash, parsers::hash_text(key.region));
   for (const auto& [name, value] : key.dimensions)
-    hash = mix(mix(hash, hash_text(name)), hash_text(value));
+    hash = parsers::mix(parsers::mix(hash, parsers::hash_text(name)), parsers::hash_text(value));
   return hash;
 }
 
@@ -128,7 +129,8 @@ bool SeriesTable::load(std::string_view& in) {
   for (std::uint64_t i = 0; i < series && reader.ok(); ++i) {
     SeriesKey key = load_key(reader);
     const std::uint64_t hash = hash_of(key);
-    if (loaded.state_->find(key, hash) != IndexTable::kNone) reader.fail();  // Twice the same key.
+    if (loaded.state_->find(key, hash) != parsers::IndexTable::kNone)
+      reader.fail();  // Twice the same key.
     const SeriesId id = loaded.state_->add(std::move(key), hash, reader.text());
     load_series(loaded.state_->at(id), reader);
   }

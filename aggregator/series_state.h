@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "aggregator/index_table.h"
 #include "aggregator/metric_family.h"
 #include "aggregator/series_points.h"
 #include "aggregator/series_table.h"
+#include "parsers/index_table.h"
 #include "proto/check.h"
 
 namespace fleetmeter::aggregator {
@@ -76,7 +76,7 @@ struct SourceState {
 struct SeriesTable::State {
   /// No vector: one of a million would hold room for as many more, and move them all to grow.
   std::deque<SeriesState> series;
-  IndexTable ids;  ///< By key, which stands in `series` alone.
+  parsers::IndexTable ids;  ///< By key, which stands in `series` alone.
   std::vector<SourceState> sources;
   std::uint32_t deaf_kept_s = 0;  ///< For series that were never seen.
   /// Series without retention that hold values until the next record.

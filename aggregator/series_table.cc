@@ -54,7 +54,8 @@ SeriesTable& SeriesTable::operator=(SeriesTable&& other) noexcept {
 
 SeriesId SeriesTable::intern(const SeriesKey& key, std::string_view unit) {
   const std::uint64_t hash = hash_of(key);
-  if (const SeriesId known = state_->find(key, hash); known != IndexTable::kNone) return known;
+  if (const SeriesId known = state_->find(key, hash); known != parsers::IndexTable::kNone)
+    return known;
   return state_->add(key, hash, unit);
 }
 
@@ -73,7 +74,7 @@ SeriesId SeriesTable::State::add(SeriesKey key, std::uint64_t hash, std::string_
 
 std::optional<SeriesId> SeriesTable::find(const SeriesKey& key) const {
   const SeriesId known = state_->find(key, hash_of(key));
-  if (known == IndexTable::kNone) return std::nullopt;
+  if (known == parsers::IndexTable::kNone) return std::nullopt;
   return known;
 }
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "aggregator/index_table.h"
+#include "parsers/index_table.h"
 
 namespace fleetmeter::aggregator {
 
@@ -16,10 +16,10 @@ class StringPool {
 
   std::uint32_t intern(std::string_view text) {
     if (text.empty()) return 0;
-    const std::uint64_t hash = hash_text(text);
+    const std::uint64_t hash = parsers::hash_text(text);
     std::uint32_t id =
         table_.find(hash, [&](std::uint32_t index) { return texts_[index] == text; });
-    if (id != IndexTable::kNone) return id;
+    if (id != parsers::IndexTable::kNone) return id;
     id = static_cast<std::uint32_t>(texts_.size());
     texts_.emplace_back(text);
     table_.insert(hash, id);
@@ -34,7 +34,7 @@ class StringPool {
 
  private:
   std::deque<std::string> texts_;
-  IndexTable table_;
+  parsers::IndexTable table_;
 };
 
 }  // namespace fleetmeter::aggregator

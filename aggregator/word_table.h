@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "aggregator/index_table.h"
+#include "parsers/index_table.h"
 
 namespace fleetmeter::aggregator {
 
@@ -23,8 +23,8 @@ class WordTable {
 
   [[nodiscard]] static std::uint64_t hash(const Key& key) noexcept {
     std::uint64_t hash = key[0];
-    if constexpr (kWords == 1) return mix(hash, 0);
-    for (std::size_t i = 1; i < kWords; ++i) hash = mix(hash, key[i]);
+    if constexpr (kWords == 1) return parsers::mix(hash, 0);
+    for (std::size_t i = 1; i < kWords; ++i) hash = parsers::mix(hash, key[i]);
     return hash;
   }
   void prefetch(std::uint64_t hash) const noexcept { __builtin_prefetch(&slots_[hash & mask_]); }

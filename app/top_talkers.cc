@@ -43,10 +43,10 @@ std::vector<TopEntry> port_entries(const std::vector<Traffic>& ports) {
 }  // namespace
 
 void AddressTraffic::add(const parsers::IpAddress& address, const Traffic& traffic) {
-  const std::uint64_t hash = aggregator::mix(address.high, address.low);
+  const std::uint64_t hash = parsers::mix(address.high, address.low);
   std::uint32_t at =
       index_.find(hash, [&](std::uint32_t i) { return entries_[i].address == address; });
-  if (at == aggregator::IndexTable::kNone) {
+  if (at == parsers::IndexTable::kNone) {
     if (entries_.size() >= keys_max_) {
       other_ += traffic;
       return;

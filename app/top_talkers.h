@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "aggregator/index_table.h"
 #include "app/flow_totals.h"
 #include "parsers/flow_columns.h"
+#include "parsers/index_table.h"
 
 namespace fleetmeter::app {
 
@@ -26,7 +26,7 @@ class AddressTraffic {
     Traffic traffic;
   };
   std::uint32_t keys_max_;
-  aggregator::IndexTable index_;
+  parsers::IndexTable index_;
   std::vector<Entry> entries_;
   Traffic other_, unknown_;
 };

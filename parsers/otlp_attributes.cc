@@ -1,6 +1,5 @@
 #include "parsers/otlp_attributes.h"
 
-#include <algorithm>
 #include <atomic>
 #include <cstring>
 
@@ -10,33 +9,6 @@ namespace {
 // Of the whole process: decoders of several threads hand their records to one collector.
 std::atomic<std::uint64_t> next_id{1};
 
-constexpr std::size_t kSlotsAtFirst = 1024;
-// Slots that are looked at: of more keys with one hash, which do not happen by chance, the first is
-// lost.
-constexpr std::uint32_t kStepsMax = 64;
-
-std::uint64_t word_at(const char* at, std::size_t size) noexcept {
-  std::uint64_t word = 0;
-  std::memcpy(&word, at, size);
-  return word;
-}
-
-std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
-  const auto product =
-      static_cast<unsigned __int128>(a ^ 0x9e3779b97f4a7c15u) * (b ^ 0xd6e8feb86659fd93u);
-  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
-}
-
-std::uint32_t hash_of(const OtlpAttributes::Key& key) noexcept {
-  std::uint64_t hash = key.first_bytes;
-  const char* at = key.bytes.data();
-  std::size_t left = key.bytes.size();
-  for (; left >= 16; at += 16, left -= 16) hash = mix(word_at(at, 8), word_at(at + 8, 8) ^ hash);
-  const std::size_t front = std::min<std::size_t>(left, 8);
-  hash = mix(word_at(at, front), word_at(at + front, left - front) ^ hash);
-  return static_cast<std::uint32_t>(mix(hash, key.bytes.size()));
-}
-
 }  // namespace
 
 bool OtlpAttributes::is_key_of(const Entry& entry, const Key& key) noexcept {
@@ -45,15 +17,10 @@ bool OtlpAttributes::is_key_of(const Entry& entry, const Key& key) noexcept {
 }
 
 const OtlpAttributes::Entry* OtlpAttributes::look_up(const Key& key) {
-  missed_hash_ = hash_of(key);
-  if (slots_.empty()) return nullptr;
-  for (std::uint32_t step = 0; step < kStepsMax; ++step) {
-    const Slot slot = slots_[(missed_hash_ + step) & (slots_.size() - 1)];
-    if (slot.index_plus_1 == 0) return nullptr;
-    const Entry& entry = entries_[slot.index_plus_1 - 1];
-    if (slot.hash == missed_hash_ && is_key_of(entry, key)) return &entry;
-  }
-  return nullptr;
+  missed_hash_ = mix(hash_text(key.bytes), key.first_bytes);
+  const std::uint32_t found = by_key_.find(
+      missed_hash_, [&](std::uint32_t index) { return is_key_of(entries_[index], key); });
+  return found != IndexTable::kNone ? &entries_[found] : nullptr;
 }
 
 bool OtlpAttributes::find(const Key& key, Meaning& meaning, std::vector<Dimension>& dimensions) {
@@ -91,7 +58,6 @@ std::uint64_t OtlpAttributes::keep(const Key& key, const Meaning& meaning,
   const auto index = static_cast<std::uint32_t>(entries_.size());
   entries_.push_back({.bytes = keys_.keep(key.bytes),
                       .id = next_id.fetch_add(1, std::memory_order_relaxed),
-                      .hash = missed_hash_,
                       .first_dimension = static_cast<std::uint32_t>(dimensions_.size()),
                       .dimension_count = static_cast<std::uint16_t>(dimensions.size()),
                       .first_bytes = static_cast<std::uint16_t>(key.first_bytes),
@@ -100,20 +66,9 @@ std::uint64_t OtlpAttributes::keep(const Key& key, const Meaning& meaning,
                       .name = place(meaning.name)});
   for (const Dimension& dimension : dimensions)
     dimensions_.push_back({place(dimension.name), place(dimension.value)});
-  if (2 * entries_.size() > slots_.size()) {
-    slots_.assign(std::max(kSlotsAtFirst, 2 * slots_.size()), {});
-    for (std::uint32_t i = 0; i < index; ++i) put({entries_[i].hash, i + 1});
-  }
-  put({missed_hash_, index + 1});
+  by_key_.insert(missed_hash_, index);
   expected_ = index + 1;
   return entries_.back().id;
-}
-
-void OtlpAttributes::put(Slot slot) {
-  const std::size_t mask = slots_.size() - 1;
-  std::uint32_t step = 0;
-  while (step < kStepsMax && slots_[(slot.hash + step) & mask].index_plus_1 != 0) ++step;
-  slots_[(slot.hash + step % kStepsMax) & mask] = slot;
 }
 
 bool OtlpAttributes::make_room(std::size_t bytes) {
@@ -126,7 +81,7 @@ bool OtlpAttributes::make_room(std::size_t bytes) {
     entries_.clear();
     dimensions_.clear();
     keys_.clear();
-    std::fill(slots_.begin(), slots_.end(), Slot{});
+    by_key_.clear();
     bytes_ = 0;
     rest_ = kRest * entries_max_;
   }

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "parsers/index_table.h"
 #include "parsers/metric_batch.h"
 #include "parsers/metric_support.h"
 
@@ -13,8 +14,8 @@ namespace fleetmeter::parsers {
 
 /// What the attributes of datapoints came to, by their bytes. A stream tells the same series minute
 /// after minute and writes the attributes of a datapoint last (Amazon CloudWatch User Guide,
-/// "OpenTelemetry 1.0.0 format"), so that what was walked once is compared from then on. Allocates
-/// nothing before the first keep(), and some 16 MiB at most. Bound by the comparison: one pass over
+/// "OpenTelemetry 1.0.0 format"), so that what was walked once is compared from then on. Allocates some
+/// 16 MiB at most. Bound by the comparison: one pass over
 /// the bytes of a datapoint and over those it is compared with.
 class OtlpAttributes {
  public:
@@ -60,14 +61,9 @@ class OtlpAttributes {
     Place name;
     Place value;
   };
-  struct Slot {
-    std::uint32_t hash = 0;
-    std::uint32_t index_plus_1 = 0;
-  };
   struct Entry {
     std::string_view bytes;  // Into keys_.
     std::uint64_t id = 0;
-    std::uint32_t hash = 0;
     std::uint32_t first_dimension = 0;
     std::uint16_t dimension_count = 0;
     std::uint16_t first_bytes = 0;
@@ -79,17 +75,16 @@ class OtlpAttributes {
   /// By hash, where the expected one is another.
   [[nodiscard]] const Entry* look_up(const Key& key);
   [[nodiscard]] bool make_room(std::size_t bytes);
-  void put(Slot slot);
 
   std::size_t entries_max_;
   std::vector<Entry> entries_;
   std::vector<DimensionPlace> dimensions_;
   TextArena keys_;
-  std::size_t bytes_ = 0;       // Of keys_ and dimensions_.
-  std::vector<Slot> slots_;     // Open addressing; twice as many as entries_ at least.
+  std::size_t bytes_ = 0;  // Of keys_ and dimensions_.
+  IndexTable by_key_;
   std::uint32_t expected_ = 0;  // Behind the last one found or kept.
   bool missed_ = false;         // The last find() looked, and did not find.
-  std::uint32_t missed_hash_ = 0;
+  std::uint64_t missed_hash_ = 0;
   std::uint64_t answered_ = 0;
   std::uint64_t refused_ = 0;
   std::uint64_t rest_ = 0;  // Look-ups that it still rests for.

@@ -16,12 +16,12 @@
 
 #include "aggregator/flow_rows.h"
 #include "aggregator/flow_windows.h"
-#include "aggregator/index_table.h"
 #include "aggregator/partial_aggregator.h"
 #include "aggregator/sqlite_log.h"
 #include "bench/aggregator/fleet_corpus.h"
 #include "bench/measure.h"
 #include "bench/parsers/flow_probe.h"
+#include "parsers/index_table.h"
 #include "proto/check.h"
 #include "proto/clock.h"
 
@@ -185,7 +185,7 @@ class Ceiling {
       const std::uint64_t direction = is_private(sources[i]) << 1 | is_private(destinations[i]);
       const std::uint64_t rest =
           minute << 10 | direction << 8 | static_cast<unsigned char>(actions[i]);
-      const std::size_t at = slot_of(mix(hash_text(interfaces[i]), rest) | 1);
+      const std::size_t at = slot_of(parsers::mix(parsers::hash_text(interfaces[i]), rest) | 1);
       Slot& slot = slots_[at];
       if (slot.records == 0)
         notes_[at] = {interfaces[i], static_cast<std::uint32_t>(minute), actions[i]};

@@ -6,7 +6,9 @@
 #include <string_view>
 #include <vector>
 
-namespace fleetmeter::aggregator {
+#include "parsers/flow_values.h"
+
+namespace fleetmeter::parsers {
 
 /// 64-bit mix of two words; both halves of a 128-bit product, so every input bit reaches every
 /// output bit.
@@ -17,17 +19,16 @@ namespace fleetmeter::aggregator {
 }
 
 [[nodiscard]] inline std::uint64_t hash_text(std::string_view text) noexcept {
-  std::uint64_t hash = text.size();
   const char* at = text.data();
   std::size_t left = text.size();
-  for (; left >= 8; at += 8, left -= 8) {
-    std::uint64_t word;
-    std::memcpy(&word, at, 8);
-    hash = mix(hash, word);
-  }
-  std::uint64_t tail = 0;
-  if (left > 0) std::memcpy(&tail, at, left);
-  return mix(hash, tail);
+  std::uint64_t hash = left;
+  for (; left > 16; at += 16, left -= 16) hash = mix(load_word(at) ^ hash, load_word(at + 8));
+  const char* const end = at + left;
+  if (text.size() >= 16) return mix(load_word(end - 16) ^ hash, load_word(end - 8));
+  if (left >= 8) return mix(load_word(at) ^ hash, load_word(end - 8));
+  std::uint64_t word = 0;
+  if (left > 0) std::memcpy(&word, at, left);
+  return mix(word ^ hash, 0);
 }
 
 /// Open-addressing table from hash to the index of an entry that the caller keeps in a vector.
@@ -89,4 +90,4 @@ class IndexTable {
   std::size_t count_ = 0;
 };
 
-}  // namespace fleetmeter::aggregator
+}  // namespace fleetmeter::parsers

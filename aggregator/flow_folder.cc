@@ -19,6 +19,11 @@ constexpr std::uint64_t kEndMax = std::uint64_t{1} << 62;
 /// Combinations remembered; more than these start afresh, as the ids that they are made of do.
 constexpr std::size_t kSeriesRemembered = 1u << 18;
 constexpr std::size_t kPacketsRemembered = 1u << 18;
+constexpr std::size_t kRecordsRemembered = 1u << 16;
+/// Records that hardly ever come again, as those of a scan, are not worth remembering: below so many
+/// asked for one remembered, none is, for a while.
+constexpr std::uint64_t kRecordsAskedMin = 4;
+constexpr std::uint64_t kRecordsUnasked = 1u << 22;
 /// Captures are fetched so many at a time: two or three cache lines each, of which a core fetches
 /// some dozen at once.
 constexpr std::uint32_t kCapturesAtOnce = 16;
@@ -70,6 +75,21 @@ bool is_translated(const FlowColumn<IpAddress>& hop, const FlowColumn<IpAddress>
   return hop.present(record) && packet.present(record) && hop[record] != packet[record];
 }
 
+/// The packet has the hop's ends, as far as the record has them, and names no service.
+bool is_as_hop(const FlowRecordColumns& columns, std::uint32_t record) noexcept {
+  const auto is_same = [record](const FlowColumn<IpAddress>& packet,
+                                const FlowColumn<IpAddress>& hop) {
+    return !packet.present(record) || (hop.present(record) && packet[record] == hop[record]);
+  };
+  return is_same(columns.packet_source, columns.source) &&
+         is_same(columns.packet_destination, columns.destination) &&
+         !columns.source_service.present(record) && !columns.destination_service.present(record);
+}
+
+constexpr WordTable<2>::Key kNoKey{~std::uint64_t{0}, ~std::uint64_t{0}};
+/// In place of Attribution::known_v4(), which has another bit 33.
+constexpr std::uint64_t kAbsentAddress = std::uint64_t{1} << 33;
+
 /// The bits of a record that need no look-up. What the key of a series is made of has to say all
 /// that attribute_flow() looks at.
 struct KeyBits {
@@ -91,6 +111,8 @@ static_assert(kPacketsRemembered + 4096 < std::size_t{1} << kPacketBits);
 void FlowFolder::forget() {
   packets_.clear();
   series_.clear();
+  records_.clear();
+  records_asked_ = 0;
 }
 
 FoldCounts FlowFolder::fold(const FlowColumns& flows, std::uint64_t start_max_s) {
@@ -106,13 +128,12 @@ FoldCounts FlowFolder::fold(const FlowColumns& flows, std::uint64_t start_max_s)
     const bool is_large =
         series_.size() > kSeriesRemembered || packets_.size() > kPacketsRemembered;
     if (attribution_.shrink() || is_large) forget();
+    if (records_.size() > kRecordsRemembered) forget_records();
     const std::uint32_t end = std::min(begin + kBlock, flows.size);
     select(flows, columns, begin, end, start_max_s, counts);
     find_whole(columns, begin, end);
     find_epochs();
     find_captures(columns);
-    find_ends(columns);
-    make_keys(flows, columns);
     find_series(flows, columns);
     add_block(flows, columns);
   }
@@ -147,11 +168,6 @@ void FlowFolder::select(const FlowColumns& flows, const FlowRecordColumns& colum
 
 void FlowFolder::find_whole(const FlowRecordColumns& columns, std::uint32_t begin,
                             std::uint32_t end) {
-  block_.has_texts = columns.texts[CaptureTexts::kInterface].all_present(begin, end);
-  for (std::size_t piece = 0; piece < layout_.pieces_count; ++piece) {
-    for (const std::uint8_t field : {layout_.pieces[piece].first, layout_.pieces[piece].second})
-      block_.has_texts = block_.has_texts && columns.texts[field].all_present(begin, end);
-  }
   block_.has_addresses =
       columns.source.all_present(begin, end) && columns.destination.all_present(begin, end);
   block_.has_sums = columns.bytes.all_present(begin, end) &&
@@ -167,24 +183,17 @@ void FlowFolder::find_epochs() {
     block_.epochs[i] = attribution_.epoch(static_cast<std::int64_t>(block_.starts[i]));
 }
 
-/// Which texts follow each other is seen at a record that has them all: fields one space apart are of
-/// neighbouring columns.
+/// Which texts follow each other is seen at any record: fields one space apart are of neighbouring
+/// columns.
 void FlowFolder::find_layout(const FlowColumns& flows, const FlowRecordColumns& columns) {
   layout_ = {};
   for (std::uint8_t field = 0; field < CaptureTexts::kCount; ++field) {
     if (columns.texts[field].exists()) layout_.fields[layout_.count++] = field;
   }
   const auto fields = std::span(layout_.fields).first(layout_.count);
-  const auto has_all = [&](std::uint32_t record) {
-    return flows.line_bytes[record] > 0 && std::ranges::all_of(fields, [&](std::uint8_t field) {
-             return columns.texts[field].present(record);
-           });
-  };
-  std::uint32_t record = 0;
-  const std::uint32_t looked_at = std::min(flows.size, kBlock);
-  while (record < looked_at && !has_all(record)) ++record;
-  if (record == looked_at || fields.empty()) return;
-  const auto text = [&](std::uint8_t field) { return columns.texts[field][record]; };
+  const bool has_lines = flows.size > 0 && flows.line_bytes[0] > 0;
+  if (!has_lines || fields.empty()) return;
+  const auto text = [&](std::uint8_t field) { return columns.texts[field][0]; };
   std::ranges::sort(fields, {}, [&](std::uint8_t field) { return text(field).data(); });
   constexpr int kFieldBits = 4;
   static_assert(CaptureTexts::kCount <= 1 << kFieldBits &&
@@ -200,17 +209,12 @@ void FlowFolder::find_layout(const FlowColumns& flows, const FlowRecordColumns& 
   layout_.order = order;
 }
 
-/// Its order stays 0 where a piece's ends are not both here.
 void FlowFolder::read_run(const FlowRecordColumns& columns, std::uint32_t record,
                           CaptureRun& run) const {
-  run.order = 0;
-  run.count = layout_.pieces_count;
+  run.count = layout_.order != 0 ? layout_.pieces_count : 0;
   for (std::uint32_t piece = 0; piece < run.count; ++piece) {
-    const FlowColumn<std::string_view>& first = columns.texts[layout_.pieces[piece].first];
-    const FlowColumn<std::string_view>& last = columns.texts[layout_.pieces[piece].second];
-    const bool is_present = block_.has_texts || (first.present(record) && last.present(record));
-    if (!is_present) return;
-    run.pieces[piece] = {first[record].data(), last[record].end()};
+    const auto [first, last] = layout_.pieces[piece];
+    run.pieces[piece] = {columns.texts[first][record].data(), columns.texts[last][record].end()};
   }
   run.order = layout_.order;
 }
@@ -231,9 +235,9 @@ void FlowFolder::find_captures(const FlowRecordColumns& columns) {
     const std::uint32_t end = std::min(first + kCapturesAtOnce, block_.size);
     for (std::uint32_t i = first; i < end; ++i) {
       const std::uint32_t record = block_.records[i];
-      const bool has_interface = block_.has_texts || interfaces.present(record);
-      const std::uint32_t recent =
-          has_interface ? attribution_.recent_capture(interfaces[record]) : Attribution::kNoCapture;
+      const std::uint32_t recent = interfaces.exists()
+                                       ? attribution_.recent_capture(interfaces[record])
+                                       : Attribution::kNoCapture;
       block_.captures[i] = recent;
       if (recent != Attribution::kNoCapture) attribution_.prefetch_capture(recent);
       read_run(columns, record, runs[i - first]);
@@ -257,30 +261,99 @@ std::uint32_t FlowFolder::find_capture(const FlowRecordColumns& columns, std::ui
   return capture;
 }
 
-void FlowFolder::find_ends(const FlowRecordColumns& columns) {
-  for (std::uint32_t i = 0; i < block_.size; ++i) {
-    const std::uint32_t record = block_.records[i];
-    const bool has_both = block_.has_addresses;
-    attribution_.find_ends(
-        block_.captures[i], has_both ? &columns.source[record] : columns.source.find(record),
-        has_both ? &columns.destination[record] : columns.destination.find(record),
-        static_cast<std::int64_t>(block_.starts[i]), block_.ends[i]);
-  }
+void FlowFolder::forget_records() {
+  if (records_asked_ < kRecordsAskedMin * records_.size()) records_unasked_ = kRecordsUnasked;
+  records_.clear();
+  records_asked_ = 0;
 }
 
-void FlowFolder::make_keys(const FlowColumns& flows, const FlowRecordColumns& columns) {
-  for (std::uint32_t i = 0; i < block_.size; ++i) {
-    block_.keys[i] = make_key(flows, columns, i);
-    block_.hashes[i] = WordTable<2>::hash(block_.keys[i]);
-    series_.prefetch(block_.hashes[i]);
+void FlowFolder::find_series(const FlowColumns& flows, const FlowRecordColumns& columns) {
+  new_.size = 0;
+  if (records_unasked_ == 0) {
+    find_remembered(flows, columns);
+  } else {
+    records_unasked_ -= std::min<std::uint64_t>(records_unasked_, block_.size);
+    for (std::uint32_t i = 0; i < block_.size; ++i) {
+      block_.keys[i] = kNoKey;
+      new_.entries[new_.size++] = i;
+    }
   }
+  if (new_.size > 0) find_new(flows, columns);
 }
 
-WordTable<2>::Key FlowFolder::make_key(const FlowColumns& flows, const FlowRecordColumns& columns,
-                                       std::uint32_t i) {
+/// All that a record's series depends on, before anything is looked up. Not of IPv6, nor where the
+/// packet's ends or services are others than the hop's: kNoKey.
+FlowFolder::Key FlowFolder::record_key(const FlowColumns& flows, const FlowRecordColumns& columns,
+                                       std::uint32_t i) const {
   const std::uint32_t record = block_.records[i];
-  const std::uint32_t capture = block_.captures[i];
-  const Attribution::Ends& both = block_.ends[i];
+  const bool has_both = block_.has_addresses;
+  const IpAddress* const source = has_both ? &columns.source[record] : columns.source.find(record);
+  const IpAddress* const destination =
+      has_both ? &columns.destination[record] : columns.destination.find(record);
+  if ((source != nullptr && !source->is_v4()) || (destination != nullptr && !destination->is_v4()))
+    return kNoKey;
+  if (has_packets_ && !is_as_hop(columns, record)) return kNoKey;
+  const std::uint64_t from = source == nullptr ? kAbsentAddress : attribution_.known_v4(*source);
+  const std::uint64_t to =
+      destination == nullptr ? kAbsentAddress : attribution_.known_v4(*destination);
+  const auto path = static_cast<std::uint8_t>(columns.traffic_path.value_or(record, 0));
+  const std::uint64_t bits = static_cast<std::uint64_t>(flows.status[record]) |
+                             static_cast<std::uint64_t>(flows.action[record]) << 2 |
+                             static_cast<std::uint64_t>(flows.direction[record]) << 4 |
+                             std::uint64_t{columns.packet_source.present(record)} << 6 |
+                             std::uint64_t{columns.packet_destination.present(record)} << 7 |
+                             std::uint64_t{path} << 8 | (from >> 32) << 16 | (to >> 32) << 18;
+  return {std::uint64_t{block_.captures[i]} << 20 | bits, from << 32 | (to & 0xffffffff)};
+}
+
+void FlowFolder::find_remembered(const FlowColumns& flows, const FlowRecordColumns& columns) {
+  for (std::uint32_t i = 0; i < block_.size; ++i) {
+    block_.keys[i] = record_key(flows, columns, i);
+    block_.hashes[i] = WordTable<2>::hash(block_.keys[i]);
+    records_.prefetch(block_.hashes[i]);
+  }
+  for (std::uint32_t i = 0; i < block_.size; ++i) {
+    block_.series[i] = records_.find(block_.keys[i], block_.hashes[i]);
+    if (block_.series[i] == WordTable<2>::kNone) new_.entries[new_.size++] = i;
+  }
+  records_asked_ += block_.size;
+}
+
+/// Of records that are not remembered: the look-ups, one kind after the other.
+void FlowFolder::find_new(const FlowColumns& flows, const FlowRecordColumns& columns) {
+  for (std::uint32_t n = 0; n < new_.size; ++n) {
+    const std::uint32_t i = new_.entries[n];
+    const std::uint32_t record = block_.records[i];
+    attribution_.find_ends(block_.captures[i], columns.source.find(record),
+                           columns.destination.find(record),
+                           static_cast<std::int64_t>(block_.starts[i]), new_.ends[n]);
+  }
+  for (std::uint32_t n = 0; n < new_.size; ++n) {
+    new_.keys[n] = series_key(flows, columns, n);
+    new_.hashes[n] = WordTable<2>::hash(new_.keys[n]);
+    series_.prefetch(new_.hashes[n]);
+  }
+  unknown_.size = 0;
+  for (std::uint32_t n = 0; n < new_.size; ++n) {
+    std::uint32_t& series = block_.series[new_.entries[n]];
+    series = series_.find(new_.keys[n], new_.hashes[n]);
+    if (series == WordTable<2>::kNone) unknown_.entries[unknown_.size++] = n;
+  }
+  make_series(flows, columns);
+  for (std::uint32_t n = 0; n < new_.size; ++n) {
+    const std::uint32_t i = new_.entries[n];
+    const Key& key = block_.keys[i];
+    if (key != kNoKey && records_.find(key, block_.hashes[i]) == WordTable<2>::kNone)
+      records_.insert(key, block_.series[i]);
+  }
+}
+
+/// `n`: index in New, here and below.
+FlowFolder::Key FlowFolder::series_key(const FlowColumns& flows, const FlowRecordColumns& columns,
+                                       std::uint32_t n) {
+  const std::uint32_t record = block_.records[new_.entries[n]];
+  const std::uint32_t capture = block_.captures[new_.entries[n]];
+  const Attribution::Ends& both = new_.ends[n];
   KeyBits bits;
   bits.status = static_cast<std::uint64_t>(flows.status[record]);
   bits.action = static_cast<std::uint64_t>(flows.action[record]);
@@ -296,7 +369,7 @@ WordTable<2>::Key FlowFolder::make_key(const FlowColumns& flows, const FlowRecor
         std::uint64_t{is_translated(columns.source, columns.packet_source, record)} |
         std::uint64_t{is_translated(columns.destination, columns.packet_destination, record)} << 1;
     ends = std::uint64_t{both.source} << 32 | both.destination;
-    if (has_packets_) packet_id = find_packet(packet_of(columns, i));
+    if (has_packets_) packet_id = find_packet(packet_of(columns, n));
   } else {
     // Only the own side's address and what the peer's says beside its address count.
     const Attribution::Peer source = attribution_.as_peer(both.source);
@@ -312,7 +385,7 @@ WordTable<2>::Key FlowFolder::make_key(const FlowColumns& flows, const FlowRecor
     ends = is_source ? std::uint64_t{both.source} << 32 | destination.id()
                      : std::uint64_t{both.destination} << 32 | source.id();
     if (has_packets_) {
-      const Packet packet = packet_of(columns, i);
+      const Packet packet = packet_of(columns, n);
       packet_id =
           find_packet({attribution_.as_peer(is_source ? packet.destination : packet.source).id(), 0,
                        is_source ? packet.destination_service : packet.source_service, 0});
@@ -323,7 +396,8 @@ WordTable<2>::Key FlowFolder::make_key(const FlowColumns& flows, const FlowRecor
           ends};
 }
 
-FlowFolder::Packet FlowFolder::packet_of(const FlowRecordColumns& columns, std::uint32_t i) {
+FlowFolder::Packet FlowFolder::packet_of(const FlowRecordColumns& columns, std::uint32_t n) {
+  const std::uint32_t i = new_.entries[n];
   const std::uint32_t record = block_.records[i];
   Packet packet;
   // Without a gateway on the way it is the hop's.
@@ -337,9 +411,9 @@ FlowFolder::Packet FlowFolder::packet_of(const FlowRecordColumns& columns, std::
   const auto service = [&](const FlowColumn<std::string_view>& column) {
     return column.present(record) ? strings_.intern(column[record]) : 0;
   };
-  packet.source = address(columns.packet_source, columns.source, block_.ends[i].source);
+  packet.source = address(columns.packet_source, columns.source, new_.ends[n].source);
   packet.destination =
-      address(columns.packet_destination, columns.destination, block_.ends[i].destination);
+      address(columns.packet_destination, columns.destination, new_.ends[n].destination);
   packet.source_service = service(columns.source_service);
   packet.destination_service = service(columns.destination_service);
   return packet;
@@ -359,47 +433,39 @@ std::uint32_t FlowFolder::find_packet(const Packet& packet) {
   return id;
 }
 
-void FlowFolder::find_series(const FlowColumns& flows, const FlowRecordColumns& columns) {
-  unknown_.size = 0;
-  for (std::uint32_t i = 0; i < block_.size; ++i) {
-    block_.series[i] = series_.find(block_.keys[i], block_.hashes[i]);
-    if (block_.series[i] == WordTable<2>::kNone) unknown_.entries[unknown_.size++] = i;
-  }
-  make_series(flows, columns);
-}
-
 void FlowFolder::make_series(const FlowColumns& flows, const FlowRecordColumns& columns) {
-  for (std::uint32_t n = 0; n < unknown_.size; ++n) {
-    unknown_.keys[n] = attribute(flows, columns, unknown_.entries[n]);
-    unknown_.hashes[n] = FlowSums::hash(unknown_.keys[n]);
-    sums_.prefetch_series(unknown_.hashes[n]);
+  for (std::uint32_t u = 0; u < unknown_.size; ++u) {
+    unknown_.keys[u] = attribute(flows, columns, unknown_.entries[u]);
+    unknown_.hashes[u] = FlowSums::hash(unknown_.keys[u]);
+    sums_.prefetch_series(unknown_.hashes[u]);
   }
-  for (std::uint32_t n = 0; n < unknown_.size; ++n) {
-    const std::uint32_t i = unknown_.entries[n];
-    std::uint32_t& series = block_.series[i];
-    series = series_.find(block_.keys[i], block_.hashes[i]);  // Made by an entry before?
+  for (std::uint32_t u = 0; u < unknown_.size; ++u) {
+    const std::uint32_t n = unknown_.entries[u];
+    std::uint32_t& series = block_.series[new_.entries[n]];
+    series = series_.find(new_.keys[n], new_.hashes[n]);  // Made by an entry before?
     if (series != WordTable<2>::kNone) continue;
-    series = sums_.series(unknown_.keys[n], unknown_.hashes[n]);
-    series_.insert(block_.keys[i], series);
+    series = sums_.series(unknown_.keys[u], unknown_.hashes[u]);
+    series_.insert(new_.keys[n], series);
   }
 }
 
 FlowKey FlowFolder::attribute(const FlowColumns& flows, const FlowRecordColumns& columns,
-                              std::uint32_t i) {
+                              std::uint32_t n) {
+  const std::uint32_t i = new_.entries[n];
   const std::uint32_t record = block_.records[i];
   const CaptureFacts& capture = attribution_.capture_facts(block_.captures[i]);
-  const Packet packet = packet_of(columns, i);
+  const Packet packet = packet_of(columns, n);
   const auto facts_of = [this](std::uint32_t address) {
     return address == Attribution::kAbsent ? nullptr : &attribution_.address_facts(address);
   };
   RecordFacts facts;
   facts.direction = flows.direction[record];
-  facts.source = facts_of(block_.ends[i].source);
-  facts.destination = facts_of(block_.ends[i].destination);
+  facts.source = facts_of(new_.ends[n].source);
+  facts.destination = facts_of(new_.ends[n].destination);
   facts.packet_source = facts_of(packet.source);
   facts.packet_destination = facts_of(packet.destination);
-  facts.source_is_own = block_.ends[i].source_is_own;
-  facts.destination_is_own = block_.ends[i].destination_is_own;
+  facts.source_is_own = new_.ends[n].source_is_own;
+  facts.destination_is_own = new_.ends[n].destination_is_own;
   facts.source_translated = is_translated(columns.source, columns.packet_source, record);
   facts.destination_translated =
       is_translated(columns.destination, columns.packet_destination, record);

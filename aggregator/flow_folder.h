@@ -22,9 +22,10 @@ struct FoldCounts {
 };
 
 /// Folds flow records into sums: who captured each, which of its ends is its own, what series that
-/// makes. The last question is asked of attribute_flow() once for each combination of answers to
-/// the others, and remembered: as many as there are series, and few more. Goes through a batch in
-/// blocks, one step after the other, so that the cache misses of a step overlap. Not thread safe.
+/// makes. Records repeat, so answers are remembered twice: by the record's capture and addresses,
+/// and, for a record that is new, by what attribute_flow() would look at, of which there are as many
+/// as series, and few more. Goes through a batch in blocks, one step after the other, so that the
+/// cache misses of a step overlap. Not thread safe.
 class FlowFolder {
  public:
   FlowFolder(Attribution& attribution, FlowSums& sums, StringPool& strings)
@@ -38,20 +39,28 @@ class FlowFolder {
  private:
   static constexpr std::uint32_t kBlock = 256;
 
+  using Key = WordTable<2>::Key;
   /// The records of a block that are folded; entry i of each belongs to records[i].
   struct Block {
     std::uint32_t size = 0;
-    /// All records of the block have the texts at both ends of each piece of `layout_`, both
-    /// addresses, and bytes, packets and end: asked once instead of for each.
-    bool has_texts = false, has_addresses = false, has_sums = false;
+    /// All records of the block have both addresses, and bytes, packets and end: asked once instead
+    /// of for each.
+    bool has_addresses = false, has_sums = false;
     std::array<std::uint32_t, kBlock> records, captures, series, rows;
-    std::array<Attribution::Ends, kBlock> ends;
     std::array<std::uint64_t, kBlock> starts;
     std::array<std::uint32_t, kBlock> epochs{};  ///< Stay 0 while no entry of the inventory ends.
-    std::array<WordTable<2>::Key, kBlock> keys;
+    std::array<Key, kBlock> keys;                ///< record_key().
     std::array<std::uint64_t, kBlock> hashes;
   };
-  /// Entries of the block whose series are not remembered.
+  /// Entries of the block whose like was not met before.
+  struct New {
+    std::uint32_t size = 0;
+    std::array<std::uint32_t, kBlock> entries;
+    std::array<Attribution::Ends, kBlock> ends;
+    std::array<Key, kBlock> keys;  ///< series_key().
+    std::array<std::uint64_t, kBlock> hashes;
+  };
+  /// Entries of New whose series are not remembered either.
   struct Unknown {
     std::uint32_t size = 0;
     std::array<std::uint32_t, kBlock> entries;
@@ -86,30 +95,37 @@ class FlowFolder {
   void find_captures(const FlowRecordColumns& columns);
   [[nodiscard]] std::uint32_t find_capture(const FlowRecordColumns& columns, std::uint32_t i,
                                            const CaptureRun& run);
-  void find_ends(const FlowRecordColumns& columns);
-  void make_keys(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
-  [[nodiscard]] WordTable<2>::Key make_key(const parsers::FlowColumns& flows,
-                                           const FlowRecordColumns& columns, std::uint32_t i);
-  [[nodiscard]] Packet packet_of(const FlowRecordColumns& columns, std::uint32_t i);
-  [[nodiscard]] std::uint32_t find_packet(const Packet& packet);
+  void forget_records();
   void find_series(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
+  void find_remembered(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
+  [[nodiscard]] Key record_key(const parsers::FlowColumns& flows, const FlowRecordColumns& columns,
+                               std::uint32_t i) const;
+  void find_new(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
+  [[nodiscard]] Key series_key(const parsers::FlowColumns& flows, const FlowRecordColumns& columns,
+                               std::uint32_t n);
+  [[nodiscard]] Packet packet_of(const FlowRecordColumns& columns, std::uint32_t n);
+  [[nodiscard]] std::uint32_t find_packet(const Packet& packet);
   void make_series(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
   [[nodiscard]] FlowKey attribute(const parsers::FlowColumns& flows,
-                                  const FlowRecordColumns& columns, std::uint32_t i);
+                                  const FlowRecordColumns& columns, std::uint32_t n);
   void add_block(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
   void add_parts(const FlowRecordColumns& columns, std::uint32_t i, std::int64_t end_s);
 
   Attribution& attribution_;
   FlowSums& sums_;
   StringPool& strings_;
-  std::uint32_t other_ = 0;   ///< Owner and peer of rows beyond the limit.
-  WordTable<2> packets_;      ///< Ids of what Packet holds, from 1.
-  WordTable<2> series_;       ///< Series by what attribution depends on.
-  Layout layout_;             ///< Of the batch.
-  CaptureTexts texts_;        ///< Scratch, as the block.
-  bool has_packets_ = false;  ///< The batch has a column that Packet takes from.
+  std::uint32_t other_ = 0;            ///< Owner and peer of rows beyond the limit.
+  WordTable<2> packets_;               ///< Ids of what Packet holds, from 1.
+  WordTable<2> series_;                ///< Series by what attribution depends on.
+  WordTable<2> records_;               ///< Series by record_key().
+  std::uint64_t records_asked_ = 0;    ///< Of records_, since it was empty.
+  std::uint64_t records_unasked_ = 0;  ///< To be folded before records_ is asked again.
+  Layout layout_;                      ///< Of the batch.
+  CaptureTexts texts_;                 ///< Scratch, as the block.
+  bool has_packets_ = false;           ///< The batch has a column that Packet takes from.
   Block block_;
-  Unknown unknown_;  ///< Scratch too.
+  New new_;  ///< Scratch too, as the next.
+  Unknown unknown_;
 };
 
 }  // namespace fleetmeter::aggregator

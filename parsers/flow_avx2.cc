@@ -328,9 +328,8 @@ FLEETMETER_AVX2 FlowFound texts(const FlowTokens& tokens, std::string_view* out)
     auto single = static_cast<std::uint32_t>(_mm_movemask_ps(_mm_castsi128_ps(is_single)));
     for (; single != 0; single = _blsr_u32(single)) {
       const std::uint32_t i = row + _tzcnt_u32(single);
-      if (tokens.text[tokens.before[i] + 1] != '-') continue;
-      out[i] = {};
-      found.absent |= std::uint64_t{1} << i;
+      const bool is_absent = tokens.text[tokens.before[i] + 1] == '-';
+      found.absent |= std::uint64_t{is_absent} << i;
     }
   }
   return found;

@@ -289,9 +289,8 @@ FLEETMETER_AVX512 FlowFound texts(const FlowTokens& tokens, std::string_view* ou
       const std::uint32_t i = _tzcnt_u32(single);
       absent |= static_cast<std::uint32_t>(tokens.text[at[i]] == '-') << i;
     }
-    const auto is_present = static_cast<__mmask8>(~absent);
-    const __m512i length = _mm512_maskz_cvtepu32_epi64(is_present, lengths);
-    const __m512i begin = _mm512_maskz_add_epi64(is_present, _mm512_cvtepu32_epi64(begins), text);
+    const __m512i length = _mm512_cvtepu32_epi64(lengths);
+    const __m512i begin = _mm512_add_epi64(_mm512_cvtepu32_epi64(begins), text);
     const __m512i a = length_first ? length : begin;
     const __m512i b = length_first ? begin : length;
     _mm512_storeu_si512(out + row, _mm512_permutex2var_epi64(a, first, b));

@@ -45,7 +45,8 @@ class FlowColumns {
   std::vector<std::uint32_t> line_bytes;
 
   /// Columns by field. Type of the field decides which accessor is legal (flow_field.h); an
-  /// unfilled one is empty.
+  /// unfilled one is empty. An absent text is a view of its "-", so that texts which follow each
+  /// other in a line can be compared at once; nothing where there is no line (Parquet).
   [[nodiscard]] std::span<const std::uint64_t> numbers(FlowField field) const noexcept;
   [[nodiscard]] std::span<const std::string_view> texts(FlowField field) const noexcept;
   [[nodiscard]] std::span<const IpAddress> addresses(FlowField field) const noexcept;

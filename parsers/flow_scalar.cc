@@ -196,6 +196,7 @@ std::optional<FlowDrop> ScalarFlowKernel::decode_record(std::uint32_t record) no
     if (value.absent()) {
       if (column.step == Step::kStatus) return wrong.value_or(FlowDrop::kBadStatus);
       make_absent(column.field);
+      if (texts_[column.field] != nullptr) texts_[column.field][record] = value.view();
       continue;
     }
     switch (column.step) {
@@ -285,7 +286,6 @@ void ScalarFlowKernel::make_absent(std::uint8_t field) noexcept {
   // What an absent entry holds is nobody's business, but the same input shall give the same
   // columns.
   if (numbers_[field] != nullptr) numbers_[field][out_.size] = 0;
-  if (texts_[field] != nullptr) texts_[field][out_.size] = {};
   if (addresses_[field] != nullptr) addresses_[field][out_.size] = {};
 }
 

@@ -396,6 +396,20 @@ TEST(FlowParser, FillsOnlyTheFieldsAskedForAndStillValidatesTheRequiredOnes) {
   EXPECT_EQ(decoded.dropped(FlowDrop::kBadNumber), 1u);
 }
 
+/// So that the texts of a capture, which follow each other in the line, are compared in one piece.
+TEST(FlowParser, AnAbsentTextIsAViewOfItsDash) {
+  const std::string text = "eni-1 - 1 2 1700000000 1700000060 ACCEPT OK\n";
+  FlowBinding binding{parse_layout("interface-id vpc-id packets bytes start end action log-status"),
+                      FieldSet::all()};
+  FlowColumns columns;
+  FlowCounts counts;
+  static_cast<void>(parse_flow_records(text, {}, binding, columns, counts));
+  ASSERT_EQ(columns.size, 1u);
+  EXPECT_FALSE(columns.present(FlowField::kVpcId, 0));
+  EXPECT_EQ(columns.texts(FlowField::kVpcId)[0].data(), text.data() + 6);
+  EXPECT_EQ(columns.texts(FlowField::kVpcId)[0], "-");
+}
+
 TEST(FlowParser, ABatchHoldsAsManyRecordsAsAsked) {
   for (const std::uint32_t batch_records : {1u, 2u, 3u, 64u, 65u}) {
     std::string lines;

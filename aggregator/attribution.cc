@@ -199,8 +199,6 @@ bool Attribution::is_same(std::uint32_t capture, const CaptureTexts& texts,
 }
 
 bool Attribution::is_own(std::uint32_t capture, const parsers::IpAddress& address) const noexcept {
-  const CaptureEntry& entry = captures_[capture];
-  if (entry.own_count < 2) return entry.own_count > 0 && entry.own == address;
   const std::vector<parsers::IpAddress>& own = capture_facts_[capture].addresses;
   return std::ranges::find(own, address) != own.end();
 }
@@ -254,8 +252,6 @@ void Attribution::add_capture(const CaptureTexts& texts, std::int64_t at_s, std:
   entry.scope = scope_of(epoch, captured.vpc_id);
   entry.present = texts.present;
   entry.is_nat = facts.role == proto::ROLE_NAT;
-  entry.own_count = static_cast<std::uint8_t>(std::min<std::size_t>(facts.addresses.size(), 2));
-  if (!facts.addresses.empty()) entry.own = facts.addresses[0];
   std::size_t bytes = 0;
   for (const std::string_view text : texts.text) bytes += text.size();
   entry.is_long = bytes > entry.bytes.size();

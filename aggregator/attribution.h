@@ -43,14 +43,13 @@ struct CaptureTexts {
   }
 };
 
-/// The texts of a record in few pieces, where their columns follow each other in its line: sooner
+/// The texts of a record in as few pieces as their columns follow each other in its line: sooner
 /// compared than each by itself.
 struct CaptureRun {
-  static constexpr std::size_t kPiecesMax = 4;
-  std::array<std::string_view, kPiecesMax>
-      pieces;  ///< Each from a text to the end of one behind it.
+  /// Each from a text to the end of one behind it.
+  std::array<std::string_view, CaptureTexts::kCount> pieces;
   std::uint32_t count = 0;
-  /// Which fields, in the order of the line, and where a piece begins; 0 = they are not here.
+  /// Which fields, in the order of the line, and where a piece begins; never 0 once it is read.
   std::uint64_t order = 0;
 };
 
@@ -172,13 +171,11 @@ class Attribution {
   /// What is looked at for every record: a line for the facts, two for the texts, one after the
   /// other. Of the texts all or none are here.
   struct alignas(64) CaptureEntry {
-    parsers::IpAddress own;  ///< The first of its addresses, if any.
     std::uint32_t epoch = 0;
     std::uint32_t scope = 0;  ///< scope_of() its epoch and VPC.
     std::uint64_t order = 0;  ///< Of the run that `bytes` is; 0 = the texts, one behind the other.
     std::uint32_t present = 0;
-    std::array<std::uint8_t, CaptureRun::kPiecesMax> piece_sizes{};  ///< Of that run.
-    std::uint8_t own_count = 0;  ///< Of all its addresses; 2 = or more.
+    std::array<std::uint8_t, CaptureTexts::kCount> piece_sizes{};  ///< Of that run.
     bool is_nat = false;
     bool is_long = false;  ///< The texts are in `long_texts_`.
     std::array<std::uint8_t, CaptureTexts::kCount> offsets{},

@@ -183,26 +183,27 @@ void FlowFolder::find_epochs() {
     block_.epochs[i] = attribution_.epoch(static_cast<std::int64_t>(block_.starts[i]));
 }
 
-/// Which texts follow each other is seen at any record: fields one space apart are of neighbouring
-/// columns.
+/// Which texts follow each other is seen at any line: fields one space apart are of neighbouring
+/// columns. Without lines, in Parquet, each is by itself.
 void FlowFolder::find_layout(const FlowColumns& flows, const FlowRecordColumns& columns) {
   layout_ = {};
   for (std::uint8_t field = 0; field < CaptureTexts::kCount; ++field) {
     if (columns.texts[field].exists()) layout_.fields[layout_.count++] = field;
   }
   const auto fields = std::span(layout_.fields).first(layout_.count);
-  const bool has_lines = flows.size > 0 && flows.line_bytes[0] > 0;
-  if (!has_lines || fields.empty()) return;
+  if (flows.size == 0) return;
+  const bool has_lines = flows.line_bytes[0] > 0;
   const auto text = [&](std::uint8_t field) { return columns.texts[field][0]; };
-  std::ranges::sort(fields, {}, [&](std::uint8_t field) { return text(field).data(); });
+  if (has_lines)
+    std::ranges::sort(fields, {}, [&](std::uint8_t field) { return text(field).data(); });
   constexpr int kFieldBits = 4;
   static_assert(CaptureTexts::kCount <= 1 << kFieldBits &&
                 CaptureTexts::kCount * (kFieldBits + 1) < 64);
   std::uint64_t order = 1;
   for (std::size_t i = 0; i < fields.size(); ++i) {
-    const bool is_new = i == 0 || text(fields[i]).data() != text(fields[i - 1]).end() + 1;
+    const bool is_new =
+        i == 0 || !has_lines || text(fields[i]).data() != text(fields[i - 1]).end() + 1;
     order = (order << 1 | std::uint64_t{is_new}) << kFieldBits | fields[i];
-    if (is_new && layout_.pieces_count == CaptureRun::kPiecesMax) return;
     if (is_new) layout_.pieces[layout_.pieces_count++].first = fields[i];
     layout_.pieces[layout_.pieces_count - 1u].second = fields[i];
   }
@@ -211,7 +212,7 @@ void FlowFolder::find_layout(const FlowColumns& flows, const FlowRecordColumns& 
 
 void FlowFolder::read_run(const FlowRecordColumns& columns, std::uint32_t record,
                           CaptureRun& run) const {
-  run.count = layout_.order != 0 ? layout_.pieces_count : 0;
+  run.count = layout_.pieces_count;
   for (std::uint32_t piece = 0; piece < run.count; ++piece) {
     const auto [first, last] = layout_.pieces[piece];
     run.pieces[piece] = {columns.texts[first][record].data(), columns.texts[last][record].end()};
@@ -245,8 +246,8 @@ void FlowFolder::find_captures(const FlowRecordColumns& columns) {
     for (std::uint32_t i = first; i < end; ++i) {
       const CaptureRun& run = runs[i - first];
       const std::uint32_t recent = block_.captures[i];
-      const bool is_run = recent != Attribution::kNoCapture && run.order != 0 &&
-                          attribution_.is_run(recent, run, block_.epochs[i]);
+      const bool is_run =
+          recent != Attribution::kNoCapture && attribution_.is_run(recent, run, block_.epochs[i]);
       if (!is_run) block_.captures[i] = find_capture(columns, i, run);
     }
   }
@@ -257,7 +258,7 @@ std::uint32_t FlowFolder::find_capture(const FlowRecordColumns& columns, std::ui
   read_texts(columns, block_.records[i]);
   const std::uint32_t capture =
       attribution_.capture(texts_, static_cast<std::int64_t>(block_.starts[i]), block_.epochs[i]);
-  if (run.order != 0) attribution_.note_run(capture, texts_, run);
+  attribution_.note_run(capture, texts_, run);
   return capture;
 }
 

@@ -72,9 +72,9 @@ class FlowFolder {
     std::array<std::uint8_t, CaptureTexts::kCount> fields{};
     std::uint8_t count = 0;
     /// First and last field of each piece of text that they make in the line.
-    std::array<std::pair<std::uint8_t, std::uint8_t>, CaptureRun::kPiecesMax> pieces{};
+    std::array<std::pair<std::uint8_t, std::uint8_t>, CaptureTexts::kCount> pieces{};
     std::uint8_t pieces_count = 0;
-    std::uint64_t order = 0;  ///< CaptureRun::order; 0 = they lie too far apart.
+    std::uint64_t order = 0;  ///< CaptureRun::order.
   };
   /// What else attribution looks at, of the side or sides that matter; ids, 0 = absent.
   struct Packet {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <list>
 #include <numeric>
 #include <random>
 #include <span>
@@ -270,6 +271,54 @@ TEST_F(AttributionLaw, TheOrderOfColumnsChangesNoAnswer) {
     ASSERT_EQ(combined(moved), expected) << format;
     std::ranges::sort(order);
   }
+}
+
+/// The records of lines as Parquet has them: texts lie anywhere, absent ones nowhere.
+class WithoutLines final : public parsers::PayloadSink {
+ public:
+  explicit WithoutLines(parsers::PayloadSink& to) : to_(to) {}
+  void on_flows(const parsers::FlowColumns& flows) override {
+    parsers::FlowColumns out = flows;
+    std::list<std::string> texts;
+    std::ranges::fill(out.line_bytes, 0u);
+    for (std::size_t i = 0; i < parsers::kFlowFieldCount; ++i) {
+      const auto field = static_cast<parsers::FlowField>(i);
+      if (flows.texts(field).empty()) continue;
+      for (std::uint32_t record = 0; record < flows.size; ++record) {
+        std::string_view& text = out.text_columns[i][record];
+        text = flows.present(field, record) ? texts.emplace_back(text) : std::string_view();
+      }
+    }
+    to_.on_flows(out);
+  }
+  void on_metrics(const parsers::MetricBatch&) override {}
+
+ private:
+  parsers::PayloadSink& to_;
+};
+
+TEST_F(AttributionLaw, RecordsWithoutLinesMeanTheSame) {
+  format = RandomFleet::kFormat;
+  RandomFleet fleet(3);
+  inventory = fleet.inventory();
+  std::vector<std::string> lines(1500);
+  for (std::string& line : lines) line = fleet.line();
+  const Combined expected = combined(lines);
+
+  PartialAggregator aggregator(inventory, options);
+  WithoutLines sink(aggregator);
+  parsers::DecoderOptions decoding;
+  decoding.flow_format = format;
+  decoding.fields = PartialAggregator::fields_needed();
+  parsers::Decoder decoder(decoding, sink);
+  for (std::size_t first = 0; first < lines.size(); first += 500) {
+    std::string text;
+    for (std::size_t i = first; i < first + 500; ++i) text += lines[i] + "\n";
+    decoder.message(text);
+  }
+  Combined out;
+  for (const proto::AggregateBatch& batch : aggregator.take()) combine(batch, out);
+  EXPECT_EQ(out.flows, expected.flows);
 }
 
 TEST_F(AttributionLaw, AnInventoryThatChangesChangesWhatComesAfterItAlone) {

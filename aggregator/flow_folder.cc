@@ -56,13 +56,14 @@ std::int64_t end_of(std::uint64_t end) noexcept {
   return static_cast<std::int64_t>(std::min(end, kEndMax));
 }
 
-/// Records of `word` that the batch has and that start and bytes place in a window. NODATA and
-/// SKIPDATA have no bytes by nature.
+/// Records of `word` that the batch has and that count in a window: their start places them. Of a layout
+/// without bytes only those that have none by nature, NODATA and SKIPDATA.
 std::uint64_t windowed_of(const FlowColumns& flows, const FlowRecordColumns& columns,
                           std::uint32_t word, std::uint64_t all) noexcept {
   const std::uint64_t starts = columns.start.bits(word) & all;
-  std::uint64_t windowed = starts & columns.bytes.bits(word);
-  for (std::uint64_t rest = starts & ~windowed; rest != 0; rest &= rest - 1) {
+  if (columns.bytes.exists()) return starts;
+  std::uint64_t windowed = 0;
+  for (std::uint64_t rest = starts; rest != 0; rest &= rest - 1) {
     const auto record = word * 64 + static_cast<std::uint32_t>(std::countr_zero(rest));
     if (flows.status[record] != parsers::LogStatus::kOk) windowed |= rest & (0 - rest);
   }
@@ -519,8 +520,15 @@ void FlowFolder::add_block(const FlowColumns& flows, const FlowRecordColumns& co
       add_parts(columns, i, end_of(end));
       continue;
     }
-    row.bytes += block_.has_sums ? columns.bytes[record] : columns.bytes.value_or(record, 0);
-    row.packets += block_.has_sums ? columns.packets[record] : columns.packets.value_or(record, 0);
+    if (block_.has_sums) {
+      row.bytes += columns.bytes[record];
+      row.packets += columns.packets[record];
+    } else {
+      row.bytes += columns.bytes.value_or(record, 0);
+      row.packets += columns.packets.value_or(record, 0);
+      row.without_bytes += columns.bytes.present(record) ? 0 : 1;
+      row.without_packets += columns.packets.present(record) ? 0 : 1;
+    }
   }
 }
 

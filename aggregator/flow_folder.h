@@ -15,7 +15,7 @@ namespace fleetmeter::aggregator {
 
 /// What became of the records of a batch.
 struct FoldCounts {
-  std::uint64_t folded = 0;      ///< Not those without start, or without bytes though OK.
+  std::uint64_t folded = 0;      ///< Not those in no window (FlowCounts::unwindowed).
   std::uint64_t future = 0;      ///< Starts behind the limit.
   std::uint64_t over_limit = 0;  ///< Of the folded: parts without a row of their own.
   std::int64_t latest_s = 0;     ///< Largest start of the folded.

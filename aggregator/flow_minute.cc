@@ -5,7 +5,7 @@
 namespace fleetmeter::aggregator {
 
 void FlowMinuteSums::add(const FlowMinuteSums& other) noexcept {
-  carry(other.source_index(), other.is_lower_bound());
+  carry(other.source_index(), other.unknown());
   accepted_bytes += other.accepted_bytes;
   accepted_packets += other.accepted_packets;
   accepted_records += other.accepted_records;

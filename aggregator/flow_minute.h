@@ -10,17 +10,22 @@ namespace fleetmeter::aggregator {
 /// Sums of one interface in one minute.
 struct FlowMinuteSums {
   std::uint32_t interface = 0;
-  std::uint32_t source = 0;  ///< Source partition that carried it last, and kLowerBound.
+  std::uint32_t source = 0;  ///< Source partition that carried it last, and of Unknown.
   std::uint64_t accepted_bytes = 0, accepted_packets = 0, accepted_records = 0;
   std::uint64_t rejected_bytes = 0, rejected_packets = 0, rejected_records = 0;
   std::uint64_t nat_bytes = 0;
 
-  /// Some records were lost upstream.
-  static constexpr std::uint32_t kLowerBound = std::uint32_t{1} << 31;
-  [[nodiscard]] bool is_lower_bound() const noexcept { return (source & kLowerBound) != 0; }
-  [[nodiscard]] std::uint32_t source_index() const noexcept { return source & ~kLowerBound; }
-  void carry(std::uint32_t by_source, bool lower_bound) noexcept {
-    source = (source & kLowerBound) | by_source | (lower_bound ? kLowerBound : 0);
+  /// What the sums are lower bounds of.
+  enum Unknown : std::uint32_t {
+    kPackets = std::uint32_t{1} << 29,  ///< Some records do not tell them.
+    kBytes = std::uint32_t{1} << 30,
+    kRecords = std::uint32_t{1} << 31,  ///< Some were lost upstream, or do not tell their action.
+  };
+  static constexpr std::uint32_t kUnknown = kPackets | kBytes | kRecords;
+  [[nodiscard]] std::uint32_t unknown() const noexcept { return source & kUnknown; }
+  [[nodiscard]] std::uint32_t source_index() const noexcept { return source & ~kUnknown; }
+  void carry(std::uint32_t by_source, std::uint32_t more_unknown) noexcept {
+    source = unknown() | by_source | more_unknown;
   }
   void add(const FlowMinuteSums& other) noexcept;
 };

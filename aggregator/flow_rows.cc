@@ -29,6 +29,8 @@ bool read_repeated(const proto::FlowAggregates& flows, FlowRows& rows) {
   copy_values(flows.packets(), rows.packets);
   copy_values(flows.records(), rows.records);
   copy_values(flows.long_records(), rows.long_records);
+  rows.without_bytes.assign(rows.bytes.size(), 0);
+  rows.without_packets.assign(rows.bytes.size(), 0);
   if (flows.series().empty()) {
     for (int i = 0; i < count; ++i) rows.series.push_back(static_cast<std::uint32_t>(i));
   }
@@ -52,7 +54,9 @@ bool read_packed(const proto::FlowRows& packed, FlowRows& rows) {
          read_column(packed.bytes(), count, rows.bytes) &&
          read_column(packed.packets(), count, rows.packets) &&
          read_column(packed.records(), count, rows.records) &&
-         read_column(packed.long_records(), count, rows.long_records);
+         read_column(packed.long_records(), count, rows.long_records) &&
+         read_column(packed.without_bytes(), count, rows.without_bytes) &&
+         read_column(packed.without_packets(), count, rows.without_packets);
 }
 
 /// What window_minute() looks at, of one block.
@@ -79,6 +83,8 @@ void FlowRows::resize(std::size_t rows) {
   packets.resize(rows);
   records.resize(rows);
   long_records.resize(rows);
+  without_bytes.resize(rows);
+  without_packets.resize(rows);
 }
 
 void FlowRows::write(proto::FlowAggregates& out) const {
@@ -96,6 +102,8 @@ void FlowRows::write(proto::FlowAggregates& out) const {
     write_part(packets, *block.mutable_packets());
     write_part(records, *block.mutable_records());
     write_part(long_records, *block.mutable_long_records());
+    write_part(without_bytes, *block.mutable_without_bytes());
+    write_part(without_packets, *block.mutable_without_packets());
   }
 }
 
@@ -122,6 +130,8 @@ FlowRows FlowRows::of(const proto::FlowAggregates& flows) {
     append(rows.packets, all.packets);
     append(rows.records, all.records);
     append(rows.long_records, all.long_records);
+    append(rows.without_bytes, all.without_bytes);
+    append(rows.without_packets, all.without_packets);
   }
   return all;
 }

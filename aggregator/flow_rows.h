@@ -20,6 +20,8 @@ struct FlowRows {
   /// carried over the end of a month (docs/time.md 3).
   std::vector<std::uint32_t> carried_min;
   std::vector<std::uint64_t> bytes, packets, records, long_records;
+  /// Of the records, those that do not tell these: the sums are lower bounds.
+  std::vector<std::uint64_t> without_bytes, without_packets;
 
   [[nodiscard]] std::size_t size() const noexcept { return series.size(); }
   /// Start of the window that a row counts in, in Unix minutes: where its records start.

@@ -42,8 +42,9 @@ class FlowSums {
     std::uint64_t line_bytes = 0;  ///< Of the records' text.
     std::uint32_t records = 0, long_records = 0;
     std::uint32_t unsized_records = 0;  ///< Of these, without a line of text: from Parquet.
-    std::uint32_t older = kNone;        ///< The row of the series that was added before it.
-    std::uint8_t latest_second = 0;     ///< Of the minute: the largest start of the records.
+    std::uint32_t without_bytes = 0, without_packets = 0;  ///< Of these, that do not tell them.
+    std::uint32_t older = kNone;     ///< The row of the series that was added before it.
+    std::uint8_t latest_second = 0;  ///< Of the minute: the largest start of the records.
     bool is_in_table = false;
     bool is_rest = false;  ///< What the records carry into the next month: none of its own.
 
@@ -165,6 +166,8 @@ void FlowSums::write(const std::vector<std::uint32_t>& rows, proto::FlowAggregat
       columns_.packets[i] = row.packets;
       columns_.records[i] = row.records;
       columns_.long_records[i] = row.long_records;
+      columns_.without_bytes[i] = row.without_bytes;
+      columns_.without_packets[i] = row.without_packets;
       any_rest |= row.is_rest;
     }
     if (any_rest) carry_rests(block);

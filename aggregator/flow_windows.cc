@@ -68,7 +68,12 @@ std::uint64_t FlowWindows::add_rows(const proto::AggregateBatch& batch, std::uin
     Series& series = series_[index];
     if (series.interface == kUnknown) series.interface = interface_of(batch, index);
     FlowMinuteSums& sums = minute_at(minute_s).at(series.interface);
-    sums.carry(source, series.is_skipdata);
+    std::uint32_t unknown = series.unknown;
+    if (series.is_ok && (rows_.without_bytes[row] | rows_.without_packets[row]) != 0) [[unlikely]] {
+      if (rows_.without_bytes[row] != 0) unknown |= FlowMinuteSums::kBytes;
+      if (rows_.without_packets[row] != 0) unknown |= FlowMinuteSums::kPackets;
+    }
+    sums.carry(source, unknown);
     if (series.is_accepted) {
       sums.accepted_bytes += rows_.bytes[row];
       sums.accepted_packets += rows_.packets[row];
@@ -87,11 +92,13 @@ void FlowWindows::read_series(const proto::FlowAggregates& flows) {
   series_.resize(static_cast<std::size_t>(flows.interface_size()));
   for (int i = 0; i < flows.interface_size(); ++i) {
     Series& series = series_[static_cast<std::size_t>(i)];
-    const bool is_ok = flows.status(i) == proto::FLOW_OK;
     series.interface = kUnknown;
-    series.is_skipdata = flows.status(i) == proto::FLOW_SKIPDATA;
-    series.is_accepted = is_ok && flows.action(i) == proto::ACTION_ACCEPT;
-    series.is_rejected = is_ok && flows.action(i) == proto::ACTION_REJECT;
+    series.is_ok = flows.status(i) == proto::FLOW_OK;
+    series.is_accepted = series.is_ok && flows.action(i) == proto::ACTION_ACCEPT;
+    series.is_rejected = series.is_ok && flows.action(i) == proto::ACTION_REJECT;
+    const bool is_either = series.is_ok && !series.is_accepted && !series.is_rejected;
+    const bool is_skipdata = flows.status(i) == proto::FLOW_SKIPDATA;
+    series.unknown = is_skipdata || is_either ? FlowMinuteSums::kRecords : 0u;
     series.is_nat_inside = series.is_accepted && flows.nat_leg(i) == proto::NAT_LEG_INSIDE;
   }
 }
@@ -142,11 +149,16 @@ void FlowWindows::close(GridTime watermark_s, std::vector<FlowWindow>& closed) {
 void FlowWindows::append(GridTime start_s, const FlowMinute& minute,
                          std::vector<FlowWindow>& closed) const {
   for (const FlowMinuteSums* sums : minute.sorted()) {
+    const auto is_unknown = [sums](std::uint32_t which) {
+      return (sums->unknown() & (which | FlowMinuteSums::kRecords)) != 0;
+    };
     closed.push_back({.interface = sums->interface,
                       .start_s = start_s,
                       .source = sums->source_index(),
                       .nat = nat_[sums->interface],
-                      .lower_bound = sums->is_lower_bound(),
+                      .records_lower_bound = is_unknown(FlowMinuteSums::kRecords),
+                      .bytes_lower_bound = is_unknown(FlowMinuteSums::kBytes),
+                      .packets_lower_bound = is_unknown(FlowMinuteSums::kPackets),
                       .accepted_bytes = sums->accepted_bytes,
                       .accepted_packets = sums->accepted_packets,
                       .accepted_records = sums->accepted_records,
@@ -190,8 +202,8 @@ void FlowWindows::save(StateWriter& out) const {
     out.u64(minute.size());
     for (const FlowMinuteSums* sums : minute.sorted()) {
       out.u32(sums->interface);
-      out.u32(sums->source_index());
-      out.boolean(sums->is_lower_bound());
+      out.u32(sums->source & ~FlowMinuteSums::kRecords);
+      out.boolean((sums->unknown() & FlowMinuteSums::kRecords) != 0);
       for (const std::uint64_t sum :
            {sums->accepted_bytes, sums->accepted_packets, sums->accepted_records,
             sums->rejected_bytes, sums->rejected_packets, sums->rejected_records,
@@ -227,7 +239,7 @@ void FlowWindows::load(StateReader& in) {
       if (index >= interfaces.size()) return in.fail();
       FlowMinuteSums& sums = minute.at(interfaces[index]);
       const std::uint32_t source = in.u32();
-      sums.carry(source & ~FlowMinuteSums::kLowerBound, in.boolean());
+      sums.carry(source & ~FlowMinuteSums::kRecords, in.boolean() ? FlowMinuteSums::kRecords : 0u);
       for (std::uint64_t* sum : {&sums.accepted_bytes, &sums.accepted_packets,
                                  &sums.accepted_records, &sums.rejected_bytes,
                                  &sums.rejected_packets, &sums.rejected_records, &sums.nat_bytes}) {

@@ -22,7 +22,9 @@ struct FlowWindow {
   GridTime start_s = 0;
   std::uint32_t source = 0;  ///< Source partition that carried it last.
   bool nat = false;          ///< The interface has been seen in the role of a NAT gateway.
-  bool lower_bound = false;  ///< Some records of the window were lost upstream (SKIPDATA).
+  /// The sums are lower bounds: some records of the window were lost upstream (SKIPDATA) or do not
+  /// tell their action; or, of bytes and packets, do not tell them.
+  bool records_lower_bound = false, bytes_lower_bound = false, packets_lower_bound = false;
   std::uint64_t accepted_bytes = 0, accepted_packets = 0, accepted_records = 0;
   std::uint64_t rejected_bytes = 0, rejected_packets = 0, rejected_records = 0;
   std::uint64_t nat_bytes = 0;  ///< Processed by a NAT gateway: accepted bytes of its inside legs.
@@ -58,7 +60,8 @@ class FlowWindows {
   /// What a batch says of one of its series.
   struct Series {
     std::uint32_t interface = kUnknown;
-    bool is_skipdata = false, is_accepted = false, is_rejected = false, is_nat_inside = false;
+    std::uint32_t unknown = 0;  ///< FlowMinuteSums::Unknown.
+    bool is_ok = false, is_accepted = false, is_rejected = false, is_nat_inside = false;
   };
   static constexpr std::uint32_t kUnknown = 0xffffffff;
 

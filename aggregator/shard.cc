@@ -16,16 +16,17 @@ namespace {
 struct FlowMetric {
   std::string_view name, unit;
   std::uint64_t FlowWindow::*value;
+  bool FlowWindow::*is_lower_bound;
 };
 constexpr std::array<FlowMetric, 7> kFlowMetrics = {{
-    {"AcceptedBytes", "Bytes", &FlowWindow::accepted_bytes},
-    {"AcceptedPackets", "Count", &FlowWindow::accepted_packets},
-    {"AcceptedRecords", "Count", &FlowWindow::accepted_records},
-    {"RejectedBytes", "Bytes", &FlowWindow::rejected_bytes},
-    {"RejectedPackets", "Count", &FlowWindow::rejected_packets},
-    {"RejectedRecords", "Count", &FlowWindow::rejected_records},
+    {"AcceptedBytes", "Bytes", &FlowWindow::accepted_bytes, &FlowWindow::bytes_lower_bound},
+    {"AcceptedPackets", "Count", &FlowWindow::accepted_packets, &FlowWindow::packets_lower_bound},
+    {"AcceptedRecords", "Count", &FlowWindow::accepted_records, &FlowWindow::records_lower_bound},
+    {"RejectedBytes", "Bytes", &FlowWindow::rejected_bytes, &FlowWindow::bytes_lower_bound},
+    {"RejectedPackets", "Count", &FlowWindow::rejected_packets, &FlowWindow::packets_lower_bound},
+    {"RejectedRecords", "Count", &FlowWindow::rejected_records, &FlowWindow::records_lower_bound},
     // The last one: of NAT interfaces alone.
-    {"NatProcessedBytes", "Bytes", &FlowWindow::nat_bytes},
+    {"NatProcessedBytes", "Bytes", &FlowWindow::nat_bytes, &FlowWindow::bytes_lower_bound},
 }};
 
 /// Rows have as many entries in every column; a batch that does not was not written by us.
@@ -278,8 +279,9 @@ void Shard::State::put_window(const FlowWindow& window, std::vector<Change>& cha
       table.set_own_period(*id, flow_interval_s);
     }
     const auto value = static_cast<double>(window.*kFlowMetrics[i].value);
-    put(*id, created, {window.start_s, 1, value, value, value, window.lower_bound, {}},
-        window.source, 0, changes);
+    const bool is_lower_bound = window.*kFlowMetrics[i].is_lower_bound;
+    put(*id, created, {window.start_s, 1, value, value, value, is_lower_bound, {}}, window.source,
+        0, changes);
   }
 }
 

@@ -110,7 +110,7 @@ Section records_section(const FlowSummary& summary) {
   count("NODATA", flows.nodata);
   count("SKIPDATA", flows.skipdata);
   count("malformed", flows.malformed());
-  count("without start or bytes", flows.unwindowed);
+  count("in no window", flows.unwindowed);
   count("metric datapoints", summary.counts.metrics.datapoints);
   return table.take();
 }

@@ -58,7 +58,8 @@ void add_decode(Families& out, const parsers::DecodeCounts& counts,
               {{"status", "SKIPDATA"}});
   out.counter("fleetmeter_flow_headers_total", "Header lines of flow logs.", counts.flows.headers);
   out.counter("fleetmeter_flow_unwindowed_total",
-              "Flow records without start or bytes: in no window.", counts.flows.unwindowed);
+              "Flow records without start, or of a format without bytes: in no window.",
+              counts.flows.unwindowed);
   out.counter("fleetmeter_flow_unknown_fields_total", "Columns that no flow log version knows.",
               counts.flows.unknown_fields);
   out.counter("fleetmeter_flow_unknown_values_total", "Values that no flow log version knows.",

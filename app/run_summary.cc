@@ -78,7 +78,7 @@ std::string data_quality(ingest::IngestCounters& counters) {
     out += "  dropped " + group_digits(count) + " records: " + reason + "\n";
   if (decode.flows.unwindowed > 0)
     out += "  " + group_digits(decode.flows.unwindowed) +
-           " records have no start or bytes: in no window\n";
+           " records have no start, or are of a format without bytes: in no window\n";
   if (decode.flows.unknown_fields > 0)
     out += "  " + group_digits(decode.flows.unknown_fields) +
            " columns are known to no flow log version\n";

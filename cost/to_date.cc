@@ -357,6 +357,13 @@ class ToDate {
       add_unpriced(environment, "transfer without action", gigabytes(count, options_.bytes_per_gb),
                    "the records do not say whether these bytes were accepted or rejected");
     }
+    if (const auto found = usage_.totals.find("flow_records_without_bytes");
+        found != usage_.totals.end()) {
+      std::uint64_t count = 0;
+      for (const auto& [owner, records] : found->second) count += records;
+      warnings_.push_back(fmt::format(
+          "{} flow records do not tell their bytes: that traffic is missing here", count));
+    }
     if (usage_.skipped_records > 0) {
       warnings_.push_back(
           fmt::format("{} flow records say SKIPDATA: traffic of their interfaces is missing here",

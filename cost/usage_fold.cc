@@ -178,6 +178,7 @@ Result<void> UsageFold::add_flows(const proto::AggregateBatch& batch, TextId env
     if (!rows.read(batch.flows(), block))
       return torn("flow columns differ in length, or a row has no series");
     add_rows(rows, *all);
+    if (auto added = add_unsized(rows, *all, environment); !added) return added;
   }
   return {};
 }
@@ -196,6 +197,21 @@ void UsageFold::add_rows(const aggregator::FlowRows& rows, std::span<const FlowS
           rows.long_records[row] > 0 ? kLongIntervalMinutes : 1);
     }
   }
+}
+
+/// What the bill does not know: of records that may have been accepted.
+Result<void> UsageFold::add_unsized(const aggregator::FlowRows& rows,
+                                    std::span<const FlowSeries> all, TextId environment) {
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    if (rows.without_bytes[row] == 0) continue;
+    const auto& facts = all[rows.series[row]].key.facts;
+    if (facts[kStatus] != proto::FLOW_OK || facts[kAction] == proto::ACTION_REJECT) continue;
+    Result<TextId> id = ids_->id_of("flow_records_without_bytes");
+    if (!id) return std::move(id).error();
+    volumes[{environment, rows.window_start_min[row] / kMinutesPerHour, *id, TextId{0}}] +=
+        rows.without_bytes[row];
+  }
+  return {};
 }
 
 Result<void> UsageFold::add_volumes(const proto::AggregateBatch& batch, TextId environment) {

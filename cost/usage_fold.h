@@ -99,6 +99,8 @@ class UsageFold {
   Result<std::vector<FlowSeries>> read_series(const proto::AggregateBatch& batch,
                                               TextId environment, Strings& strings);
   void add_rows(const aggregator::FlowRows& rows, std::span<const FlowSeries> all);
+  Result<void> add_unsized(const aggregator::FlowRows& rows, std::span<const FlowSeries> all,
+                           TextId environment);
   Result<void> add_flows(const proto::AggregateBatch& batch, TextId environment, Strings& strings);
   Result<void> add_volumes(const proto::AggregateBatch& batch, TextId environment);
   Result<void> add_datapoints(const proto::AggregateBatch& batch, TextId environment);

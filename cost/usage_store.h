@@ -33,8 +33,9 @@ struct FlowUsage {
 
 /// One metered total of one hour. kind: "instance_seconds" (resource = instance id), "nat_bytes"
 /// (NAT gateway id, from AWS/NATGateway metrics), "flow_log_bytes", "flow_log_records",
-/// "flow_log_unsized_records" (of these, from Parquet), "metric_updates", "log_bytes" (log group),
-/// "lcu_hours_e9" (load balancer), "lb_bytes", ...
+/// "flow_log_unsized_records" (of these, from Parquet), "flow_records_without_bytes" (that may have
+/// been accepted), "metric_updates", "log_bytes" (log group), "lcu_hours_e9" (load balancer),
+/// "lb_bytes", ...
 struct HourlyUsage {
   std::string environment;
   std::uint32_t hour = 0;

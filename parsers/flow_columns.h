@@ -85,7 +85,7 @@ struct FlowCounts {
   std::uint64_t nodata = 0;
   std::uint64_t skipdata = 0;
   std::uint64_t headers = 0;  ///< Header lines; each rebinds the columns.
-  /// Kept records whose layout lacks, or which left out, start or bytes.
+  /// Kept records in no window: they have no start, or they flowed and their layout has no bytes.
   std::uint64_t unwindowed = 0;
   std::uint64_t absent_optional = 0;  ///< Bad values that drop no record, made absent.
   /// Header or format columns that no version knows; kept as unknown.

@@ -164,7 +164,7 @@ void ScalarFlowKernel::take_record() noexcept {
     ++(status == LogStatus::kNoData ? counts_.nodata : counts_.skipdata);
   }
   // NODATA and SKIPDATA have no bytes by nature; their start alone places them.
-  const bool windowed = start_present_ && (bytes_present_ || status != LogStatus::kOk);
+  const bool windowed = start_present_ && (binding_.has_bytes || status != LogStatus::kOk);
   counts_.unwindowed += windowed ? 0 : 1;
   counts_.absent_optional += absent_optional_;
   counts_.unknown_values += unknown_values_;
@@ -184,7 +184,6 @@ std::optional<FlowDrop> ScalarFlowKernel::decode_record(std::uint32_t record) no
   out_.action[record] = Action::kNone;
   out_.direction[record] = Direction::kUnknown;
   start_present_ = binding_.has_start;
-  bytes_present_ = binding_.has_bytes;
   absent_optional_ = 0;
   unknown_values_ = 0;
   std::optional<FlowDrop> wrong;
@@ -280,7 +279,6 @@ void ScalarFlowKernel::take_direction(std::string_view value, Direction& directi
 
 void ScalarFlowKernel::make_absent(std::uint8_t field) noexcept {
   if (field == static_cast<std::uint8_t>(FlowField::kStart)) start_present_ = false;
-  if (field == static_cast<std::uint8_t>(FlowField::kBytes)) bytes_present_ = false;
   if (!binding_.filled.has(static_cast<FlowField>(field))) return;
   out_.presence[field][out_.size / 64] &= ~(std::uint64_t{1} << (out_.size % 64));
   // What an absent entry holds is nobody's business, but the same input shall give the same

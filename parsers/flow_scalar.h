@@ -93,7 +93,6 @@ class ScalarFlowKernel {
   const char* at_ = nullptr;
   Line line_;
   bool start_present_ = false;
-  bool bytes_present_ = false;
   std::uint32_t absent_optional_ = 0;
   std::uint32_t unknown_values_ = 0;
   // Raw column pointers: looked up once a call, not once a record.

@@ -73,7 +73,6 @@ void FlowTile::flush() {
   if (rows_ == 0) return;
   live_ = first_rows(rows_);
   without_start_ = binding_.has_start ? 0 : live_;
-  without_bytes_ = binding_.has_bytes ? 0 : live_;
   std::memcpy(out_.line_bytes.data() + out_.size, line_bytes_.data(), sizeof line_bytes_);
   std::memset(out_.status.data() + out_.size, 0, kTileRows);
   std::memset(out_.action.data() + out_.size, 0, kTileRows);
@@ -149,7 +148,6 @@ void FlowTile::decode_number(const FlowTokens& tokens, const FlowBinding::Column
   }
   absent_ |= excused;
   if (column.field == static_cast<std::uint8_t>(FlowField::kStart)) without_start_ = absent_;
-  if (column.field == static_cast<std::uint8_t>(FlowField::kBytes)) without_bytes_ = absent_;
   if (bad == 0) return;
   excuse(excused);
   fail(bad & ~excused, FlowDrop::kBadNumber);
@@ -259,7 +257,7 @@ void FlowTile::count_rows() noexcept {
   counts_.nodata += count(nodata);
   counts_.skipdata += count(skipdata);
   // NODATA and SKIPDATA have no bytes by nature; their start alone places them.
-  counts_.unwindowed += count((live_ & without_start_) | (ok & without_bytes_));
+  counts_.unwindowed += count((live_ & without_start_) | (binding_.has_bytes ? 0 : ok));
 }
 
 void FlowTile::close_gaps() noexcept {

@@ -80,7 +80,6 @@ class FlowTile {
   std::uint64_t live_ = 0;    ///< Rows that are lines and not dropped.
   std::uint64_t absent_ = 0;  ///< Of the column being decoded.
   std::uint64_t without_start_ = 0;
-  std::uint64_t without_bytes_ = 0;
   std::array<std::uint64_t, kTileColumnsMax> absent_of_;
   /// Rows with a bad value that does not drop them, of each required column that has some.
   std::array<std::uint64_t, kTileColumnsMax> excused_;

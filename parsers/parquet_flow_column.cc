@@ -147,7 +147,6 @@ struct Place {
       end_record(row, FlowDrop::kBadStatus, marks);
     }
     if (field == FlowField::kStart) marks.unplaced[row] |= ParquetRows::kNoStart;
-    if (field == FlowField::kBytes) marks.unplaced[row] |= ParquetRows::kNoBytes;
     put(row, T{});
     if (!is_asked) return;
     out.presence[static_cast<std::size_t>(field)][row / 64] &= ~(std::uint64_t{1} << (row % 64));

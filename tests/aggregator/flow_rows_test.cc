@@ -23,6 +23,8 @@ FlowRows some_rows(std::size_t count, std::uint32_t series_count, std::uint32_t 
     rows.packets[i] = random() % 1000;
     rows.records[i] = rows.carried_min[i] > 0 ? 0 : 1 + random() % 3;
     rows.long_records[i] = random() % 100 == 0 ? 1 : 0;
+    rows.without_bytes[i] = random() % 100 == 0 ? 1 : 0;
+    rows.without_packets[i] = random() % 100 == 0 ? 1 : 0;
   }
   return rows;
 }
@@ -41,6 +43,8 @@ void expect_equal(const FlowRows& a, const FlowRows& b) {
   EXPECT_EQ(a.packets, b.packets);
   EXPECT_EQ(a.records, b.records);
   EXPECT_EQ(a.long_records, b.long_records);
+  EXPECT_EQ(a.without_bytes, b.without_bytes);
+  EXPECT_EQ(a.without_packets, b.without_packets);
 }
 
 TEST(FlowRows, ABatchHasThemInBlocksInTheirOrder) {
@@ -124,7 +128,9 @@ TEST(FlowRows, ABlockThatWasNotWrittenByUsIsRefused) {
 
 // Releases before the blocks wrote repeated fields.
 TEST(FlowRows, RowsOfEarlierReleasesAreRead) {
-  const FlowRows rows = some_rows(500, 3, 5);
+  FlowRows rows = some_rows(500, 3, 5);
+  rows.without_bytes.assign(500, 0);  // Such records were in no window.
+  rows.without_packets.assign(500, 0);
   proto::FlowAggregates flows = batch_of(3);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     flows.add_series(rows.series[i]);

@@ -49,9 +49,47 @@ TEST_F(FlowWindowsTest, NoDataMakesAWindowOfZeroAndSkipDataALowerBound) {
   const auto closed = close(kNoon + 60);
   ASSERT_EQ(closed.size(), 2u);
   EXPECT_EQ(closed[0].accepted_bytes, 0u);
-  EXPECT_FALSE(closed[0].lower_bound);
+  EXPECT_FALSE(closed[0].records_lower_bound);
   EXPECT_EQ(closed[1].rejected_bytes, 40u);
-  EXPECT_TRUE(closed[1].lower_bound);
+  EXPECT_TRUE(closed[1].records_lower_bound);
+}
+
+/// What a window does not know: a bit each for records, bytes and packets.
+int unknown_of(const FlowWindow& window) {
+  return (window.records_lower_bound ? 1 : 0) | (window.bytes_lower_bound ? 2 : 0) |
+         (window.packets_lower_bound ? 4 : 0);
+}
+
+/// As Block Public Access leaves them (Amazon VPC User Guide, "Flow log records": bytes).
+TEST_F(FlowWindowsTest, RecordsThatDoNotTellBytesOrPacketsCountAndMakeThoseALowerBound) {
+  add({{.start_s = kNoon, .interface = "eni-bytes", .action = proto::ACTION_REJECT, .bytes = 40},
+       {.start_s = kNoon,
+        .interface = "eni-bytes",
+        .action = proto::ACTION_REJECT,
+        .bytes = 0,
+        .records = 3,
+        .without_bytes = 3},
+       {.start_s = kNoon, .interface = "eni-packets", .without_packets = 1},
+       {.start_s = kNoon,
+        .interface = "eni-quiet",
+        .status = proto::FLOW_NODATA,
+        .without_bytes = 1,
+        .without_packets = 1}});
+  const auto closed = close(kNoon + 60);
+  ASSERT_EQ(closed.size(), 3u);
+  EXPECT_EQ(closed[0].rejected_records, 4u);
+  EXPECT_EQ(closed[0].rejected_bytes, 40u);
+  EXPECT_EQ(unknown_of(closed[0]), 2);
+  EXPECT_EQ(unknown_of(closed[1]), 4);
+  EXPECT_EQ(unknown_of(closed[2]), 0) << "NODATA has none by nature";
+}
+
+TEST_F(FlowWindowsTest, RecordsWithoutActionMakeAllALowerBound) {
+  add({{.start_s = kNoon, .action = proto::ACTION_NONE}});
+  const auto closed = close(kNoon + 60);
+  ASSERT_EQ(closed.size(), 1u);
+  EXPECT_EQ(closed[0].accepted_records + closed[0].rejected_records, 0u);
+  EXPECT_EQ(unknown_of(closed[0]), 7);
 }
 
 TEST_F(FlowWindowsTest, LateRecordsAreCountedAndChangeNothing) {
@@ -200,7 +238,7 @@ TEST_F(FlowWindowsTest, StateOfAnEarlierReleaseIsRead) {
   EXPECT_EQ(closed[0].accepted_bytes, 1001u);
   EXPECT_EQ(closed[1].nat_bytes, 107u);
   EXPECT_EQ(closed[1].source, 3u);
-  EXPECT_TRUE(closed[1].lower_bound);
+  EXPECT_TRUE(closed[1].records_lower_bound);
 }
 
 TEST_F(FlowWindowsTest, StateOfNothingIsRead) {
@@ -244,26 +282,27 @@ class WindowsModel {
         continue;
       }
       nat[row.interface] = nat[row.interface] || row.role == proto::ROLE_NAT;
-      auto& [accepted, rejected, lower_bound] = minutes[{minute_s, row.interface}];
-      lower_bound = lower_bound || row.status == proto::FLOW_SKIPDATA;
+      auto& [accepted, rejected, unknown] = minutes[{minute_s, row.interface}];
+      if (row.status == proto::FLOW_SKIPDATA) unknown = 7;
       if (row.status != proto::FLOW_OK) continue;
+      unknown |= (row.without_bytes > 0 ? 2 : 0) | (row.without_packets > 0 ? 4 : 0);
       (row.action == proto::ACTION_ACCEPT ? accepted : rejected) += row.bytes;
     }
     return late;
   }
   using Seen = std::map<std::pair<GridTime, std::string>,
-                        std::tuple<std::uint64_t, std::uint64_t, bool, bool>>;
+                        std::tuple<std::uint64_t, std::uint64_t, int, bool>>;
   Seen close(GridTime watermark_s) {
     const GridTime until_s = watermark_s - watermark_s % interval_s;
     Seen seen;
     if (until_s <= closed_until_s) return seen;
     for (const auto& [key, sums] : minutes) {
       if (key.first < closed_until_s || key.first >= until_s) continue;
-      auto& [accepted, rejected, lower_bound, is_nat] =
+      auto& [accepted, rejected, unknown, is_nat] =
           seen[{key.first - key.first % interval_s, key.second}];
       accepted += std::get<0>(sums);
       rejected += std::get<1>(sums);
-      lower_bound = lower_bound || std::get<2>(sums);
+      unknown |= std::get<2>(sums);
       is_nat = nat[key.second];
     }
     closed_until_s = until_s;
@@ -276,8 +315,7 @@ class WindowsModel {
   GridTime interval_s = 60;
   GridTime closed_until_s = kBeforeAll;
   std::map<std::string, bool> nat;
-  std::map<std::pair<GridTime, std::string>, std::tuple<std::uint64_t, std::uint64_t, bool>>
-      minutes;
+  std::map<std::pair<GridTime, std::string>, std::tuple<std::uint64_t, std::uint64_t, int>> minutes;
 };
 
 // Machines come and go by the thousand, so that names are forgotten; state goes through snapshots.
@@ -298,6 +336,8 @@ TEST_F(FlowWindowsTest, ClosesWhatTheModelClosesThroughSnapshotsAndForgottenInte
         row.role = random() % 50 == 0 ? proto::ROLE_NAT : proto::ROLE_INSTANCE;
         row.bytes = random() % 1000;
         row.long_records = seed > 2 && step == 30 && random() % 50 == 0 ? 1 : 0;
+        row.without_bytes = random() % 15 == 0 ? 1 : 0;
+        row.without_packets = random() % 15 == 0 ? 1 : 0;
       }
       ASSERT_EQ(real->add(flow_record(0, "s", "e", rows).batch(), 0), model.add(rows));
       std::vector<FlowWindow> closed;
@@ -306,7 +346,7 @@ TEST_F(FlowWindowsTest, ClosesWhatTheModelClosesThroughSnapshotsAndForgottenInte
       WindowsModel::Seen seen;
       for (const FlowWindow& w : closed) {
         seen[{w.start_s, std::string(real->interface_name(w.interface))}] = {
-            w.accepted_bytes, w.rejected_bytes, w.lower_bound, w.nat};
+            w.accepted_bytes, w.rejected_bytes, unknown_of(w), w.nat};
       }
       ASSERT_EQ(seen.size(), closed.size());
       ASSERT_EQ(seen, model.close(watermark_s));
@@ -337,7 +377,7 @@ TEST_F(FlowWindowsTest, AnyOrderAndAnyBatchesCloseTheSameWindows) {
                     .bytes = random() % 1000});
   }
   using Seen =
-      std::map<std::pair<GridTime, std::string>, std::tuple<std::uint64_t, std::uint64_t, bool>>;
+      std::map<std::pair<GridTime, std::string>, std::tuple<std::uint64_t, std::uint64_t, int>>;
   const auto run = [&](std::size_t batch_rows) {
     FlowWindows some{0};
     for (std::size_t i = 0; i < rows.size(); i += batch_rows) {
@@ -352,7 +392,7 @@ TEST_F(FlowWindowsTest, AnyOrderAndAnyBatchesCloseTheSameWindows) {
     Seen seen;
     for (const FlowWindow& w : closed) {
       seen[{w.start_s, std::string(some.interface_name(w.interface))}] = {
-          w.accepted_bytes, w.rejected_bytes, w.lower_bound};
+          w.accepted_bytes, w.rejected_bytes, unknown_of(w)};
     }
     return seen;
   };

@@ -111,6 +111,7 @@ struct FlowRow {
   std::uint64_t records = 1;
   std::uint64_t long_records = 0;
   std::uint32_t carried_min = 0;
+  std::uint64_t without_bytes = 0, without_packets = 0;
   proto::InterfaceRole role = proto::ROLE_INSTANCE;
   proto::NatLeg nat_leg = proto::NAT_LEG_NONE;
 };
@@ -133,6 +134,8 @@ inline proto::LogRecord flow_record(std::int64_t append_s, const std::string& so
     columns.packets.push_back(row.records);
     columns.records.push_back(row.records);
     columns.long_records.push_back(row.long_records);
+    columns.without_bytes.push_back(row.without_bytes);
+    columns.without_packets.push_back(row.without_packets);
     flows.add_interface(static_cast<std::uint32_t>(batch.strings_size()));
     batch.add_strings(row.interface);
     flows.add_status(row.status);

@@ -129,12 +129,27 @@ TEST_F(PartialAggregatorTest, AnInterfacesTypeTellsAGatewayWithEitherSignBetween
   EXPECT_EQ(only("eni-x nat-gateway" + tail).leg, proto::NAT_LEG_INSIDE);
 }
 
-TEST_F(PartialAggregatorTest, ARecordWithoutStartOrBytesIsInNoWindowAndNotDropped) {
+TEST_F(PartialAggregatorTest, ARecordWithoutStartOrOfALayoutWithoutBytesIsInNoWindowAndNotDropped) {
   format = "interface-id srcaddr dstaddr packets bytes start end action log-status";
-  const Combined out = combined({"eni-a 10.0.1.5 8.8.8.8 1 - 1700000000 1700000059 ACCEPT OK",
-                                 "eni-a 10.0.1.5 8.8.8.8 1 5 - 1700000059 ACCEPT OK"});
-  EXPECT_TRUE(out.flows.empty());
+  EXPECT_TRUE(combined({"eni-a 10.0.1.5 8.8.8.8 1 5 - 1700000059 ACCEPT OK"}).flows.empty());
+  format = "interface-id srcaddr dstaddr packets start end action log-status";
+  EXPECT_TRUE(combined({"eni-a 10.0.1.5 8.8.8.8 1 1700000000 1700000059 ACCEPT OK"}).flows.empty());
   EXPECT_TRUE(dropped.empty());
+}
+
+TEST_F(PartialAggregatorTest, ARecordThatLeavesOutBytesOrPacketsCountsWhereItStarts) {
+  format = "interface-id srcaddr dstaddr packets bytes start end action log-status";
+  combined({"eni-a 10.0.1.5 8.8.8.8 1 - 1700000000 1700000059 REJECT OK",
+            "eni-a 10.0.1.5 8.8.8.8 2 7 1700000000 1700000059 REJECT OK",
+            "eni-a 10.0.1.5 8.8.8.8 - 5 1700000000 1700000059 REJECT OK"});
+  ASSERT_EQ(batches.size(), 1u);
+  const FlowRows rows = FlowRows::of(batches[0].flows());
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows.records[0], 3u);
+  EXPECT_EQ(rows.bytes[0], 12u);
+  EXPECT_EQ(rows.packets[0], 3u);
+  EXPECT_EQ(rows.without_bytes[0], 1u);
+  EXPECT_EQ(rows.without_packets[0], 1u);
 }
 
 TEST_F(PartialAggregatorTest, OnVersion2ANatInsideLegHasAVpcPeer) {

@@ -8,7 +8,7 @@
 
 namespace fleetmeter::app {
 
-/// Ids of CloudWatch Logs events met lately, to tell repeats by. Bounded: it holds the last
+/// Ids of CloudWatch Logs events and Firehose requests met lately, to tell repeats by. Bounded: it holds the last
 /// `ids_max` ids at least and twice as many at most, some 60 MB when full; a repeat of an id that it
 /// forgot counts as new. A text too long for an id (they have 56 digits) is never a repeat.
 class RecentLogEvents {

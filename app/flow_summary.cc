@@ -81,6 +81,10 @@ bool FlowReader::keep_log_event(std::string_view event_id) {
   return state_->events.insert(event_id);
 }
 
+bool FlowReader::keep_request(std::string_view request_id) {
+  return state_->events.insert("request:" + std::string(request_id));
+}
+
 parsers::FieldSet FlowReader::fields_needed() {
   return with_talkers(aggregator::PartialAggregator::fields_needed());
 }

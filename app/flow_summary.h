@@ -52,6 +52,7 @@ class FlowReader final : public parsers::PayloadSink {
   void on_metrics(const parsers::MetricBatch& /*metrics*/) override {}
   /// Refuses repeats, as far as RecentLogEvents remembers.
   bool keep_log_event(std::string_view event_id) override;
+  bool keep_request(std::string_view request_id) override;
 
   [[nodiscard]] static parsers::FieldSet fields_needed();
   /// `counts`: the decoder's, over all input. `keys`: of top_keys().

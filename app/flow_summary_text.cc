@@ -184,6 +184,8 @@ std::vector<std::string> notes_of(const FlowSummary& summary) {
     if (count > 0) notes.push_back(group_digits(count) + what);
   };
   note(summary.counts.duplicate_events, " log events repeat earlier ones and are counted once");
+  note(summary.counts.duplicate_requests,
+       " Firehose requests repeat earlier ones and are left out");
   note(summary.counts.flows.unknown_fields, " columns are known to no flow log version");
   note(summary.counts.flows.unknown_values, " values are known to no flow log version");
   note(summary.counts.flows.absent_optional, " bad values of optional fields are taken as absent");
@@ -240,6 +242,7 @@ std::string flow_summary_csv(const FlowSummary& summary) {
   count("skipdata", flows.skipdata);
   count("malformed", flows.malformed());
   count("duplicate_events", summary.counts.duplicate_events);
+  count("duplicate_requests", summary.counts.duplicate_requests);
   count("unknown_fields", flows.unknown_fields);
   count("unknown_values", flows.unknown_values);
   count("absent_values", flows.absent_optional);

@@ -36,6 +36,7 @@ std::string records_json(const parsers::FlowCounts& flows, const Counted& more) 
 std::string input_counts_json(const parsers::DecodeCounts& counts,
                               const std::map<std::string, std::uint64_t>& dropped) {
   return "\"duplicate_events\":" + std::to_string(counts.duplicate_events) +
+         ",\"duplicate_requests\":" + std::to_string(counts.duplicate_requests) +
          ",\"unknown_fields\":" + std::to_string(counts.flows.unknown_fields) +
          ",\"unknown_values\":" + std::to_string(counts.flows.unknown_values) +
          ",\"absent_values\":" + std::to_string(counts.flows.absent_optional) +

@@ -73,6 +73,9 @@ void add_decode(Families& out, const parsers::DecodeCounts& counts,
               counts.control_messages);
   out.counter("fleetmeter_duplicate_log_events_total",
               "Log events dropped because their id was seen before.", counts.duplicate_events);
+  out.counter("fleetmeter_duplicate_requests_total",
+              "Firehose requests in messages or files dropped because their id was seen before.",
+              counts.duplicate_requests);
   const char* help = "Input dropped, by reason: lines, datapoints, frames or payloads.";
   for (std::size_t i = 0; i < static_cast<std::size_t>(parsers::FlowDrop::kCount); ++i) {
     out.counter("fleetmeter_dropped_total", help, counts.flows.dropped[i],

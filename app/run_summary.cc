@@ -88,6 +88,9 @@ std::string data_quality(ingest::IngestCounters& counters) {
   if (decode.duplicate_events > 0)
     out += "  " + group_digits(decode.duplicate_events) +
            " log events repeat earlier ones and are counted once\n";
+  if (decode.duplicate_requests > 0)
+    out += "  " + group_digits(decode.duplicate_requests) +
+           " Firehose requests repeat earlier ones and are left out\n";
   for (const auto& [name, why] : counters.bad_inputs) out += "  " + name + ": " + why + "\n";
   return out;
 }

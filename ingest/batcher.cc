@@ -32,14 +32,10 @@ class OnceSink final : public parsers::PayloadSink {
   void on_flows(const parsers::FlowColumns& flows) override { aggregator_.on_flows(flows); }
   void on_metrics(const parsers::MetricBatch& metrics) override { aggregator_.on_metrics(metrics); }
   bool keep_log_event(std::string_view event_id) override {
-    if (event_id.empty()) return true;
-    std::string key = "event:" + std::string(event_id);
-    if (keys_.contains(key)) return false;
-    auto seen = log_.seen_keys({key});
-    if (seen && !seen->empty()) return false;
-    if (!seen && !failed_) failed_ = std::move(seen).error();
-    keys_.insert(std::move(key));
-    return true;
+    return event_id.empty() || keep("event:" + std::string(event_id));
+  }
+  bool keep_request(std::string_view request_id) override {
+    return keep("request:" + std::string(request_id));
   }
   [[nodiscard]] const std::set<std::string>& keys() const noexcept { return keys_; }
   /// Why it is not known whether an event is a repeat; then the commit must not happen.
@@ -50,6 +46,15 @@ class OnceSink final : public parsers::PayloadSink {
   }
 
  private:
+  bool keep(std::string key) {
+    if (keys_.contains(key)) return false;
+    auto seen = log_.seen_keys({key});
+    if (seen && !seen->empty()) return false;
+    if (!seen && !failed_) failed_ = std::move(seen).error();
+    keys_.insert(std::move(key));
+    return true;
+  }
+
   aggregator::IngestLog& log_;
   aggregator::PartialAggregator& aggregator_;
   std::set<std::string> keys_;

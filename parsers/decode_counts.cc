@@ -31,6 +31,7 @@ DecodeCounts& DecodeCounts::operator+=(const DecodeCounts& other) noexcept {
   metrics += other.metrics;
   control_messages += other.control_messages;
   duplicate_events += other.duplicate_events;
+  duplicate_requests += other.duplicate_requests;
   payloads += other.payloads;
   for (std::size_t i = 0; i < std::size(dropped); ++i) dropped[i] += other.dropped[i];
   raw_bytes += other.raw_bytes;

@@ -23,6 +23,9 @@ class PayloadSink {
   /// Asked once for each log event id of a CloudWatch Logs envelope (56 digits): false drops the
   /// event as a counted duplicate. The default keeps all.
   virtual bool keep_log_event(std::string_view /*event_id*/) { return true; }
+  /// The same of the id of a Firehose request whose whole body came as a payload: Firehose sends
+  /// again what it is not sure of (Amazon Data Firehose Developer Guide, "Data delivery").
+  virtual bool keep_request(std::string_view /*request_id*/) { return true; }
 };
 
 struct DecoderOptions {
@@ -56,8 +59,9 @@ enum class PayloadDrop : std::uint8_t {
 struct DecodeCounts {
   FlowCounts flows;
   MetricCounts metrics;
-  std::uint64_t control_messages = 0;  ///< CloudWatch Logs CONTROL_MESSAGE envelopes.
-  std::uint64_t duplicate_events = 0;  ///< Log events that the sink refused.
+  std::uint64_t control_messages = 0;    ///< CloudWatch Logs CONTROL_MESSAGE envelopes.
+  std::uint64_t duplicate_events = 0;    ///< Log events that the sink refused.
+  std::uint64_t duplicate_requests = 0;  ///< Firehose requests that it refused.
   std::uint64_t payloads = 0;
   std::uint64_t dropped[static_cast<std::size_t>(PayloadDrop::kCount)] = {};
   std::uint64_t raw_bytes = 0;    ///< As they came.

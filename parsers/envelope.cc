@@ -120,7 +120,11 @@ struct EnvelopeParser::State {
     return true;
   }
 
-  Envelope::Kind take_records(ondemand::object& object, bool kinesis, Envelope& out) {
+  Envelope::Kind take_records(ondemand::object& object, bool kinesis, MessageSink& sink,
+                              Envelope& out) {
+    std::string_view request_id;
+    if (!kinesis && !read_text(object, "requestId", request_id)) return Envelope::Kind::kUnknown;
+    if (!request_id.empty() && !sink.keep_request(request_id)) return Envelope::Kind::kPayloads;
     ondemand::array records;
     if (object.find_field_unordered(kinesis ? "Records" : "records").get_array().get(records) !=
         simdjson::SUCCESS) {
@@ -206,7 +210,7 @@ struct EnvelopeParser::State {
     // Room for all there can be: payloads stay where they are decoded to.
     if (has_payloads) out.bytes.resize(base64_room(value.size()) + ByteBuffer::kPaddingBytes);
     if (keys.lower_records || keys.upper_records)
-      return take_records(object, keys.upper_records, out);
+      return take_records(object, keys.upper_records, sink, out);
     if (keys.awslogs) return take_awslogs(object, out);
     if (keys.raw_data) return take_raw_data(object, out);
     if (!keys.message) return Envelope::Kind::kUnknown;

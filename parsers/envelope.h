@@ -14,6 +14,8 @@ class MessageSink {
   virtual ~MessageSink() = default;
   /// `event_id` is "" where the envelope has none.
   virtual void on_log_message(std::string_view message, std::string_view event_id) = 0;
+  /// Of a Firehose request, before its records: false when it repeats one that was taken.
+  [[nodiscard]] virtual bool keep_request(std::string_view request_id) = 0;
 };
 
 /// What an envelope was, and the payloads that it carried as base64.

@@ -118,13 +118,16 @@ bool is_header(std::string_view line) noexcept {
     if (!is_header_word(token)) return false;
     ++words;
   }
-  // Looked up only now: a record line fails above, on its first address or number.
-  std::size_t known = 0;
+  // Looked up only now: a record line fails above, on its first address or number. Names that no
+  // version knows yet are many words joined, which ordinary words are not.
+  std::size_t known = 0, joined = 0;
   for (std::string_view rest = line, token = next_token(rest); !token.empty();
        token = next_token(rest)) {
-    known += find_field(token).has_value() ? 1 : 0;
+    const bool is_known = find_field(token).has_value();
+    known += is_known ? 1 : 0;
+    joined += !is_known && token.find_first_of("-_") != std::string_view::npos ? 1 : 0;
   }
-  return known > 0 && known * 2 >= words;
+  return known > 0 && (known * 2 >= words || known + joined == words);
 }
 
 FlowBinding::FlowBinding(FlowLayout from, FieldSet wanted)

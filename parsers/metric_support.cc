@@ -100,9 +100,9 @@ std::string_view QuantileNames::name(double quantile) {
   }
   if (entries_.size() == kNamesMax) return {};
   char text[32];
-  // Ten digits: CloudWatch percentiles have at most ten decimals, and 0.99 * 100 is not 99 in
+  // Twelve digits: CloudWatch percentiles have at most ten decimals, and 0.99 * 100 is not 99 in
   // binary.
-  std::snprintf(text, sizeof text, "p%.10g", quantile * 100);
+  std::snprintf(text, sizeof text, "p%.12g", quantile * 100);
   entries_.push_back({quantile, texts_.emplace_back(text)});
   return entries_.back().name;
 }

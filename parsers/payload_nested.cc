@@ -208,6 +208,12 @@ void PayloadParser::on_log_message(std::string_view message, std::string_view ev
   if (messages_.size() > kMessageBufferBytes) parse_messages();
 }
 
+bool PayloadParser::keep_request(std::string_view request_id) {
+  const bool is_new = sink_.keep_request(request_id);
+  counts.duplicate_requests += is_new ? 0 : 1;
+  return is_new;
+}
+
 void PayloadParser::parse_messages() {
   if (messages_.empty()) return;
   const FlowParseOptions options{options_.batch_records, true, false, true};

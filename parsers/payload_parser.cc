@@ -54,10 +54,8 @@ std::size_t PayloadParser::parse_items(PayloadState& state, std::string_view byt
   std::size_t taken = 0;
   switch (*state.content) {
     case Content::kLines:
-      taken = parse_lines(state, bytes, padding_bytes, last);
-      break;
     case Content::kFrames:
-      taken = parse_frames(state, bytes, last);
+      taken = parse_records(state, bytes, padding_bytes, last);
       break;
     case Content::kResources:
       taken = parse_resources(state, bytes, last);
@@ -96,6 +94,21 @@ void PayloadParser::cut_short(PayloadState& state, std::size_t unread_bytes) noe
   give_up(state, unread_bytes);
 }
 
+/// Lines and frames follow each other where the output format of a metric stream was changed: objects
+/// of that time hold both (Amazon CloudWatch User Guide, "Metric streams: output formats").
+std::size_t PayloadParser::parse_records(PayloadState& state, std::string_view bytes,
+                                         std::size_t padding_bytes, bool last) {
+  std::size_t at = 0;
+  for (bool more = true; more;) {
+    const std::optional<Content> content = state.content;
+    const std::string_view rest = bytes.substr(at);
+    at += content == Content::kLines ? parse_lines(state, rest, padding_bytes, last)
+                                     : parse_frames(state, rest, last);
+    more = state.content != content;
+  }
+  return at;
+}
+
 std::size_t PayloadParser::parse_lines(PayloadState& state, std::string_view bytes,
                                        std::size_t padding_bytes, bool last) {
   const FlowParseOptions options{options_.batch_records, last, true, state.enveloped};
@@ -113,8 +126,18 @@ std::size_t PayloadParser::parse_lines(PayloadState& state, std::string_view byt
       const std::size_t taken = parse_json(state, bytes.substr(at), padding_bytes, last);
       if (taken == 0) break;
       at += taken;
+      state.after_value = true;
       continue;
     }
+    if (state.after_value && static_cast<unsigned char>(bytes[at]) >= 0x80) {
+      const std::optional<Content> content = sniff_resumed(bytes.substr(at), last);
+      if (!content) break;
+      if (*content == Content::kFrames) {
+        state.content = content;
+        return at;
+      }
+    }
+    state.after_value = false;
     if (!last && is_undecided(bytes.substr(at))) break;
     if (bytes.substr(at).starts_with(kByteOrderMark)) {  // Of another file, put behind the first.
       at += kByteOrderMark.size();
@@ -249,6 +272,13 @@ void PayloadParser::take_value(PayloadState& state, std::string_view value,
 std::size_t PayloadParser::parse_frames(PayloadState& state, std::string_view bytes, bool last) {
   std::size_t at = 0;
   while (at < bytes.size()) {
+    if (bytes[at] == '{') {  // 123, the length of a frame, unless its first tag does not follow.
+      if (at + 1 == bytes.size() && !last) return at;
+      if (bytes.substr(at).starts_with("{\"")) {
+        state.content = Content::kLines;
+        return at;
+      }
+    }
     const FramePrefix prefix = read_frame_prefix(bytes.substr(at));
     const bool bad = prefix.kind == FramePrefix::Kind::kBad;
     const bool whole = prefix.kind == FramePrefix::Kind::kComplete &&

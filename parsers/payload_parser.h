@@ -43,6 +43,7 @@ struct PayloadState {
   bool skipped_brace = false;  ///< The last of it but blanks was a '}'.
   /// Bytes at the end of what was taken that are no whole records (dropped, unreadable).
   std::size_t beyond_border = 0;
+  bool after_value = false;    ///< kLines: what came last was a JSON value.
   bool request_begun = false;  ///< kResources: the one request has been counted.
   bool dead = false;           ///< The rest cannot be read; swallow it.
   bool failed = false;         ///< It could not be read to its end.
@@ -80,6 +81,8 @@ class PayloadParser final : private MessageSink {
  private:
   std::size_t parse_items(PayloadState& state, std::string_view bytes, std::size_t padding_bytes,
                           bool last);
+  std::size_t parse_records(PayloadState& state, std::string_view bytes, std::size_t padding_bytes,
+                            bool last);
   std::size_t parse_lines(PayloadState& state, std::string_view bytes, std::size_t padding_bytes,
                           bool last);
   std::size_t parse_json(PayloadState& state, std::string_view bytes, std::size_t padding_bytes,
@@ -102,6 +105,7 @@ class PayloadParser final : private MessageSink {
   void cut_short(PayloadState& state, std::size_t unread_bytes) noexcept;
 
   void on_log_message(std::string_view message, std::string_view event_id) override;
+  bool keep_request(std::string_view request_id) override;
   void parse_messages();
   void flush_flows();
   void flush_metrics();

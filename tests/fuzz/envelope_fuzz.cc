@@ -28,6 +28,7 @@ struct Opened final : parsers::MessageSink {
     messages.emplace_back(message);
     ids.emplace_back(event_id);
   }
+  bool keep_request(std::string_view /*request_id*/) override { return true; }
   std::vector<std::string> messages;
   std::vector<std::string> ids;
   parsers::Envelope envelope;

@@ -209,6 +209,19 @@ TEST(Decoder, AsksTheSinkForEachEventIdAndCountsTheRefused) {
   EXPECT_EQ(decoder.counts().duplicate_events, 1u);
 }
 
+TEST(Decoder, AsksTheSinkForEachFirehoseRequestAndLeavesTheRefusedOut) {
+  Recorder recorder;
+  recorder.refused_request_id = "r-1";
+  Decoder decoder{{}, recorder};
+  decoder.message(firehose({kOkRecord, kOkRecord}));
+  EXPECT_THAT(recorder.request_ids, ElementsAre("r-1"));
+  EXPECT_THAT(recorder.flows, SizeIs(0));
+  EXPECT_EQ(decoder.counts().duplicate_requests, 1u);
+  recorder.refused_request_id.clear();
+  decoder.message(firehose({kOkRecord, kOkRecord}));
+  EXPECT_THAT(recorder.flows, SizeIs(2));
+}
+
 TEST(Decoder, AMessageThatIsNoFlowRecordIsCountedOnce) {
   const Decoded decoded = decode_message(
       subscription(log_event("1", "[ERROR] First test message") + "," +

@@ -55,7 +55,7 @@ std::string next_subscription(const Records& records, std::size_t& at, std::mt19
 
 std::string next_request(const Records& records, std::size_t& at, bool vended,
                          std::mt19937& random) {
-  std::string body = R"({"requestId":"r","timestamp":1,"records":[)";
+  std::string body = R"({"requestId":"r-)" + std::to_string(at) + R"(","timestamp":1,"records":[)";
   for (std::size_t left = 1 + random() % 10; left > 0 && at < records.size(); --left) {
     const std::string data =
         vended ? "{" + message_json(records[at++]) + "}" : next_group(records, at, 8, random);

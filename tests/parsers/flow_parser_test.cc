@@ -247,6 +247,8 @@ TEST(FlowParser, OrdinaryWordsAreNoHeader) {
   EXPECT_FALSE(is_header("Version account-id"));
   EXPECT_TRUE(is_header("log_status"));
   EXPECT_TRUE(is_header("bytes start flux-capacity"));
+  EXPECT_TRUE(is_header("version bytes ecs-epoch-id flux-capacity tls-name"));
+  EXPECT_FALSE(is_header("version of ecs-epoch-id flux-capacity tls-name"));
 }
 
 TEST(FlowParser, StripsTheTimesThatCloudWatchExportsPutInFront) {

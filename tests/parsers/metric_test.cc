@@ -148,6 +148,8 @@ TEST(QuantileNames, AreThoseOfCloudWatch) {
   EXPECT_EQ(names.name(0.999), "p99.9");
   EXPECT_EQ(names.name(0.5), "p50");
   EXPECT_EQ(names.name(0.9995), "p99.95");
+  EXPECT_EQ(names.name(0.999999999999), "p99.9999999999");
+  EXPECT_EQ(names.name(1), "p100");
 }
 
 TEST(MetricJson, ReadsADatapointWithItsOtherStatistics) {

@@ -109,6 +109,11 @@ bool Recorder::keep_log_event(std::string_view event_id) {
   return event_id != refused_event_id;
 }
 
+bool Recorder::keep_request(std::string_view request_id) {
+  request_ids.emplace_back(request_id);
+  return request_id != refused_request_id;
+}
+
 Decoded decode_message(std::string_view bytes, const DecoderOptions& options) {
   Recorder recorder;
   Decoder decoder{options, recorder};

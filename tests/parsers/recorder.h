@@ -22,11 +22,14 @@ class Recorder final : public PayloadSink {
   void on_flows(const FlowColumns& flows) override;
   void on_metrics(const MetricBatch& metrics) override;
   bool keep_log_event(std::string_view event_id) override;
+  bool keep_request(std::string_view request_id) override;
 
   std::vector<std::string> flows;
   std::vector<std::string> metrics;
   std::vector<std::string> event_ids;
   std::string refused_event_id;
+  std::vector<std::string> request_ids;
+  std::string refused_request_id;
   std::uint32_t flow_batches = 0;
   std::uint32_t largest_batch = 0;
 };

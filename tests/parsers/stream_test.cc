@@ -113,9 +113,27 @@ std::vector<Shape> shapes() {
           {"gzip of lines, members cut lines", members(lines, 333, gzip)},
           {"zstd of lines, frames cut lines", members(lines, 1000, zstd)},
           {"gzip of frames", members(frames, 200, gzip)},
+          {"values and frames by turns", values + frames + values + frames},
+          {"values and frames, a member each", gzip(kMetricJson) + gzip(frames) + gzip(values)},
           {"envelopes", envelopes + envelopes},
           {"double gzip", gzip(envelopes + envelopes)},
           {"cut gzip", gzip(lines).substr(0, 200)}};
+}
+
+/// As in the objects of the time at which somebody changes the output format.
+TEST(Stream, DatapointsMayTurnFromJsonToOtlpAndBack) {
+  const std::string json = std::string{kMetricJson} + "\n", json_alone{kMetricJson};
+  const std::string frame = from_base64(kOtlp10Base64);
+  for (const std::string& bytes :
+       {json + frame + frame, frame + json, json_alone + frame + json_alone,
+        gzip(json) + gzip(frame), frame + json + std::string{kOkLine} + json + frame}) {
+    const Decoded decoded = decode_stream(bytes, bytes.size());
+    EXPECT_TRUE(decoded.whole);
+    EXPECT_GE(decoded.metrics.size(), 2u);
+    EXPECT_EQ(decoded.counts.metrics.malformed(), 0u);
+    EXPECT_EQ(decoded.counts.flows.malformed(), 0u);
+    EXPECT_EQ(decoded.metrics.size(), decode_message(bytes).metrics.size());
+  }
 }
 
 struct Yield {

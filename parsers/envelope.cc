@@ -3,6 +3,8 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <array>
+#include <optional>
 
 #include "parsers/byte_buffer.h"
 #include "parsers/json_base64.h"
@@ -20,7 +22,15 @@ struct Keys {
   bool awslogs = false;
   bool message = false;
   bool raw_data = false;
+  bool flow_row = false;
 };
+
+/// Keys of a flow record, one of which every format has that is of use.
+bool is_of_flow_row(std::string_view key) noexcept {
+  const std::optional<FlowField> field = find_field(key);
+  return field == FlowField::kLogStatus || field == FlowField::kInterfaceId ||
+         field == FlowField::kSrcaddr;
+}
 
 /// How many bytes the UTF-8 character at the front of `text` has; 0: it is none.
 std::size_t utf8_bytes(std::string_view text) noexcept {
@@ -59,6 +69,7 @@ struct EnvelopeParser::State {
       keys.awslogs |= key == "awslogs";
       keys.message |= key == "message";
       keys.raw_data |= key == "rawData";
+      keys.flow_row |= is_of_flow_row(key);
     }
     return true;
   }
@@ -168,6 +179,47 @@ struct EnvelopeParser::State {
     return Envelope::Kind::kPayloads;
   }
 
+  /// False when the value is no JSON.
+  static bool read_token(ondemand::value value, std::string_view& token) {
+    ondemand::json_type type;
+    if (value.type().get(type) != simdjson::SUCCESS) return false;
+    if (type == ondemand::json_type::null) return true;
+    if (type == ondemand::json_type::string)
+      return value.get_string().get(token) == simdjson::SUCCESS;
+    const bool is_scalar =
+        type != ondemand::json_type::object && type != ondemand::json_type::array;
+    token = is_scalar ? value.raw_json_token() : "?";
+    token = token.substr(0, token.find_last_not_of(" \t\r\n") + 1);
+    return true;
+  }
+
+  static Envelope::Kind take_flow_row(ondemand::object& object, MessageSink& sink) {
+    std::array<std::string_view, kFlowFieldCount> tokens{};
+    tokens[static_cast<std::size_t>(FlowField::kLogStatus)] = "OK";  // Of a format without it.
+    for (auto item : object) {
+      ondemand::field field;
+      std::string_view key;
+      if (std::move(item).get(field) != simdjson::SUCCESS ||
+          field.unescaped_key().get(key) != simdjson::SUCCESS)
+        return Envelope::Kind::kUnknown;
+      const std::optional<FlowField> known = find_field(key);
+      if (!known) continue;
+      std::string_view token;
+      if (!read_token(field.value(), token)) return Envelope::Kind::kUnknown;
+      tokens[static_cast<std::size_t>(*known)] = token;
+    }
+    std::string line;
+    for (const std::string_view token : tokens) {
+      line.append(line.empty() ? "" : " ").append(token.empty() ? "-" : token);
+      // A blank within a token would be another token's border.
+      std::replace_if(
+          line.end() - static_cast<std::ptrdiff_t>(token.size()), line.end(),
+          [](char c) { return static_cast<unsigned char>(c) <= ' '; }, '?');
+    }
+    sink.on_flow_row(line);
+    return Envelope::Kind::kFlowRow;
+  }
+
   Envelope::Kind take_raw_data(ondemand::object& object, Envelope& out) {
     ondemand::value data;
     if (object.find_field_unordered("rawData").get(data) != simdjson::SUCCESS || !is_text(data)) {
@@ -213,10 +265,18 @@ struct EnvelopeParser::State {
       return take_records(object, keys.upper_records, sink, out);
     if (keys.awslogs) return take_awslogs(object, out);
     if (keys.raw_data) return take_raw_data(object, out);
+    if (!keys.message && keys.flow_row) return take_flow_row(object, sink);
     if (!keys.message) return Envelope::Kind::kUnknown;
     return take_event(object, sink) ? Envelope::Kind::kMessage : Envelope::Kind::kUnknown;
   }
 };
+
+FlowLayout flow_row_layout() {
+  std::string names;
+  for (std::size_t i = 0; i < kFlowFieldCount; ++i)
+    names.append(names.empty() ? "" : " ").append(info(static_cast<FlowField>(i)).name);
+  return parse_layout(names);
+}
 
 EnvelopeParser::EnvelopeParser() : state_(std::make_unique<State>()) {}
 EnvelopeParser::~EnvelopeParser() = default;

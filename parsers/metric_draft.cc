@@ -26,6 +26,11 @@ constexpr KeyName kKeys[] = {
     {"message", MetricKey::kEnvelope},
     {"requestId", MetricKey::kEnvelope},
     {"rawData", MetricKey::kEnvelope},
+    {"log_status", MetricKey::kEnvelope},
+    {"log-status", MetricKey::kEnvelope},
+    {"interface_id", MetricKey::kEnvelope},
+    {"interface-id", MetricKey::kEnvelope},
+    {"srcaddr", MetricKey::kEnvelope},
 };
 
 }  // namespace

@@ -36,7 +36,7 @@ struct MetricDraft {
   bool bad_timestamp = false;
   bool bad_value = false;
   bool is_metric = false;    ///< A key that only metrics have.
-  bool is_envelope = false;  ///< A key that only envelopes have.
+  bool is_envelope = false;  ///< A key that only envelopes have, or flow records as objects.
   /// A label or timestamp that is none, even if the same key comes again with a good one.
   bool bad_token = false;
   std::uint32_t statistics = 0;

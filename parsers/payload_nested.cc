@@ -214,17 +214,33 @@ bool PayloadParser::keep_request(std::string_view request_id) {
   return is_new;
 }
 
+void PayloadParser::on_flow_row(std::string_view line) {
+  if (!row_binding_) row_binding_.emplace(flow_row_layout(), options_.fields);
+  if (messages_binding_ != &*row_binding_) parse_messages();
+  messages_binding_ = &*row_binding_;
+  messages_ += line;
+  messages_ += '\n';
+  if (messages_.size() > kMessageBufferBytes) parse_messages();
+}
+
 void PayloadParser::parse_messages() {
   if (messages_.empty()) return;
+  const bool are_rows = row_binding_ && messages_binding_ == &*row_binding_;
+  if (are_rows) flush_flows();  // They have other columns.
+  const auto flush = [&] {
+    // Nobody knows the lines that AWS wrote, as of Parquet.
+    if (are_rows) std::ranges::fill(flows_.line_bytes, 0u);
+    flush_flows();
+  };
   const FlowParseOptions options{options_.batch_records, true, false, true};
   std::string_view rest = messages_;
   while (!rest.empty()) {
     const FlowParseResult result =
         parse_flow_records(rest, options, *messages_binding_, flows_, counts.flows);
     rest.remove_prefix(result.consumed_bytes);
-    if (result.stop == FlowStop::kFlush) flush_flows();
+    if (result.stop == FlowStop::kFlush) flush();
   }
-  flush_flows();
+  flush();
   messages_.clear();
 }
 

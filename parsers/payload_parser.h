@@ -105,6 +105,7 @@ class PayloadParser final : private MessageSink {
   void cut_short(PayloadState& state, std::size_t unread_bytes) noexcept;
 
   void on_log_message(std::string_view message, std::string_view event_id) override;
+  void on_flow_row(std::string_view line) override;
   bool keep_request(std::string_view request_id) override;
   void parse_messages();
   void flush_flows();
@@ -120,6 +121,7 @@ class PayloadParser final : private MessageSink {
   EnvelopeParser envelope_parser_;
   std::string messages_;  // Log messages of envelopes, a line each, not parsed yet.
   FlowBinding* messages_binding_ = nullptr;
+  std::optional<FlowBinding> row_binding_;  ///< Theirs when they were flow records as objects.
   std::string scratch_;  // A padded copy of a JSON value that lies at the end of its buffer.
   std::uint64_t inflated_left_ = 0;
 };

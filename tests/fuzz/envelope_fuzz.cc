@@ -28,9 +28,10 @@ struct Opened final : parsers::MessageSink {
     messages.emplace_back(message);
     ids.emplace_back(event_id);
   }
+  void on_flow_row(std::string_view line) override { rows.emplace_back(line); }
   bool keep_request(std::string_view /*request_id*/) override { return true; }
   std::vector<std::string> messages;
-  std::vector<std::string> ids;
+  std::vector<std::string> ids, rows;
   parsers::Envelope envelope;
 };
 
@@ -59,7 +60,10 @@ bool has(Object object, std::string_view key) {
   return object.at_key(key).error() == simdjson::SUCCESS;
 }
 
-/// The log events of a subscription, and of a vended {"message"}.
+constexpr const char* kKeysOfFlowRows[] = {"log-status", "log_status", "interface-id",
+                                           "interface_id", "srcaddr"};
+
+/// The log events of a subscription, and of a vended {"message"}; or a flow record as an object.
 void check_events(Object object, const Opened& opened) {
   std::vector<std::optional<Object>> events;  // None: an element that is no event.
   Kind kind = Kind::kMessage;
@@ -78,11 +82,14 @@ void check_events(Object object, const Opened& opened) {
       }
     }
   } else if (!has(object, "message")) {
-    kind = Kind::kUnknown;
+    const bool is_row =
+        std::ranges::any_of(kKeysOfFlowRows, [&](const char* key) { return has(object, key); });
+    kind = is_row ? Kind::kFlowRow : Kind::kUnknown;
   } else {
     events.push_back(object);
   }
   FM_CHECK(opened.envelope.kind == kind);
+  FM_CHECK(opened.rows.size() == (kind == Kind::kFlowRow ? 1 : 0));
   FM_CHECK(opened.messages.size() == events.size());
   for (std::size_t i = 0; i < events.size(); ++i) {
     if (events[i] && fuzz::has_equal_keys(*events[i])) continue;

@@ -236,6 +236,13 @@ def main():
         write("base64", "bytes_%d" % size, RNG.randbytes(size), choices=3)
         write("base64", "text_%d" % size, text64(RNG.randbytes(size)), choices=3)
 
+    row = dict(zip([name.replace("-", "_") for name in DEFAULT], line(DEFAULT).split()))
+    row.update({"bytes": 7, "vpc_id": None})
+    write("envelope", "flow_row", json.dumps(row), choices=4)
+    write("decoder", "flow_rows", (json.dumps(row) + "\n") * 3 + line(DEFAULT) + "\n" + json.dumps(row), choices=4)
+    write("decoder", "json_then_otlp", (datapoints(2).encode() + frame(otlp["v10"]) + frame(otlp["v7"]) +
+                                        datapoints(1).encode() + frame(otlp["v7"])), choices=4)
+
 
 if __name__ == "__main__":
     main()

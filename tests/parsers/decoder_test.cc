@@ -222,6 +222,36 @@ TEST(Decoder, AsksTheSinkForEachFirehoseRequestAndLeavesTheRefusedOut) {
   EXPECT_THAT(recorder.flows, SizeIs(2));
 }
 
+/// As connectors re-encode the rows of Parquet files: names with underscores, null for absent.
+TEST(Decoder, AFlowRecordMayBeAnObject) {
+  const std::string row =
+      R"({"version":2,"account_id":"123456789010","interface_id":"eni-1","srcaddr":"1.2.3.4",)"
+      R"("dstaddr":"5.6.7.8","srcport":1,"dstport":2,"protocol":6,"packets":10,"bytes":840,)"
+      R"("start":1700000000,"end":1700000060,"action":"ACCEPT","log_status":"OK")";
+  const Decoded decoded = decode_message(
+      row + "}\n" + row + R"(,"vpc-id":null,"pkt_srcaddr":"1.2.3.4","more":{"a":[1]}})" +
+      R"({"interface_id":"eni-2","srcaddr":null,"bytes":null,"start":1700000000,"log_status":"NODATA"})");
+  ASSERT_THAT(decoded.flows, SizeIs(3));
+  for (const char* part : {"interface-id=eni-1 ", "srcaddr=1.2.3.4 ", "bytes=840 ",
+                           "action=ACCEPT ", "vpc-id=- ", "line_bytes=0"})
+    EXPECT_THAT(decoded.flows[0], HasSubstr(part));
+  EXPECT_THAT(decoded.flows[1], HasSubstr("pkt-srcaddr=1.2.3.4 "));
+  EXPECT_THAT(decoded.flows[2], HasSubstr("log-status=NODATA"));
+  EXPECT_EQ(decoded.counts.flows.ok, 2u);
+  EXPECT_EQ(decoded.counts.flows.nodata, 1u);
+  EXPECT_EQ(decoded.counts.metrics.malformed(), 0u);
+}
+
+TEST(Decoder, ABadFlowRecordAsAnObjectIsDroppedAloneWithItsReason) {
+  const std::string good = R"({"srcaddr":"1.2.3.4","bytes":1,"start":1700000000})";
+  const Decoded decoded = decode_message(good + R"({"srcaddr":"1.2.3.4","bytes":"1 2","start":1})" +
+                                         R"({"srcaddr":"1.2.3.4\n2","bytes":1,"start":1})" + good +
+                                         std::string{kOkLine} + good);
+  EXPECT_THAT(decoded.flows, SizeIs(4));
+  EXPECT_EQ(decoded.dropped(FlowDrop::kBadNumber), 1u);
+  EXPECT_EQ(decoded.dropped(FlowDrop::kBadAddress), 1u);
+}
+
 TEST(Decoder, AMessageThatIsNoFlowRecordIsCountedOnce) {
   const Decoded decoded = decode_message(
       subscription(log_event("1", "[ERROR] First test message") + "," +

@@ -1,9 +1,9 @@
 #include <fnmatch.h>
-#include <glob.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <span>
 
@@ -16,6 +16,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// What one of the paths leads to.
+struct Found {
+  std::set<std::string> files;                    ///< Ordered, so that two runs read in one order.
+  std::map<std::string, std::string> unreadable;  ///< What could not be looked at, and why.
+};
+
 bool has_wildcard(std::string_view text) {
   return text.find_first_of("*?[") != std::string_view::npos;
 }
@@ -23,30 +29,60 @@ bool has_wildcard(std::string_view text) {
 /// Hidden files are copies in the making (rsync, editors), as they are to the shell's `*`.
 bool is_hidden(const fs::path& path) { return path.filename().native().starts_with('.'); }
 
-/// Regular files below `root`. Directories are listed one by one: one that goes away meanwhile, or
-/// cannot be listed, costs itself alone.
-void add_tree(const fs::path& root, std::set<std::string>& found) {
+/// What is not there is no problem: it went away since it was listed, or is no match. A link that
+/// leads nowhere is one.
+void note_unreadable(const fs::path& path, std::error_code why, Found& found) {
+  std::error_code ignored;
+  const bool is_absent =
+      why == std::errc::no_such_file_or_directory || why == std::errc::not_a_directory;
+  if (is_absent && (!fs::is_symlink(path, ignored) || fs::exists(path, ignored))) return;
+  found.unreadable.emplace(path.string(), why.message());
+}
+
+/// Nothing of a directory that cannot be listed, or is none.
+std::vector<fs::directory_entry> entries_of(const fs::path& directory, Found& found) {
+  std::vector<fs::directory_entry> entries;
   std::error_code error;
-  fs::directory_iterator walk(root, error);
-  for (; !error && walk != fs::directory_iterator(); walk.increment(error)) {
-    if (is_hidden(walk->path())) continue;
-    std::error_code ignored;
+  fs::directory_iterator walk(directory, error);
+  for (; !error && walk != fs::directory_iterator(); walk.increment(error))
+    entries.push_back(*walk);
+  if (error) note_unreadable(directory, error, found);
+  return entries;
+}
+
+/// Regular files below `root`. A directory that goes away meanwhile, or cannot be listed, costs
+/// itself alone.
+void add_tree(const fs::path& root, Found& found) {
+  for (const fs::directory_entry& entry : entries_of(root, found)) {
+    if (is_hidden(entry.path())) continue;
+    std::error_code error, ignored;
+    if (entry.is_regular_file(error)) found.files.insert(entry.path().string());
+    if (error) note_unreadable(entry.path(), error, found);
     // A link to a directory may lead back up.
-    if (walk->is_directory(ignored) && !walk->is_symlink(ignored)) add_tree(walk->path(), found);
-    if (walk->is_regular_file(ignored)) found.insert(walk->path().string());
+    if (entry.is_directory(ignored) && !entry.is_symlink(ignored)) add_tree(entry.path(), found);
   }
 }
 
-void add_glob(const std::string& pattern, std::set<std::string>& found) {
-  glob_t matches{};
-  if (glob(pattern.c_str(), GLOB_MARK, nullptr, &matches) == 0) {
-    for (std::size_t i = 0; i < matches.gl_pathc; ++i) {
-      const std::string path(matches.gl_pathv[i]);
-      if (path.ends_with('/')) add_tree(path, found);
-      if (!path.ends_with('/')) found.insert(path);
-    }
+/// A file of any kind, or all regular ones below a directory.
+void add_named(const fs::path& path, Found& found) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (fs::is_directory(status)) return add_tree(path, found);
+  if (fs::exists(status)) found.files.insert(path.string());
+  if (!fs::exists(status)) note_unreadable(path, error, found);
+}
+
+/// What matches `pattern`, part by part, below `root`. Not by glob(3), which keeps silent about some
+/// of what it cannot look at.
+void add_glob(const fs::path& root, std::span<const fs::path> pattern, Found& found) {
+  if (pattern.empty()) return add_named(root, found);
+  const auto rest = pattern.subspan(1);
+  const std::string& part = pattern.front().native();
+  if (!has_wildcard(part)) return add_glob(root / part, rest, found);
+  for (const fs::directory_entry& entry : entries_of(root.empty() ? "." : root, found)) {
+    const fs::path name = entry.path().filename();
+    if (fnmatch(part.c_str(), name.c_str(), FNM_PERIOD) == 0) add_glob(root / name, rest, found);
   }
-  globfree(&matches);
 }
 
 /// Part by part; `**` is any number of parts, none included.
@@ -72,7 +108,7 @@ std::vector<std::string> parts_of(const fs::path& path) {
 }
 
 /// The tree below what comes before the first wildcard, filtered by the rest.
-void add_deep_glob(const std::string& pattern, std::set<std::string>& found) {
+void add_deep_glob(const std::string& pattern, Found& found) {
   fs::path root, rest;
   for (const fs::path& part : fs::path(pattern)) {
     if (rest.empty() && !has_wildcard(part.native())) {
@@ -82,11 +118,14 @@ void add_deep_glob(const std::string& pattern, std::set<std::string>& found) {
     }
   }
   const std::vector<std::string> wanted = parts_of(rest);
-  std::set<std::string> below;
-  add_tree(root.empty() ? fs::path(".") : root, below);
-  for (const std::string& path : below) {
-    const fs::path inside = fs::path(path).lexically_relative(root.empty() ? fs::path(".") : root);
-    if (matches(wanted, parts_of(inside))) found.insert(root.empty() ? inside.string() : path);
+  const fs::path top = root.empty() ? fs::path(".") : root;
+  Found below;
+  add_tree(top, below);
+  found.unreadable.merge(below.unreadable);
+  for (const std::string& path : below.files) {
+    const fs::path inside = fs::path(path).lexically_relative(top);
+    if (matches(wanted, parts_of(inside)))
+      found.files.insert(root.empty() ? inside.string() : path);
   }
 }
 
@@ -102,30 +141,38 @@ bool is_new(const std::string& path, std::set<std::string>& seen) {
   return seen.insert(self).second && is_new_name;
 }
 
+/// A file may have a name that looks like a pattern; then it is meant.
+Found find(const std::string& path) {
+  Found found;
+  std::error_code ignored;
+  if (path == "-") {
+    found.files.insert(path);
+  } else if (!has_wildcard(path) || fs::exists(path, ignored)) {
+    add_named(path, found);
+  } else if (path.find("**") != std::string::npos) {
+    add_deep_glob(path, found);
+  } else {
+    const fs::path pattern(path);
+    add_glob({}, std::vector<fs::path>(pattern.begin(), pattern.end()), found);
+  }
+  if (found.files.empty() && found.unreadable.empty()) {
+    const bool exists = fs::exists(path, ignored);
+    found.unreadable.emplace(path, exists ? "holds no file" : "no such file, directory or match");
+  }
+  return found;
+}
+
 }  // namespace
 
 ExpandedPaths expand_paths(const std::vector<std::string>& paths) {
   ExpandedPaths all;
-  std::set<std::string> seen;
+  std::set<std::string> seen, reported;
   for (const std::string& path : paths) {
-    std::set<std::string> found;  // Ordered, so that two runs read in one order.
-    std::error_code error;
-    if (path == "-") {
-      found.insert(path);
-    } else if (fs::is_directory(path, error)) {
-      add_tree(path, found);
-    } else if (fs::exists(path, error)) {
-      found.insert(path);
-    } else if (path.find("**") != std::string::npos) {
-      add_deep_glob(path, found);
-    } else if (has_wildcard(path)) {
-      add_glob(path, found);
+    const Found found = find(path);
+    for (const auto& [where, why] : found.unreadable) {
+      if (reported.insert(where).second) all.missing.emplace_back(where, why);
     }
-    if (found.empty()) {
-      const bool exists = fs::exists(path, error);
-      all.missing.emplace_back(path, exists ? "holds no file" : "no such file, directory or match");
-    }
-    for (const std::string& file : found) {
+    for (const std::string& file : found.files) {
       if (is_new(file, seen)) all.files.push_back(file);
     }
   }

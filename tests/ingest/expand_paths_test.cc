@@ -1,4 +1,5 @@
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include "ingest/file_position.h"
 #include "ingest/files_source.h"
@@ -9,6 +10,35 @@ namespace {
 
 using ::testing::ElementsAre;
 using testing::Folder;
+
+using Missing = std::pair<std::string, std::string>;
+
+/// Root reads everything; while this lives the process has no more rights than others.
+class NoRoot {
+ public:
+  NoRoot() { FM_CHECK(!was_root_ || seteuid(65534) == 0); }
+  ~NoRoot() { FM_CHECK(!was_root_ || seteuid(0) == 0); }
+  NoRoot(const NoRoot&) = delete;
+  NoRoot& operator=(const NoRoot&) = delete;
+
+ private:
+  const bool was_root_ = geteuid() == 0;
+};
+
+/// A directory that its owner alone could enter, and not even that one.
+class ClosedDirectory {
+ public:
+  ClosedDirectory(const Folder& folder, const std::string& name) : path_(folder.path(name)) {
+    std::filesystem::permissions(folder.path(), std::filesystem::perms(0755));
+    std::filesystem::permissions(path_, std::filesystem::perms::none);
+  }
+  ~ClosedDirectory() { std::filesystem::permissions(path_, std::filesystem::perms(0755)); }
+  ClosedDirectory(const ClosedDirectory&) = delete;
+  ClosedDirectory& operator=(const ClosedDirectory&) = delete;
+
+ private:
+  const std::string path_;
+};
 
 class ExpandPathsTest : public ::testing::Test {
  protected:
@@ -77,6 +107,59 @@ TEST_F(ExpandPathsTest, APathThatLeadsToNothingIsNamedAndTheOthersStand) {
   EXPECT_THAT(found.files, ElementsAre(folder_.path("q.log"), folder_.path("a/.tmp/w.log")));
   EXPECT_THAT(found.missing, ElementsAre(std::pair<std::string, std::string>(
                                  "/nowhere/*.gz", "no such file, directory or match")));
+}
+TEST_F(ExpandPathsTest, ADirectoryThatCannotBeListedIsNamedInWhateverFormItIsAskedFor) {
+  folder_.write("d/day=01/a.log", "1");
+  const std::string open = folder_.path("d/day=01/a.log");
+  const std::string file = folder_.write("d/day=02/b.log", "1");
+  const std::string closed = folder_.path("d/day=02");
+  const ClosedDirectory holder(folder_, "d/day=02");
+  const NoRoot rights;
+  for (const char* form : {"d", "d/**/*.log", "d/*/*.log", "d/*", "d/day=*"}) {
+    const ExpandedPaths found = expand_paths({folder_.path(form), folder_.path(form)});
+    EXPECT_THAT(found.files, ElementsAre(open)) << form;
+    EXPECT_THAT(found.missing, ElementsAre(Missing(closed, "Permission denied"))) << form;
+  }
+  const ExpandedPaths by_name = expand_paths({folder_.path("d/*/[ab].log")});
+  EXPECT_THAT(by_name.missing, ElementsAre(Missing(closed, "Permission denied")));
+  for (const std::string& named : {closed, file, closed + "/*", closed + "/**"}) {
+    const ExpandedPaths found = expand_paths({named});
+    EXPECT_TRUE(found.files.empty()) << named;
+    ASSERT_EQ(found.missing.size(), 1u) << named;
+    EXPECT_EQ(found.missing.front().second, "Permission denied") << named;
+  }
+}
+TEST_F(ExpandPathsTest, AFileBehindADirectoryThatCannotBeEnteredIsNoMissingMatch) {
+  folder_.write("d/day=02/b.log", "1");
+  const ClosedDirectory holder(folder_, "d/day=02");
+  const NoRoot rights;
+  EXPECT_THAT(expand_paths({folder_.path("d/*/b.log")}).missing,
+              ElementsAre(Missing(folder_.path("d/day=02/b.log"), "Permission denied")));
+}
+TEST_F(ExpandPathsTest, APathThatCannotBeFollowedSaysWhy) {
+  const std::string long_name = folder_.path(std::string(300, 'x'));
+  std::filesystem::create_symlink("loop", folder_.path("loop"));
+  EXPECT_THAT(expand_paths({long_name, folder_.path("loop"), folder_.path("q.log/x")}).missing,
+              ElementsAre(Missing(long_name, "File name too long"),
+                          Missing(folder_.path("loop"), "Too many levels of symbolic links"),
+                          Missing(folder_.path("q.log/x"), "no such file, directory or match")));
+}
+TEST_F(ExpandPathsTest, ALinkThatLeadsNowhereIsNamedInWhateverFormItIsAskedFor) {
+  const std::string file = folder_.write("d/day=01/a.log", "1");
+  const std::string log = folder_.path("d/day=01/b.log"), day = folder_.path("d/day=02");
+  std::filesystem::create_symlink("/nonexistent", log);
+  std::filesystem::create_symlink("a.log/x", day);
+  for (const char* form : {"d", "d/**/*.log", "d/*", "d/day*"}) {
+    const ExpandedPaths found = expand_paths({folder_.path(form)});
+    EXPECT_THAT(found.files, ElementsAre(file)) << form;
+    EXPECT_THAT(found.missing, ElementsAre(Missing(log, "No such file or directory"),
+                                           Missing(day, "No such file or directory")))
+        << form;
+  }
+  EXPECT_THAT(expand_paths({log}).missing, ElementsAre(Missing(log, "No such file or directory")));
+}
+TEST_F(ExpandPathsTest, AStarThatEndsInASlashIsDirectoriesAlone) {
+  EXPECT_THAT(names({"*/"}), ElementsAre("a/b/c/z.log", "a/x.log", "a/y.txt"));
 }
 
 TEST(FilePosition, ComesBackFromItsText) {

@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 struct Found {
   std::set<std::string> files;                    ///< Ordered, so that two runs read in one order.
   std::map<std::string, std::string> unreadable;  ///< What could not be looked at, and why.
+  std::set<std::pair<dev_t, ino_t>> walked;       ///< Directories whose whole trees were taken.
 };
 
 bool has_wildcard(std::string_view text) {
@@ -50,16 +51,31 @@ std::vector<fs::directory_entry> entries_of(const fs::path& directory, Found& fo
   return entries;
 }
 
+/// False when the directory was walked for this path before, under whatever name: a link may lead
+/// back up.
+bool walks_first(const fs::path& directory, Found& found) {
+  struct stat status {};
+  return stat(directory.c_str(), &status) != 0 ||
+         found.walked.emplace(status.st_dev, status.st_ino).second;
+}
+
 /// Regular files below `root`. A directory that goes away meanwhile, or cannot be listed, costs
-/// itself alone.
+/// itself alone. Those that links lead to come last: what lies in the tree keeps its own name.
 void add_tree(const fs::path& root, Found& found) {
-  for (const fs::directory_entry& entry : entries_of(root, found)) {
-    if (is_hidden(entry.path())) continue;
-    std::error_code error, ignored;
-    if (entry.is_regular_file(error)) found.files.insert(entry.path().string());
-    if (error) note_unreadable(entry.path(), error, found);
-    // A link to a directory may lead back up.
-    if (entry.is_directory(ignored) && !entry.is_symlink(ignored)) add_tree(entry.path(), found);
+  std::set<fs::path> directories{root}, links;
+  while (!directories.empty() || !links.empty()) {
+    std::set<fs::path>& from = directories.empty() ? links : directories;
+    const fs::path next = std::move(from.extract(from.begin()).value());
+    if (!walks_first(next, found)) continue;
+    for (const fs::directory_entry& entry : entries_of(next, found)) {
+      const fs::path& path = entry.path();
+      if (is_hidden(path)) continue;
+      std::error_code error, ignored;
+      if (entry.is_regular_file(error)) found.files.insert(path.string());
+      if (error) note_unreadable(path, error, found);
+      if (!error && entry.is_directory(ignored))
+        (entry.is_symlink(ignored) ? links : directories).insert(path);
+    }
   }
 }
 

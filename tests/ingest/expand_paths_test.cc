@@ -158,6 +158,25 @@ TEST_F(ExpandPathsTest, ALinkThatLeadsNowhereIsNamedInWhateverFormItIsAskedFor) 
   }
   EXPECT_THAT(expand_paths({log}).missing, ElementsAre(Missing(log, "No such file or directory")));
 }
+TEST_F(ExpandPathsTest, ALinkToADirectoryIsFollowed) {
+  folder_.write("d/a.log", "1");
+  folder_.write("real/deep/b.log", "1");
+  std::filesystem::create_directory_symlink("../real", folder_.path("d/day=02"));
+  for (const char* form : {"d", "d/**/*.log", "d/**"})
+    EXPECT_THAT(names({form}), ElementsAre("d/a.log", "d/day=02/deep/b.log")) << form;
+  EXPECT_THAT(names({"d/*/*/*.log"}), ElementsAre("d/day=02/deep/b.log"));
+  EXPECT_THAT(names({"real", "d"}), ElementsAre("real/deep/b.log", "d/a.log"));
+}
+TEST_F(ExpandPathsTest, ADirectoryIsWalkedOnceAndKeepsItsOwnNameWhateverLinksLeadThere) {
+  folder_.write("d/z/a.log", "1");
+  folder_.write("d/z/zz/b.log", "1");
+  for (const char* link : {"d/0", "d/z/up", "d/z/zz/up"})
+    std::filesystem::create_directory_symlink(folder_.path("d"), folder_.path(link));
+  std::filesystem::create_directory_symlink("z/zz", folder_.path("d/1"));
+  for (const char* form : {"d", "d/**/*.log"})
+    EXPECT_THAT(names({form}), ElementsAre("d/z/a.log", "d/z/zz/b.log")) << form;
+  EXPECT_THAT(names({"d/z/u*/z/*.log"}), ElementsAre("d/z/up/z/a.log"));
+}
 TEST_F(ExpandPathsTest, AStarThatEndsInASlashIsDirectoriesAlone) {
   EXPECT_THAT(names({"*/"}), ElementsAre("a/b/c/z.log", "a/x.log", "a/y.txt"));
 }

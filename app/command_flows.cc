@@ -86,14 +86,21 @@ std::string explain(const std::string& error, const parsers::Decoder& decoder) {
   return error;
 }
 
-FlowSummary read_all(const Texts& files, FlowReader& reader, const FlowsOptions& options,
-                     std::vector<FlowSummary::BadFile> bad) {
+/// What was read, and what only the hints of what to do need.
+struct Reading {
+  FlowSummary summary;
+  bool guessed_columns = false;  ///< Of lines that were dropped: nothing told what they are.
+};
+
+Reading read_all(const Texts& files, FlowReader& reader, const FlowsOptions& options,
+                 std::vector<FlowSummary::BadFile> bad) {
   parsers::DecoderOptions decoding;
   decoding.flow_format = options.flow_format;
   decoding.fields = FlowReader::fields_needed();
   parsers::Decoder decoder(decoding, reader);
   parsers::DecodeCounts counts = decoder.counts();  // The format itself may hold unknown fields.
 
+  bool guessed_columns = false;
   std::uint64_t bytes_all = 0, bytes_done = 0;
   for (const std::string& file : files) bytes_all += size_of(file);
   {
@@ -106,12 +113,15 @@ FlowSummary read_all(const Texts& files, FlowReader& reader, const FlowsOptions&
         bar.update(bytes_done, bytes_all);
       });
       if (!whole) bad.push_back({file == "-" ? "standard input" : file, explain(error, decoder)});
+      const parsers::FlowCounts& flows = decoder.counts().flows;
+      guessed_columns |= options.flow_format.empty() && !decoder.is_object() &&
+                         flows.headers == 0 && flows.malformed() > 0;
       counts += decoder.counts();
     }
   }
   FlowSummary summary = reader.summarize(counts, options.by, options.top);
   summary.bad_files = std::move(bad);
-  return summary;
+  return {std::move(summary), guessed_columns};
 }
 
 std::string print(const FlowSummary& summary, OutputFormat format) {
@@ -130,16 +140,20 @@ std::string print(const FlowSummary& summary, OutputFormat format) {
   return flow_summary_tables(summary);
 }
 
-std::string why_nothing(const parsers::DecodeCounts& counts) {
+std::string why_nothing(const Reading& reading) {
+  const parsers::DecodeCounts& counts = reading.summary.counts;
   const auto foreign = static_cast<std::size_t>(parsers::FlowDrop::kNotAFlowRecord);
   if (counts.flows.malformed() > counts.flows.dropped[foreign]) {
-    return "no line could be read; if the columns are not the default ones and there is no header "
-           "line, name them with --flow-format";
+    return reading.guessed_columns
+               ? "no line could be read; if the columns are not the default ones and there is no "
+                 "header line, name them with --flow-format"
+               : "no record could be read";
   }
   return counts.metrics.malformed() > 0 ? "no datapoint could be read" : "nothing could be read";
 }
 
-int finish(const FlowSummary& summary, OutputFormat format, bool strict) {
+int finish(const Reading& reading, OutputFormat format, bool strict) {
+  const FlowSummary& summary = reading.summary;
   const std::string problems = flow_summary_problems(summary);
   const bool nothing = nothing_read(summary.counts);
   if (nothing && !summary.bad_files.empty()) {
@@ -148,7 +162,7 @@ int finish(const FlowSummary& summary, OutputFormat format, bool strict) {
   }
   std::cout << print(summary, format) << std::flush;
   std::cerr << problems;
-  if (nothing && summary.anything_dropped()) return fail(kExitUsage, why_nothing(summary.counts));
+  if (nothing && summary.anything_dropped()) return fail(kExitUsage, why_nothing(reading));
   if (!summary.bad_files.empty()) return kExitPartly;
   if (nothing) std::cerr << "fleetmeter: the input is empty\n";
   return strict && summary.anything_dropped() ? kExitPartly : kExitDone;

@@ -1,5 +1,7 @@
 #include "app/input_counts.h"
 
+#include <algorithm>
+
 #include "alarms/json_text.h"
 
 namespace fleetmeter::app {
@@ -8,9 +10,13 @@ using alarms::json_string;
 
 bool nothing_read(const parsers::DecodeCounts& counts) noexcept {
   const parsers::FlowCounts& flows = counts.flows;
-  return flows.ok + flows.nodata + flows.skipdata + flows.headers + counts.metrics.datapoints +
-             counts.control_messages ==
-         0;
+  const bool anything_kept = flows.ok + flows.nodata + flows.skipdata + counts.metrics.datapoints +
+                                 counts.control_messages >
+                             0;
+  const bool anything_dropped = flows.malformed() + counts.metrics.malformed() > 0 ||
+                                std::any_of(std::begin(counts.dropped), std::end(counts.dropped),
+                                            [](std::uint64_t count) { return count > 0; });
+  return !anything_kept && (anything_dropped || flows.headers == 0);
 }
 
 std::string counts_json(const Counted& counts) {

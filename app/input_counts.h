@@ -26,7 +26,8 @@ template <typename Reason, std::size_t kSize>
   return reasons;
 }
 
-/// Nothing of the input could be used: no record, datapoint, header or control message.
+/// Nothing of the input could be used: no record, datapoint or control message. A header line counts
+/// where nothing was dropped: Parquet, which has none, and lines are to end alike.
 [[nodiscard]] bool nothing_read(const parsers::DecodeCounts& counts) noexcept;
 
 [[nodiscard]] std::string counts_json(const Counted& counts);  ///< An object.

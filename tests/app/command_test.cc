@@ -127,6 +127,42 @@ TEST_F(CommandTest, FlowsFailsWhenNothingCouldBeRead) {
   EXPECT_EQ(type(command_flows, {write("control.json", control)}).exit_code, kExitDone);
 }
 
+TEST_F(CommandTest, FlowsFailsWhenAHeaderIsAllThatCouldBeRead) {
+  const std::string header = "version interface-id srcaddr dstaddr bytes action\n";
+  const std::string good = write("good.log", kRecord);
+  const std::string bad = write("bad.log", header + "2 eni-1 here there many ACCEPT\n");
+  const Outcome outcome = type(command_flows, {bad});
+  EXPECT_EQ(outcome.exit_code, kExitUsage);
+  EXPECT_THAT(outcome.err, HasSubstr("no record could be read"));
+  EXPECT_EQ(outcome.err.find("--flow-format"), outcome.err.npos) << "the header tells the columns";
+  EXPECT_EQ(type(command_flows, {good, bad}).exit_code, kExitDone) << "a counted drop";
+  EXPECT_EQ(type(command_flows, {write("header.log", header), "--strict"}).exit_code, kExitDone);
+}
+
+TEST_F(CommandTest, FlowsNamesTheOptionForColumnsOnlyWhereItApplies) {
+  const std::string lines = write("lines.log", "eni-1 here there many ACCEPT\n");
+  EXPECT_THAT(type(command_flows, {lines}).err, HasSubstr("--flow-format"));
+  const Outcome told = type(
+      command_flows, {lines, "--flow-format", "${interface-id} ${srcaddr} ${dstaddr} ${bytes}"});
+  EXPECT_EQ(told.exit_code, kExitUsage);
+  EXPECT_EQ(told.err.find("name them with"), told.err.npos);
+
+  std::stringstream parquet;
+  parquet << std::ifstream(FLEETMETER_SOURCE_DIR
+                           "/tests/parsers/parquet/default-none-v1-plain.parquet",
+                           std::ios::binary)
+                 .rdbuf();
+  std::string bytes = parquet.str();
+  for (const std::string_view status : {"OK", "NODATA", "SKIPDATA"}) {
+    for (std::size_t at = bytes.find(status); at != bytes.npos; at = bytes.find(status))
+      bytes.replace(at, status.size(), status.size(), 'x');
+  }
+  const Outcome columns = type(command_flows, {write("bad.parquet", bytes)});
+  EXPECT_EQ(columns.exit_code, kExitUsage);
+  EXPECT_THAT(columns.err, HasSubstr("no record could be read"));
+  EXPECT_EQ(columns.err.find("--flow-format"), columns.err.npos);
+}
+
 TEST_F(CommandTest, RunAndReplayFailWhenNothingCouldBeRead) {
   const auto exit_codes = [&](const std::string& text) {
     const std::string file = write("in.log", text);
@@ -142,6 +178,7 @@ TEST_F(CommandTest, RunAndReplayFailWhenNothingCouldBeRead) {
   };
   EXPECT_EQ(exit_codes("x\n"), kExitUsage);
   EXPECT_EQ(exit_codes(R"({"messageType":"DATA_MESSAGE"})"), kExitUsage);
+  EXPECT_EQ(exit_codes("version srcaddr bytes\nx y z\n"), kExitUsage) << "a header is no record";
   EXPECT_EQ(exit_codes(""), kExitDone) << "it was read to its end";
   EXPECT_EQ(exit_codes(std::string(kRecord) + "x\n"), kExitDone) << "a counted drop";
 }

@@ -68,21 +68,35 @@ std::uint64_t size_of(const std::string& path) {
              : 0;
 }
 
+std::uint64_t dropped(const parsers::Decoder& decoder, parsers::PayloadDrop reason) {
+  return decoder.counts().dropped[static_cast<std::size_t>(reason)];
+}
+
+/// Of a file that was read to its end: what it wraps was damaged or cut, and was all that it had.
+/// Among others a damaged payload is a counted drop.
+bool wraps_damage(const parsers::Decoder& decoder) {
+  using parsers::PayloadDrop;
+  return nothing_read(decoder.counts()) && dropped(decoder, PayloadDrop::kBadGzip) +
+                                                   dropped(decoder, PayloadDrop::kTruncated) +
+                                                   dropped(decoder, PayloadDrop::kBadBase64) >
+                                               0;
+}
+
 /// What was wrong with a file, by what the decoder counted while it was read.
 std::string explain(const std::string& error, const parsers::Decoder& decoder) {
-  const auto dropped = [&counts = decoder.counts()](parsers::PayloadDrop reason) {
-    return counts.dropped[static_cast<std::size_t>(reason)] > 0;
-  };
   using parsers::PayloadDrop;
   if (!decoder.problem().empty()) return decoder.problem();  // Of Parquet: what cannot be read.
-  if (dropped(PayloadDrop::kParquet)) return "is Parquet that this release cannot read";
-  if (dropped(PayloadDrop::kBadGzip))
+  if (dropped(decoder, PayloadDrop::kParquet)) return "is Parquet that this release cannot read";
+  if (dropped(decoder, PayloadDrop::kBadBase64))  // Its other lines may have looked like anything.
+    return "holds damaged base64; what could be read was kept";
+  if (dropped(decoder, PayloadDrop::kBadGzip))
     return "holds damaged compressed data; what came before it was kept";
-  if (dropped(PayloadDrop::kTruncated)) return "is cut short; what came before the cut was kept";
-  if (dropped(PayloadDrop::kUnknownContent))
+  if (dropped(decoder, PayloadDrop::kTruncated))
+    return "is cut short; what came before the cut was kept";
+  if (dropped(decoder, PayloadDrop::kUnknownContent))
     return "is neither a flow log, a metric stream nor an envelope of them";
-  if (dropped(PayloadDrop::kBadEnvelope)) return "is JSON of no known kind";
-  if (dropped(PayloadDrop::kTooLarge)) return "inflates beyond the limit of one message";
+  if (dropped(decoder, PayloadDrop::kBadEnvelope)) return "is JSON of no known kind";
+  if (dropped(decoder, PayloadDrop::kTooLarge)) return "inflates beyond the limit of one message";
   return error;
 }
 
@@ -112,7 +126,8 @@ Reading read_all(const Texts& files, FlowReader& reader, const FlowsOptions& opt
         bytes_done += bytes;
         bar.update(bytes_done, bytes_all);
       });
-      if (!whole) bad.push_back({file == "-" ? "standard input" : file, explain(error, decoder)});
+      if (!whole || wraps_damage(decoder))
+        bad.push_back({file == "-" ? "standard input" : file, explain(error, decoder)});
       const parsers::FlowCounts& flows = decoder.counts().flows;
       guessed_columns |= options.flow_format.empty() && !decoder.is_object() &&
                          flows.headers == 0 && flows.malformed() > 0;

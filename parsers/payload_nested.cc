@@ -22,6 +22,15 @@ bool has_flow_line(std::string_view message) noexcept {
   return false;
 }
 
+/// Begins a payload one layer further in.
+PayloadState inside(const PayloadState& outer) noexcept {
+  PayloadState inner;
+  inner.binding = outer.binding;
+  inner.enveloped = true;
+  inner.depth = outer.depth + 1;
+  return inner;
+}
+
 }  // namespace
 
 void PayloadParser::open_envelope(PayloadState& state, std::string_view value) {
@@ -47,10 +56,7 @@ void PayloadParser::open_envelope(PayloadState& state, std::string_view value) {
 /// A payload one layer further in, whole in memory. Does not flush: the caller owns the bytes.
 void PayloadParser::parse_nested(const PayloadState& outer, std::string_view bytes,
                                  std::size_t padding_bytes) {
-  PayloadState inner;
-  inner.binding = outer.binding;
-  inner.enveloped = true;
-  inner.depth = outer.depth + 1;
+  PayloadState inner = inside(outer);
   parse_items(inner, bytes, padding_bytes, true);
 }
 
@@ -149,6 +155,8 @@ bool PayloadParser::inflate_members(PayloadState& outer, std::string_view bytes)
   return whole && !inner.failed;
 }
 
+/// A text that is damaged fails, one of several lines too: damage to a wrapped text looks the same.
+/// All of it is taken nonetheless, and no restart repeats it.
 std::size_t PayloadParser::parse_base64(PayloadState& state, std::string_view bytes, bool last) {
   if (!last && bytes.size() <= kValueBytesMax) return 0;
   if (state.is_stream && bytes.size() > kValueBytesMax) {
@@ -169,8 +177,10 @@ std::size_t PayloadParser::parse_base64(PayloadState& state, std::string_view by
   const auto take = [&] {
     decoded.append(ByteBuffer::kPaddingBytes, '\0');
     const std::string_view payload{decoded.data(), decoded.size() - ByteBuffer::kPaddingBytes};
-    parse_nested(state, payload, ByteBuffer::kPaddingBytes);
+    PayloadState inner = inside(state);
+    parse_items(inner, payload, ByteBuffer::kPaddingBytes, true);
     flush_all();
+    state.failed |= inner.failed;
   };
   if (decode_base64(joined, decoded)) {
     take();
@@ -185,6 +195,7 @@ std::size_t PayloadParser::parse_base64(PayloadState& state, std::string_view by
       take();
     } else {
       drop(PayloadDrop::kBadBase64);
+      state.failed = true;
     }
   }
   return bytes.size();

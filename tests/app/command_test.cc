@@ -4,10 +4,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <sstream>
+
+#include "tests/parsers/base64_text.h"
+#include "tests/parsers/recorder.h"
 
 namespace fleetmeter::app {
 namespace {
@@ -106,6 +110,41 @@ TEST_F(CommandTest, FlowsReadsTheOthersWhenOneFileIsBad) {
   EXPECT_THAT(outcome.out, HasSubstr("\"total\":1,"));
   EXPECT_THAT(outcome.out, HasSubstr("\"file\":\"" + bad + "\",\"error\":\"is Parquet"));
   EXPECT_THAT(outcome.err, HasSubstr(bad + ": is Parquet"));
+}
+
+TEST_F(CommandTest, FlowsNamesAFileWhoseOneWrappedPayloadIsDamagedOrCut) {
+  using parsers::testing::base64;
+  using parsers::testing::gzip;
+  const auto awslogs = [](const std::string& data) {
+    return R"({"awslogs":{"data":")" + data + "\"}}";
+  };
+  const std::string event =
+      R"({"messageType":"DATA_MESSAGE","owner":"o","logGroup":"g","logStream":"s",)"
+      R"("subscriptionFilters":[],"logEvents":[{"id":"1","timestamp":1,"message":")" +
+      std::string(kRecord, std::strlen(kRecord) - 1) + "\"}]}";
+  const std::string good = write("good.log", kRecord), packed = gzip(event);
+  std::string damaged = packed;
+  for (std::size_t i = 20; i < 40; ++i) damaged[i] = '\xff';
+  ASSERT_EQ(type(command_flows, {write("whole", awslogs(base64(packed)))}).exit_code, kExitDone);
+  const std::pair<std::string, const char*> cases[] = {
+      {awslogs(base64(packed.substr(0, 90))), "is cut short"},
+      {awslogs(base64(damaged)), "holds damaged compressed data"},
+      {awslogs("!!!"), "holds damaged base64"},
+      {base64(packed.substr(0, 90)), "is cut short"},
+      {base64(gzip(kRecord).substr(0, 60)), "is cut short"},
+      {base64(damaged), "holds damaged compressed data"},
+      {base64(packed).substr(0, 99), "holds damaged base64"},
+      {base64(packed).insert(40, "\n!"), "holds damaged base64"}};
+  for (const auto& [text, why] : cases) {
+    const std::string bad = write("bad", text);
+    const Outcome outcome = type(command_flows, {good, bad});
+    EXPECT_EQ(outcome.exit_code, kExitPartly) << text;
+    EXPECT_THAT(outcome.out, HasSubstr("203.0.113.9")) << text;
+    EXPECT_THAT(outcome.err, HasSubstr(bad + ": " + why)) << text;
+    EXPECT_EQ(type(command_flows, {bad}).exit_code, kExitUsage) << text;
+  }
+  const std::string batch = write("batch", awslogs("!!!") + "\n" + kRecord);
+  EXPECT_EQ(type(command_flows, {batch}).exit_code, kExitDone) << "a counted drop among others";
 }
 
 TEST_F(CommandTest, FlowsFailsWhenNothingCouldBeRead) {

@@ -118,6 +118,21 @@ TEST(Decoder, ReadsZlibZstdAndLayersOfThem) {
   }
 }
 
+TEST(Decoder, ABase64TextWhoseContentIsDamagedOrCutIsNotReadToItsEnd) {
+  const std::string packed = gzip(std::string(kOkLine) + std::string(kOkLine));
+  for (const std::string& text :
+       {base64(packed.substr(0, packed.size() - 9)), base64(packed).insert(40, "\n!"),
+        base64(kOkLine) + "\n" + base64(packed.substr(0, 40)) + "\n" + base64(kOkLine)}) {
+    for (const std::size_t piece : {1u, 7u, 100000u}) {
+      const Decoded decoded = decode_stream(text, piece);
+      EXPECT_FALSE(decoded.whole) << text;
+      EXPECT_GE(decoded.dropped(PayloadDrop::kBadBase64) + decoded.dropped(PayloadDrop::kTruncated),
+                1u);
+    }
+  }
+  EXPECT_TRUE(decode_stream(base64(packed) + "\n" + base64(packed), 7).whole);
+}
+
 /// Lines that gzip cannot shrink below what one step inflates.
 std::string hardly_compressible_lines(std::uint32_t count) {
   std::string lines;

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <mutex>
 
+#include "alarms/json_text.h"
 #include "app/command.h"
 #include "cost/render_text.h"
 #include "proto/check.h"
@@ -27,6 +28,27 @@ bool is_number_column(std::string_view header) {
                                                "price", "quantity", "count",   "share"};
   return std::any_of(std::begin(kEnds), std::end(kEnds),
                      [header](std::string_view end) { return header.ends_with(end); });
+}
+
+/// Cells hold text of the input: what a terminal takes for a command, the control characters of
+/// Unicode (C0, DEL, C1), and what is no UTF-8 becomes U+FFFD. Line ends stay where the format can
+/// quote them.
+std::string without_controls(std::string_view cell, bool keeps_line_ends) {
+  std::string out;
+  const std::string text = alarms::valid_utf8(cell);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const bool is_line_end = byte == '\n' || byte == '\r';
+    const bool is_c1 = byte == 0xc2 && static_cast<unsigned char>(text[i + 1]) < 0xa0;
+    const bool is_control = is_c1 || byte < 0x20 || byte == 0x7f;
+    if (is_control && !(is_line_end && keeps_line_ends)) {
+      out += "\uFFFD";
+    } else {
+      out += text[i];
+    }
+    if (is_c1) ++i;
+  }
+  return out;
 }
 
 /// A cell that a spreadsheet would take for a formula gets a quote in front: ids come from the
@@ -176,15 +198,19 @@ void TablePrinter::row(std::vector<std::string> cells) {
 
 std::string TablePrinter::print(OutputFormat format) const {
   FM_CHECK(format != OutputFormat::kJson);  // Cells are text; JSON is each command's own document.
+  std::vector<Row> rows = rows_;
+  for (Row& row : rows) {
+    for (std::string& cell : row) cell = without_controls(cell, format != OutputFormat::kTable);
+  }
   switch (format) {
     case OutputFormat::kCsv:
-      return print_csv(headers_, rows_);
+      return print_csv(headers_, rows);
     case OutputFormat::kMarkdown:
-      return print_markdown(headers_, rows_);
+      return print_markdown(headers_, rows);
     case OutputFormat::kHtml:
-      return print_html(headers_, rows_);
+      return print_html(headers_, rows);
     default:
-      return print_aligned(headers_, rows_);
+      return print_aligned(headers_, rows);
   }
 }
 

@@ -63,6 +63,27 @@ TEST(TablePrinter, QuotesWhatEachFormatTakesForItsOwn) {
             std::string::npos);
 }
 
+TEST(TablePrinter, ShowsControlCharactersAndWhatIsNoUtf8AsReplaced) {
+  TablePrinter table({"key", "bytes"});
+  table.row(
+      {"\x1b"
+       "c\x7f\u009b1m\u0080\u00a0\t\xff\xe2\x82z",
+       "1"});
+  const std::string cell = "\uFFFDc\uFFFD\uFFFD1m\uFFFD\u00a0\uFFFD\uFFFD\uFFFD\uFFFDz";
+  EXPECT_EQ(table.print(OutputFormat::kTable), "key            bytes\n" + cell + "      1\n");
+  EXPECT_EQ(table.print(OutputFormat::kCsv), "key,bytes\n" + cell + ",1\n");
+  for (const OutputFormat format : {OutputFormat::kMarkdown, OutputFormat::kHtml})
+    EXPECT_NE(table.print(format).find(cell), std::string::npos);
+}
+
+TEST(TablePrinter, KeepsLineEndsWhereTheFormatCanQuoteThem) {
+  TablePrinter table({"key"});
+  table.row({"a\r\nb"});
+  EXPECT_EQ(table.print(OutputFormat::kCsv), "key\n\"a\r\nb\"\n");
+  EXPECT_EQ(table.print(OutputFormat::kMarkdown), "| key |\n| --- |\n| a  b |\n");
+  EXPECT_EQ(table.print(OutputFormat::kTable), "key\na\uFFFD\uFFFDb\n");
+}
+
 TEST(TablePrinter, KeepsSpreadsheetsFromRunningACell) {
   TablePrinter table({"key"});
   table.row({"=cmd|' /C calc'!A0"});

@@ -145,16 +145,43 @@ void add_deep_glob(const std::string& pattern, Found& found) {
   }
 }
 
-/// False if a file of its name, where AWS gave it, or of its device and inode was here (docs/time.md
-/// 10).
-bool is_new(const std::string& path, std::set<std::string>& seen) {
-  const std::string name = fs::path(path).filename().string();
-  const bool is_new_name = !is_aws_object_name(name) || seen.insert(name).second;
+struct Candidate {
+  std::string path;
+  std::string inode;  ///< Device and inode; the path where it has none.
+  std::uint64_t size_bytes = 0;
+};
+
+Candidate candidate(const std::string& path) {
   struct stat status {};
-  const bool is_named_only = path == "-" || stat(path.c_str(), &status) != 0;
-  const std::string self =
-      is_named_only ? path : std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
-  return seen.insert(self).second && is_new_name;
+  if (path == "-" || stat(path.c_str(), &status) != 0) return {path, path, 0};
+  return {path, std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino),
+          static_cast<std::uint64_t>(std::max<off_t>(status.st_size, 0))};
+}
+
+/// Each file once under its first name, by device and inode; of those that have the name of one
+/// object, where AWS gave it, the largest: a copy may be empty or cut (docs/time.md 10).
+std::vector<std::string> without_copies(const std::vector<std::string>& paths) {
+  std::vector<Candidate> all;
+  std::map<std::string, std::string> names;  // By inode, whatever its other names.
+  for (const std::string& path : paths) {
+    all.push_back(candidate(path));
+    const std::string name = fs::path(path).filename().string();
+    if (is_aws_object_name(name)) names.try_emplace(all.back().inode, name);
+  }
+  const auto identity = [&names](const Candidate& file) {
+    const auto named = names.find(file.inode);
+    return named == names.end() ? file.inode : named->second;
+  };
+  std::map<std::string, const Candidate*> kept;
+  for (const Candidate& file : all) {
+    const Candidate*& largest = kept[identity(file)];
+    if (largest == nullptr || file.size_bytes > largest->size_bytes) largest = &file;
+  }
+  std::vector<std::string> once;
+  for (const Candidate& file : all) {
+    if (kept[identity(file)] == &file) once.push_back(file.path);
+  }
+  return once;
 }
 
 /// A file may have a name that looks like a pattern; then it is meant.
@@ -182,16 +209,16 @@ Found find(const std::string& path) {
 
 ExpandedPaths expand_paths(const std::vector<std::string>& paths) {
   ExpandedPaths all;
-  std::set<std::string> seen, reported;
+  std::vector<std::string> files;
+  std::set<std::string> reported;
   for (const std::string& path : paths) {
     const Found found = find(path);
     for (const auto& [where, why] : found.unreadable) {
       if (reported.insert(where).second) all.missing.emplace_back(where, why);
     }
-    for (const std::string& file : found.files) {
-      if (is_new(file, seen)) all.files.push_back(file);
-    }
+    files.insert(files.end(), found.files.begin(), found.files.end());
   }
+  all.files = without_copies(files);
   return all;
 }
 

@@ -87,11 +87,20 @@ TEST_F(ExpandPathsTest, AFileOfManyNamesIsKnownByDeviceAndInodeAndKeepsTheFirst)
 TEST_F(ExpandPathsTest, AnObjectOfFlowLogsIsKnownByItsNameInWhateverFolderItsCopiesLie) {
   const std::string name =
       "123456789012_vpcflowlogs_us-east-1_fl-0123456789abcdef0_20261101T0005Z_fe123456.log.gz";
-  for (const char* folder : {"plain", "hive/year=2026"}) {
-    std::filesystem::create_directories(folder_.path(folder));
-    std::ofstream(folder_.path(std::string(folder) + "/" + name)) << folder;
-  }
+  for (const char* folder : {"plain/", "hive/year=2026/"}) folder_.write(folder + name, "1");
   EXPECT_THAT(names({"plain", "hive"}), ElementsAre("plain/" + name));
+}
+TEST_F(ExpandPathsTest, OfTheCopiesOfAnObjectTheLargestCountsSinceOneMayBeEmptyOrCut) {
+  const std::string name =
+      "123456789012_vpcflowlogs_us-east-1_fl-0123456789abcdef0_20261101T0005Z_fe123456.log.gz";
+  folder_.write("1/" + name, "");
+  folder_.write("2/" + name, "cut");
+  folder_.write("3/" + name, "whole");
+  folder_.write("4/" + name, "whole");
+  EXPECT_THAT(names({"1", "2", "3", "4"}), ElementsAre("3/" + name));
+  EXPECT_THAT(names({"4/" + name, "q.log", "1", "3"}), ElementsAre("4/" + name, "q.log"));
+  std::filesystem::create_hard_link(folder_.path("2/" + name), folder_.path("hard.gz"));
+  EXPECT_THAT(names({"hard.gz", "2", "3"}), ElementsAre("3/" + name)) << "a copy too";
 }
 TEST_F(ExpandPathsTest, AnObjectOfFlowLogsIsTheSameFileUnderAnotherNameInEitherOrder) {
   const std::string name =

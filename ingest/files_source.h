@@ -33,9 +33,10 @@ struct FilesOptions {
                                                         FilesOptions options);
 
 struct ExpandedPaths {
-  /// Each once under its first name, by device and inode, or by its object name.
+  /// Each once under its first name, by device and inode; of those with one object name the largest.
   std::vector<std::string> files;
-  std::vector<std::pair<std::string, std::string>> missing;  ///< Path that leads to none, and why.
+  std::vector<std::pair<std::string, std::string>>
+      missing;  ///< Path that leads to none, or cannot be looked at, and why.
 };
 /// Expands files, directories and globs (**, *, ?, [...]), in the order of the paths and in a stable
 /// one within each (by path). Hidden files (".x") count only when they are named.

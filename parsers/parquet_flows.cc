@@ -308,6 +308,9 @@ bool ParquetFlows::next(FlowColumns& out, FlowCounts& counts) { return state_->n
 std::uint64_t ParquetFlows::row() const noexcept { return state_->row; }
 std::uint64_t ParquetFlows::rows() const noexcept { return state_->footer.rows; }
 std::uint64_t ParquetFlows::plain_bytes() const noexcept { return state_->context.plain_bytes; }
+std::uint64_t ParquetFlows::text_bytes_min() const noexcept {
+  return state_->footer.rows * 2 * std::max<std::uint64_t>(state_->bindings.size(), 1);
+}
 const ParquetProblem& ParquetFlows::problem() const noexcept { return state_->problem; }
 
 }  // namespace fleetmeter::parsers

@@ -38,6 +38,9 @@ class ParquetFlows {
   [[nodiscard]] std::uint64_t row() const noexcept;          ///< Rows taken, dropped ones included.
   [[nodiscard]] std::uint64_t rows() const noexcept;         ///< In the object.
   [[nodiscard]] std::uint64_t plain_bytes() const noexcept;  ///< Pages read, inflated.
+  /// The least that its rows would be as text, in the columns that are read: a character and a
+  /// separator a value. Bounds the work that stored bytes do not: a constant takes none of them.
+  [[nodiscard]] std::uint64_t text_bytes_min() const noexcept;
   [[nodiscard]] const ParquetProblem& problem() const noexcept;
 
  private:

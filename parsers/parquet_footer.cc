@@ -15,8 +15,10 @@ constexpr std::string_view kMagic = "PAR1";
 constexpr std::string_view kEncryptedMagic = "PARE";
 constexpr std::uint64_t kTailBytes = 8;  // Length of the footer, magic.
 constexpr std::size_t kColumnsMax = FlowLayout::kColumnsMax;
-// No flow log packs rows closer: a hundredth of this is usual. Beyond it a few bytes would stand for
-// hours of rows.
+// Rows for each byte that the columns of the object take, all of them, read or not. One column may
+// say a million rows in ten bytes, since account and version never change; but in every flow log
+// some column varies, and a hundredth of this is usual. Beyond it a few bytes would stand for hours
+// of rows. What lies between pages and footer is no column's and allows none.
 constexpr std::uint64_t kRowsPerByteMax = 64;
 constexpr std::uint64_t kRowsAlways = 1u << 18;
 
@@ -352,10 +354,10 @@ class FooterReader {
     // Row groups that share their pages would multiply the work for each of them.
     if (bytes_all_ > data_end_)
       return problem_.damaged("with a damaged footer: columns overlap each other");
-    if (rows > std::max(kRowsAlways, data_end_ * kRowsPerByteMax)) {
-      return problem_.set(PayloadDrop::kTooLarge, "that claims " + std::to_string(rows) +
-                                                      " rows in " + std::to_string(data_end_) +
-                                                      " bytes, which no flow log holds");
+    if (rows > std::max(kRowsAlways, bytes_all_ * kRowsPerByteMax)) {
+      return problem_.set(PayloadDrop::kTooLarge,
+                          "that claims " + std::to_string(rows) + " rows in columns of " +
+                              std::to_string(bytes_all_) + " bytes, which no flow log holds");
     }
     return true;
   }
@@ -364,7 +366,7 @@ class FooterReader {
   const std::uint64_t data_end_;  // Where pages end and the footer begins.
   ParquetFooter& footer_;
   ParquetProblem& problem_;
-  std::uint64_t bytes_all_ = 0;
+  std::uint64_t bytes_all_ = 0;  // Of the columns' pages, as stored.
   bool is_nested_ = false;
 };
 

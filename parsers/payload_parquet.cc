@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <string>
 
 #include "parsers/payload_parser.h"
 
@@ -39,7 +40,15 @@ std::size_t PayloadParser::parse_parquet(PayloadState& state, std::string_view b
   if (state.is_stream) start_allowance();
   const MemoryBytes memory(bytes);
   ParquetFlows object(memory, options_.fields, options_.batch_records);
-  bool whole = open_parquet(object, 0);
+  const bool is_open = open_parquet(object, 0);
+  // Rows cost what they would as text, even where pages say them in no bytes.
+  const std::uint64_t text_bytes = is_open ? object.text_bytes_min() : 0;
+  bool whole = is_open && text_bytes <= inflated_left_;
+  if (is_open && !whole) {
+    drop(PayloadDrop::kTooLarge);
+    problem = "is Parquet whose " + std::to_string(object.rows()) +
+              " rows are beyond the limit of one message";
+  }
   while (whole && take_parquet(object)) {
     if (object.plain_bytes() > inflated_left_) {
       drop(PayloadDrop::kTooLarge);
@@ -47,7 +56,7 @@ std::size_t PayloadParser::parse_parquet(PayloadState& state, std::string_view b
       whole = false;
     }
   }
-  inflated_left_ -= std::min<std::uint64_t>(inflated_left_, object.plain_bytes());
+  inflated_left_ -= std::min(inflated_left_, std::max(object.plain_bytes(), text_bytes));
   // Rows that reached the sink are behind the border, so that no restart repeats them.
   if (!whole || object.problem().any()) give_up(state, object.row() > 0 ? 0 : bytes.size());
   return bytes.size();

@@ -76,6 +76,7 @@ struct Facts {
   std::int64_t chunk_offset = 4;
   std::int64_t groups_claimed = -1;
   std::int64_t groups = 1;
+  std::size_t filler_bytes = 0;  // Between pages and footer.
 };
 
 std::string page(std::int64_t type, std::int64_t plain, std::int64_t stored,
@@ -125,6 +126,7 @@ std::string build(const Facts& facts) {
           .list(4, std::vector<std::string>(static_cast<std::size_t>(facts.groups), group),
                 facts.groups_claimed)
           .end();
+  data.append(facts.filler_bytes, '\0');
   data += footer;
   const auto length = static_cast<std::uint32_t>(footer.size());
   for (int i = 0; i < 4; ++i) data += static_cast<char>(length >> (8 * i));
@@ -137,9 +139,9 @@ struct Read {
   std::string problem;
 };
 
-Read read(const std::string& bytes) {
+Read read(const std::string& bytes, const DecoderOptions& options = {}) {
   Recorder recorder;
-  Decoder decoder{{}, recorder};
+  Decoder decoder{options, recorder};
   decoder.message(bytes);
   return {recorder.flows, decoder.counts(), decoder.problem()};
 }
@@ -190,6 +192,32 @@ TEST(ParquetHostile, RowsThatTakeNoBytesAreLimitedByTheSizeOfTheObject) {
   const Read result = read(
       build({.rows = 1 << 18, .encoding = 8, .values = run, .dictionary = std::string(8, '\2')}));
   EXPECT_EQ(result.flows.size(), 1u << 18);
+}
+
+/// Indexes of no bits: a page of one byte is as many rows as it likes.
+Facts constant_rows(std::int64_t rows) {
+  return {.rows = rows,
+          .encoding = 8,
+          .values = std::string(1, '\0'),
+          .dictionary = std::string(8, '\2')};
+}
+
+TEST(ParquetHostile, BytesThatAreNoColumnsAllowNoRows) {
+  Facts facts = constant_rows(1 << 20);
+  facts.filler_bytes = 1 << 20;
+  EXPECT_THAT(problem_of(facts), HasSubstr("claims 1048576 rows in columns of "));
+}
+
+TEST(ParquetHostile, RowsOfAMessageCountAgainstItsLimitAsTheShortestTextWould) {
+  const std::string bytes = build(constant_rows(1000));
+  DecoderOptions options;
+  options.inflated_bytes_max = 2000;
+  EXPECT_EQ(read(bytes, options).flows.size(), 1000u);
+  options.inflated_bytes_max = 1999;
+  const Read refused = read(bytes, options);
+  EXPECT_TRUE(refused.flows.empty());
+  EXPECT_THAT(refused.problem, HasSubstr("whose 1000 rows are beyond the limit of one message"));
+  EXPECT_EQ(refused.counts.dropped[static_cast<std::size_t>(PayloadDrop::kTooLarge)], 1u);
 }
 
 TEST(ParquetHostile, IndexesOutsideOfTheirDictionaryAreDamage) {

@@ -112,7 +112,11 @@ class FooterReader {
  public:
   FooterReader(std::string_view bytes, std::uint64_t data_end, ParquetFooter& footer,
                ParquetProblem& problem)
-      : thrift_(bytes), data_end_(data_end), footer_(footer), problem_(problem) {}
+      : thrift_(bytes),
+        size_bytes_(bytes.size()),
+        data_end_(data_end),
+        footer_(footer),
+        problem_(problem) {}
 
   bool run() {
     for (ThriftField field; thrift_.next(field) && !problem_.any();) {
@@ -122,8 +126,10 @@ class FooterReader {
           break;
         case 3:
           footer_.rows = count(field);
+          has_rows_ = true;
           break;
         case 4:
+          has_groups_ = true;
           read_groups(field);
           break;
         case 8:
@@ -134,11 +140,19 @@ class FooterReader {
     }
     if (problem_.any()) return false;
     if (!thrift_.good()) return problem_.damaged("with a damaged footer");
-    if (footer_.columns.empty()) return problem_.damaged("without columns");
-    return check_rows();
+    return check_whole() && check_rows();
   }
 
  private:
+  /// A bit that ends a struct early leaves what looks like an object without rows.
+  bool check_whole() {
+    if (!has_rows_ || !has_groups_)
+      return problem_.damaged("with a damaged footer: it ends before its row groups");
+    if (thrift_.taken_bytes() != size_bytes_)
+      return problem_.damaged("with a damaged footer: it ends before its length");
+    return !footer_.columns.empty() || problem_.damaged("without columns");
+  }
+
   /// A number that is none when it is negative.
   std::uint64_t count(const ThriftField& field) {
     const std::int64_t value = thrift_.number(field);
@@ -363,11 +377,14 @@ class FooterReader {
   }
 
   ThriftReader thrift_;
+  const std::uint64_t size_bytes_;
   const std::uint64_t data_end_;  // Where pages end and the footer begins.
   ParquetFooter& footer_;
   ParquetProblem& problem_;
   std::uint64_t bytes_all_ = 0;  // Of the columns' pages, as stored.
   bool is_nested_ = false;
+  bool has_rows_ = false;
+  bool has_groups_ = false;
 };
 
 }  // namespace

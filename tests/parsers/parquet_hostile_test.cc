@@ -77,6 +77,9 @@ struct Facts {
   std::int64_t groups_claimed = -1;
   std::int64_t groups = 1;
   std::size_t filler_bytes = 0;  // Between pages and footer.
+  bool states_rows = true;
+  bool states_groups = true;
+  std::string behind_footer = {};  // Inside of its length.
 };
 
 std::string page(std::int64_t type, std::int64_t plain, std::int64_t stored,
@@ -117,15 +120,15 @@ std::string build(const Facts& facts) {
   const std::string root = Thrift().text(4, "schema").number(5, 1, 5).end();
   const std::string column =
       Thrift().number(1, facts.type, 5).number(3, 0, 5).text(4, facts.name).end();
-  const std::string footer =
-      Thrift()
-          .number(1, 1, 5)
-          .list(2, {root, column})
-          .number(3, static_cast<std::int64_t>(static_cast<std::uint64_t>(facts.rows) *
-                                               static_cast<std::uint64_t>(facts.groups)))
-          .list(4, std::vector<std::string>(static_cast<std::size_t>(facts.groups), group),
-                facts.groups_claimed)
-          .end();
+  Thrift parts;
+  parts.number(1, 1, 5).list(2, {root, column});
+  if (facts.states_rows)
+    parts.number(3, static_cast<std::int64_t>(static_cast<std::uint64_t>(facts.rows) *
+                                              static_cast<std::uint64_t>(facts.groups)));
+  if (facts.states_groups)
+    parts.list(4, std::vector<std::string>(static_cast<std::size_t>(facts.groups), group),
+               facts.groups_claimed);
+  const std::string footer = parts.end() + facts.behind_footer;
   data.append(facts.filler_bytes, '\0');
   data += footer;
   const auto length = static_cast<std::uint32_t>(footer.size());
@@ -180,6 +183,20 @@ TEST(ParquetHostile, LengthsNearTheLargestNumberAreRefused) {
   EXPECT_THAT(problem_of({.chunk_offset = kHuge}), HasSubstr("lies outside of the file"));
   EXPECT_THAT(problem_of({.groups_claimed = kHuge}), HasSubstr("damaged footer"));
   EXPECT_THAT(problem_of({.plain_bytes = 1000, .values = "x"}), HasSubstr("its two sizes differ"));
+}
+
+TEST(ParquetHostile, AFooterStatesItsRowsAndRowGroupsAndEndsWhereItSays) {
+  EXPECT_THAT(problem_of({.states_rows = false}),
+              HasSubstr("damaged footer: it ends before its row groups"));
+  EXPECT_THAT(problem_of({.states_groups = false}),
+              HasSubstr("damaged footer: it ends before its row groups"));
+  EXPECT_THAT(problem_of({.states_rows = false, .states_groups = false}),
+              HasSubstr("damaged footer: it ends before its row groups"));
+  EXPECT_THAT(problem_of({.behind_footer = std::string(1, '\0')}),
+              HasSubstr("damaged footer: it ends before its length"));
+  const Read empty = read(build({.rows = 0, .groups = 0}));
+  EXPECT_TRUE(empty.flows.empty());
+  EXPECT_EQ(empty.problem, "");
 }
 
 TEST(ParquetHostile, RowsThatTakeNoBytesAreLimitedByTheSizeOfTheObject) {

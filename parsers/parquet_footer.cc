@@ -22,6 +22,14 @@ constexpr std::size_t kColumnsMax = FlowLayout::kColumnsMax;
 constexpr std::uint64_t kRowsPerByteMax = 64;
 constexpr std::uint64_t kRowsAlways = 1u << 18;
 
+/// Little-endian, of 4 bytes.
+std::uint32_t load_length(const char* bytes) noexcept {
+  std::uint32_t length = 0;
+  for (unsigned i = 0; i < 4; ++i)
+    length |= std::uint32_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
+  return length;
+}
+
 struct Tail {
   bool is_whole = false;
   bool is_encrypted = false;
@@ -37,9 +45,38 @@ Tail read_tail(const RandomAccess& bytes) noexcept {
   const std::string_view magic{last.data() + 4, 4};
   tail.is_encrypted = magic == kEncryptedMagic;
   tail.is_whole = tail.is_encrypted || magic == kMagic;
-  for (std::size_t i = 0; i < 4; ++i)
-    tail.footer_bytes |= std::uint64_t{static_cast<unsigned char>(last[i])} << (8 * i);
+  tail.footer_bytes = load_length(last.data());
   return tail;
+}
+
+/// Does one object end and another begin before `end`? Where the words of both stand together, and
+/// the first one's footer fits in front of them.
+bool has_seam(const RandomAccess& bytes, std::uint64_t end) {
+  constexpr std::string_view kSeam = "PAR1PAR1";
+  constexpr std::size_t kLengthBytes = 4;
+  constexpr std::size_t kOverlap = kLengthBytes + kSeam.size() - 1;
+  constexpr std::uint64_t kPieceBytes = 64 << 10;
+  std::string piece;
+  for (std::uint64_t at = 0; at + kOverlap < end; at += kPieceBytes - kOverlap) {
+    piece.resize(static_cast<std::size_t>(std::min(end - at, kPieceBytes)));
+    if (!bytes.read(at, piece.data(), piece.size())) return false;  // The pages will say so.
+    for (std::size_t seam = piece.find(kSeam, kLengthBytes); seam != std::string::npos;
+         seam = piece.find(kSeam, seam + 1)) {
+      const std::uint64_t footer_bytes = load_length(piece.data() + seam - kLengthBytes);
+      if (kMagic.size() + footer_bytes + kLengthBytes <= at + seam) return true;
+    }
+  }
+  return false;
+}
+
+/// Offsets count from where an object begins. Those of one that stands behind others point so much
+/// too far to the front, and as many bytes lie between its last column and its footer. Whatever
+/// else lies there (page indexes, Bloom filters) lets more be searched, never less.
+bool is_behind_another(const RandomAccess& bytes, std::uint64_t data_end,
+                       const ParquetFooter& footer) {
+  std::uint64_t columns_end = kMagic.size();
+  for (const ParquetChunk& chunk : footer.chunks) columns_end = std::max(columns_end, chunk.end);
+  return has_seam(bytes, data_end - columns_end + kMagic.size());
 }
 
 std::string quoted(std::string_view name) {
@@ -416,7 +453,11 @@ bool read_parquet_footer(const RandomAccess& bytes, ParquetFooter& footer,
   std::string text(static_cast<std::size_t>(tail.footer_bytes), '\0');
   if (!bytes.read(begin, text.data(), text.size()))
     return problem.set(PayloadDrop::kTruncated, "that cannot be read to its end");
-  return FooterReader(text, begin, footer, problem).run();
+  if (!FooterReader(text, begin, footer, problem).run()) return false;
+  if (is_behind_another(bytes, begin, footer)) {
+    return problem.damaged("that holds more than one Parquet object: read each by itself");
+  }
+  return true;
 }
 
 std::string parquet_codec_name(std::uint8_t codec) {

@@ -76,7 +76,7 @@ struct Facts {
   std::int64_t chunk_offset = 4;
   std::int64_t groups_claimed = -1;
   std::int64_t groups = 1;
-  std::size_t filler_bytes = 0;  // Between pages and footer.
+  std::string filler = {};  // Between pages and footer.
   bool states_rows = true;
   bool states_groups = true;
   std::string behind_footer = {};  // Inside of its length.
@@ -129,7 +129,7 @@ std::string build(const Facts& facts) {
     parts.list(4, std::vector<std::string>(static_cast<std::size_t>(facts.groups), group),
                facts.groups_claimed);
   const std::string footer = parts.end() + facts.behind_footer;
-  data.append(facts.filler_bytes, '\0');
+  data += facts.filler;
   data += footer;
   const auto length = static_cast<std::uint32_t>(footer.size());
   for (int i = 0; i < 4; ++i) data += static_cast<char>(length >> (8 * i));
@@ -149,8 +149,8 @@ Read read(const std::string& bytes, const DecoderOptions& options = {}) {
   return {recorder.flows, decoder.counts(), decoder.problem()};
 }
 
-std::string problem_of(const Facts& facts) {
-  const Read result = read(build(facts));
+std::string problem_of_bytes(const std::string& bytes) {
+  const Read result = read(bytes);
   std::uint64_t drops = 0;
   for (const std::uint64_t drop : result.counts.dropped) drops += drop;
   EXPECT_EQ(drops, 1u);
@@ -158,6 +158,8 @@ std::string problem_of(const Facts& facts) {
   EXPECT_THAT(result.problem, StartsWith("is Parquet "));
   return result.problem;
 }
+
+std::string problem_of(const Facts& facts) { return problem_of_bytes(build(facts)); }
 
 TEST(ParquetHostile, AnHonestOneIsRead) {
   EXPECT_THAT(read(build({})).flows,
@@ -221,7 +223,7 @@ Facts constant_rows(std::int64_t rows) {
 
 TEST(ParquetHostile, BytesThatAreNoColumnsAllowNoRows) {
   Facts facts = constant_rows(1 << 20);
-  facts.filler_bytes = 1 << 20;
+  facts.filler.assign(1 << 20, '\0');
   EXPECT_THAT(problem_of(facts), HasSubstr("claims 1048576 rows in columns of "));
 }
 
@@ -262,6 +264,19 @@ TEST(ParquetHostile, PagesWithoutValuesEndWithTheirColumn) {
 
 TEST(ParquetHostile, RowGroupsMayNotShareTheirPages) {
   EXPECT_THAT(problem_of({.groups = 1000}), HasSubstr("columns overlap each other"));
+}
+
+TEST(ParquetHostile, TheSeamOfTwoObjectsIsFoundAnywhere) {
+  // Around the border of the pieces that are searched.
+  const std::size_t bare = build({}).size();
+  for (std::size_t size = (64 << 10) - 10; size < (64 << 10) + 20; ++size) {
+    EXPECT_THAT(problem_of_bytes(build({.filler = std::string(size - bare, '\0')}) + build({})),
+                HasSubstr("more than one Parquet object"))
+        << size;
+  }
+  // The two words alone, without an object that ends between them, are bytes as any others.
+  const std::string words = "\xff\xff\xff\xffPAR1PAR1" + std::string(1000, '\0');
+  EXPECT_EQ(read(build({.filler = words})).flows.size(), 1u);
 }
 
 TEST(ParquetHostile, TextsEndInsideOfTheirPage) {

@@ -197,6 +197,14 @@ Refusal refusal_of(const std::string& bytes) {
   return refusal;
 }
 
+std::string problem_of_message(const std::string& bytes) {
+  Recorder recorder;
+  Decoder decoder{{}, recorder};
+  decoder.message(bytes);
+  EXPECT_TRUE(recorder.flows.empty());
+  return decoder.problem();
+}
+
 TEST(Parquet, RefusesWhatIsOutsideOfTheSubsetAndSaysWhatItIs) {
   const std::pair<const char*, const char*> cases[] = {
       {"brotli", "column `version` is compressed by BROTLI; SNAPPY, GZIP and ZSTD are read"},
@@ -222,6 +230,21 @@ TEST(Parquet, RefusesAnEncryptedObject) {
   EXPECT_EQ(refusal_of(bytes).problem, "is Parquet that is encrypted");
   bytes[3] = 'E';
   EXPECT_EQ(refusal_of(bytes).problem, "is Parquet that is encrypted");
+}
+
+TEST(Parquet, ObjectsPutOneBehindTheOtherAreRefusedAsSuch) {
+  const std::string small = object("null-action");
+  const std::string large = object("v5-statistics");  // With a page index before its footer.
+  const std::string none = object("empty-table");
+  for (const std::string& bytes : {small + small, small + large, large + small, large + large,
+                                   small + none, none + small, small + large + small}) {
+    for (const std::string& packed : {bytes, gzip(bytes)}) {
+      EXPECT_EQ(problem_of_message(packed),
+                "is Parquet that holds more than one Parquet object: read each by itself");
+    }
+    EXPECT_EQ(refusal_of(bytes).reason, PayloadDrop::kParquet);
+  }
+  EXPECT_THAT(problem_of_message(gzip(small) + gzip(large)), HasSubstr("more than one"));
 }
 
 TEST(Parquet, CutShortAnywhereItIsReportedOnceAndYieldsNothing) {

@@ -142,6 +142,7 @@ struct SchemaElement {
   std::int64_t children = 0;
 };
 
+constexpr int kIntegerType = 10;  // Of the union LogicalType.
 constexpr std::int64_t kOptional = 1;
 constexpr std::int64_t kRepeated = 2;
 
@@ -269,7 +270,24 @@ class FooterReader {
     for (ThriftField field; thrift_.next(field);) {
       column.is_null = column.is_null || field.id == 11;
       if (const char* odd = odd_logical_type(field.id)) column.odd_meaning = odd;
-      thrift_.skip(field);
+      if (field.id == kIntegerType) {
+        read_integer_type(field, column);
+      } else {
+        thrift_.skip(field);
+      }
+    }
+  }
+
+  /// Its sign; where the older ConvertedType says another, this one holds. Its width says nothing
+  /// that the stored values do not.
+  void read_integer_type(const ThriftField& outer, ParquetColumn& column) {
+    if (!thrift_.enter(outer)) return;
+    for (ThriftField field; thrift_.next(field);) {
+      if (field.id == 2) {
+        column.is_unsigned = !thrift_.boolean(field);
+      } else {
+        thrift_.skip(field);
+      }
     }
   }
 

@@ -30,6 +30,10 @@ class Thrift {
     bytes_ += value;
     return *this;
   }
+  Thrift& boolean(int id, bool value) {
+    field(id, value ? 1 : 2);
+    return *this;
+  }
   Thrift& list(int id, const std::vector<std::string>& structs, std::int64_t claimed = -1) {
     field(id, 9);
     bytes_ += '\xfc';
@@ -63,6 +67,8 @@ struct Facts {
   std::int64_t rows = 1;
   std::int64_t type = 2;  // INT64
   std::string name = "bytes";
+  std::int64_t converted_type = -1;  // -1: not stated.
+  std::string logical_type = {};
   std::int64_t codec = 0;
   std::int64_t page_type = 0;
   std::int64_t plain_bytes = -1;  // -1: what is there.
@@ -118,10 +124,12 @@ std::string build(const Facts& facts) {
                                 .end();
   const std::string group = Thrift().list(1, {chunk}).number(3, facts.rows).end();
   const std::string root = Thrift().text(4, "schema").number(5, 1, 5).end();
-  const std::string column =
-      Thrift().number(1, facts.type, 5).number(3, 0, 5).text(4, facts.name).end();
+  Thrift column;
+  column.number(1, facts.type, 5).number(3, 0, 5).text(4, facts.name);
+  if (facts.converted_type >= 0) column.number(6, facts.converted_type, 5);
+  if (!facts.logical_type.empty()) column.inner(10, facts.logical_type);
   Thrift parts;
-  parts.number(1, 1, 5).list(2, {root, column});
+  parts.number(1, 1, 5).list(2, {root, column.end()});
   if (facts.states_rows)
     parts.number(3, static_cast<std::int64_t>(static_cast<std::uint64_t>(facts.rows) *
                                               static_cast<std::uint64_t>(facts.groups)));
@@ -277,6 +285,32 @@ TEST(ParquetHostile, TheSeamOfTwoObjectsIsFoundAnywhere) {
   // The two words alone, without an object that ends between them, are bytes as any others.
   const std::string words = "\xff\xff\xff\xffPAR1PAR1" + std::string(1000, '\0');
   EXPECT_EQ(read(build({.filler = words})).flows.size(), 1u);
+}
+
+/// The union LogicalType with an INTEGER of 32 bits in it.
+std::string integer_type(bool is_signed) {
+  return Thrift()
+      .inner(10, std::string("\x13\x20", 2) + Thrift().boolean(1, is_signed).end())
+      .end();
+}
+
+TEST(ParquetHostile, NumbersWithoutSignMaySayItByLogicalTypeAlone) {
+  const auto bytes_of = [](std::int64_t converted, const std::string& logical) {
+    const Read result = read(build({.type = 1,  // INT32
+                                    .converted_type = converted,
+                                    .logical_type = logical,
+                                    .values = std::string("\x00\x5e\xd0\xb2", 4)}));
+    return result.flows.empty() ? result.problem : result.flows[0];
+  };
+  const std::string without_sign = "bytes=3000000000 line_bytes=0";
+  EXPECT_EQ(bytes_of(-1, integer_type(false)), without_sign);
+  EXPECT_EQ(bytes_of(13, ""), without_sign);
+  EXPECT_EQ(bytes_of(13, integer_type(false)), without_sign);
+  const std::string dropped;  // Negative.
+  EXPECT_EQ(bytes_of(-1, ""), dropped);
+  EXPECT_EQ(bytes_of(-1, integer_type(true)), dropped);
+  // Where the two differ, the newer one holds.
+  EXPECT_EQ(bytes_of(13, integer_type(true)), dropped);
 }
 
 TEST(ParquetHostile, TextsEndInsideOfTheirPage) {

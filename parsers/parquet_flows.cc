@@ -146,7 +146,7 @@ struct ParquetFlows::State {
     const std::string name = "whose column `" + footer.columns[column].name + "` is ";
     for (std::size_t i = 0; i < footer.group_rows.size(); ++i) {
       const ParquetChunk& chunk = footer.chunk(i, column);
-      if (!chunk.is_plain_object) return problem.damaged(name + "encrypted or in another file");
+      if (chunk.is_encrypted) return problem.damaged(name + "encrypted");
       switch (static_cast<ParquetCodec>(chunk.codec)) {
         case ParquetCodec::kNone:
         case ParquetCodec::kSnappy:

@@ -333,17 +333,23 @@ class FooterReader {
           if (thrift_.enter(field)) read_chunk_facts(column, chunk);
           has_facts = true;
           break;
-        case 1:
+        case 1:  // The path of another file, in which its offsets count.
+          if (!thrift_.binary(field).empty()) {
+            problem_.damaged(
+                "whose columns lie in other files, as those of a data set's summary (_metadata) "
+                "do; read these files");
+          }
+          break;
         case 8:
-        case 9:  // Another file's, or encrypted.
-          chunk.is_plain_object = false;
+        case 9:
+          chunk.is_encrypted = true;
           thrift_.skip(field);
           break;
         default:
           thrift_.skip(field);
       }
     }
-    if (!has_facts && chunk.is_plain_object) {
+    if (!has_facts && !chunk.is_encrypted) {
       problem_.damaged("with a damaged footer: a column without facts");
       return;
     }
@@ -413,10 +419,15 @@ class FooterReader {
       rows += here;
       for (std::size_t i = 0; i < footer_.columns.size(); ++i) {
         const ParquetChunk& chunk = footer_.chunk(group, i);
-        if (chunk.is_plain_object && chunk.value_count != here)
+        if (!chunk.is_encrypted && chunk.value_count != here)
           return problem_.damaged("with a damaged footer: column " +
                                   quoted(footer_.columns[i].name) + " lacks rows");
       }
+    }
+    if (footer_.group_rows.empty() && footer_.rows > 0) {
+      return problem_.damaged("that states " + std::to_string(footer_.rows) +
+                              " rows and holds none, as a data set's summary (_common_metadata) "
+                              "does; read its other files");
     }
     if (rows != footer_.rows)
       return problem_.damaged("with a damaged footer: its row counts differ");

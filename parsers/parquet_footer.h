@@ -64,7 +64,7 @@ struct ParquetChunk {
   std::uint64_t value_count = 0;
   std::uint8_t codec = 0;
   std::uint32_t encodings = 0;  ///< A bit each.
-  bool is_plain_object = true;  ///< In this file, not encrypted.
+  bool is_encrypted = false;
 };
 
 struct ParquetFooter {

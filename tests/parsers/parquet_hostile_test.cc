@@ -82,7 +82,9 @@ struct Facts {
   std::int64_t chunk_offset = 4;
   std::int64_t groups_claimed = -1;
   std::int64_t groups = 1;
-  std::string filler = {};  // Between pages and footer.
+  std::string filler = {};        // Between pages and footer.
+  std::string file_path = {};     // Of the column; "": this file.
+  std::int64_t rows_stated = -1;  // -1: those of the row groups.
   bool states_rows = true;
   bool states_groups = true;
   std::string behind_footer = {};  // Inside of its length.
@@ -113,16 +115,16 @@ std::string build(const Facts& facts) {
   data += page(facts.page_type, facts.plain_bytes, facts.stored_bytes, header, facts.values);
   const auto chunk_bytes =
       facts.chunk_bytes < 0 ? static_cast<std::int64_t>(data.size()) - 4 : facts.chunk_bytes;
-  const std::string chunk = Thrift()
-                                .inner(3, Thrift()
-                                              .number(1, facts.type, 5)
-                                              .number(4, facts.codec, 5)
-                                              .number(5, facts.rows)
-                                              .number(7, chunk_bytes)
-                                              .number(9, facts.chunk_offset)
-                                              .end())
-                                .end();
-  const std::string group = Thrift().list(1, {chunk}).number(3, facts.rows).end();
+  Thrift chunk;
+  if (!facts.file_path.empty()) chunk.text(1, facts.file_path);
+  chunk.inner(3, Thrift()
+                     .number(1, facts.type, 5)
+                     .number(4, facts.codec, 5)
+                     .number(5, facts.rows)
+                     .number(7, chunk_bytes)
+                     .number(9, facts.chunk_offset)
+                     .end());
+  const std::string group = Thrift().list(1, {chunk.end()}).number(3, facts.rows).end();
   const std::string root = Thrift().text(4, "schema").number(5, 1, 5).end();
   Thrift column;
   column.number(1, facts.type, 5).number(3, 0, 5).text(4, facts.name);
@@ -130,9 +132,9 @@ std::string build(const Facts& facts) {
   if (!facts.logical_type.empty()) column.inner(10, facts.logical_type);
   Thrift parts;
   parts.number(1, 1, 5).list(2, {root, column.end()});
-  if (facts.states_rows)
-    parts.number(3, static_cast<std::int64_t>(static_cast<std::uint64_t>(facts.rows) *
-                                              static_cast<std::uint64_t>(facts.groups)));
+  const auto rows_all = static_cast<std::int64_t>(static_cast<std::uint64_t>(facts.rows) *
+                                                  static_cast<std::uint64_t>(facts.groups));
+  if (facts.states_rows) parts.number(3, facts.rows_stated < 0 ? rows_all : facts.rows_stated);
   if (facts.states_groups)
     parts.list(4, std::vector<std::string>(static_cast<std::size_t>(facts.groups), group),
                facts.groups_claimed);
@@ -311,6 +313,18 @@ TEST(ParquetHostile, NumbersWithoutSignMaySayItByLogicalTypeAlone) {
   EXPECT_EQ(bytes_of(-1, integer_type(true)), dropped);
   // Where the two differ, the newer one holds.
   EXPECT_EQ(bytes_of(13, integer_type(true)), dropped);
+}
+
+TEST(ParquetHostile, ASummaryOfOtherFilesIsSaidToBeOne) {
+  for (const std::int64_t rows : {1, 1 << 20})  // More than so few bytes could stand for.
+    EXPECT_THAT(problem_of({.rows = rows,
+                            .chunk_bytes = 1 << 30,
+                            .chunk_offset = 1 << 30,
+                            .file_path = "part.0.parquet"}),
+                HasSubstr("columns lie in other files"));
+  EXPECT_THAT(problem_of({.groups = 0, .rows_stated = 1 << 20}),
+              HasSubstr("states 1048576 rows and holds none"));
+  EXPECT_THAT(problem_of({.groups = 2, .rows_stated = 3}), HasSubstr("its row counts differ"));
 }
 
 TEST(ParquetHostile, TextsEndInsideOfTheirPage) {

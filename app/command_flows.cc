@@ -115,6 +115,7 @@ Reading read_all(const Texts& files, FlowReader& reader, const FlowsOptions& opt
   parsers::DecodeCounts counts = decoder.counts();  // The format itself may hold unknown fields.
 
   bool guessed_columns = false;
+  parsers::FlowDropSamples::ByReason samples;
   std::uint64_t bytes_all = 0, bytes_done = 0;
   for (const std::string& file : files) bytes_all += size_of(file);
   {
@@ -132,10 +133,12 @@ Reading read_all(const Texts& files, FlowReader& reader, const FlowsOptions& opt
       guessed_columns |= options.flow_format.empty() && !decoder.is_object() &&
                          flows.headers == 0 && flows.malformed() > 0;
       counts += decoder.counts();
+      decoder.drop_samples().add_to(samples, file);
     }
   }
   FlowSummary summary = reader.summarize(counts, options.by, options.top);
   summary.bad_files = std::move(bad);
+  summary.drop_samples = std::move(samples);
   return {std::move(summary), guessed_columns};
 }
 

@@ -29,6 +29,8 @@ struct FlowSummary {
   std::vector<TopList> top;
   std::optional<std::uint64_t> first_s, last_s;  ///< Of the flow records; nullopt = none.
   std::vector<BadFile> bad_files;
+  /// By reason: the file of a line that was dropped for it, and the line.
+  parsers::FlowDropSamples::ByReason drop_samples;
 
   [[nodiscard]] std::uint64_t malformed() const noexcept;  ///< Lines and datapoints.
   [[nodiscard]] Traffic all() const noexcept;              ///< Of any action and none.

@@ -43,7 +43,8 @@ std::string flow_summary_json(const FlowSummary& summary) {
          ",\"charges\":" + charges_json(summary.charges) + ",\"top\":" + top_json(summary.top) +
          ",\"time\":{\"first\":" + time_json(summary.first_s) +
          ",\"last\":" + time_json(summary.last_s) + "},\"files\":" + bad_files_json(files) +
-         ",\"late\":0," + input_counts_json(summary.counts, summary.dropped) + "}";
+         ",\"late\":0," + input_counts_json(summary.counts, summary.dropped) +
+         ",\"malformed_samples\":" + samples_json(summary.drop_samples) + "}";
 }
 
 namespace {
@@ -276,6 +277,8 @@ std::string flow_summary_problems(const FlowSummary& summary) {
     if (sum > 0) out += group_digits(sum) + what + " dropped: " + reasons + "\n";
   };
   group(" flow log lines", flow_reasons(summary));
+  for (const auto& [reason, sample] : summary.drop_samples)
+    out += "  " + reason + ", such as " + sample + "\n";
   group(" datapoints", metric_reasons(summary));
   group(" payloads", payload_reasons(summary));
   group(" records", {summary.dropped.begin(), summary.dropped.end()});

@@ -54,6 +54,13 @@ std::string input_counts_json(const parsers::DecodeCounts& counts,
          ",\"dropped\":" + counts_json({dropped.begin(), dropped.end()});
 }
 
+std::string samples_json(const parsers::FlowDropSamples::ByReason& samples) {
+  std::string json = "{";
+  for (const auto& [reason, sample] : samples)
+    json += (json.size() == 1 ? "" : ",") + json_string(reason) + ":" + json_string(sample);
+  return json + "}";
+}
+
 std::string bad_files_json(const std::vector<std::pair<std::string, std::string>>& files) {
   std::string json = "[";
   for (const auto& [file, error] : files) {

@@ -41,6 +41,8 @@ template <typename Reason, std::size_t kSize>
                                             const std::map<std::string, std::uint64_t>& dropped);
 
 /// The array `files`, from pairs of a file and why it was not read to its end.
+/// An object: by reason, where a line came from and the line.
+[[nodiscard]] std::string samples_json(const parsers::FlowDropSamples::ByReason& samples);
 [[nodiscard]] std::string bad_files_json(
     const std::vector<std::pair<std::string, std::string>>& files);
 

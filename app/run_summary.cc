@@ -44,7 +44,8 @@ std::string input_json(ingest::IngestCounters& counters) {
   const std::lock_guard lock(counters.mutex);
   return "{\"records\":" + records_json(counters.decode.flows) +
          ",\"files\":" + bad_files_json({counters.bad_inputs.begin(), counters.bad_inputs.end()}) +
-         "," + input_counts_json(counters.decode, counters.dropped) + "}";
+         "," + input_counts_json(counters.decode, counters.dropped) +
+         ",\"malformed_samples\":" + samples_json(counters.drop_samples) + "}";
 }
 
 std::string decisions_csv(const Decisions& decisions) {
@@ -72,6 +73,8 @@ std::string data_quality(ingest::IngestCounters& counters) {
                     group_digits(decode.metrics.datapoints) + " datapoints, " +
                     group_digits(dropped_in_all(counters)) + " dropped\n";
   add_reasons<parsers::FlowDrop>(out, decode.flows.dropped, "flow records");
+  for (const auto& [reason, sample] : counters.drop_samples)
+    out += "    " + reason + ", such as " + sample + "\n";
   add_reasons<parsers::MetricDrop>(out, decode.metrics.dropped, "datapoints");
   add_reasons<parsers::PayloadDrop>(out, decode.dropped, "payloads");
   for (const auto& [reason, count] : counters.dropped)

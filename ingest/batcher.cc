@@ -1,5 +1,7 @@
 #include "ingest/batcher.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <iterator>
 #include <limits>
@@ -74,6 +76,14 @@ aggregator::PartialAggregatorOptions aggregator_options(const SourceSettings& se
 }  // namespace
 
 struct Batcher::State {
+  void note_samples(const parsers::FlowDropSamples& samples, std::string_view input) {
+    parsers::FlowDropSamples::ByReason& all = context.counters.drop_samples;
+    const std::lock_guard lock(context.counters.mutex);
+    for (const std::string& reason : samples.add_to(all, input.empty() ? source : input)) {
+      if (!settings.bounded) spdlog::warn("dropped for {}, such as {}", reason, all[reason]);
+    }
+  }
+
   State(const SourceContext& context_in, const SourceSettings& settings_in, std::string source_in,
         bool writes_progress_in)
       : context(context_in),
@@ -235,9 +245,10 @@ parsers::DecoderOptions Batcher::decoder_options() const {
 
 void Batcher::refresh() { state_->refresh(); }
 
-void Batcher::count(parsers::Decoder& decoder, std::uint64_t raw_bytes) {
+void Batcher::count(parsers::Decoder& decoder, std::uint64_t raw_bytes, std::string_view input) {
   state_->raw_bytes += raw_bytes;
   state_->decoded += decoder.counts();
+  if (decoder.counts().flows.malformed() > 0) state_->note_samples(decoder.drop_samples(), input);
   decoder.reset_counts();
 }
 

@@ -35,8 +35,9 @@ class Batcher {
   [[nodiscard]] parsers::PayloadSink& sink() noexcept;
   [[nodiscard]] parsers::DecoderOptions decoder_options() const;
   /// Takes a decoder's counts and clears them. They reach the shared counters with the commit: what
-  /// is read again after a failed one is counted once.
-  void count(parsers::Decoder& decoder, std::uint64_t raw_bytes);
+  /// is read again after a failed one is counted once. `input`: where the bytes came from, for the
+  /// samples of what was dropped; empty = the source.
+  void count(parsers::Decoder& decoder, std::uint64_t raw_bytes, std::string_view input = {});
   /// The same for drops that no decoder sees.
   void count_drop(const std::string& reason, std::uint64_t count);
 

@@ -193,7 +193,7 @@ FileReader::Turn FileReader::read_pieces(InputFile& file, FileTurn& pieces,
     const std::uint64_t bytes = next.piece->raw_bytes;
     file.decoder.take(*next.piece);
     file.offset += bytes;
-    batcher_.count(file.decoder, bytes);
+    batcher_.count(file.decoder, bytes, file.path);
     if (on_bytes) on_bytes(bytes);
     if (file.decoder.damaged()) {
       report_bad(file.path, why_bad(file.decoder));
@@ -224,7 +224,7 @@ FileReader::Turn FileReader::read_object(InputFile& file, std::uint64_t bytes_ma
     const std::uint64_t bytes =
         std::max(file.offset, file.decoder.object_bytes_done()) - file.offset;
     file.offset += bytes;
-    batcher_.count(file.decoder, bytes);
+    batcher_.count(file.decoder, bytes, file.path);
     if (on_bytes && bytes > 0) on_bytes(bytes);
     if (file.decoder.damaged()) {
       report_bad(file.path, why_bad(file.decoder));
@@ -250,7 +250,7 @@ void FileReader::finish(InputFile& file) {
     file.decoder.take(memory_.slot.piece);
   }
   const bool whole = file.decoder.finish();
-  batcher_.count(file.decoder, 0);
+  batcher_.count(file.decoder, 0, file.path);
   if (whole) ++context_.counters.files_done;
   if (!whole) report_bad(file.path, why_bad(file.decoder));
   note(file, whole);  // One that was not whole is looked at, and reported, by the next run too.

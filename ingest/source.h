@@ -32,6 +32,8 @@ struct IngestCounters {
       dropped;  ///< Guarded by mutex: aggregation drops by reason (future, ...).
   std::map<std::string, std::string>
       bad_inputs;  ///< Guarded by mutex: file or stream -> why it was not read to its end.
+  /// Guarded by mutex: reason -> where a flow log line that was dropped for it came from, and the line.
+  parsers::FlowDropSamples::ByReason drop_samples;
 };
 
 /// The inventory of the moment; swapped whole when a new version is loaded. Thread safe.

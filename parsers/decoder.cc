@@ -335,6 +335,10 @@ bool Decoder::read_object() noexcept { return state_->read_object(); }
 std::uint64_t Decoder::object_bytes_done() const noexcept { return state_->object_bytes_done(); }
 bool Decoder::is_object() const noexcept { return state_->payload.content == Content::kParquet; }
 const DecodeCounts& Decoder::counts() const noexcept { return state_->parser.counts; }
-void Decoder::reset_counts() noexcept { state_->parser.counts = {}; }
+const FlowDropSamples& Decoder::drop_samples() const noexcept { return state_->parser.samples; }
+void Decoder::reset_counts() noexcept {
+  state_->parser.counts = {};
+  state_->parser.samples.clear();
+}
 
 }  // namespace fleetmeter::parsers

@@ -148,7 +148,9 @@ class Decoder {
   [[nodiscard]] bool is_object() const noexcept;
 
   [[nodiscard]] const DecodeCounts& counts() const noexcept;
-  void reset_counts() noexcept;
+  /// Of the dropped flow log lines among them.
+  [[nodiscard]] const FlowDropSamples& drop_samples() const noexcept;
+  void reset_counts() noexcept;  ///< And the samples.
 
  private:
   struct State;

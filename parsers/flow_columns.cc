@@ -1,5 +1,6 @@
 #include "parsers/flow_columns.h"
 
+#include <algorithm>
 #include <numeric>
 
 namespace fleetmeter::parsers {
@@ -64,6 +65,30 @@ std::string_view to_string(FlowDrop reason) noexcept {
       break;
   }
   return "unknown";
+}
+
+void FlowDropSamples::note(FlowDrop reason, std::string_view line) {
+  std::string& text = texts_[static_cast<std::size_t>(reason)];
+  if (!text.empty()) return;
+  text = line.substr(0, kBytesMax);
+  // What a terminal would obey, and what is no flow log's.
+  std::ranges::replace_if(
+      text, [](char c) { return c < ' ' || c == 0x7f; }, '?');
+  if (line.size() > kBytesMax) text += "...";
+}
+
+std::vector<std::string> FlowDropSamples::add_to(ByReason& all, std::string_view input) const {
+  std::vector<std::string> added;
+  for (std::size_t i = 0; i < texts_.size(); ++i) {
+    const std::string reason(to_string(static_cast<FlowDrop>(i)));
+    if (!texts_[i].empty() && all.try_emplace(reason, std::string(input) + ": " + texts_[i]).second)
+      added.push_back(reason);
+  }
+  return added;
+}
+
+void FlowDropSamples::clear() noexcept {
+  for (std::string& text : texts_) text.clear();
 }
 
 std::uint64_t FlowCounts::malformed() const noexcept {

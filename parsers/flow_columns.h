@@ -1,8 +1,11 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -78,6 +81,21 @@ enum class FlowDrop : std::uint8_t {
   kCount
 };
 [[nodiscard]] std::string_view to_string(FlowDrop reason) noexcept;
+
+/// A dropped line for each reason, to find its like by: one of the first, cut short, ASCII.
+class FlowDropSamples {
+ public:
+  static constexpr std::size_t kBytesMax = 160;
+  using ByReason = std::map<std::string, std::string>;
+  /// The first one of a reason stays.
+  void note(FlowDrop reason, std::string_view line);
+  /// "INPUT: LINE" for each reason that `all` has none of; which these were.
+  std::vector<std::string> add_to(ByReason& all, std::string_view input) const;
+  void clear() noexcept;
+
+ private:
+  std::array<std::string, static_cast<std::size_t>(FlowDrop::kCount)> texts_;
+};
 
 /// What a parser met, to be added up; every field counts lines or values.
 struct FlowCounts {

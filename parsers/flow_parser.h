@@ -19,6 +19,7 @@ struct FlowParseOptions {
   bool stop_at_json = false;
   /// Lines out of an envelope: one that is no flow log at all is "not_a_flow_record".
   bool enveloped = false;
+  FlowDropSamples* samples = nullptr;  ///< Where to keep dropped lines, if anywhere.
 };
 
 enum class FlowStop : std::uint8_t {

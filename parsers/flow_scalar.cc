@@ -147,6 +147,7 @@ FlowDrop ScalarFlowKernel::width_reason() const noexcept {
 void ScalarFlowKernel::drop(FlowDrop reason) noexcept {
   if (options_.enveloped && !is_flow_like(line_)) reason = FlowDrop::kNotAFlowRecord;
   ++counts_.dropped[static_cast<std::size_t>(reason)];
+  if (options_.samples != nullptr) options_.samples->note(reason, record_text());
 }
 
 void ScalarFlowKernel::take_record() noexcept {

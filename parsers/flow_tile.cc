@@ -225,6 +225,12 @@ void FlowTile::fail(std::uint64_t rows, FlowDrop reason) {
   live_ &= ~rows;
   if (!options_.enveloped) {
     counts_.dropped[static_cast<std::size_t>(reason)] += count(rows);
+    if (options_.samples != nullptr) {
+      const std::uint32_t row = lowest_row(rows);
+      const std::size_t begin = bounds_.ends[0][row] + 1;
+      options_.samples->note(
+          reason, buffer_.substr(begin, bounds_.ends[binding_.columns.size()][row] - begin));
+    }
     return;
   }
   for (; rows != 0; rows &= rows - 1) {

@@ -243,7 +243,7 @@ void PayloadParser::parse_messages() {
     if (are_rows) std::ranges::fill(flows_.line_bytes, 0u);
     flush_flows();
   };
-  const FlowParseOptions options{options_.batch_records, true, false, true};
+  const FlowParseOptions options{options_.batch_records, true, false, true, &samples};
   std::string_view rest = messages_;
   while (!rest.empty()) {
     const FlowParseResult result =

@@ -111,7 +111,7 @@ std::size_t PayloadParser::parse_records(PayloadState& state, std::string_view b
 
 std::size_t PayloadParser::parse_lines(PayloadState& state, std::string_view bytes,
                                        std::size_t padding_bytes, bool last) {
-  const FlowParseOptions options{options_.batch_records, last, true, state.enveloped};
+  const FlowParseOptions options{options_.batch_records, last, true, state.enveloped, &samples};
   std::size_t at = 0;
   while (at < bytes.size() && !state.dead) {
     if (state.skipping != nullptr) {

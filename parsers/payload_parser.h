@@ -76,6 +76,7 @@ class PayloadParser final : private MessageSink {
   [[nodiscard]] bool take_parquet(ParquetFlows& object);
 
   DecodeCounts counts;
+  FlowDropSamples samples;
   std::string problem;  ///< Decoder::problem().
 
  private:

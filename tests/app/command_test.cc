@@ -519,6 +519,17 @@ TEST_F(CommandTest, OfReplaysPathsOneThatLeadsToNothingIsNamedAndTheOthersAreRea
   EXPECT_THAT(nothing.err, HasSubstr(gone + ": no such file, directory or match"));
 }
 
+TEST_F(CommandTest, ADroppedLineIsShownBesideItsReasonWithItsFile) {
+  const std::string config = write("fleet.yaml", "fleet: f\n");
+  const std::string file = write("flow.log", std::string(kRecord) + "2 not a record\n");
+  const std::string sample = "field_count, such as " + file + ": 2 not a record";
+  EXPECT_THAT(type(command_flows, {file}).err, HasSubstr(sample));
+  EXPECT_THAT(type(command_flows, {file, "--format", "json"}).out,
+              HasSubstr(R"("malformed_samples":{"field_count":")" + file + ": 2 not a record\"}"));
+  const Outcome replayed = type(command_replay, {"-c", config, file});
+  EXPECT_THAT(replayed.out + replayed.err, HasSubstr(sample));
+}
+
 class BudgetCommandTest : public CommandTest {
  protected:
   /// The report of a machine that costs 70.08 USD in prod, and of one in dev, of a type that no

@@ -436,7 +436,7 @@ TEST(FlowSummaryJson, HoldsExactlyTheDocumentedKeys) {
           R"("time":{"first":"2024-12-20T18:23:02Z","last":"2024-12-20T18:23:33Z"},)"
           R"("files":[],"late":0,"duplicate_events":0,"duplicate_requests":0,"unknown_fields":0,)"
           R"("unknown_values":0,"absent_values":0,"datapoints":0,"datapoints_malformed":0,)"
-          R"("datapoints_malformed_by_reason":{},"payloads_dropped":{},"dropped":{}})"));
+          R"("datapoints_malformed_by_reason":{},"payloads_dropped":{},"dropped":{},"malformed_samples":{}})"));
 }
 
 }  // namespace

@@ -398,6 +398,29 @@ TEST(FlowParser, FillsOnlyTheFieldsAskedForAndStillValidatesTheRequiredOnes) {
   EXPECT_EQ(decoded.dropped(FlowDrop::kBadNumber), 1u);
 }
 
+/// Of one of the first lines, by any kernel: short input takes the scalar one.
+TEST(FlowParser, KeepsADroppedLineForEachReason) {
+  std::string bad = kOkLine.substr(0, kOkLine.size() - 1) + " mo\x1bre\n";
+  for (const int good : {0, 40}) {
+    std::string text;
+    for (int i = 0; i < good; ++i) text += kOkLine;
+    text += "2 1 eni-1 1.2.3.4 5.6.7.8 1 2 6 x 1 1700000000 1700000060 ACCEPT OK\n" + bad + bad;
+    Recorder recorder;
+    Decoder decoder{{}, recorder};
+    decoder.message(text);
+    FlowDropSamples::ByReason samples;
+    EXPECT_THAT(decoder.drop_samples().add_to(samples, "a.log"),
+                ElementsAre("bad_number", "not_text"));
+    EXPECT_EQ(samples["bad_number"],
+              "a.log: 2 1 eni-1 1.2.3.4 5.6.7.8 1 2 6 x 1 1700000000 1700000060 ACCEPT OK");
+    EXPECT_THAT(samples["not_text"], ::testing::EndsWith(" mo?re"));
+    EXPECT_THAT(decoder.drop_samples().add_to(samples, "b.log"), IsEmpty()) << "the first stays";
+    decoder.reset_counts();
+    samples.clear();
+    EXPECT_THAT(decoder.drop_samples().add_to(samples, "a.log"), IsEmpty());
+  }
+}
+
 /// So that the texts of a capture, which follow each other in the line, are compared in one piece.
 TEST(FlowParser, AnAbsentTextIsAViewOfItsDash) {
   const std::string text = "eni-1 - 1 2 1700000000 1700000060 ACCEPT OK\n";

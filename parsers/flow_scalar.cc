@@ -74,8 +74,9 @@ ScalarFlowKernel::LineKind ScalarFlowKernel::judge(const char* begin, const char
   return other_default() ? LineKind::kOtherDefault : dropped(width_reason());
 }
 
-/// The tokens of the line, past an export's time and out of its quotes.
+/// The tokens of the line, past an export's time and out of its quotes; empty when it has none.
 std::string_view ScalarFlowKernel::record_text() const noexcept {
+  if (line_.count == 0) return {};
   const Token& last = line_.tokens[line_.count - 1];
   return {line_.begin, static_cast<std::size_t>(last.begin + last.length - line_.begin)};
 }

@@ -421,6 +421,17 @@ TEST(FlowParser, KeepsADroppedLineForEachReason) {
   }
 }
 
+TEST(FlowParser, ADroppedLineWithoutATokenLeavesNoSample) {
+  for (const std::string line : {"\x01\n", "1418530010000,\n"}) {
+    Recorder recorder;
+    Decoder decoder{{}, recorder};
+    decoder.message(std::string{kOkLine} + line);
+    EXPECT_EQ(decoder.counts().flows.malformed(), 1u);
+    FlowDropSamples::ByReason samples;
+    EXPECT_THAT(decoder.drop_samples().add_to(samples, "a.log"), IsEmpty());
+  }
+}
+
 /// So that the texts of a capture, which follow each other in the line, are compared in one piece.
 TEST(FlowParser, AnAbsentTextIsAViewOfItsDash) {
   const std::string text = "eni-1 - 1 2 1700000000 1700000060 ACCEPT OK\n";

@@ -7,9 +7,9 @@
 
 #include "aggregator/column.h"
 #include "aggregator/flow_rows.h"
-#include "aggregator/huge_pages.h"
 #include "aggregator/string_pool.h"
 #include "aggregator/word_table.h"
+#include "parsers/huge_pages.h"
 #include "parsers/index_table.h"
 #include "proto/log.pb.h"
 
@@ -109,6 +109,8 @@ class FlowSums {
     std::uint32_t largest_minute = 0;  ///< Of it and all older ones.
     std::uint32_t commit = 0;          ///< Of the row, rows of others are gone; plus 1 for a rest.
   };
+  template <typename T>
+  using Large = std::vector<T, parsers::HugePages<T>>;
   /// Rows of a series that are looked through, newest first, before the table is asked. Minutes come
   /// nearly in order: most are larger than all before, or of the last few.
   static constexpr int kChained = 4;
@@ -130,13 +132,13 @@ class FlowSums {
   std::uint32_t rows_max_;
   std::uint64_t over_limit_ = 0;
   parsers::IndexTable series_table_;
-  std::vector<FlowKey> keys_;                ///< By series.
-  std::vector<std::uint32_t> environments_;  ///< The same's.
-  std::vector<Newest> newest_;               ///< By series.
-  std::vector<std::uint32_t> written_as_;    ///< Of a series: index in the batch, plus one.
+  Large<FlowKey> keys_;                ///< By series.
+  Large<std::uint32_t> environments_;  ///< The same's.
+  Large<Newest> newest_;               ///< By series.
+  Large<std::uint32_t> written_as_;    ///< Of a series: index in the batch, plus one.
   WordTable<1>
       row_table_;  ///< Of rows behind the kChained newest of a series, once one is asked for.
-  std::vector<Row, HugePages<Row>> rows_;
+  Large<Row> rows_;
   std::uint32_t commit_ = 2;  ///< Counts clear(), by twos.
   FlowRows columns_;          ///< Scratch: the block being written.
 };

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "aggregator/attribution.h"
-#include "aggregator/huge_pages.h"
 #include "aggregator/metric_owner.h"
+#include "parsers/huge_pages.h"
 #include "parsers/index_table.h"
 #include "parsers/metric_batch.h"
 #include "parsers/metric_support.h"
@@ -48,7 +48,7 @@ class MetricCollector {
     double sample_count = 0, sum = 0, minimum = 0, maximum = 0;
     std::uint32_t first_extended = 0, extended_count = 0;
   };
-  using Rows = std::vector<Row, HugePages<Row>>;
+  using Rows = std::vector<Row, parsers::HugePages<Row>>;
   struct KnownSeries {
     std::string_view key;  ///< Into keys_: the texts of its identity, each after its size.
     std::uint32_t environment = 0;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "parsers/huge_pages.h"
 #include "parsers/index_table.h"
 
 namespace fleetmeter::aggregator {
@@ -55,6 +56,7 @@ class WordTable {
     Key key{};
     std::uint32_t value_plus_1 = 0;  ///< 0 = free.
   };
+  using Slots = std::vector<Slot, parsers::HugePages<Slot>>;
   static constexpr std::size_t kSlotsAtFirst = 256;
 
   /// The library's would call memcmp.
@@ -70,7 +72,7 @@ class WordTable {
     slots_[at] = slot;
   }
   void grow() {
-    std::vector<Slot> old(slots_.size() * 2);
+    Slots old(slots_.size() * 2);
     old.swap(slots_);
     mask_ = slots_.size() - 1;
     for (const Slot& slot : old) {
@@ -78,7 +80,7 @@ class WordTable {
     }
   }
 
-  std::vector<Slot> slots_;
+  Slots slots_;
   std::size_t mask_ = kSlotsAtFirst - 1;  ///< Slots less one; a division cheaper than their number.
   std::size_t count_ = 0;
 };

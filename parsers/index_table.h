@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "parsers/flow_values.h"
+#include "parsers/huge_pages.h"
 
 namespace fleetmeter::parsers {
 
@@ -70,6 +71,7 @@ class IndexTable {
     std::uint32_t tag = 0;
     std::uint32_t index_plus_1 = 0;
   };
+  using Slots = std::vector<Slot, HugePages<Slot>>;
   static constexpr std::size_t kSlotsAtFirst = 1024;
 
   void put(Slot slot) {
@@ -79,14 +81,14 @@ class IndexTable {
     slots_[at] = slot;
   }
   void grow() {
-    std::vector<Slot> old(slots_.size() * 2);
+    Slots old(slots_.size() * 2);
     old.swap(slots_);
     for (const Slot& slot : old) {
       if (slot.index_plus_1 != 0) put(slot);
     }
   }
 
-  std::vector<Slot> slots_;
+  Slots slots_;
   std::size_t count_ = 0;
 };
 

@@ -7,7 +7,7 @@
 #include <memory>
 #include <new>
 
-namespace fleetmeter::aggregator {
+namespace fleetmeter::parsers {
 
 /// Allocator of large arrays that grow: from 1 MiB on in huge pages, where the kernel has some to
 /// give. Touching 4 KiB at a time for the first time took 8 % of an import (`perf record`).
@@ -38,4 +38,4 @@ struct HugePages {
   static constexpr std::size_t kPage = std::size_t{2} << 20;
 };
 
-}  // namespace fleetmeter::aggregator
+}  // namespace fleetmeter::parsers

@@ -25,13 +25,6 @@ struct Keys {
   bool flow_row = false;
 };
 
-/// Keys of a flow record, one of which every format has that is of use.
-bool is_of_flow_row(std::string_view key) noexcept {
-  const std::optional<FlowField> field = find_field(key);
-  return field == FlowField::kLogStatus || field == FlowField::kInterfaceId ||
-         field == FlowField::kSrcaddr;
-}
-
 /// How many bytes the UTF-8 character at the front of `text` has; 0: it is none.
 std::size_t utf8_bytes(std::string_view text) noexcept {
   for (std::size_t count = 1; count <= std::min<std::size_t>(text.size(), 4); ++count) {
@@ -69,7 +62,7 @@ struct EnvelopeParser::State {
       keys.awslogs |= key == "awslogs";
       keys.message |= key == "message";
       keys.raw_data |= key == "rawData";
-      keys.flow_row |= is_of_flow_row(key);
+      keys.flow_row |= is_flow_record_key(key);
     }
     return true;
   }

@@ -73,7 +73,7 @@ void FlowDropSamples::note(FlowDrop reason, std::string_view line) {
   text = line.substr(0, kBytesMax);
   // What a terminal would obey, and what is no flow log's.
   std::ranges::replace_if(
-      text, [](char c) { return c < ' ' || c == 0x7f; }, '?');
+      text, [](unsigned char c) { return c < ' ' || c > '~'; }, '?');
   if (line.size() > kBytesMax) text += "...";
 }
 

@@ -127,4 +127,10 @@ std::optional<FlowField> find_field(std::string_view name) noexcept {
   return static_cast<FlowField>(*found);
 }
 
+bool is_flow_record_key(std::string_view key) noexcept {
+  const std::optional<FlowField> field = find_field(key);
+  return field == FlowField::kLogStatus || field == FlowField::kInterfaceId ||
+         field == FlowField::kSrcaddr;
+}
+
 }  // namespace fleetmeter::parsers

@@ -111,6 +111,9 @@ struct FieldInfo {
 [[nodiscard]] const FieldInfo& info(FlowField field) noexcept;
 /// Field by name, hyphens or underscores; nullopt for a name that no version knows.
 [[nodiscard]] std::optional<FlowField> find_field(std::string_view name) noexcept;
+/// Whether a JSON object with this key is a flow record: one of the fields without which a record is
+/// of no use.
+[[nodiscard]] bool is_flow_record_key(std::string_view key) noexcept;
 
 class FieldSet {
  public:

@@ -1,5 +1,7 @@
 #include "parsers/metric_draft.h"
 
+#include "parsers/flow_field.h"
+
 namespace fleetmeter::parsers {
 namespace {
 
@@ -26,11 +28,6 @@ constexpr KeyName kKeys[] = {
     {"message", MetricKey::kEnvelope},
     {"requestId", MetricKey::kEnvelope},
     {"rawData", MetricKey::kEnvelope},
-    {"log_status", MetricKey::kEnvelope},
-    {"log-status", MetricKey::kEnvelope},
-    {"interface_id", MetricKey::kEnvelope},
-    {"interface-id", MetricKey::kEnvelope},
-    {"srcaddr", MetricKey::kEnvelope},
 };
 
 }  // namespace
@@ -39,7 +36,7 @@ MetricKey metric_key_of(std::string_view name) noexcept {
   for (const KeyName& known : kKeys) {
     if (known.name == name) return known.key;
   }
-  return MetricKey::kUnknown;
+  return is_flow_record_key(name) ? MetricKey::kEnvelope : MetricKey::kUnknown;
 }
 
 }  // namespace fleetmeter::parsers

@@ -12,7 +12,7 @@ Gunzip gunzip(std::string_view body, std::string& out, std::size_t bytes_max) {
   parsers::Inflater inflater(parsers::Compression::kGzip);
   bool ended = false, more_output = false;
   while (!body.empty() || more_output) {
-    if (inflater.between_members() && parsers::is_zero_padding(body)) break;
+    if (inflater.between_members() && parsers::is_member_padding(body)) break;
     const std::size_t before = out.size();
     if (before > bytes_max) return Gunzip::kTooLarge;
     out.resize(before + std::min(kPieceBytes, bytes_max + 1 - before));

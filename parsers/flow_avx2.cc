@@ -48,6 +48,7 @@ FLEETMETER_AVX2 void scan(const char* text, std::size_t blocks, std::uint32_t po
   const __m256i space = _mm256_set1_epi8(' ');
   const __m256i line_feed = _mm256_set1_epi8('\n');
   const __m256i carriage_return = _mm256_set1_epi8('\r');
+  const __m256i last_letter = _mm256_set1_epi8('z');
   for (; blocks != 0; --blocks, text += kScanBlock, position += kScanBlock) {
     prefetch_next_stretch(text);
     const __m256i low = load256(text);
@@ -60,7 +61,10 @@ FLEETMETER_AVX2 void scan(const char* text, std::size_t blocks, std::uint32_t po
     const std::uint64_t others = mask_of(
         _mm256_or_si256(_mm256_cmpeq_epi8(low, space), _mm256_cmpeq_epi8(low, carriage_return)),
         _mm256_or_si256(_mm256_cmpeq_epi8(high, space), _mm256_cmpeq_epi8(high, carriage_return)));
-    masks.controls = masks.blanks & ~(masks.line_feeds | others);
+    const std::uint64_t up_to_z =
+        mask_of(_mm256_cmpeq_epi8(_mm256_min_epu8(low, last_letter), low),
+                _mm256_cmpeq_epi8(_mm256_min_epu8(high, last_letter), high));
+    masks.strange = (masks.blanks & ~(masks.line_feeds | others)) | ~up_to_z;
     add_lines(masks, out);
     add_blanks(masks.blanks, position, out);
   }

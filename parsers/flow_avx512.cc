@@ -52,8 +52,9 @@ FLEETMETER_AVX512 void scan(const char* text, std::size_t blocks, std::uint32_t 
     BlockMasks masks;
     masks.blanks = _mm512_cmple_epu8_mask(block, _mm512_set1_epi8(' '));
     masks.line_feeds = _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8('\n'));
-    masks.controls = _mm512_cmplt_epu8_mask(block, _mm512_set1_epi8(' ')) &
-                     ~(masks.line_feeds | _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8('\r')));
+    masks.strange = (_mm512_cmplt_epu8_mask(block, _mm512_set1_epi8(' ')) &
+                     ~(masks.line_feeds | _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8('\r')))) |
+                    _mm512_cmpgt_epu8_mask(block, _mm512_set1_epi8('z'));
     add_lines(masks, out);
     add_blanks(masks.blanks, position, out);
   }

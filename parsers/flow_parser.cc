@@ -64,6 +64,16 @@ bool is_supported(FlowKernel kernel) noexcept {
 #endif
 }
 
+std::size_t next_value_in(std::string_view line) noexcept {
+  std::size_t at = line.find('}');
+  while (at != std::string_view::npos) {
+    const std::size_t next = line.find_first_not_of(" \t\r", at + 1);
+    if (next == std::string_view::npos || line[next] == '{') return next;
+    at = line.find('}', next);
+  }
+  return at;
+}
+
 FlowKernel flow_kernel() noexcept {
   static const FlowKernel kernel = choose_kernel();
   return kernel;

@@ -15,8 +15,10 @@ struct FlowParseOptions {
   std::uint32_t batch_records = 4096;  ///< `out` is full at this size.
   /// The buffer ends the input: a last line without line end is a record.
   bool last = false;
-  /// Stop before a line that begins_no_flow_line() instead of dropping it.
+  /// Stop before a line that is_no_flow_line() instead of dropping it.
   bool stop_at_json = false;
+  /// Records alone, as of flow_row_layout(): no line is a header.
+  bool headless = false;
   /// Lines out of an envelope: one that is no flow log at all is "not_a_flow_record".
   bool enveloped = false;
   FlowDropSamples* samples = nullptr;  ///< Where to keep dropped lines, if anywhere.
@@ -26,7 +28,7 @@ enum class FlowStop : std::uint8_t {
   kNeedMore,  ///< No complete line is left.
   /// `out` is full, or the next line changes the layout: take the batch, clear `out`, call again.
   kFlush,
-  kJson,  ///< The next line begins_no_flow_line() (only with stop_at_json).
+  kJson,  ///< The next line is_no_flow_line() (only with stop_at_json).
 };
 
 struct FlowParseResult {
@@ -75,6 +77,16 @@ inline constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
     default:
       return false;
   }
+}
+
+/// Offset of a '{' behind a '}', blanks apart, in one line: it is what is left of a JSON value whose
+/// beginning was lost, and there the next one begins. npos: none.
+[[nodiscard]] std::size_t next_value_in(std::string_view line) noexcept;
+
+/// Of the line at the front of `bytes`: it begins_no_flow_line(), or holds a next_value_in().
+[[nodiscard]] inline bool is_no_flow_line(std::string_view bytes) noexcept {
+  return begins_no_flow_line(bytes) ||
+         next_value_in(bytes.substr(0, bytes.find('\n'))) != std::string_view::npos;
 }
 
 /// True when a text line shows a mark of a flow record: a log-status or action word, an interface

@@ -42,7 +42,7 @@ FlowStop ScalarFlowKernel::parse_lines(const char* begin, const char* limit) {
   at_ = begin;
   while (at_ < limit) {
     if (static_cast<unsigned char>(*at_) <= ' ' && skip_blanks(limit) == limit) break;
-    if (options_.stop_at_json && begins_no_flow_line({at_, static_cast<std::size_t>(limit - at_)}))
+    if (options_.stop_at_json && is_no_flow_line({at_, static_cast<std::size_t>(limit - at_)}))
       return FlowStop::kJson;
     if (!take(judge(at_, limit))) return FlowStop::kFlush;
     at_ = line_.end < limit ? line_.end + 1 : limit;
@@ -66,8 +66,8 @@ ScalarFlowKernel::LineKind ScalarFlowKernel::judge(const char* begin, const char
   if (!is_lowercase(*line_.tokens[0].begin) && line_.tokens[0].length >= kExportTimeBytesMin)
     strip_export_time(line_);
   // A time may leave nothing behind it.
-  if (line_.count > 0 && line_.tokens[0].length > 0 && is_lowercase(*line_.tokens[0].begin) &&
-      is_header(record_text())) {
+  if (!options_.headless && line_.count > 0 && line_.tokens[0].length > 0 &&
+      is_lowercase(*line_.tokens[0].begin) && is_header(record_text())) {
     return LineKind::kHeader;
   }
   if (line_.count == binding_.columns.size() && is_of_layout()) return LineKind::kRecord;

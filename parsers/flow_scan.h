@@ -36,8 +36,8 @@ struct FlowScan {
   /// before, or -1). Kernels write 64 past the end and read kTileColumnsMax more.
   std::array<std::uint32_t, kScanCarry + kScanBlocks * kScanBlock + 64 + kTileColumnsMax> blanks;
   std::uint32_t blank_count = 0;
-  /// Index in `blanks` of each line's feed; kOdd is set when the line holds a control byte other
-  /// than CR, or a blank after a blank (its line feed apart).
+  /// Index in `blanks` of each line's feed; kOdd is set when the line holds a byte that flow
+  /// logs have none of, or a blank after a blank (its line feed apart).
   std::array<std::uint32_t, kScanBlocks * kScanBlock + 1> lines;
   std::uint32_t line_count = 0;
   std::uint64_t is_after_blank = 1;  ///< The last byte scanned was a blank.
@@ -48,7 +48,7 @@ struct FlowScan {
 struct BlockMasks {
   std::uint64_t blanks;
   std::uint64_t line_feeds;
-  std::uint64_t controls;  ///< Below 0x20 but no CR and no line feed.
+  std::uint64_t strange;  ///< Below 0x20 but no CR and no line feed; or behind 'z': a brace.
 };
 
 /// Asks for the text one stretch ahead of `block`: the processor's own look-ahead ends while a tile is
@@ -69,8 +69,8 @@ inline std::uint32_t index_of(std::uint64_t feeds, const BlockMasks& block,
 /// Adds the lines that end in a block; call it before the block's blanks are added. Most blocks
 /// hold one line feed or none, which no branch can foresee: an entry is written in any case.
 inline void add_lines(const BlockMasks& block, FlowScan& scan) noexcept {
-  std::uint64_t odd = block.controls | (block.blanks & ~block.line_feeds &
-                                        (block.blanks << 1 | scan.is_after_blank));
+  std::uint64_t odd = block.strange | (block.blanks & ~block.line_feeds &
+                                       (block.blanks << 1 | scan.is_after_blank));
   scan.is_after_blank = block.blanks >> 63;
   std::uint32_t* const lines = scan.lines.data() + scan.line_count;
   const auto count = static_cast<std::uint32_t>(std::popcount(block.line_feeds));

@@ -217,8 +217,7 @@ bool SimdFlowKernel::take_slowly(std::uint32_t line) {
     at_ += begin == limit ? 0 : 1;
     return true;
   }
-  if (options_.stop_at_json &&
-      begins_no_flow_line({begin, static_cast<std::size_t>(limit - begin)})) {
+  if (options_.stop_at_json && is_no_flow_line({begin, static_cast<std::size_t>(limit - begin)})) {
     stop_ = FlowStop::kJson;
     return false;
   }

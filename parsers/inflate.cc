@@ -301,8 +301,9 @@ Compression compression_of(std::string_view bytes) noexcept {
   return skippable || frame ? Compression::kZstd : Compression::kNone;
 }
 
-std::size_t zero_padding_bytes(std::string_view bytes) noexcept {
-  return std::min(bytes.find_first_not_of('\0'), bytes.size());
+std::size_t member_padding_bytes(std::string_view bytes) noexcept {
+  constexpr std::string_view kPadding{"\0\n\r", 3};
+  return std::min(bytes.find_first_not_of(kPadding), bytes.size());
 }
 
 Inflater::Inflater(Compression compression, Gzip gzip)

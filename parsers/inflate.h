@@ -13,11 +13,13 @@ enum class Compression : std::uint8_t { kNone, kGzip, kZlib, kZstd };
 /// zstd 28 b5 2f fd (or a skippable frame). Fewer bytes than a magic has: kNone.
 [[nodiscard]] Compression compression_of(std::string_view bytes) noexcept;
 
-/// Zero bytes at the front: what tapes and block devices leave behind a member; skipped between
-/// members. gzip(1) ignores them at the end of a file.
-[[nodiscard]] std::size_t zero_padding_bytes(std::string_view bytes) noexcept;
-[[nodiscard]] inline bool is_zero_padding(std::string_view bytes) noexcept {
-  return zero_padding_bytes(bytes) == bytes.size();
+/// What is skipped between members and behind the last, at the front of `bytes`: zeros, which tapes
+/// and block devices leave and gzip(1) ignores at the end of a file, and line ends, which Firehose
+/// puts behind each record when it is told to (Amazon Data Firehose Developer Guide, "Add a
+/// new line delimiter when delivering data to Amazon S3").
+[[nodiscard]] std::size_t member_padding_bytes(std::string_view bytes) noexcept;
+[[nodiscard]] inline bool is_member_padding(std::string_view bytes) noexcept {
+  return member_padding_bytes(bytes) == bytes.size();
 }
 
 /// What zstd(1) reads without being told to use more memory; `--ultra -22` stays within it.

@@ -46,9 +46,10 @@ struct MetricRecord {
 
 /// Why a frame, value or datapoint was dropped; names are stable drop reasons.
 enum class MetricDrop : std::uint8_t {
-  kBadJson,       ///< "bad_json": not a JSON object; the rest of the line is skipped.
-  kMissingKey,    ///< "missing_key": namespace, metric_name, timestamp or value is missing.
-  kBadValue,      ///< "bad_value": count, sum, min or max missing, not a number or not finite.
+  kBadJson,     ///< "bad_json": not a JSON object; the rest of the line is skipped.
+  kMissingKey,  ///< "missing_key": namespace, metric_name, timestamp or value is missing.
+  /// "bad_value": count, sum, min or max missing, not a number or not finite; a dimension no text.
+  kBadValue,
   kBadTimestamp,  ///< "bad_timestamp"
   kBadFrame,      ///< "bad_frame": varint over 5 bytes, or a length past the end.
   kBadProtobuf,   ///< "bad_protobuf": a field runs past its message, or wire type 3, 4, 6, 7.

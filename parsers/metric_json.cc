@@ -68,7 +68,7 @@ struct MetricJsonParser::State {
   bool read_dimensions(ondemand::value value, MetricBatch& batch, MetricDraft& draft) {
     ondemand::object object;
     if (value.get_object().get(object) != simdjson::SUCCESS) {
-      ++draft.unknown_keys;
+      draft.bad_value = true;
       return true;
     }
     for (auto item : object) {
@@ -76,11 +76,9 @@ struct MetricJsonParser::State {
       Dimension dimension;
       if (std::move(item).get(field) != simdjson::SUCCESS || !read_key(field, dimension.name))
         return false;
-      if (read_text(field.value(), dimension.value)) {
-        batch.dimensions.push_back(dimension);
-      } else {
-        ++draft.unknown_keys;
-      }
+      // Without it the datapoint would be another series'.
+      draft.bad_value |= !read_text(field.value(), dimension.value);
+      batch.dimensions.push_back(dimension);
     }
     return true;
   }
@@ -174,7 +172,7 @@ struct MetricJsonParser::State {
       ondemand::field field;
       if (std::move(item).get(field) != simdjson::SUCCESS || !read_field(field, batch, draft))
         return false;
-      if (draft.is_envelope && !draft.is_metric) return true;
+      if (draft.is_envelope) return true;  // Whatever stood before it.
     }
     return document.current_location().error() == simdjson::OUT_OF_BOUNDS;
   }
@@ -209,7 +207,7 @@ MetricJsonParser::Result MetricJsonParser::parse(std::string_view value, bool ex
     if (!whole && looks_like_envelope(value)) return undo(Result::kOther);
     if (!whole) return drop(MetricDrop::kBadJson);
   }
-  if (draft.is_envelope && !draft.is_metric) return undo(Result::kOther);
+  if (draft.is_envelope) return undo(Result::kOther);
   counts.unknown_keys += draft.is_metric ? draft.unknown_keys : 0;
   if (!draft.has_all_keys()) return drop(MetricDrop::kMissingKey);
   if (draft.bad_timestamp) return drop(MetricDrop::kBadTimestamp);

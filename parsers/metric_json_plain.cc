@@ -384,11 +384,8 @@ bool PlainMetricReader::read_dimensions() {
         !read_label(dimension.value, is_text)) {
       return false;
     }
-    if (is_text) {
-      batch_.dimensions.push_back(dimension);
-    } else {
-      ++draft_.unknown_keys;
-    }
+    draft_.bad_value |= !is_text;
+    batch_.dimensions.push_back(dimension);
     skip_blanks();
     if (!take(',')) return take('}');
     skip_blanks();

@@ -105,6 +105,7 @@ struct Labels {
   std::string_view name;
   bool has_namespace = false;
   bool has_name = false;
+  bool has_bad_dimension = false;
   std::uint64_t attributes = 0;  // MetricRecord::attributes, when they were known.
   // When they were not, and nothing that tells the series stood before them; else without data.
   std::string_view first_attribute;
@@ -126,18 +127,16 @@ struct Labels {
 };
 
 /// KeyValueList of dimension name to string value (1.0.0's `Dimensions`).
-bool read_dimension_list(std::string_view list, MetricBatch& batch, MetricCounts& counts) {
+bool read_dimension_list(std::string_view list, Labels& labels, MetricBatch& batch) {
   WireReader reader{list};
   while (reader.next()) {
     if (reader.tag() != length_tag(1)) continue;
     Pair pair;
     AnyValue value;
     if (!read_pair(reader.bytes(), pair) || !read_any(pair.value, value)) return false;
-    if (value.is_text || pair.value.empty()) {
-      batch.dimensions.push_back({pair.key, value.text});
-    } else {
-      ++counts.unknown_keys;  // CloudWatch dimensions are text; another kind is nothing we know.
-    }
+    // CloudWatch dimensions are text. Without one the datapoint would be another series'.
+    labels.has_bad_dimension |= !value.is_text && !pair.value.empty();
+    batch.dimensions.push_back({pair.key, value.text});
   }
   return reader.ok();
 }
@@ -148,7 +147,7 @@ bool read_attribute(std::string_view message, Labels& labels, MetricBatch& batch
   AnyValue value;
   if (!read_pair(message, pair) || !read_any(pair.value, value)) return false;
   if (value.is_list && pair.key == "Dimensions")
-    return read_dimension_list(value.list, batch, counts);
+    return read_dimension_list(value.list, labels, batch);
   if (value.is_text && labels.take_label(pair.key, value.text)) return true;
   ++counts.unknown_keys;
   return true;
@@ -187,8 +186,7 @@ bool read_quantile(std::string_view message, Quantile& quantile) noexcept {
   return walk_quantile(message, quantile);
 }
 
-/// False: the percentile's name is not to be had.
-bool take_quantile(const Quantile& quantile, QuantileNames& names, Numbers& numbers,
+void take_quantile(const Quantile& quantile, QuantileNames& names, Numbers& numbers,
                    MetricBatch& batch) {
   if (quantile.quantile == 0) {
     numbers.minimum = quantile.value;
@@ -197,11 +195,8 @@ bool take_quantile(const Quantile& quantile, QuantileNames& names, Numbers& numb
     numbers.maximum = quantile.value;
     numbers.has_maximum = true;
   } else {
-    const std::string_view name = names.name(quantile.quantile);
-    if (name.empty()) return false;
-    batch.extended.push_back({name, quantile.value});
+    batch.extended.push_back({names.name(quantile.quantile), quantile.value});
   }
-  return true;
 }
 
 /// True when, in a message that is whole, the fields from the first attribute on are attributes.
@@ -289,9 +284,7 @@ bool read_point(std::string_view message, QuantileNames& names, OtlpAttributes& 
         if (!read_quantile(reader.bytes(), quantile)) return false;
         numbers.finite = numbers.finite && std::isfinite(quantile.value) &&
                          quantile.quantile >= 0 && quantile.quantile <= 1;
-        // Over a thousand different percentiles: no CloudWatch stream has them.
-        if (numbers.finite && !take_quantile(quantile, names, numbers, batch))
-          ++counts.unknown_keys;
+        if (numbers.finite) take_quantile(quantile, names, numbers, batch);
         break;
       }
       case length_tag(7):
@@ -339,6 +332,7 @@ void OtlpDecoder::decode_request(std::string_view message, MetricBatch& batch,
 
 void OtlpDecoder::decode_resource_metrics(std::string_view message, MetricBatch& batch,
                                           MetricCounts& counts) {
+  if (batch.extended.empty()) quantile_names_.forget_many();
   // Fields may come in any order, and the resource belongs to every datapoint: it is read first.
   Resource resource;
   bool ok = true;
@@ -418,8 +412,9 @@ void OtlpDecoder::decode_point(std::string_view message, const Resource& resourc
     count(counts, reason);
   };
   if (!ok) return reject(MetricDrop::kBadProtobuf);
-  if (!labels.has_namespace || !labels.has_name) return reject(MetricDrop::kMissingLabel);
-  if (!numbers.finite || !numbers.has_minimum || !numbers.has_maximum ||
+  if (labels.metric_namespace.empty() || labels.name.empty())
+    return reject(MetricDrop::kMissingLabel);
+  if (labels.has_bad_dimension || !numbers.finite || !numbers.has_minimum || !numbers.has_maximum ||
       !std::isfinite(numbers.sum)) {
     return reject(MetricDrop::kBadValue);
   }

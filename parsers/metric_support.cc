@@ -98,13 +98,19 @@ std::string_view QuantileNames::name(double quantile) {
   for (const Entry& entry : entries_) {
     if (entry.quantile == quantile) return entry.name;
   }
-  if (entries_.size() == kNamesMax) return {};
   char text[32];
   // Twelve digits: CloudWatch percentiles have at most ten decimals, and 0.99 * 100 is not 99 in
   // binary.
   std::snprintf(text, sizeof text, "p%.12g", quantile * 100);
-  entries_.push_back({quantile, texts_.emplace_back(text)});
-  return entries_.back().name;
+  const std::string_view name = texts_.emplace_back(text);
+  if (entries_.size() < kNamesMax) entries_.push_back({quantile, name});
+  return name;
+}
+
+void QuantileNames::forget_many() noexcept {
+  if (texts_.size() <= kNamesMax) return;
+  entries_.clear();
+  texts_.clear();
 }
 
 }  // namespace fleetmeter::parsers

@@ -40,13 +40,15 @@ class TextArena {
   std::size_t used_bytes_ = 0;
 };
 
-/// Names of percentiles from OTLP quantiles: 0.99 -> "p99", 0.999 -> "p99.9". The names live as
-/// long as the table. At most kNamesMax of them are remembered; past that name() returns an empty
-/// view.
+/// Names of percentiles from OTLP quantiles: 0.99 -> "p99", 0.999 -> "p99.9". At most kNamesMax of
+/// them are remembered: CloudWatch has fewer. Past that each name is made for itself.
 class QuantileNames {
  public:
   static constexpr std::size_t kNamesMax = 1024;
+  /// Lives until forget_many().
   [[nodiscard]] std::string_view name(double quantile);
+  /// Forgets all names when there are over kNamesMax of them.
+  void forget_many() noexcept;
 
  private:
   struct Entry {

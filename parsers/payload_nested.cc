@@ -1,6 +1,7 @@
 // What payloads wrap: envelopes with their log messages, compressed members, base64.
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "parsers/byte_buffer.h"
 #include "parsers/flow_parser.h"
@@ -76,16 +77,24 @@ std::size_t PayloadParser::parse_members(PayloadState& state, std::string_view b
   if (!last && bytes.size() < state.member_retry_bytes) return 0;
   std::size_t at = 0;
   char unused[4096];
+  std::optional<Inflater> finder;
+  Compression compression = Compression::kNone;  // The finder's.
   while (at < bytes.size()) {
-    at += zero_padding_bytes(bytes.substr(at));
+    at += member_padding_bytes(bytes.substr(at));
     const std::string_view rest = bytes.substr(at, kValueBytesMax);
     if (rest.empty() || (rest.size() < 4 && !last)) break;
-    Inflater finder{compression_of(rest)};
+    if (compression_of(rest) == Compression::kNone) {
+      drop(PayloadDrop::kBadGzip);
+      give_up(state, bytes.size() - at);
+      return bytes.size();
+    }
+    if (!finder || !finder->between_members() || compression_of(rest) != compression)
+      finder.emplace(compression = compression_of(rest));
     std::size_t member_bytes = 0;
     InflateResult result{InflateStatus::kNeedRoom, 0, 0};
     std::uint64_t inflated = 0;
     while (result.status == InflateStatus::kNeedRoom && inflated <= options_.inflated_bytes_max) {
-      result = finder.inflate(rest.substr(member_bytes), unused, sizeof unused);
+      result = finder->inflate(rest.substr(member_bytes), unused, sizeof unused);
       member_bytes += result.taken_bytes;
       inflated += result.put_bytes;
     }
@@ -113,13 +122,18 @@ bool PayloadParser::inflate_members(PayloadState& outer, std::string_view bytes)
   inner.binding = outer.binding;
   inner.enveloped = outer.enveloped;
   inner.depth = outer.depth + 1;
-  Inflater inflater{compression_of(bytes)};
-  ByteBuffer plain;
+  while (members_.size() <= outer.depth) members_.emplace_back();
+  Members& members = members_[outer.depth];
+  if (!members.inflater || compression_of(bytes) != members.compression)
+    members.inflater.emplace(members.compression = compression_of(bytes));
+  Inflater inflater = *std::exchange(members.inflater, std::nullopt);
+  ByteBuffer& plain = members.plain;
+  plain.clear();
   bool whole = true;
   for (bool more = true; more;) {
     char* const room = plain.prepare(kInflatePieceBytes);
     if (inflater.between_members()) {
-      bytes.remove_prefix(zero_padding_bytes(bytes));
+      bytes.remove_prefix(member_padding_bytes(bytes));
       if (bytes.empty()) break;
     }
     const InflateResult result = inflater.inflate(bytes, room, kInflatePieceBytes);
@@ -151,6 +165,7 @@ bool PayloadParser::inflate_members(PayloadState& outer, std::string_view bytes)
   // The last line of what was cut is no record: only a payload that came whole ends one without a
   // line end. Members inside are read as far as they go.
   const bool last = whole || inner.content == Content::kCompressed;
+  if (whole) members.inflater = std::move(inflater);
   parse(inner, plain.view(), ByteBuffer::kPaddingBytes, last);
   return whole && !inner.failed;
 }
@@ -159,7 +174,7 @@ bool PayloadParser::inflate_members(PayloadState& outer, std::string_view bytes)
 /// All of it is taken nonetheless, and no restart repeats it.
 std::size_t PayloadParser::parse_base64(PayloadState& state, std::string_view bytes, bool last) {
   if (!last && bytes.size() <= kValueBytesMax) return 0;
-  if (state.is_stream && bytes.size() > kValueBytesMax) {
+  if (bytes.size() > kValueBytesMax && (state.is_stream || !last)) {
     drop(PayloadDrop::kTooLarge);
     give_up(state, bytes.size());
     return bytes.size();
@@ -243,7 +258,11 @@ void PayloadParser::parse_messages() {
     if (are_rows) std::ranges::fill(flows_.line_bytes, 0u);
     flush_flows();
   };
-  const FlowParseOptions options{options_.batch_records, true, false, true, &samples};
+  const FlowParseOptions options{.batch_records = options_.batch_records,
+                                 .last = true,
+                                 .headless = are_rows,
+                                 .enveloped = true,
+                                 .samples = &samples};
   std::string_view rest = messages_;
   while (!rest.empty()) {
     const FlowParseResult result =

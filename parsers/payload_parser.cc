@@ -18,6 +18,24 @@ bool is_undecided(std::string_view bytes) noexcept {
          (bytes.size() < kByteOrderMark.size() && kByteOrderMark.starts_with(bytes));
 }
 
+/// The line ends of a buffer, for questions that rise: each of its bytes is looked at once, however
+/// many values stand in a line.
+class LineEnds {
+ public:
+  explicit LineEnds(std::string_view bytes) : bytes_(bytes) {}
+  /// Offset of the first line end from `at` on; the size when there is none.
+  [[nodiscard]] std::size_t from(std::size_t at) noexcept {
+    if (at > end_ || !is_known_) end_ = std::min(bytes_.find('\n', at), bytes_.size());
+    is_known_ = true;
+    return end_;
+  }
+
+ private:
+  std::string_view bytes_;
+  std::size_t end_ = 0;
+  bool is_known_ = false;
+};
+
 bool is_readable(Content content) noexcept {
   return content != Content::kJsonArray && content != Content::kUnknown;
 }
@@ -111,7 +129,12 @@ std::size_t PayloadParser::parse_records(PayloadState& state, std::string_view b
 
 std::size_t PayloadParser::parse_lines(PayloadState& state, std::string_view bytes,
                                        std::size_t padding_bytes, bool last) {
-  const FlowParseOptions options{options_.batch_records, last, true, state.enveloped, &samples};
+  const FlowParseOptions options{.batch_records = options_.batch_records,
+                                 .last = last,
+                                 .stop_at_json = true,
+                                 .enveloped = state.enveloped,
+                                 .samples = &samples};
+  LineEnds ends(bytes);
   std::size_t at = 0;
   while (at < bytes.size() && !state.dead) {
     if (state.skipping != nullptr) {
@@ -123,7 +146,8 @@ std::size_t PayloadParser::parse_lines(PayloadState& state, std::string_view byt
       if (at == bytes.size()) break;
     }
     if (state.scanner.started() || bytes[at] == '{') {
-      const std::size_t taken = parse_json(state, bytes.substr(at), padding_bytes, last);
+      const std::size_t taken =
+          parse_json(state, bytes.substr(at), ends.from(at) - at, padding_bytes, last);
       if (taken == 0) break;
       at += taken;
       state.after_value = true;
@@ -147,6 +171,11 @@ std::size_t PayloadParser::parse_lines(PayloadState& state, std::string_view byt
       skip_value(state, {});
       continue;
     }
+    const std::size_t next_value = next_value_in(bytes.substr(at, ends.from(at) - at));
+    if (next_value != std::string_view::npos) {
+      skip_rest(state, next_value < kFlowLineBytesMax ? bad_envelopes() : long_lines());
+      continue;
+    }
     parse_messages();
     const FlowParseResult result =
         parse_flow_records(bytes.substr(at), options, *state.binding, flows_, counts.flows);
@@ -155,24 +184,29 @@ std::size_t PayloadParser::parse_lines(PayloadState& state, std::string_view byt
     if (result.stop != FlowStop::kNeedMore) continue;
     at = skip_blanks(bytes, at);
     if (bytes.size() - at <= kFlowLineBytesMax) break;
-    state.skipping = &counts.flows.dropped[static_cast<std::size_t>(FlowDrop::kLineTooLong)];
+    skip_rest(state, long_lines());
   }
   if (last && state.skipping != nullptr) end_skipping(state);
   return at;
 }
 
 /// Drops a JSON value that cannot be read on behind `begun`, or, with nothing begun, what is left of
-/// one. Its end is the line's, or the begin of the value behind it, whichever comes first: nothing of
-/// what follows is lost with it.
+/// one.
 void PayloadParser::skip_value(PayloadState& state, std::string_view begun) noexcept {
   state.scanner.reset();
-  state.skipping = begun.empty() || looks_like_envelope(begun)
-                       ? &counts.dropped[static_cast<std::size_t>(PayloadDrop::kBadEnvelope)]
-                       : &counts.metrics.dropped[static_cast<std::size_t>(MetricDrop::kBadJson)];
-  state.skips_value = true;
+  skip_rest(state, begun.empty() || looks_like_envelope(begun)
+                       ? bad_envelopes()
+                       : counts.metrics.dropped[static_cast<std::size_t>(MetricDrop::kBadJson)]);
   state.skipped_brace = without_trailing_blanks(begun).ends_with('}');
   state.beyond_border = begun.size();
   if (begun.ends_with('\n')) end_skipping(state);
+}
+
+/// Drops what comes up to the end of the line or the begin of a value, whichever is first: nothing of
+/// what follows is lost with it.
+void PayloadParser::skip_rest(PayloadState& state, std::uint64_t& count) noexcept {
+  state.skipping = &count;
+  state.skipped_brace = false;
 }
 
 /// Skips what is dropped from `at` on; where it goes on, or all bytes.
@@ -180,11 +214,6 @@ std::size_t PayloadParser::skip_on(PayloadState& state, std::string_view bytes,
                                    std::size_t at) noexcept {
   const std::size_t begin = at;
   bool ended = false;
-  if (!state.skips_value) {
-    const std::size_t end = bytes.find('\n', at);
-    ended = end != std::string_view::npos;
-    at = ended ? end + 1 : bytes.size();
-  }
   for (; at < bytes.size() && !ended; ++at) {
     const char c = bytes[at];
     if (c == '{' && state.skipped_brace) break;
@@ -201,24 +230,23 @@ std::size_t PayloadParser::skip_on(PayloadState& state, std::string_view bytes,
 void PayloadParser::end_skipping(PayloadState& state) noexcept {
   ++*state.skipping;
   state.skipping = nullptr;
-  state.skips_value = false;
   state.beyond_border = 0;
 }
 
-/// `bytes` begins with '{'. Returns 0 when the object is not whole yet.
+/// `bytes` begins with '{'; its first line has `line_bytes`. Returns 0 when the object is not whole yet.
 std::size_t PayloadParser::parse_json(PayloadState& state, std::string_view bytes,
-                                      std::size_t padding_bytes, bool last) {
+                                      std::size_t line_bytes, std::size_t padding_bytes,
+                                      bool last) {
   if (metrics_.records.size() >= kMetricBatchRecords) flush_metrics();
   if (!state.scanner.started()) {
     // The common case, one object a line, needs no scan of its own. Whether a line gets here
     // depends on how the stream is cut, so only what the scan would find as well may be taken.
-    const std::size_t end = std::min(bytes.find('\n'), bytes.size());
-    const std::string_view line = without_trailing_blanks(bytes.substr(0, end));
+    const std::string_view line = without_trailing_blanks(bytes.substr(0, line_bytes));
     const std::size_t readable = bytes.size() + padding_bytes - line.size();
-    if (end < bytes.size() && line.back() == '}' && readable >= ByteBuffer::kPaddingBytes &&
+    if (line_bytes < bytes.size() && line.back() == '}' && readable >= ByteBuffer::kPaddingBytes &&
         metric_json_.parse(line, false, metrics_, counts.metrics) ==
             MetricJsonParser::Result::kTaken) {
-      return end + 1;
+      return line_bytes + 1;
     }
   }
   const JsonScanner::Result result = state.scanner.scan(bytes.substr(0, kValueBytesMax));

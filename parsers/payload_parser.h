@@ -2,13 +2,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "parsers/byte_buffer.h"
 #include "parsers/decoder.h"
 #include "parsers/envelope.h"
 #include "parsers/flow_layout.h"
+#include "parsers/inflate.h"
 #include "parsers/json_scan.h"
 #include "parsers/metric_json.h"
 #include "parsers/metric_otlp.h"
@@ -35,11 +38,9 @@ struct PayloadState {
   bool enveloped = false;
   std::uint32_t depth = 0;  ///< Layers of compression and base64 around it.
   /// Inside a line or JSON value that is dropped, its end not in sight: the count that its end
-  /// raises.
+  /// raises. It ends before a '{' behind a '}' as well: values may follow each other without a line
+  /// end.
   std::uint64_t* skipping = nullptr;
-  /// It is JSON, and ends before a '{' behind a '}' as well: values may follow each other without a
-  /// line end.
-  bool skips_value = false;
   bool skipped_brace = false;  ///< The last of it but blanks was a '}'.
   /// Bytes at the end of what was taken that are no whole records (dropped, unreadable).
   std::size_t beyond_border = 0;
@@ -86,8 +87,8 @@ class PayloadParser final : private MessageSink {
                             bool last);
   std::size_t parse_lines(PayloadState& state, std::string_view bytes, std::size_t padding_bytes,
                           bool last);
-  std::size_t parse_json(PayloadState& state, std::string_view bytes, std::size_t padding_bytes,
-                         bool last);
+  std::size_t parse_json(PayloadState& state, std::string_view bytes, std::size_t line_bytes,
+                         std::size_t padding_bytes, bool last);
   std::size_t parse_frames(PayloadState& state, std::string_view bytes, bool last);
   std::size_t parse_resources(PayloadState& state, std::string_view bytes, bool last);
   std::size_t parse_members(PayloadState& state, std::string_view bytes, bool last);
@@ -95,6 +96,7 @@ class PayloadParser final : private MessageSink {
   std::size_t parse_parquet(PayloadState& state, std::string_view bytes, bool last);
 
   void skip_value(PayloadState& state, std::string_view begun) noexcept;
+  void skip_rest(PayloadState& state, std::uint64_t& count) noexcept;
   [[nodiscard]] static std::size_t skip_on(PayloadState& state, std::string_view bytes,
                                            std::size_t at) noexcept;
   static void end_skipping(PayloadState& state) noexcept;
@@ -109,6 +111,12 @@ class PayloadParser final : private MessageSink {
   void on_flow_row(std::string_view line) override;
   bool keep_request(std::string_view request_id) override;
   void parse_messages();
+  [[nodiscard]] std::uint64_t& bad_envelopes() noexcept {
+    return counts.dropped[static_cast<std::size_t>(PayloadDrop::kBadEnvelope)];
+  }
+  [[nodiscard]] std::uint64_t& long_lines() noexcept {
+    return counts.flows.dropped[static_cast<std::size_t>(FlowDrop::kLineTooLong)];
+  }
   void flush_flows();
   void flush_metrics();
   void flush_all();
@@ -123,6 +131,13 @@ class PayloadParser final : private MessageSink {
   std::string messages_;  // Log messages of envelopes, a line each, not parsed yet.
   FlowBinding* messages_binding_ = nullptr;
   std::optional<FlowBinding> row_binding_;  ///< Theirs when they were flow records as objects.
+  /// What inflates members at one depth, kept between them: there may be very many small ones.
+  struct Members {
+    Compression compression = Compression::kNone;
+    std::optional<Inflater> inflater;  ///< Between two members.
+    ByteBuffer plain;
+  };
+  std::deque<Members> members_;  ///< By depth.
   std::string scratch_;  // A padded copy of a JSON value that lies at the end of its buffer.
   std::uint64_t inflated_left_ = 0;
 };

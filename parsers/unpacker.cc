@@ -114,9 +114,9 @@ void Unpacker::inflate(std::string_view& input, PieceRoom& room, PlainPiece& pie
   piece.room = &room;
 }
 
-/// Zero bytes between members and behind the last.
+/// Between members and behind the last.
 void Unpacker::skip_padding(std::string_view& input) noexcept {
-  const std::size_t padding = zero_padding_bytes(input);
+  const std::size_t padding = member_padding_bytes(input);
   offset_ += padding;
   input.remove_prefix(padding);
 }

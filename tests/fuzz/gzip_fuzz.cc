@@ -42,7 +42,7 @@ Inflated by_zlib(std::string_view bytes, Framing framing) {
   bool inside = false;
   while (!out.damaged && !out.full) {
     if (!inside && !raw)
-      out.taken_bytes += parsers::zero_padding_bytes(bytes.substr(out.taken_bytes));
+      out.taken_bytes += parsers::member_padding_bytes(bytes.substr(out.taken_bytes));
     const std::string_view rest = bytes.substr(out.taken_bytes);
     stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(rest.data()));
     stream.avail_in = static_cast<uInt>(rest.size());
@@ -77,7 +77,7 @@ Inflated by_ours(parsers::Inflater::Gzip gzip, std::string_view bytes, const fuz
   fuzz::for_each_piece(bytes, pieces, [&](std::string_view piece) {
     while (!out.damaged && !out.full) {
       if (inflater.between_members()) {
-        const std::size_t padding = parsers::zero_padding_bytes(piece);
+        const std::size_t padding = parsers::member_padding_bytes(piece);
         piece.remove_prefix(padding);
         out.taken_bytes += padding;
         if (piece.empty()) return;

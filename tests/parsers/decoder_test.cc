@@ -89,6 +89,28 @@ TEST(Decoder, AWrongChecksumIsReported) {
   EXPECT_FALSE(decode_stream(bytes, 10).whole);
 }
 
+/// Firehose puts a line end behind each record when it is told to.
+TEST(Decoder, LineEndsBetweenMembersAreNoDamage) {
+  const std::string bytes = gzip(kOkLine) + "\n" + gzip(kOkLine) + "\r\n" + gzip(kOkLine) + "\n";
+  for (const std::size_t piece : {1u, 7u, 1'000u}) {
+    const Decoded decoded = decode_stream(bytes, piece);
+    EXPECT_THAT(decoded.flows, SizeIs(3));
+    EXPECT_TRUE(decoded.whole);
+  }
+  EXPECT_THAT(decode_message(bytes).flows, SizeIs(3));
+  EXPECT_EQ(decode_message(bytes).dropped(PayloadDrop::kBadGzip), 0u);
+  EXPECT_THAT(decode_stream(gzip(bytes), 1'000).flows, SizeIs(3)) << "in a layer too";
+}
+
+TEST(Decoder, GarbageBehindAMemberInALayerIsCountedInAStreamAsInAMessage) {
+  const std::string bytes = gzip(gzip(kOkLine) + "garbage");
+  const Decoded stream = decode_stream(bytes, 1'000), message = decode_message(bytes);
+  EXPECT_THAT(stream.flows, SizeIs(1));
+  EXPECT_EQ(stream.dropped(PayloadDrop::kBadGzip), 1u);
+  EXPECT_EQ(message.dropped(PayloadDrop::kBadGzip), 1u);
+  EXPECT_FALSE(stream.whole);
+}
+
 TEST(Decoder, GarbageBehindTheLastMemberIsReportedAndZerosAreNot) {
   EXPECT_TRUE(decode_stream(gzip(kOkLine) + std::string(512, '\0'), 100).whole);
   const Decoded decoded = decode_stream(gzip(kOkLine) + "garbage", 1000);
@@ -214,6 +236,17 @@ TEST(Decoder, TakesMessagesOutOfASubscriptionEnvelopeWhateverTheOrderOfItsKeys) 
   EXPECT_EQ(decoded.flows[0], decode_message(kOkLine).flows[0]);
 }
 
+TEST(Decoder, WhereTheKeyOfAnEnvelopeStandsMakesNoDifference) {
+  const std::string message = R"("message":")" + std::string{kOkRecord} + '"';
+  const std::string row = R"("srcaddr":"1.2.3.4","bytes":1,"start":1700000000)";
+  for (const std::string other : {R"("namespace":"prod")", R"("value":{"max":1})"}) {
+    for (const std::string& key : {message, row}) {
+      EXPECT_THAT(decode_message("{" + key + "," + other + "}").flows, SizeIs(1)) << other;
+      EXPECT_THAT(decode_message("{" + other + "," + key + "}").flows, SizeIs(1)) << other;
+    }
+  }
+}
+
 TEST(Decoder, AsksTheSinkForEachEventIdAndCountsTheRefused) {
   Recorder recorder;
   recorder.refused_event_id = "2";
@@ -255,6 +288,21 @@ TEST(Decoder, AFlowRecordMayBeAnObject) {
   EXPECT_EQ(decoded.counts.flows.ok, 2u);
   EXPECT_EQ(decoded.counts.flows.nodata, 1u);
   EXPECT_EQ(decoded.counts.metrics.malformed(), 0u);
+}
+
+TEST(Decoder, AFlowRecordAsAnObjectIsNeverAHeaderOfThoseBehindIt) {
+  const std::string good = R"({"srcaddr":"1.2.3.4","bytes":7,"start":1700000000})";
+  std::string names = "{";
+  for (std::size_t i = 0; i < kFlowFieldCount; ++i) {
+    const std::string_view name = info(static_cast<FlowField>(i)).name;
+    const std::string_view other = info(static_cast<FlowField>(kFlowFieldCount - 1 - i)).name;
+    names += (i > 0 ? ",\"" : "\"") + std::string{name} + "\":\"" + std::string{other} + '"';
+  }
+  const Decoded decoded = decode_message(good + names + "}" + good + good);
+  ASSERT_THAT(decoded.flows, SizeIs(3));
+  EXPECT_THAT(decoded.flows[2], AllOf(HasSubstr("srcaddr=1.2.3.4 "), HasSubstr("bytes=7 ")));
+  EXPECT_EQ(decoded.counts.flows.headers, 0u);
+  EXPECT_EQ(decoded.counts.flows.malformed(), 1u);
 }
 
 TEST(Decoder, ABadFlowRecordAsAnObjectIsDroppedAloneWithItsReason) {

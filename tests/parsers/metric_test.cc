@@ -195,16 +195,19 @@ TEST_P(MetricJsonDrops, TheValueAloneAndSaysWhy) {
 
 INSTANTIATE_TEST_SUITE_P(
     Reasons, MetricJsonDrops,
-    ::testing::Values(BadJson{"\"namespace\":", "\"nameplate\":", MetricDrop::kMissingKey},
-                      BadJson{"\"timestamp\":1643916720000,", "", MetricDrop::kMissingKey},
-                      BadJson{"1643916720000", "\"1643916720000\"", MetricDrop::kBadTimestamp},
-                      BadJson{"1643916720000", "-5", MetricDrop::kBadTimestamp},
-                      BadJson{"\"max\":9.5,", "", MetricDrop::kBadValue},
-                      BadJson{"\"max\":9.5", "\"max\":null", MetricDrop::kBadValue},
-                      BadJson{"\"max\":9.5", "\"max\":1e999", MetricDrop::kBadValue},
-                      BadJson{"\"max\":9.5", "\"max\":NaN", MetricDrop::kBadValue},
-                      BadJson{"\"dimensions\":{", "\"dimensions\" {", MetricDrop::kBadJson},
-                      BadJson{"\"unit\":\"Percent\"}", "\"unit\":\"Perc", MetricDrop::kBadJson}));
+    ::testing::Values(
+        BadJson{"\"namespace\":", "\"nameplate\":", MetricDrop::kMissingKey},
+        BadJson{"\"timestamp\":1643916720000,", "", MetricDrop::kMissingKey},
+        BadJson{"1643916720000", "\"1643916720000\"", MetricDrop::kBadTimestamp},
+        BadJson{"1643916720000", "-5", MetricDrop::kBadTimestamp},
+        BadJson{"\"max\":9.5,", "", MetricDrop::kBadValue},
+        BadJson{"\"max\":9.5", "\"max\":null", MetricDrop::kBadValue},
+        BadJson{"\"max\":9.5", "\"max\":1e999", MetricDrop::kBadValue},
+        BadJson{"\"max\":9.5", "\"max\":NaN", MetricDrop::kBadValue},
+        BadJson{"\"dimensions\":{", "\"dimensions\":{\"a\":5,", MetricDrop::kBadValue},
+        BadJson{"\"dimensions\":{", "\"dimensions\":1,\"more\":{", MetricDrop::kBadValue},
+        BadJson{"\"dimensions\":{", "\"dimensions\" {", MetricDrop::kBadJson},
+        BadJson{"\"unit\":\"Percent\"}", "\"unit\":\"Perc", MetricDrop::kBadJson}));
 
 TEST(MetricJson, ObjectsOfAnotherKindLackTheKeys) {
   const Decoded decoded = decode_message("{\"CHANGE\":-0.09,\"PRICE\":4.96}\n" +

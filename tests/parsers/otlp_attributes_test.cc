@@ -12,6 +12,7 @@
 #include <set>
 
 #include "parsers/metric_otlp.h"
+#include "parsers/metric_support.h"
 #include "tests/parsers/otlp_wire.h"
 #include "tests/parsers/recorder.h"
 
@@ -323,6 +324,54 @@ TEST_F(OtlpAttributesMemory, WhenFullAndOfNoUseForgetsAndRestsBeforeItBeginsAnew
   }
   EXPECT_EQ(rested, 4 * OtlpAttributes::kRest);
   EXPECT_NE(find("1."), 0u);
+}
+
+/// Without it the point would be another series'.
+TEST(OtlpPoint, WithADimensionThatIsNoTextIsDroppedAloneHoweverOftenItComes) {
+  const std::string labels = attribute("Namespace", "AWS/EC2") + attribute("MetricName", "CPU");
+  const std::string number = length_field(1, pair("InstanceId", varint(3u << 3) + varint(5)));
+  const std::string bad = request_of(numbers() + labels + dimensions(number));
+  OtlpDecoder decoder;
+  MetricBatch batch;
+  MetricCounts counts;
+  for (const std::string& request : {bad, request_of(point_of(1)), bad, bad})
+    decoder.decode_request(request, batch, counts);
+  EXPECT_EQ(counts.dropped[static_cast<std::size_t>(MetricDrop::kBadValue)], 3u);
+  ASSERT_EQ(batch.records.size(), 1u);
+  EXPECT_EQ(batch.records[0].dimension_count, 1u);
+}
+
+TEST(OtlpPoint, AnEmptyLabelIsNone) {
+  OtlpDecoder decoder;
+  MetricBatch batch;
+  MetricCounts counts;
+  for (int i = 0; i < 2; ++i) {
+    decoder.decode_request(
+        request_of(numbers() + attribute("Namespace", "") + attribute("MetricName", "CPU")), batch,
+        counts);
+  }
+  EXPECT_EQ(counts.dropped[static_cast<std::size_t>(MetricDrop::kMissingLabel)], 2u);
+  EXPECT_EQ(batch.records.size(), 0u);
+}
+
+TEST(OtlpPoint, ManyOddPercentilesTakeNoneFromThoseBehindThem) {
+  std::string odd = numbers();
+  for (std::size_t i = 0; i < 2 * QuantileNames::kNamesMax; ++i)
+    odd += quantile(1e-6 * static_cast<double>(i + 1), 1);
+  const std::string labels = attribute("Namespace", "AWS/EC2") + attribute("MetricName", "CPU");
+  const std::string common = request_of(numbers() + quantile(0.99, 7) + labels);
+  OtlpDecoder decoder;
+  MetricCounts counts;
+  for (int round = 0; round < 3; ++round) {
+    MetricBatch batch;
+    decoder.decode_request(request_of(odd + labels), batch, counts);
+    EXPECT_EQ(batch.records.back().extended_count, 2 * QuantileNames::kNamesMax);
+    EXPECT_EQ(batch.extended.back().name, "p0.2048");
+    decoder.decode_request(common, batch, counts);
+    ASSERT_EQ(batch.records.back().extended_count, 1u);
+    EXPECT_EQ(batch.extended.back().name, "p99");
+  }
+  EXPECT_EQ(counts.unknown_keys, 0u);
 }
 
 }  // namespace

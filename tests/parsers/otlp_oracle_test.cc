@@ -201,7 +201,7 @@ class Expected {
 
   void add(const otlp::Point& point, MetricRecord record) {
     MetricBatch batch;
-    bool has_namespace = false, has_name = false;
+    bool has_namespace = false, has_name = false, are_texts = true;
     for (const otlp::StringKeyValue& label : point.labels()) {
       if (!take_label(label.key(), label.value(), record, has_namespace, has_name))
         batch.dimensions.push_back({label.key(), label.value()});
@@ -209,7 +209,7 @@ class Expected {
     for (const otlp::KeyValue& attribute : point.attributes()) {
       const otlp::AnyValue& value = attribute.value();
       if (attribute.key() == "Dimensions" && value.has_kvlist_value()) {
-        add_list(value.kvlist_value(), batch);
+        are_texts = add_list(value.kvlist_value(), batch) && are_texts;
       } else if (!value.has_string_value() || !take_label(attribute.key(), value.string_value(),
                                                           record, has_namespace, has_name)) {
         ++counts.unknown_keys;
@@ -223,8 +223,9 @@ class Expected {
       if (at == 1) has_maximum = true, record.maximum = quantile.value();
       if (at > 0 && at < 1) batch.extended.push_back({names_.name(at), quantile.value()});
     }
-    if (!has_namespace || !has_name) return drop(MetricDrop::kMissingLabel);
-    if (!is_good || !has_minimum || !has_maximum) return drop(MetricDrop::kBadValue);
+    if (record.metric_namespace.empty() || record.name.empty())
+      return drop(MetricDrop::kMissingLabel);
+    if (!are_texts || !is_good || !has_minimum || !has_maximum) return drop(MetricDrop::kBadValue);
     const std::uint64_t start_ns = point.start_time_unix_nano(), end_ns = point.time_unix_nano();
     if (start_ns == 0 || end_ns <= start_ns || (end_ns - start_ns) / 1000000000 > 7 * 86400 ||
         start_ns / 1000000 > static_cast<std::uint64_t>(kTimestampMsMax)) {
@@ -241,16 +242,16 @@ class Expected {
     ++counts.datapoints;
   }
 
-  void add_list(const otlp::KeyValueList& list, MetricBatch& batch) {
+  /// False when one of them is no text.
+  static bool add_list(const otlp::KeyValueList& list, MetricBatch& batch) {
+    bool are_texts = true;
     for (const otlp::KeyValue& item : list.values()) {
       // Without a value, or with an empty one, it is an empty text.
-      if (item.value().has_string_value() ||
-          item.value().value_case() == otlp::AnyValue::VALUE_NOT_SET) {
-        batch.dimensions.push_back({item.key(), item.value().string_value()});
-      } else {
-        ++counts.unknown_keys;
-      }
+      are_texts = are_texts && (item.value().has_string_value() ||
+                                item.value().value_case() == otlp::AnyValue::VALUE_NOT_SET);
+      batch.dimensions.push_back({item.key(), item.value().string_value()});
     }
+    return are_texts;
   }
 
   QuantileNames names_;

@@ -5,6 +5,7 @@
 #include <deque>
 #include <random>
 
+#include "parsers/flow_parser.h"
 #include "parsers/unpacker.h"
 #include "tests/parsers/recorder.h"
 #include "tests/parsers/samples.h"
@@ -78,6 +79,8 @@ std::string damaged_values_in_one_line(std::uint32_t seed, int count) {
     std::string value = i % 3 == 0 ? message : std::string{kMetricJson};
     constexpr std::string_view kBytes = "{}[]\":,\\ 1x\t\x01\n";
     if (i % 2 != 0) value[random() % value.size()] = kBytes[random() % kBytes.size()];
+    if (i % 7 == 6) value.erase(0, 1 + random() % 40);
+    if (i % 11 == 10) values += kOkLine;
     values += value + (i % 5 == 0 ? " " : "");
   }
   return values;
@@ -404,6 +407,46 @@ TEST(Stream, OneBrokenValueDoesNotTakeThoseBehindItInTheSameLine) {
       const Decoded decoded = decode_cut(bytes, cut);
       ASSERT_EQ(decoded.metrics.size(), 3u) << bad << cut;
       ASSERT_TRUE(decoded.whole) << bad << cut;
+    }
+  }
+}
+
+/// As where a consumer begins inside an object of Firehose.
+TEST(Stream, AValueWhoseBeginIsLostTakesNoneOfThoseBehindItWithIt) {
+  const std::string good{kMetricJson};
+  const std::string row =
+      R"({"message":")" + std::string{kOkLine.substr(0, kOkLine.size() - 1)} + "\"}";
+  for (const std::string& value : {good, row}) {
+    for (std::size_t lost = 1; lost < value.size(); ++lost) {
+      const std::string rest = value.substr(lost);
+      // Of the begin of a stream, and of a value behind another.
+      const Decoded first = decode_message(rest + good + " " + row + good);
+      ASSERT_EQ(first.metrics.size(), 2u) << rest;
+      ASSERT_EQ(first.flows.size(), 1u) << rest;
+      const Decoded later = decode_message(good + rest + row + row + good);
+      ASSERT_EQ(later.metrics.size(), 2u) << rest;
+      ASSERT_EQ(later.flows.size(), 2u) << rest;
+    }
+  }
+}
+
+TEST(Stream, OfAValueLongerThanALineMayBeTheRestIsSkippedUpToTheNextWhereverTheStreamIsCut) {
+  const std::string good{kMetricJson};
+  for (const std::size_t size : {std::size_t{65'000}, kFlowLineBytesMax - 2, kFlowLineBytesMax - 1,
+                                 kFlowLineBytesMax, std::size_t{200'000}}) {
+    const std::string rest = std::string(size, 'x') + "\"}";
+    for (const std::string end : {"", "\n"}) {
+      const std::string bytes = good + rest + good + good + end + std::string{kOkLine};
+      const Decoded whole = decode_stream(bytes, bytes.size());
+      EXPECT_EQ(whole.metrics.size(), 3u) << size;
+      EXPECT_EQ(whole.flows.size(), 1u) << size;
+      for (const std::size_t piece : {1'000u, 4'097u, 65'535u}) {
+        const Decoded cut = decode_stream(bytes, piece);
+        EXPECT_EQ(cut.metrics, whole.metrics) << size;
+        EXPECT_EQ(cut.flows, whole.flows) << size;
+        EXPECT_THAT(cut.counts.dropped, ElementsAreArray(whole.counts.dropped)) << size;
+        EXPECT_THAT(cut.counts.flows.dropped, ElementsAreArray(whole.counts.flows.dropped)) << size;
+      }
     }
   }
 }

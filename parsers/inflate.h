@@ -18,9 +18,6 @@ enum class Compression : std::uint8_t { kNone, kGzip, kZlib, kZstd };
 /// puts behind each record when it is told to (Amazon Data Firehose Developer Guide, "Add a
 /// new line delimiter when delivering data to Amazon S3").
 [[nodiscard]] std::size_t member_padding_bytes(std::string_view bytes) noexcept;
-[[nodiscard]] inline bool is_member_padding(std::string_view bytes) noexcept {
-  return member_padding_bytes(bytes) == bytes.size();
-}
 
 /// What zstd(1) reads without being told to use more memory; `--ultra -22` stays within it.
 inline constexpr std::size_t kZstdWindowBytesMax = std::size_t{128} << 20;

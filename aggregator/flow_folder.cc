@@ -542,6 +542,8 @@ void FlowFolder::add_parts(const FlowRecordColumns& columns, std::uint32_t i, st
   FlowSums::Row& row = sums_.at(block_.rows[i]);
   row.bytes += bytes_before;
   row.packets += packets_before;
+  row.without_bytes += columns.bytes.present(block_.records[i]) ? 0 : 1;
+  row.without_packets += columns.packets.present(block_.records[i]) ? 0 : 1;
   const auto minute = static_cast<std::uint32_t>(start_s / 60);
   FlowSums::Row& rest = sums_.at(sums_.rest_row(block_.series[i], minute, other_));
   rest.bytes += bytes - bytes_before;

@@ -152,6 +152,21 @@ TEST_F(PartialAggregatorTest, ARecordThatLeavesOutBytesOrPacketsCountsWhereItSta
   EXPECT_EQ(rows.without_packets[0], 1u);
 }
 
+TEST_F(PartialAggregatorTest, ARecordAcrossAMonthsFirstMidnightMayLeaveOutBytesOrPacketsToo) {
+  format = "interface-id srcaddr dstaddr packets bytes start end action log-status";
+  combined({"eni-a 10.0.1.5 8.8.8.8 30 - 1717199980 1717200040 ACCEPT OK",
+            "eni-a 10.0.1.5 8.8.8.8 - 60 1717199980 1717200040 ACCEPT OK",
+            "eni-a 10.0.1.5 8.8.8.8 - - 1717199980 1717200040 ACCEPT OK"});
+  const FlowRows rows = FlowRows::of(batches.at(0).flows());
+  ASSERT_EQ(rows.size(), 2u);
+  const std::size_t own = rows.records[0] > 0 ? 0 : 1, rest = 1 - own;
+  EXPECT_EQ(rows.records[own], 3u);
+  EXPECT_EQ(rows.without_bytes[own], 2u);
+  EXPECT_EQ(rows.without_packets[own], 2u);
+  EXPECT_EQ(rows.without_bytes[rest], 0u) << "of the next month: a row without records";
+  EXPECT_EQ(rows.without_packets[rest], 0u);
+}
+
 TEST_F(PartialAggregatorTest, OnVersion2ANatInsideLegHasAVpcPeer) {
   use(std::string(kVpc) + "  - { id: eni-nat, addresses: [10.0.101.78], role: nat }\n");
   const Row in = only(v2("eni-nat", "10.0.2.124", "10.0.101.78"));

@@ -87,6 +87,10 @@ bool is_as_hop(const FlowRecordColumns& columns, std::uint32_t record) noexcept 
          !columns.source_service.present(record) && !columns.destination_service.present(record);
 }
 
+bool is_long_text(const FlowColumn<std::string_view>& column, std::uint32_t record) noexcept {
+  return column.present(record) && column[record].size() > kFlowTextBytesMax;
+}
+
 constexpr WordTable<2>::Key kNoKey{~std::uint64_t{0}, ~std::uint64_t{0}};
 /// In place of Attribution::known_v4(), which has another bit 33.
 constexpr std::uint64_t kAbsentAddress = std::uint64_t{1} << 33;
@@ -134,8 +138,10 @@ FoldCounts FlowFolder::fold(const FlowColumns& flows, std::uint64_t start_max_s)
     select(flows, columns, begin, end, start_max_s, counts);
     find_whole(columns, begin, end);
     find_epochs();
+    block_.long_text.reset();
     find_captures(columns);
     find_series(flows, columns);
+    counts.long_text += block_.long_text.count();
     add_block(flows, columns);
   }
   counts.over_limit = sums_.over_limit() - over_limit;
@@ -221,11 +227,15 @@ void FlowFolder::read_run(const FlowRecordColumns& columns, std::uint32_t record
   run.order = layout_.order;
 }
 
-void FlowFolder::read_texts(const FlowRecordColumns& columns, std::uint32_t record) {
+/// A run that holds a long text has no room in a capture, so each of its records comes here.
+void FlowFolder::read_texts(const FlowRecordColumns& columns, std::uint32_t i) {
+  const std::uint32_t record = block_.records[i];
   texts_.present = 0;
   for (std::size_t at = 0; at < layout_.count; ++at) {
     const FlowColumn<std::string_view>& column = columns.texts[layout_.fields[at]];
-    const bool is_present = column.present(record);
+    const bool is_long = is_long_text(column, record);
+    if (is_long) block_.long_text.set(i);
+    const bool is_present = column.present(record) && !is_long;
     texts_.set(layout_.fields[at], is_present ? column[record] : std::string_view(), is_present);
   }
 }
@@ -256,7 +266,7 @@ void FlowFolder::find_captures(const FlowRecordColumns& columns) {
 
 std::uint32_t FlowFolder::find_capture(const FlowRecordColumns& columns, std::uint32_t i,
                                        const CaptureRun& run) {
-  read_texts(columns, block_.records[i]);
+  read_texts(columns, i);
   const std::uint32_t capture =
       attribution_.capture(texts_, static_cast<std::int64_t>(block_.starts[i]), block_.epochs[i]);
   attribution_.note_run(capture, texts_, run);
@@ -321,8 +331,20 @@ void FlowFolder::find_remembered(const FlowColumns& flows, const FlowRecordColum
   records_asked_ += block_.size;
 }
 
+/// Records that name a service are never remembered, so all of them are among the new.
+void FlowFolder::find_long_services(const FlowRecordColumns& columns) {
+  for (std::uint32_t n = 0; n < new_.size; ++n) {
+    const std::uint32_t record = block_.records[new_.entries[n]];
+    if (is_long_text(columns.source_service, record) ||
+        is_long_text(columns.destination_service, record))
+      block_.long_text.set(new_.entries[n]);
+  }
+}
+
 /// Of records that are not remembered: the look-ups, one kind after the other.
 void FlowFolder::find_new(const FlowColumns& flows, const FlowRecordColumns& columns) {
+  if (columns.source_service.exists() || columns.destination_service.exists())
+    find_long_services(columns);
   for (std::uint32_t n = 0; n < new_.size; ++n) {
     const std::uint32_t i = new_.entries[n];
     const std::uint32_t record = block_.records[i];
@@ -411,7 +433,8 @@ FlowFolder::Packet FlowFolder::packet_of(const FlowRecordColumns& columns, std::
                                 static_cast<std::int64_t>(block_.starts[i]));
   };
   const auto service = [&](const FlowColumn<std::string_view>& column) {
-    return column.present(record) ? strings_.intern(column[record]) : 0;
+    const bool is_told = column.present(record) && !is_long_text(column, record);
+    return is_told ? strings_.intern(column[record]) : 0;
   };
   packet.source = address(columns.packet_source, columns.source, new_.ends[n].source);
   packet.destination =

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <array>
+#include <bitset>
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 
@@ -13,11 +15,17 @@
 
 namespace fleetmeter::aggregator {
 
+/// Longer texts of a record are taken as absent. What attribution looks at are ids, zones, regions,
+/// kinds of interfaces and names of services, of AWS none over some sixty bytes; names that users
+/// give are at most 255. Each distinct text is kept: without a limit few records fill the memory.
+inline constexpr std::size_t kFlowTextBytesMax = 255;
+
 /// What became of the records of a batch.
 struct FoldCounts {
   std::uint64_t folded = 0;      ///< Not those in no window (FlowCounts::unwindowed).
   std::uint64_t future = 0;      ///< Starts behind the limit.
   std::uint64_t over_limit = 0;  ///< Of the folded: parts without a row of their own.
+  std::uint64_t long_text = 0;   ///< Of the folded: with a text over kFlowTextBytesMax.
   std::int64_t latest_s = 0;     ///< Largest start of the folded.
 };
 
@@ -51,6 +59,7 @@ class FlowFolder {
     std::array<std::uint32_t, kBlock> epochs{};  ///< Stay 0 while no entry of the inventory ends.
     std::array<Key, kBlock> keys;                ///< record_key().
     std::array<std::uint64_t, kBlock> hashes;
+    std::bitset<kBlock> long_text;  ///< FoldCounts::long_text.
   };
   /// Entries of the block whose like was not met before.
   struct New {
@@ -90,7 +99,7 @@ class FlowFolder {
   void find_whole(const FlowRecordColumns& columns, std::uint32_t begin, std::uint32_t end);
   void find_epochs();
   void find_layout(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
-  void read_texts(const FlowRecordColumns& columns, std::uint32_t record);
+  void read_texts(const FlowRecordColumns& columns, std::uint32_t i);
   void read_run(const FlowRecordColumns& columns, std::uint32_t record, CaptureRun& run) const;
   void find_captures(const FlowRecordColumns& columns);
   [[nodiscard]] std::uint32_t find_capture(const FlowRecordColumns& columns, std::uint32_t i,
@@ -101,6 +110,7 @@ class FlowFolder {
   [[nodiscard]] Key record_key(const parsers::FlowColumns& flows, const FlowRecordColumns& columns,
                                std::uint32_t i) const;
   void find_new(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
+  void find_long_services(const FlowRecordColumns& columns);
   [[nodiscard]] Key series_key(const parsers::FlowColumns& flows, const FlowRecordColumns& columns,
                                std::uint32_t n);
   [[nodiscard]] Packet packet_of(const FlowRecordColumns& columns, std::uint32_t n);

@@ -131,6 +131,7 @@ void PartialAggregator::on_flows(const parsers::FlowColumns& flows) {
   state.event_time_max_s = std::max(state.event_time_max_s, counts.latest_s);
   state.drop("future", counts.future);
   state.drop("keys_over_limit", counts.over_limit);
+  state.drop("text_over_limit", counts.long_text);
 }
 
 void PartialAggregator::on_metrics(const parsers::MetricBatch& metrics) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "aggregator/attribution.h"
+#include "aggregator/flow_folder.h"
 #include "aggregator/partial_aggregator.h"
 #include "proto/rfc3339.h"
 #include "tests/aggregator/log_records.h"
@@ -26,7 +27,7 @@ using AttributionMemoryTest = PartialAggregatorTest;
 TEST_F(AttributionMemoryTest, TextsOfAnyLengthTellCapturesApart) {
   format = "interface-id vpc-id subnet-id packets bytes start end action log-status";
   const std::string tail = " 1 5 1700000000 1700000059 ACCEPT OK";
-  const std::string vpc(300, 'v');
+  const std::string vpc(kFlowTextBytesMax, 'v');
   std::vector<std::string> lines;
   for (int i = 0; i < 3; ++i) {
     for (const char* subnet : {"subnet-1", "subnet-2"})

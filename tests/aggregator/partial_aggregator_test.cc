@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "aggregator/flow_facts.h"
+#include "aggregator/flow_folder.h"
 #include "aggregator/flow_sums.h"
 #include "tests/aggregator/log_records.h"
 #include "tests/aggregator/partial_fixture.h"
@@ -165,6 +166,49 @@ TEST_F(PartialAggregatorTest, ARecordAcrossAMonthsFirstMidnightMayLeaveOutBytesO
   EXPECT_EQ(rows.without_packets[own], 2u);
   EXPECT_EQ(rows.without_bytes[rest], 0u) << "of the next month: a row without records";
   EXPECT_EQ(rows.without_packets[rest], 0u);
+}
+
+TEST_F(PartialAggregatorTest, ATextOverTheLimitIsAbsentAndItsRecordCountedEachTime) {
+  const std::string longest(kFlowTextBytesMax, 'e');
+  const auto record = [](const std::string& interface) {
+    return v2(interface, "10.0.1.5", "8.8.8.8", 1);
+  };
+  const std::string other = std::string("f") + longest;  // Ends as the first one does.
+  combined({record(longest + "e"), record(longest), record(longest + "e"), record("-"),
+            record(other), record(longest + "e")});
+  const proto::FlowAggregates& f = batches.at(0).flows();
+  std::map<std::string, std::uint64_t> bytes;
+  const FlowRows rows = FlowRows::of(f);
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    const std::uint32_t name = f.interface(static_cast<int>(rows.series[row]));
+    bytes[batches[0].strings(static_cast<int>(name))] += rows.bytes[row];
+  }
+  EXPECT_EQ(bytes, (std::map<std::string, std::uint64_t>{{"", 5}, {longest, 1}}));
+  EXPECT_EQ(dropped.at("text_over_limit"), 4u);
+}
+
+TEST_F(PartialAggregatorTest, ARecordWithSeveralTextsOverTheLimitIsCountedOnce) {
+  format =
+      "interface-id instance-id srcaddr dstaddr pkt-src-aws-service pkt-dst-aws-service "
+      "flow-direction packets bytes start end action log-status";
+  const std::string text(kFlowTextBytesMax + 1, 'x');
+  const std::string tail = " egress 1 5 1700000000 1700000059 ACCEPT OK";
+  const std::string ends = " 10.0.1.5 8.8.8.8 ";
+  const std::vector<std::string> lines{
+      text + " " + text + ends + text + " " + text + tail,
+      "eni-a -" + ends + "- " + text + tail,
+      "eni-a -" + ends + "- S3" + tail,
+      "eni-a -" + ends + "- " + text + tail,
+      "eni-a - - - " + text + " -" + tail,
+      "eni-a - - - " + text + " -" + tail,
+  };
+  for (const std::size_t commit_every : {1u, 10u}) {
+    combined(lines, commit_every);
+    EXPECT_EQ(dropped.at("text_over_limit"), 5u);
+    for (const proto::AggregateBatch& batch : batches) {
+      for (const std::string& string : batch.strings()) EXPECT_LE(string.size(), 255u);
+    }
+  }
 }
 
 TEST_F(PartialAggregatorTest, OnVersion2ANatInsideLegHasAVpcPeer) {

@@ -14,10 +14,6 @@ namespace {
 
 using parsers::FlowField;
 
-/// Texts and series remembered between commits; a scan or short-lived pods make ever new ones.
-constexpr std::size_t kStringsMax = 1u << 20;
-constexpr std::size_t kSeriesMax = 1u << 20;
-
 /// What the pipeline carried, by environment and hour: few rows, mostly the last one again.
 class Volumes {
  public:
@@ -212,7 +208,7 @@ void PartialAggregator::State::clear() {
   volumes.clear();
   records = 0;
   event_time_max_s = 0;
-  if (strings.size() <= kStringsMax && sums.series_count() <= kSeriesMax) return;
+  if (std::max(strings.size(), sums.series_count()) <= options.remembered_max) return;
   strings.clear();
   attribution.forget();
   sums.forget();

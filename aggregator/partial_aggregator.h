@@ -19,6 +19,9 @@ struct PartialAggregatorOptions {
   /// Distinct flow keys a commit; beyond it owner and peer become "other", counted.
   std::uint32_t keys_max = 1u << 20;
   std::uint32_t series_max = 1u << 20;
+  /// Texts, and series of flows, remembered between commits: with more, all are forgotten. A scan or
+  /// short-lived pods make ever new ones.
+  std::uint32_t remembered_max = 1u << 20;
   /// A record this far ahead of `now_s` is dropped and counted as "future".
   std::int64_t future_after_s = 300;
 };

@@ -61,7 +61,7 @@ Result<std::string> flows_json(const std::string& cost_db, std::int64_t now_s,
   const std::uint32_t first_hour = end_hour > hours ? end_hour - hours : 0;
   auto flows = (*store)->flows(first_hour, end_hour);
   if (!flows) return std::move(flows).error();
-  FlowTotals totals = total_flows({{std::move(*flows)}});
+  FlowTotals totals = total_flows(hourly_flows(*flows));
   // Hourly usage holds no record without bytes, and of packets only their sum.
   const auto told = [](const Traffic& sums) { return sums.bytes == 0 || sums.packets > 0; };
   if (!told(totals.not_rejected())) totals.forget_packets();

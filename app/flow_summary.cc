@@ -59,8 +59,9 @@ const std::vector<std::string>& top_keys() {
 }
 
 struct FlowReader::State {
-  State(std::shared_ptr<const aggregator::Inventory> inventory, const std::string& environment)
-      : usage(std::move(inventory), environment) {}
+  State(std::shared_ptr<const aggregator::Inventory> inventory, const std::string& environment,
+        const FlowUsageLimits& limits)
+      : usage(std::move(inventory), environment, limits) {}
 
   FlowUsageReader usage;
   TopTalkers talkers;
@@ -68,8 +69,8 @@ struct FlowReader::State {
 };
 
 FlowReader::FlowReader(std::shared_ptr<const aggregator::Inventory> inventory,
-                       const std::string& environment)
-    : state_(std::make_unique<State>(std::move(inventory), environment)) {}
+                       const std::string& environment, const FlowUsageLimits& limits)
+    : state_(std::make_unique<State>(std::move(inventory), environment, limits)) {}
 FlowReader::~FlowReader() = default;
 
 void FlowReader::on_flows(const parsers::FlowColumns& flows) {
@@ -92,7 +93,7 @@ parsers::FieldSet FlowReader::fields_needed() {
 FlowSummary FlowReader::summarize(const parsers::DecodeCounts& counts,
                                   const std::vector<std::string>& keys, std::size_t entries_max) {
   State& state = *state_;
-  FlowTotals totals = total_flows(state.usage.rows());
+  FlowTotals totals = total_flows(state.usage.finish());
   const TopTalkers& talkers = state.talkers;
   const Traffic whole = talkers.not_rejected();
 
@@ -106,6 +107,7 @@ FlowSummary FlowReader::summarize(const parsers::DecodeCounts& counts,
   summary.no_action_path_classes =
       with_unplaced(totals.no_action_path_classes, summary.no_action, totals.no_action);
   summary.charges = std::move(totals.charges);
+  summary.over_limit = state.usage.over_limit();
   summary.first_s = talkers.first_s();
   summary.last_s = talkers.last_s();
   for (const std::string& key : keys) {

@@ -11,6 +11,7 @@
 
 #include "aggregator/inventory.h"
 #include "app/flow_totals.h"
+#include "app/flow_usage.h"
 #include "parsers/decoder.h"
 
 namespace fleetmeter::app {
@@ -27,6 +28,8 @@ struct FlowSummary {
   PathClassTotals path_classes{}, no_action_path_classes{};
   std::map<cost::Charge, std::uint64_t> charges;
   std::vector<TopList> top;
+  /// Records that count as "other" in the lists by interface and by owner: too many to tell apart.
+  FlowsOverLimit over_limit;
   std::optional<std::uint64_t> first_s, last_s;  ///< Of the flow records; nullopt = none.
   std::vector<BadFile> bad_files;
   /// By reason: the file of a line that was dropped for it, and the line.
@@ -46,8 +49,8 @@ struct FlowSummary {
 class FlowReader final : public parsers::PayloadSink {
  public:
   /// `environment` is forced on every record; empty = by the inventory.
-  FlowReader(std::shared_ptr<const aggregator::Inventory> inventory,
-             const std::string& environment);
+  FlowReader(std::shared_ptr<const aggregator::Inventory> inventory, const std::string& environment,
+             const FlowUsageLimits& limits = {});
   ~FlowReader() override;
   void on_flows(const parsers::FlowColumns& flows) override;
   /// Datapoints are counted by the decoder, nothing more is said of them.

@@ -41,6 +41,8 @@ std::string flow_summary_json(const FlowSummary& summary) {
          ",\"no_action\":" + traffic_json(summary.no_action, summary.no_action_path_classes) +
          ",\"path_classes\":" + path_classes_json(summary.path_classes) +
          ",\"charges\":" + charges_json(summary.charges) + ",\"top\":" + top_json(summary.top) +
+         ",\"over_limit\":{\"interface\":" + std::to_string(summary.over_limit.by_interface) +
+         ",\"owner\":" + std::to_string(summary.over_limit.by_owner) + "}" +
          ",\"time\":{\"first\":" + time_json(summary.first_s) +
          ",\"last\":" + time_json(summary.last_s) + "},\"files\":" + bad_files_json(files) +
          ",\"late\":0," + input_counts_json(summary.counts, summary.dropped) +
@@ -190,6 +192,10 @@ std::vector<std::string> notes_of(const FlowSummary& summary) {
   note(summary.counts.flows.unknown_fields, " columns are known to no flow log version");
   note(summary.counts.flows.unknown_values, " values are known to no flow log version");
   note(summary.counts.flows.absent_optional, " bad values of optional fields are taken as absent");
+  note(summary.over_limit.by_interface,
+       " records count under interface other: more interfaces than are told apart");
+  note(summary.over_limit.by_owner,
+       " records count under owner other: more owners than are told apart");
   return notes;
 }
 
@@ -247,6 +253,8 @@ std::string flow_summary_csv(const FlowSummary& summary) {
   count("unknown_fields", flows.unknown_fields);
   count("unknown_values", flows.unknown_values);
   count("absent_values", flows.absent_optional);
+  count("over_limit_interface", summary.over_limit.by_interface);
+  count("over_limit_owner", summary.over_limit.by_owner);
   traffic("action", "accept", summary.accept);
   traffic("action", "reject", summary.reject);
   traffic("action", "none", summary.no_action);

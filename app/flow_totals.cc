@@ -1,11 +1,11 @@
 #include "app/flow_totals.h"
 
 #include <algorithm>
-#include <iterator>
 #include <tuple>
 #include <utility>
 
 #include "alarms/json_text.h"
+#include "cost/network_hours.h"
 #include "proto/check.h"
 
 namespace fleetmeter::app {
@@ -22,24 +22,53 @@ void add_nat(const std::vector<cost::ChargedBytes>& charged, std::uint64_t Traff
   }
 }
 
-/// Bytes per charge, and the traffic that NAT gateways processed. Which record stands for a byte is
-/// chosen by its facts, not by its size, so charging packets and records in place of bytes chooses
-/// the same records. From row `with_packets` on no record has packets.
-void add_charges(std::vector<cost::FlowUsage> flows, std::size_t with_packets, FlowTotals& totals) {
-  const auto charged = cost::charge_flows(flows);
+/// What the rows pay that have bytes, of an amount of each in place of its bytes: which record stands
+/// for a byte is chosen by its facts, not by its size, so packets and records are charged alike.
+template <typename Amount>
+std::vector<cost::ChargedBytes> charge(const HourlyFlows& flows, Amount&& amount) {
+  constexpr std::uint32_t kUnseen = UINT32_MAX, kLearned = UINT32_MAX - 1;
+  const auto is_charged = [](const HourlyFlows::Row& row) {
+    return (row.lacks & kWithoutBytes) == 0;
+  };
+  cost::FlowCharger charger;
+  std::vector<std::uint32_t> numbers(flows.keys.size(), kUnseen);
+  for (const HourlyFlows::Row& row : flows.rows) {
+    if (!is_charged(row) || numbers[row.key] != kUnseen) continue;
+    charger.learn(flows.keys[row.key]);
+    numbers[row.key] = kLearned;
+  }
+  std::vector<cost::FlowCharger::Row> of_hour;
+  for (std::size_t i = 0; i < flows.rows.size(); ++i) {
+    const HourlyFlows::Row& row = flows.rows[i];
+    if (is_charged(row)) {
+      if (numbers[row.key] == kLearned) numbers[row.key] = charger.add(flows.keys[row.key]);
+      of_hour.push_back({numbers[row.key], amount(row)});
+    }
+    if (i + 1 < flows.rows.size() && flows.rows[i + 1].hour == row.hour) continue;
+    charger.charge(row.hour, of_hour);
+    of_hour.clear();
+  }
+  std::vector<cost::ChargedBytes> charged = charger.charged();
+  std::erase_if(charged, [](const auto& one) { return one.share == cost::Share::kReceiver; });
+  return charged;
+}
+
+/// Bytes per charge, and the traffic that NAT gateways processed.
+void add_charges(const HourlyFlows& flows, FlowTotals& totals) {
+  using Row = HourlyFlows::Row;
+  const auto charged = charge(flows, [](const Row& row) { return row.bytes; });
   for (const cost::ChargedBytes& bytes : charged) totals.charges[bytes.charge] += bytes.bytes;
   if (!totals.charges.contains(cost::Charge::kNatProcessing)) return;
 
   std::map<NatKey, Traffic> nat;
   add_nat(charged, &Traffic::bytes, nat);
-  for (auto& flow : flows) flow.bytes = flow.packets;
-  add_nat(cost::charge_flows(flows), &Traffic::packets, nat);
-  for (auto& flow : flows) flow.bytes = flow.records;
-  add_nat(cost::charge_flows(flows), &Traffic::records, nat);
-  if (with_packets < flows.size()) {
-    for (std::size_t i = 0; i < with_packets; ++i) flows[i].bytes = 0;
-    add_nat(cost::charge_flows(flows), &Traffic::records_without_packets, nat);
-  }
+  add_nat(charge(flows, [](const Row& row) { return row.packets; }), &Traffic::packets, nat);
+  add_nat(charge(flows, [](const Row& row) { return row.records; }), &Traffic::records, nat);
+  const auto without_packets = [](const Row& row) {
+    return (row.lacks & kWithoutPackets) != 0 ? row.records : 0;
+  };
+  if (std::ranges::any_of(flows.rows, [&](const Row& row) { return without_packets(row) > 0; }))
+    add_nat(charge(flows, without_packets), &Traffic::records_without_packets, nat);
   for (const auto& [key, traffic] : nat) {
     totals.nat_gateways[key.first] += traffic;
     totals.nat_owners[key.second] += traffic;
@@ -142,14 +171,16 @@ void FlowTotals::forget_packets() noexcept {
 
 namespace {
 
-void add_row(const cost::FlowUsage& flow, std::size_t lacks, FlowTotals& totals) {
+Traffic traffic_of(const HourlyFlows::Row& row) noexcept {
+  return {.records = row.records,
+          .packets = row.packets,
+          .bytes = row.bytes,
+          .records_without_packets = (row.lacks & kWithoutPackets) != 0 ? row.records : 0,
+          .records_without_bytes = (row.lacks & kWithoutBytes) != 0 ? row.records : 0};
+}
+
+void add_key(const cost::FlowView& flow, const Traffic& traffic, FlowTotals& totals) {
   if (flow.status != proto::FLOW_OK) return;
-  const Traffic traffic{
-      .records = flow.records,
-      .packets = flow.packets,
-      .bytes = flow.bytes,
-      .records_without_packets = (lacks & kWithoutPackets) != 0 ? flow.records : 0,
-      .records_without_bytes = (lacks & kWithoutBytes) != 0 ? flow.records : 0};
   if (flow.action == proto::ACTION_REJECT) {
     totals.reject += traffic;
     return;
@@ -158,23 +189,34 @@ void add_row(const cost::FlowUsage& flow, std::size_t lacks, FlowTotals& totals)
   (accepted ? totals.accept : totals.no_action) += traffic;
   auto& classes = accepted ? totals.path_classes : totals.no_action_path_classes;
   classes[index_of(flow.path_class)] += traffic;
-  totals.interfaces[flow.interface] += traffic;
+  totals.interfaces[std::string(flow.interface)] += traffic;
   // What a gateway logs repeats what the machines behind it log; theirs stays theirs alone.
-  totals.owners[flow.role == proto::ROLE_NAT ? flow.interface : flow.owner] += traffic;
+  totals.owners[std::string(flow.role == proto::ROLE_NAT ? flow.interface : flow.owner)] += traffic;
 }
 
 }  // namespace
 
-FlowTotals total_flows(FlowParts parts) {
-  FlowTotals totals;
-  for (std::size_t lacks = 0; lacks < parts.size(); ++lacks) {
-    for (const cost::FlowUsage& flow : parts[lacks]) add_row(flow, lacks, totals);
+HourlyFlows hourly_flows(const std::vector<cost::FlowUsage>& flows) {
+  HourlyFlows out;
+  for (const cost::FlowUsage& flow : flows) {
+    out.rows.push_back({.key = static_cast<std::uint32_t>(out.keys.size()),
+                        .hour = flow.hour,
+                        .bytes = flow.bytes,
+                        .packets = flow.packets,
+                        .records = flow.records});
+    out.keys.push_back(cost::view_of(flow));
   }
-  std::vector<cost::FlowUsage> sized = std::move(parts[0]);
-  const std::size_t with_packets = sized.size();
-  std::move(parts[kWithoutPackets].begin(), parts[kWithoutPackets].end(),
-            std::back_inserter(sized));
-  add_charges(std::move(sized), with_packets, totals);
+  std::ranges::stable_sort(out.rows, {}, &HourlyFlows::Row::hour);
+  return out;
+}
+
+FlowTotals total_flows(const HourlyFlows& flows) {
+  std::vector<Traffic> by_key(flows.keys.size());
+  for (const HourlyFlows::Row& row : flows.rows) by_key[row.key] += traffic_of(row);
+  FlowTotals totals;
+  for (std::size_t key = 0; key < by_key.size(); ++key)
+    add_key(flows.keys[key], by_key[key], totals);
+  add_charges(flows, totals);
   return totals;
 }
 

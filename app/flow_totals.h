@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cost/network.h"
+#include "cost/network_rules.h"
 #include "cost/usage_store.h"
 #include "proto/log.pb.h"
 
@@ -73,8 +74,20 @@ struct TopList {
 
 /// Bits of what all records of a row of hourly usage lack.
 inline constexpr std::size_t kWithoutPackets = 1, kWithoutBytes = 2;
-/// Hourly usage apart by these bits, the index. What is lacking is 0 in the rows.
-using FlowParts = std::array<std::vector<cost::FlowUsage>, 4>;
+/// Hourly usage, its rows apart by these bits too. Each combination of facts stands once, however
+/// many hours it has. Views stay with whoever holds the texts.
+struct HourlyFlows {
+  struct Row {
+    std::uint32_t key = 0;  ///< Index in `keys`.
+    std::uint32_t hour = 0;
+    std::uint64_t bytes = 0, packets = 0, records = 0;  ///< 0 where lacking.
+    std::uint8_t lacks = 0;
+  };
+  std::vector<cost::FlowView> keys;
+  std::vector<Row> rows;  ///< Sorted by hour.
+};
+/// Rows that lack nothing; `flows` must outlive it.
+[[nodiscard]] HourlyFlows hourly_flows(const std::vector<cost::FlowUsage>& flows);
 
 /// What the rows of hourly usage say of records whose log-status is OK. Whether a record without
 /// action went through is not known: it is talk, and neither accepted, rejected nor charged.
@@ -93,7 +106,7 @@ struct FlowTotals {
   void forget_packets() noexcept;
 };
 /// Records without bytes are in no charges, nor in what gateways processed.
-[[nodiscard]] FlowTotals total_flows(FlowParts parts);
+[[nodiscard]] FlowTotals total_flows(const HourlyFlows& flows);
 
 [[nodiscard]] TopList make_top(std::string by, const std::map<std::string, Traffic>& all,
                                const Traffic& whole, std::size_t entries_max);

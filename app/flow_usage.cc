@@ -5,91 +5,263 @@
 #include <bit>
 #include <deque>
 #include <string>
-#include <unordered_map>
+#include <string_view>
+#include <utility>
+#include <vector>
 
+#include "aggregator/flow_rows.h"
 #include "aggregator/partial_aggregator.h"
+#include "aggregator/word_table.h"
 #include "cost/usage_fold.h"
+#include "parsers/index_table.h"
 #include "proto/check.h"
 
 namespace fleetmeter::app {
 
 namespace {
 
-/// Numbers for strings in memory; never fails.
-class Texts final : public cost::TextIds {
+/// Names by number, 0 is the empty one: at most so many, and those that are always taken.
+class Names {
  public:
-  Texts() { (void)add({}); }
-  Result<cost::TextId> id_of(std::string_view text) override {
-    const auto found = ids_.find(text);
-    return found != ids_.end() ? found->second : add(text);
-  }
-  [[nodiscard]] const std::string& text(cost::TextId id) const { return texts_[id]; }
+  static constexpr std::uint32_t kOver = UINT32_MAX;
+
+  explicit Names(std::uint32_t limited_max) : left_(limited_max) { texts_.emplace_back(); }
+
+  /// Taken without regard to the limit.
+  std::uint32_t always(std::string_view text) { return number_of(text, true); }
+  /// kOver when there is no room for it.
+  std::uint32_t limited(std::string_view text) { return number_of(text, false); }
+  [[nodiscard]] std::string_view text(std::uint32_t number) const { return texts_[number]; }
 
  private:
-  cost::TextId add(std::string_view text) {
-    const auto id = static_cast<cost::TextId>(texts_.size());
-    ids_.emplace(texts_.emplace_back(text), id);
-    return id;
+  std::uint32_t number_of(std::string_view text, bool is_always) {
+    if (text.empty()) return 0;
+    const std::uint64_t hash = parsers::hash_text(text);
+    const std::uint32_t found =
+        table_.find(hash, [&](std::uint32_t i) { return texts_[i] == text; });
+    if (found != parsers::IndexTable::kNone) return found;
+    if (!is_always && left_ == 0) return kOver;
+    left_ -= is_always ? 0 : 1;
+    const auto number = static_cast<std::uint32_t>(texts_.size());
+    texts_.emplace_back(text);
+    table_.insert(hash, number);
+    return number;
   }
-  std::deque<std::string> texts_;  // A deque keeps its elements in place: ids_ views them.
-  std::unordered_map<std::string_view, cost::TextId> ids_;
+
+  std::uint32_t left_;
+  std::deque<std::string> texts_;
+  parsers::IndexTable table_;
 };
 
-cost::FlowUsage usage_of(const cost::FlowHour& key, const cost::FlowSums& sums,
-                         const Texts& texts) {
-  const auto fact = [&key](cost::FlowFact which) { return key.facts[which]; };
-  const auto text = [&](cost::FlowFact which) { return texts.text(fact(which)); };
-  cost::FlowUsage usage;
-  usage.environment = text(cost::kEnvironment);
-  usage.hour = key.hour;
-  usage.status = static_cast<proto::FlowStatus>(fact(cost::kStatus));
-  usage.action = static_cast<proto::FlowAction>(fact(cost::kAction));
-  usage.direction = static_cast<proto::FlowDirection>(fact(cost::kDirection));
-  usage.path_class = static_cast<proto::PathClass>(fact(cost::kPathClass));
-  usage.nat_leg = static_cast<proto::NatLeg>(fact(cost::kNatLeg));
-  usage.role = static_cast<proto::InterfaceRole>(fact(cost::kRole));
-  usage.peer_role = static_cast<proto::InterfaceRole>(fact(cost::kPeerRole));
-  usage.interface = text(cost::kInterface);
-  usage.interface_az = text(cost::kInterfaceAz);
-  usage.owner = text(cost::kOwner);
-  usage.owner_az = text(cost::kOwnerAz);
-  usage.peer_owner = text(cost::kPeerOwner);
-  usage.peer_az = text(cost::kPeerAz);
-  usage.peer_service = text(cost::kPeerService);
-  usage.peer_region = text(cost::kPeerRegion);
-  usage.peer_interface = text(cost::kPeerInterface);
-  usage.traffic_path = fact(cost::kTrafficPath);
-  usage.bytes = sums.bytes;
-  usage.packets = sums.packets;
-  usage.records = sums.records;
-  return usage;
-}
+/// Flow facts per hour, summed in memory: what network attribution reads where there is no cost.db.
+class UsageTable {
+ public:
+  UsageTable(const aggregator::Inventory& inventory, const FlowUsageLimits& limits);
+  /// A batch of our own aggregator, of records that lack the same.
+  void add(const proto::AggregateBatch& batch, std::uint8_t lacks);
+  [[nodiscard]] HourlyFlows take();  ///< The rows, sorted by hour; views are good as long as this.
+  [[nodiscard]] FlowsOverLimit over_limit() const noexcept { return over_limit_; }
 
-}  // namespace
+ private:
+  /// What rows of one series of a batch have in common.
+  struct Series {
+    std::uint32_t key = 0;
+    bool talks = false;  ///< It has a place in the lists: its records were not rejected.
+    bool is_nat = false;
+    bool interface_is_other = false, owner_is_other = false;
+  };
 
-struct FlowUsageTable::State {
-  Texts texts;
-  cost::UsageFold fold{texts};
+  [[nodiscard]] Series series_of(const proto::AggregateBatch& batch, int index);
+  [[nodiscard]] std::uint32_t find_key(const cost::FlowFacts& facts) const;
+  [[nodiscard]] std::uint32_t key_of(const cost::FlowFacts& facts);
+  [[nodiscard]] std::uint32_t key_of_others(cost::FlowFacts facts);
+  [[nodiscard]] HourlyFlows::Row& row_of(Series& series, std::uint32_t hour, std::uint8_t lacks);
+  [[nodiscard]] cost::FlowView view_of(const cost::FlowFacts& facts) const;
+
+  FlowUsageLimits limits_;
+  Names interfaces_, owners_;
+  Names names_;      // Of zones and services.
+  Names inventory_;  // What only the inventory tells.
+  std::uint32_t other_interface_, other_owner_;
+  std::vector<cost::FlowFacts> keys_;
+  parsers::IndexTable key_table_;
+  std::vector<HourlyFlows::Row> rows_;
+  aggregator::WordTable<1> row_table_;  // By what they lack, key and hour.
+  FlowsOverLimit over_limit_;
 };
 
-FlowUsageTable::FlowUsageTable() : state_(std::make_unique<State>()) {}
-FlowUsageTable::~FlowUsageTable() = default;
-
-void FlowUsageTable::add(const proto::AggregateBatch& batch) {
-  const auto added = state_->fold.add(batch);
-  FM_CHECK(added.has_value());  // Fails on torn batches only, and this one never left the process.
+UsageTable::UsageTable(const aggregator::Inventory& inventory, const FlowUsageLimits& limits)
+    : limits_(limits),
+      interfaces_(limits.interfaces_max),
+      owners_(limits.owners_max),
+      names_(limits.names_max),
+      inventory_(0),
+      other_interface_(interfaces_.always("other")),
+      other_owner_(owners_.always("other")) {
+  for (const aggregator::Interface& interface : inventory.interfaces()) {
+    interfaces_.always(interface.id);
+    owners_.always(interface.instance_id);
+    owners_.always(interface.resource_id);
+    names_.always(interface.az);
+  }
+  for (const aggregator::Instance& instance : inventory.instances()) {
+    owners_.always(instance.id);
+    names_.always(instance.az);
+  }
+  for (const aggregator::Subnet& subnet : inventory.subnets()) names_.always(subnet.az);
 }
 
-std::vector<cost::FlowUsage> FlowUsageTable::rows() const {
-  std::vector<cost::FlowUsage> rows;
-  rows.reserve(state_->fold.flows.size());
-  for (const auto& [key, sums] : state_->fold.flows)
-    rows.push_back(usage_of(key, sums, state_->texts));
-  std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.hour < b.hour; });
-  return rows;
+void UsageTable::add(const proto::AggregateBatch& batch, std::uint8_t lacks) {
+  const proto::FlowAggregates& flows = batch.flows();
+  std::vector<Series> all;
+  all.reserve(static_cast<std::size_t>(flows.interface_size()));
+  for (int i = 0; i < flows.interface_size(); ++i) all.push_back(series_of(batch, i));
+  aggregator::FlowRows rows;
+  for (int block = 0; block < aggregator::flow_block_count(flows); ++block) {
+    FM_CHECK(rows.read(flows, block));  // Fails on torn batches; this one never left the process.
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      Series series = all[rows.series[i]];
+      HourlyFlows::Row& row = row_of(series, rows.window_start_min[i] / 60, lacks);
+      row.bytes += rows.bytes[i];
+      row.packets += rows.packets[i];
+      row.records += rows.records[i];
+      if (!series.talks) continue;
+      const bool owner_is_other = series.is_nat ? series.interface_is_other : series.owner_is_other;
+      over_limit_.by_interface += series.interface_is_other ? rows.records[i] : 0;
+      over_limit_.by_owner += owner_is_other ? rows.records[i] : 0;
+    }
+  }
 }
 
-namespace {
+UsageTable::Series UsageTable::series_of(const proto::AggregateBatch& batch, int index) {
+  const proto::FlowAggregates& flows = batch.flows();
+  const auto text = [&](std::uint32_t at) -> std::string_view {
+    return batch.strings(static_cast<int>(at));
+  };
+  Series series;
+  series.talks =
+      flows.status(index) == proto::FLOW_OK && flows.action(index) != proto::ACTION_REJECT;
+  series.is_nat = flows.role(index) == proto::ROLE_NAT;
+  cost::FlowFacts facts{};
+  facts[cost::kEnvironment] = inventory_.always(batch.environment());
+  facts[cost::kStatus] = static_cast<std::uint32_t>(flows.status(index));
+  facts[cost::kAction] = static_cast<std::uint32_t>(flows.action(index));
+  facts[cost::kDirection] = static_cast<std::uint32_t>(flows.direction(index));
+  facts[cost::kPathClass] = static_cast<std::uint32_t>(flows.path_class(index));
+  facts[cost::kNatLeg] = static_cast<std::uint32_t>(flows.nat_leg(index));
+  facts[cost::kRole] = static_cast<std::uint32_t>(flows.role(index));
+  facts[cost::kPeerRole] = static_cast<std::uint32_t>(flows.peer_role(index));
+  facts[cost::kPeerAz] = inventory_.always(text(flows.peer_az(index)));
+  facts[cost::kPeerRegion] = inventory_.always(text(flows.peer_region(index)));
+  facts[cost::kPeerInterface] = inventory_.always(text(flows.peer_interface(index)));
+  facts[cost::kTrafficPath] = flows.traffic_path(index);
+
+  const std::uint32_t interface = interfaces_.limited(text(flows.interface(index)));
+  series.interface_is_other = interface == Names::kOver;
+  facts[cost::kInterface] = series.interface_is_other ? other_interface_ : interface;
+  const std::uint32_t owner = owners_.limited(text(flows.owner(index)));
+  series.owner_is_other = owner == Names::kOver;
+  facts[cost::kOwner] = series.owner_is_other ? other_owner_ : owner;
+  // Peers are named by the inventory or by kinds of address ranges, but in records of gateways.
+  const std::string_view peer = text(flows.peer_owner(index));
+  const std::uint32_t peer_owner = series.is_nat ? owners_.limited(peer) : owners_.always(peer);
+  facts[cost::kPeerOwner] = peer_owner == Names::kOver ? other_owner_ : peer_owner;
+  bool has_names = true;
+  for (const auto& [fact, at] : {std::pair(cost::kInterfaceAz, flows.interface_az(index)),
+                                 std::pair(cost::kOwnerAz, flows.owner_az(index)),
+                                 std::pair(cost::kPeerService, flows.peer_service(index))}) {
+    const std::uint32_t name = names_.limited(text(at));
+    has_names &= name != Names::kOver;
+    facts[fact] = name == Names::kOver ? 0 : name;
+  }
+
+  series.key = find_key(facts);
+  const bool has_room = has_names && keys_.size() < limits_.keys_max;
+  if (has_names && series.key != parsers::IndexTable::kNone) return series;
+  series.key = has_room ? key_of(facts) : key_of_others(facts);
+  series.interface_is_other |= !has_room;
+  series.owner_is_other |= !has_room;
+  return series;
+}
+
+std::uint32_t UsageTable::find_key(const cost::FlowFacts& facts) const {
+  return key_table_.find(cost::FlowFactsHash{}(facts),
+                         [&](std::uint32_t key) { return keys_[key] == facts; });
+}
+
+std::uint32_t UsageTable::key_of(const cost::FlowFacts& facts) {
+  const std::uint32_t found = find_key(facts);
+  if (found != parsers::IndexTable::kNone) return found;
+  const auto key = static_cast<std::uint32_t>(keys_.size());
+  keys_.push_back(facts);
+  key_table_.insert(cost::FlowFactsHash{}(facts), key);
+  return key;
+}
+
+/// What is left says where the bytes go, as path classes and charges need it: few combinations, but
+/// for those of peers that the inventory knows.
+std::uint32_t UsageTable::key_of_others(cost::FlowFacts facts) {
+  constexpr std::uint32_t kTrafficPathMax = 8;
+  facts[cost::kInterface] = other_interface_;
+  facts[cost::kOwner] = other_owner_;
+  if (facts[cost::kRole] == proto::ROLE_NAT) facts[cost::kPeerOwner] = other_owner_;
+  facts[cost::kInterfaceAz] = facts[cost::kOwnerAz] = 0;
+  if (facts[cost::kTrafficPath] > kTrafficPathMax) facts[cost::kTrafficPath] = 0;
+  return key_of(facts);
+}
+
+/// Beyond the limit it is one of others, in an hour that stands for all.
+HourlyFlows::Row& UsageTable::row_of(Series& series, std::uint32_t hour, std::uint8_t lacks) {
+  const auto word_of = [lacks](std::uint32_t key, std::uint32_t at) {
+    return aggregator::WordTable<1>::Key{std::uint64_t{lacks} << 62 | std::uint64_t{key} << 32 |
+                                         at};
+  };
+  std::uint32_t found = row_table_.find(word_of(series.key, hour));
+  if (found != aggregator::WordTable<1>::kNone) return rows_[found];
+  if (rows_.size() >= limits_.rows_max) {
+    series.key = key_of_others(keys_[series.key]);
+    series.interface_is_other = series.owner_is_other = true;
+    hour = 0;
+    found = row_table_.find(word_of(series.key, hour));
+    if (found != aggregator::WordTable<1>::kNone) return rows_[found];
+  }
+  row_table_.insert(word_of(series.key, hour), static_cast<std::uint32_t>(rows_.size()));
+  return rows_.emplace_back(HourlyFlows::Row{.key = series.key, .hour = hour, .lacks = lacks});
+}
+
+cost::FlowView UsageTable::view_of(const cost::FlowFacts& facts) const {
+  cost::FlowView view;
+  view.environment = inventory_.text(facts[cost::kEnvironment]);
+  view.status = static_cast<proto::FlowStatus>(facts[cost::kStatus]);
+  view.action = static_cast<proto::FlowAction>(facts[cost::kAction]);
+  view.direction = static_cast<proto::FlowDirection>(facts[cost::kDirection]);
+  view.path_class = static_cast<proto::PathClass>(facts[cost::kPathClass]);
+  view.nat_leg = static_cast<proto::NatLeg>(facts[cost::kNatLeg]);
+  view.role = static_cast<proto::InterfaceRole>(facts[cost::kRole]);
+  view.peer_role = static_cast<proto::InterfaceRole>(facts[cost::kPeerRole]);
+  view.interface = interfaces_.text(facts[cost::kInterface]);
+  view.interface_az = names_.text(facts[cost::kInterfaceAz]);
+  view.owner = owners_.text(facts[cost::kOwner]);
+  view.owner_az = names_.text(facts[cost::kOwnerAz]);
+  view.peer_owner = owners_.text(facts[cost::kPeerOwner]);
+  view.peer_az = inventory_.text(facts[cost::kPeerAz]);
+  view.peer_service = names_.text(facts[cost::kPeerService]);
+  view.peer_region = inventory_.text(facts[cost::kPeerRegion]);
+  view.peer_interface = inventory_.text(facts[cost::kPeerInterface]);
+  view.traffic_path = facts[cost::kTrafficPath];
+  return view;
+}
+
+HourlyFlows UsageTable::take() {
+  HourlyFlows out;
+  out.keys.reserve(keys_.size());
+  for (const cost::FlowFacts& facts : keys_) out.keys.push_back(view_of(facts));
+  out.rows = std::move(rows_);
+  rows_.clear();
+  row_table_ = {};
+  std::ranges::sort(out.rows, {}, &HourlyFlows::Row::hour);
+  return out;
+}
 
 using parsers::FlowColumns;
 using parsers::FlowField;
@@ -115,7 +287,7 @@ class Told {
   std::span<const std::uint64_t> bits_;
 };
 
-/// Besides the bits of FlowParts: what is without start has no part of its own.
+/// Besides kWithoutPackets and kWithoutBytes: what is without start has no part of its own.
 constexpr std::size_t kWithoutStart = 4;
 
 /// Every record whose log-status is OK tells its bytes, its packets and its start.
@@ -178,36 +350,39 @@ void set_all(FlowColumns& flows, FlowField field, std::uint64_t value) {
 }  // namespace
 
 struct FlowUsageReader::State {
-  struct Part {
-    explicit Part(const State& state) : aggregator(state.inventory, state.options) {}
-    void fold() {
-      for (const proto::AggregateBatch& batch : aggregator.take()) usage.add(batch);
-    }
-    aggregator::PartialAggregator aggregator;
-    FlowUsageTable usage;
-  };
+  State(std::shared_ptr<const aggregator::Inventory> given, const std::string& environment,
+        const FlowUsageLimits& limits)
+      : inventory(std::move(given)), usage(*inventory, limits) {
+    options.environment = environment;
+    options.source = "flows";
+    options.remembered_max = 1u << 18;  // No more than the usage tells apart.
+  }
 
   void add_to(std::size_t lacks, const FlowColumns& flows) {
-    auto& part = parts[lacks % parts.size()];
-    if (part == nullptr) part = std::make_unique<Part>(*this);
-    part->aggregator.on_flows(flows);
-    if (part->aggregator.records() >= kRecordsAFold) part->fold();
+    lacks %= parts.size();
+    auto& part = parts[lacks];
+    if (part == nullptr) part = std::make_unique<aggregator::PartialAggregator>(inventory, options);
+    part->on_flows(flows);
+    if (part->records() >= kRecordsAFold) fold(lacks);
+  }
+  void fold(std::size_t lacks) {
+    for (const proto::AggregateBatch& batch : parts[lacks]->take())
+      usage.add(batch, static_cast<std::uint8_t>(lacks));
   }
 
   std::shared_ptr<const aggregator::Inventory> inventory;
   aggregator::PartialAggregatorOptions options;
-  std::array<std::unique_ptr<Part>, std::tuple_size_v<FlowParts>> parts;
+  UsageTable usage;
+  /// By what the records lack.
+  std::array<std::unique_ptr<aggregator::PartialAggregator>, kWithoutStart> parts;
+  std::map<std::string, std::uint64_t> dropped;  ///< Of parts that are gone.
   std::array<std::vector<std::uint32_t>, 2 * kWithoutStart> chosen;
   FlowColumns copied;
 };
 
 FlowUsageReader::FlowUsageReader(std::shared_ptr<const aggregator::Inventory> inventory,
-                                 const std::string& environment)
-    : state_(std::make_unique<State>()) {
-  state_->inventory = std::move(inventory);
-  state_->options.environment = environment;
-  state_->options.source = "flows";
-}
+                                 const std::string& environment, const FlowUsageLimits& limits)
+    : state_(std::make_unique<State>(std::move(inventory), environment, limits)) {}
 FlowUsageReader::~FlowUsageReader() = default;
 
 void FlowUsageReader::add(const FlowColumns& flows) {
@@ -236,24 +411,20 @@ void FlowUsageReader::add(const FlowColumns& flows) {
   }
 }
 
-FlowParts FlowUsageReader::rows() {
-  FlowParts rows;
-  for (std::size_t lacks = 0; lacks < rows.size(); ++lacks) {
-    State::Part* part = state_->parts[lacks].get();
-    if (part == nullptr) continue;
-    part->fold();
-    rows[lacks] = part->usage.rows();
+HourlyFlows FlowUsageReader::finish() {
+  State& state = *state_;
+  for (std::size_t lacks = 0; lacks < state.parts.size(); ++lacks) {
+    if (state.parts[lacks] == nullptr) continue;
+    state.fold(lacks);
+    for (const auto& [reason, count] : state.parts[lacks]->dropped())
+      state.dropped[reason] += count;
+    state.parts[lacks] = nullptr;  // What it remembers may be large, and charging needs room.
   }
-  return rows;
+  return state.usage.take();
 }
 
-std::map<std::string, std::uint64_t> FlowUsageReader::dropped() const {
-  std::map<std::string, std::uint64_t> dropped;
-  for (const auto& part : state_->parts) {
-    if (part == nullptr) continue;
-    for (const auto& [reason, count] : part->aggregator.dropped()) dropped[reason] += count;
-  }
-  return dropped;
-}
+FlowsOverLimit FlowUsageReader::over_limit() const noexcept { return state_->usage.over_limit(); }
+
+std::map<std::string, std::uint64_t> FlowUsageReader::dropped() const { return state_->dropped; }
 
 }  // namespace fleetmeter::app

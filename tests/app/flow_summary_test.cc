@@ -32,14 +32,14 @@ const std::string kSkipped =
     "2 123456789012 eni-1 - - - - - - - 1734718900 1734719013 - SKIPDATA\n";
 
 FlowSummary summarize(const std::string& text, const std::vector<const char*>& inventory = {},
-                      std::size_t top = 10) {
+                      std::size_t top = 10, const FlowUsageLimits& limits = {}) {
   std::vector<std::pair<std::string, std::string>> named;
   for (const char* yaml : inventory)
     named.emplace_back("i" + std::to_string(named.size()) + ".yaml", yaml);
   std::vector<aggregator::Inventory::Problem> warnings;
   auto parsed = aggregator::Inventory::parse(named, {}, warnings);
   EXPECT_TRUE(parsed.has_value());
-  FlowReader reader(*parsed, "");
+  FlowReader reader(*parsed, "", limits);
   parsers::DecoderOptions options;
   options.fields = FlowReader::fields_needed();
   parsers::Decoder decoder(options, reader);
@@ -394,6 +394,107 @@ TEST(FlowSummary, EveryListAddsUpWithItsRemainder) {
   EXPECT_EQ(list(summary, "destination").entries[0].key, "198.51.100.20");
   EXPECT_EQ(list(summary, "port").entries[0].key, "1020");
   EXPECT_EQ(list(summary, "rejected_source").entries.back().traffic.records, 17u);
+}
+
+std::map<std::string, std::uint64_t> records_by_key(const TopList& top) {
+  std::map<std::string, std::uint64_t> records;
+  for (const TopEntry& entry : top.entries) {
+    if (!entry.remainder) records[entry.key] += entry.traffic.records;
+  }
+  return records;
+}
+
+/// Lines of ever new interfaces and sources, and what of the whole must not depend on a limit.
+std::string many_names() {
+  std::string text;
+  for (int i = 1; i <= 5; ++i) {
+    const std::string number = std::to_string(i);
+    for (const char* action : {"ACCEPT", "REJECT"})
+      text += line("eni-" + number, "10.0.1." + number, "10.0.2.9", 443, 1, 100 * i, action);
+  }
+  return text + line("eni-1", "10.0.1.1", "10.0.2.9", 443, 1, 7);
+}
+void expect_same_whole(const FlowSummary& a, const FlowSummary& b) {
+  EXPECT_EQ(a.accept, b.accept);
+  EXPECT_EQ(a.reject, b.reject);
+  EXPECT_EQ(a.path_classes, b.path_classes);
+  EXPECT_EQ(a.charges, b.charges);
+}
+
+TEST(FlowLimits, InterfacesBeyondTheLimitAreOtherAndCounted) {
+  FlowUsageLimits limits;
+  limits.interfaces_max = 2;
+  const FlowSummary summary = summarize(many_names(), {kTopology}, 10, limits);
+  EXPECT_EQ(records_by_key(list(summary, "interface")),
+            (std::map<std::string, std::uint64_t>{{"eni-1", 2}, {"eni-2", 1}, {"other", 3}}));
+  EXPECT_EQ(summary.over_limit.by_interface, 3u) << "not the rejected ones";
+  EXPECT_EQ(summary.over_limit.by_owner, 0u);
+  expect_same_whole(summary, summarize(many_names(), {kTopology}));
+  EXPECT_THAT(flow_summary_json(summary),
+              testing::HasSubstr(R"("over_limit":{"interface":3,"owner":0})"));
+  EXPECT_THAT(flow_summary_tables(summary),
+              testing::HasSubstr("3 records count under interface other"));
+}
+
+TEST(FlowLimits, OwnersBeyondTheLimitAreOtherAndCounted) {
+  FlowUsageLimits limits;
+  limits.owners_max = 3;
+  const FlowSummary summary = summarize(many_names(), {kTopology}, 10, limits);
+  EXPECT_EQ(records_by_key(list(summary, "owner")),
+            (std::map<std::string, std::uint64_t>{
+                {"10.0.1.1", 2}, {"10.0.1.2", 1}, {"10.0.1.3", 1}, {"other", 2}}));
+  EXPECT_EQ(summary.over_limit.by_owner, 2u);
+  EXPECT_EQ(summary.over_limit.by_interface, 0u);
+  expect_same_whole(summary, summarize(many_names(), {kTopology}));
+}
+
+TEST(FlowLimits, WhatTheInventoryKnowsIsToldApartInAnyCase) {
+  FlowUsageLimits limits;
+  limits.interfaces_max = 1;
+  const FlowSummary summary = summarize(
+      many_names(), {kTopology, "interfaces: [{ id: eni-4 }, { id: eni-5 }]\n"}, 10, limits);
+  EXPECT_EQ(records_by_key(list(summary, "interface")),
+            (std::map<std::string, std::uint64_t>{
+                {"eni-1", 2}, {"eni-4", 1}, {"eni-5", 1}, {"other", 2}}));
+}
+
+TEST(FlowLimits, CombinationsBeyondTheLimitAreOtherInBothLists) {
+  FlowUsageLimits limits;
+  limits.keys_max = 4;  // Accepted and rejected, of two interfaces.
+  const FlowSummary summary = summarize(many_names(), {kTopology}, 10, limits);
+  for (const char* by : {"interface", "owner"})
+    EXPECT_EQ(records_by_key(list(summary, by)).at("other"), 3u) << by;
+  EXPECT_EQ(summary.over_limit.by_interface, 3u);
+  EXPECT_EQ(summary.over_limit.by_owner, 3u);
+  expect_same_whole(summary, summarize(many_names(), {kTopology}));
+}
+
+TEST(FlowLimits, HoursBeyondTheLimitAreOtherInBothLists) {
+  std::string text = "interface-id srcaddr dstaddr packets bytes start action\n";
+  for (int hour = 1; hour <= 50; ++hour)
+    text += "eni-1 10.0.1.1 10.0.2.9 1 10 " + std::to_string(3600 * hour) + " ACCEPT\n";
+  FlowUsageLimits limits;
+  limits.rows_max = 8;
+  const FlowSummary summary = summarize(text, {kTopology}, 10, limits);
+  EXPECT_EQ(records_by_key(list(summary, "interface")),
+            (std::map<std::string, std::uint64_t>{{"eni-1", 8}, {"other", 42}}));
+  EXPECT_EQ(records_by_key(list(summary, "owner")),
+            (std::map<std::string, std::uint64_t>{{"10.0.1.1", 8}, {"other", 42}}));
+  EXPECT_EQ(summary.over_limit.by_interface, 42u);
+  EXPECT_EQ(summary.over_limit.by_owner, 42u);
+  expect_same_whole(summary, summarize(text, {kTopology}));
+}
+
+TEST(FlowLimits, ZonesThatNoFleetHasSoManyOfAreOther) {
+  std::string text = "interface-id az-id srcaddr dstaddr packets bytes start action\n";
+  for (int i = 1; i <= 5; ++i)
+    text += "eni-1 zone-" + std::to_string(i) + " 10.0.1.1 10.0.2.9 1 10 1734718982 ACCEPT\n";
+  FlowUsageLimits limits;
+  limits.names_max = 2;
+  const FlowSummary summary = summarize(text, {kTopology}, 10, limits);
+  EXPECT_EQ(summary.over_limit.by_interface, 3u);
+  EXPECT_EQ(summary.accept.records, 5u);
+  EXPECT_EQ(records_by_key(list(summary, "interface")).at("other"), 3u);
 }
 
 TEST(TopTalkers, AddressesBeyondTheLimitAreOther) {

@@ -52,6 +52,7 @@ struct Service::State {
   std::unique_ptr<alarms::Deliverer> deliverer;
   std::unique_ptr<EvaluationLoop> loop;
   ingest::IngestCounters counters;
+  ingest::OnceClaims claims;
   std::vector<std::unique_ptr<ingest::Source>> sources;
   std::vector<ingest::FirehoseSource*> firehoses;
   std::atomic<bool> running{false};  // Before, the sources are start()'s alone.
@@ -126,14 +127,11 @@ Result<void> Service::State::match_stores() {
 }
 
 ingest::SourceContext Service::State::context(std::size_t index) {
-  ingest::SourceContext made{*log,
-                             clock,
-                             *inventory,
-                             counters,
-                             [](std::string_view) { return aggregator::LogPartition{0}; },
-                             {0},
-                             {},
-                             options.fault};
+  ingest::SourceContext made{
+      *log,     clock,  *inventory,
+      counters, claims, [](std::string_view) { return aggregator::LogPartition{0}; },
+      {0},      {},     options.fault,
+  };
   made.on_progress = [this, index](std::uint64_t done, std::uint64_t all) {
     if (!options.on_read) return;
     std::uint64_t done_sum = 0, all_sum = 0;

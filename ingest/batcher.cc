@@ -25,12 +25,17 @@ constexpr std::int64_t kPushSettleMs =
 constexpr std::uint64_t kRecordsMax =
     1u << 18;  // A commit; well under the keys that a batch may hold.
 
-/// Passes batches on and drops log events that an earlier commit, or this one, holds already
-/// (docs/time.md 10).
+/// Passes batches on and drops log events that an earlier commit, this one, or another reader's next
+/// one holds (docs/time.md 10).
 class OnceSink final : public parsers::PayloadSink {
  public:
-  OnceSink(aggregator::IngestLog& log, aggregator::PartialAggregator& aggregator)
-      : log_(log), aggregator_(aggregator) {}
+  /// `claims`: null = keys are not claimed here.
+  OnceSink(aggregator::IngestLog& log, OnceClaims* claims,
+           aggregator::PartialAggregator& aggregator)
+      : log_(log), claims_(claims), aggregator_(aggregator) {}
+  ~OnceSink() override { clear(); }
+  OnceSink(const OnceSink&) = delete;
+  OnceSink& operator=(const OnceSink&) = delete;
   void on_flows(const parsers::FlowColumns& flows) override { aggregator_.on_flows(flows); }
   void on_metrics(const parsers::MetricBatch& metrics) override { aggregator_.on_metrics(metrics); }
   bool keep_log_event(std::string_view event_id) override {
@@ -42,7 +47,9 @@ class OnceSink final : public parsers::PayloadSink {
   [[nodiscard]] const std::set<std::string>& keys() const noexcept { return keys_; }
   /// Why it is not known whether an event is a repeat; then the commit must not happen.
   [[nodiscard]] const std::optional<Error>& failed() const noexcept { return failed_; }
+  /// The outcome of the keys is known: the log answers for them, or they are to be read again.
   void clear() {
+    if (claims_) claims_->release(keys_);
     keys_.clear();
     failed_.reset();
   }
@@ -50,16 +57,22 @@ class OnceSink final : public parsers::PayloadSink {
  private:
   bool keep(std::string key) {
     if (keys_.contains(key)) return false;
+    // First: who held it until now released it after the log knew it.
+    if (claims_ && !claims_->claim(key)) return false;
     auto seen = log_.seen_keys({key});
-    if (seen && !seen->empty()) return false;
+    if (seen && !seen->empty()) {
+      if (claims_) claims_->release({key});
+      return false;
+    }
     if (!seen && !failed_) failed_ = std::move(seen).error();
     keys_.insert(std::move(key));
     return true;
   }
 
   aggregator::IngestLog& log_;
+  OnceClaims* claims_;
   aggregator::PartialAggregator& aggregator_;
-  std::set<std::string> keys_;
+  std::set<std::string> keys_;  // Claimed, if there are claims.
   std::optional<Error> failed_;
 };
 
@@ -85,14 +98,14 @@ struct Batcher::State {
   }
 
   State(const SourceContext& context_in, const SourceSettings& settings_in, std::string source_in,
-        bool writes_progress_in)
+        Serves serves_in)
       : context(context_in),
         settings(settings_in),
         source(std::move(source_in)),
-        writes_progress(writes_progress_in),
+        serves(serves_in),
         inventory(context.inventory.get()),
         aggregator(inventory, aggregator_options(settings, source)),
-        sink(context.log, aggregator) {
+        sink(context.log, serves == Serves::kSource ? &context.claims : nullptr, aggregator) {
     progress.set_source(source);
     progress.set_started(true);
     progress.set_bounded(settings.bounded);
@@ -106,7 +119,7 @@ struct Batcher::State {
   SourceContext context;
   SourceSettings settings;
   std::string source;
-  bool writes_progress;
+  Serves serves;
   std::shared_ptr<const aggregator::Inventory> inventory;
   aggregator::PartialAggregator aggregator;
   OnceSink sink;
@@ -213,7 +226,7 @@ aggregator::Commit Batcher::State::build(std::map<std::string, std::string> posi
     *record.mutable_batch() = std::move(batch);
     commit.records.push_back({partition, std::move(record)});
   }
-  if (writes_progress && progress_due()) {
+  if (serves == Serves::kSource && progress_due()) {
     std::vector<aggregator::Commit::Record> told;
     for (const aggregator::LogPartition partition : context.all_partitions) {
       told.push_back({partition, {}});
@@ -230,8 +243,8 @@ aggregator::Commit Batcher::State::build(std::map<std::string, std::string> posi
 }
 
 Batcher::Batcher(const SourceContext& context, const SourceSettings& settings, std::string source,
-                 bool writes_progress)
-    : state_(std::make_unique<State>(context, settings, std::move(source), writes_progress)) {}
+                 Serves serves)
+    : state_(std::make_unique<State>(context, settings, std::move(source), serves)) {}
 Batcher::~Batcher() = default;
 
 parsers::PayloadSink& Batcher::sink() noexcept { return state_->sink; }

@@ -15,15 +15,24 @@
 
 namespace fleetmeter::ingest {
 
+/// Whom a batcher serves.
+enum class Serves : std::uint8_t {
+  /// A source partition: writes its progress. What was read and not committed is read again, so
+  /// that keys of log events can be claimed as they are met (OnceClaims).
+  kSource,
+  /// Requests to a push source, each a commit, beside other batchers: writes no progress and claims
+  /// nothing. Who serves the request enters with event_keys() before the commit.
+  kRequests,
+};
+
 /// The part that every source shares: what decoders yield becomes partial aggregates, and a commit
 /// of them with positions, progress and once keys goes to the log. Holds nothing across a commit.
 /// One per source thread; not thread safe.
 class Batcher {
  public:
-  /// `source` names the source partition ("files:0", "kafka:flow-logs/3"). Where several batchers
-  /// serve one source partition, one alone writes its progress.
+  /// `source` names the source partition ("files:0", "kafka:flow-logs/3").
   Batcher(const SourceContext& context, const SourceSettings& settings, std::string source,
-          bool writes_progress = true);
+          Serves serves = Serves::kSource);
   ~Batcher();
 
   /// Reads the clock and takes the inventory of the moment, for the records that come next.
@@ -60,8 +69,7 @@ class Batcher {
   [[nodiscard]] bool full() const noexcept;
   [[nodiscard]] bool progress_due() const noexcept;
 
-  /// Keys of the log events read since the last commit, which takes them along. Whoever shares the
-  /// log with others claims them first: two that read one event at a time both find it new.
+  /// Keys of the log events read since the last commit, which takes them along.
   [[nodiscard]] const std::set<std::string>& event_keys() const noexcept;
   /// Drops what was read since the last commit, counts included, to be read again.
   void discard();

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <atomic>
 #include <boost/beast/core/string.hpp>
-#include <condition_variable>
 #include <set>
 #include <thread>
 
@@ -53,61 +52,29 @@ std::string json_text(std::string_view text) {
   return out + '"';
 }
 
-/// Once keys of requests being handled: a second one with a key of them waits for the outcome of
-/// the first (docs/time.md 10).
+/// The keys of a request while it is handled: all of them, or none when it was not admitted.
 class InFlight {
  public:
-  /// Returns when nobody else holds any of `keys`; the caller holds all of them then. All at once,
-  /// so that two who want some of the same never wait for each other.
-  void enter(const std::set<std::string>& keys) {
-    std::unique_lock lock(mutex_);
-    left_.wait(lock, [&] {
-      return std::none_of(keys.begin(), keys.end(),
-                          [this](const std::string& key) { return keys_.contains(key); });
-    });
-    keys_.insert(keys.begin(), keys.end());
+  InFlight(OnceClaims& claims, std::set<std::string> keys, std::chrono::milliseconds limit)
+      : claims_(claims), keys_(std::move(keys)), admitted_(claims_.enter(keys_, limit)) {}
+  InFlight(const InFlight&) = delete;
+  InFlight& operator=(const InFlight&) = delete;
+  ~InFlight() {
+    if (admitted_) claims_.release(keys_);
   }
-  void leave(const std::set<std::string>& keys) {
-    {
-      const std::lock_guard lock(mutex_);
-      for (const std::string& key : keys) keys_.erase(key);
-      ++outcomes_;
-    }
-    left_.notify_all();
-  }
-  /// While this number stands, nobody has left: what the log did not hold it still does not hold.
-  [[nodiscard]] std::uint64_t outcomes() const {
-    const std::lock_guard lock(mutex_);
-    return outcomes_;
-  }
+  [[nodiscard]] bool admitted() const noexcept { return admitted_; }
 
  private:
-  mutable std::mutex mutex_;  // Guards the two below.
+  OnceClaims& claims_;
   std::set<std::string> keys_;
-  std::uint64_t outcomes_ = 0;
-  std::condition_variable left_;
-};
-
-class InFlightGuard {
- public:
-  InFlightGuard(InFlight& in_flight, std::set<std::string> keys)
-      : in_flight_(in_flight), keys_(std::move(keys)) {
-    in_flight_.enter(keys_);
-  }
-  InFlightGuard(const InFlightGuard&) = delete;
-  InFlightGuard& operator=(const InFlightGuard&) = delete;
-  ~InFlightGuard() { in_flight_.leave(keys_); }
-
- private:
-  InFlight& in_flight_;
-  std::set<std::string> keys_;
+  bool admitted_;
 };
 
 /// What one request needs to become a commit; pooled, since requests come at the same time. There
 /// are never more of them than server threads, each of which handles one request at a time.
 struct Worker {
   Worker(const SourceContext& context, const SourceSettings& settings)
-      : batcher(context, settings, settings.name, false),
+      : batcher(context, settings, settings.name, Serves::kRequests),
         decoder(batcher.decoder_options(), batcher.sink()) {}
   Batcher batcher;
   parsers::Decoder decoder;
@@ -152,6 +119,9 @@ class FirehoseEndpoint final : public FirehoseSource {
   void note_event_time(std::int64_t event_time_s);
   void note_outcome(const std::string& why);
   void pace(const std::stop_token& stop);
+  [[nodiscard]] std::chrono::milliseconds wait_limit() const {
+    return std::chrono::milliseconds(options_.twin_wait_ms);
+  }
   [[nodiscard]] std::int64_t wall_ms() const {
     return context_.clock.wall().time_since_epoch().count();
   }
@@ -159,7 +129,6 @@ class FirehoseEndpoint final : public FirehoseSource {
   SourceContext context_;
   FirehoseOptions options_;
   Batcher pacer_;  // Writes progress only; the pacing thread's.
-  InFlight in_flight_;
   std::unique_ptr<HttpServer> server_;
   std::jthread thread_;
   std::atomic<std::int64_t> event_time_max_s_{0};
@@ -332,15 +301,21 @@ void read_records(Worker& worker, std::size_t body_bytes) {
   worker.batcher.count_drop("bad_base64", worker.request.bad_base64);
 }
 
-/// Reads the request's records and commits them with its key. The same log events may be in flight
-/// in another request, under another id: then its outcome decides which of them are new here.
+/// Reads the request's records and commits them with its key. Another request, under another id, or
+/// another source may be about to commit the same log events: then its outcome decides which of them
+/// are new here.
 Result<void> FirehoseEndpoint::commit(Worker& worker, const std::string& key,
                                       std::size_t body_bytes) {
   for (;;) {
-    const std::uint64_t outcomes = in_flight_.outcomes();
+    const std::uint64_t outcomes = context_.claims.outcomes();
     read_records(worker, body_bytes);
-    const InFlightGuard guard(in_flight_, worker.batcher.event_keys());
-    if (!worker.batcher.event_keys().empty() && in_flight_.outcomes() != outcomes) {
+    const InFlight in_flight(context_.claims, worker.batcher.event_keys(), wait_limit());
+    if (!in_flight.admitted()) {
+      worker.batcher.discard();
+      return Error{ErrorCode::kUnavailable,
+                   "another source is about to commit log events of this request; send it again"};
+    }
+    if (!worker.batcher.event_keys().empty() && context_.claims.outcomes() != outcomes) {
       const auto& keys = worker.batcher.event_keys();
       const auto seen = context_.log.seen_keys({keys.begin(), keys.end()});
       if (!seen || !seen->empty()) {
@@ -350,19 +325,22 @@ Result<void> FirehoseEndpoint::commit(Worker& worker, const std::string& key,
       }
     }
     if (context_.fault) context_.fault("source.after_read");
-    return worker.batcher.try_commit({}, {key});
+    auto committed = worker.batcher.try_commit({}, {key});
+    note_outcome(committed ? "" : committed.error().message);
+    return committed;
   }
 }
 
 /// False: an earlier commit holds this request already.
 Result<bool> FirehoseEndpoint::take_once(Worker& worker, const std::string& key,
                                          std::size_t body_bytes) {
-  const InFlightGuard guard(in_flight_, {key});
+  const InFlight in_flight(context_.claims, {key}, wait_limit());
+  if (!in_flight.admitted())
+    return Error{ErrorCode::kUnavailable, "this request is being committed; send it again"};
   const auto seen = context_.log.seen_keys({key});
   if (!seen) return seen.error();
   if (!seen->empty()) return false;
   const auto committed = commit(worker, key, body_bytes);
-  note_outcome(committed ? "" : committed.error().message);
   // A worker whose commit failed keeps nothing of what it read; the sender retries.
   if (!committed) return committed.error();
   note_event_time(worker.batcher.event_time_max_s());

@@ -139,11 +139,12 @@ class Ingest final : public KafkaIngest {
   KafkaLogOptions options_;
   std::map<std::string, std::int32_t, std::less<>> table_;
   GatheringLog gathered_;
+  OnceClaims claims_;
   KafkaWorker worker_{"ingest"};  // Last: uses all above.
 };
 
 SourceContext Ingest::context(std::int32_t partitions) {
-  SourceContext made{gathered_, clock_, inventory_, counters_, {}, {}, {}, {}};
+  SourceContext made{gathered_, clock_, inventory_, counters_, claims_, {}, {}, {}, {}};
   // What no environment claims, and what the table does not name, is partition 0's.
   made.partition_of = [this](std::string_view environment) {
     const auto found = table_.find(environment);
@@ -207,7 +208,8 @@ Result<void> Ingest::read(Session& session, const std::stop_token& stop) {
   return commit(session);
 }
 
-/// One transaction of everything read: batches, progress and input offsets.
+/// One transaction of everything read: batches, progress and input offsets. Gathering releases the
+/// claims, but nothing is read before the outcome is known.
 Result<void> Ingest::commit(Session& session) {
   KafkaReader& reader = *session.reader;
   reader.note_progress();

@@ -14,6 +14,7 @@
 
 #include "aggregator/aggregate_log.h"
 #include "aggregator/inventory.h"
+#include "ingest/once_claims.h"
 #include "parsers/decoder.h"
 #include "proto/clock.h"
 #include "proto/result.h"
@@ -61,6 +62,7 @@ struct SourceContext {
   const Clock& clock;
   const InventoryHolder& inventory;
   IngestCounters& counters;
+  OnceClaims& claims;  ///< One for all sources that write to this log.
   /// Partition of the log that holds an environment's records (embedded: always 0).
   std::function<aggregator::LogPartition(std::string_view environment)> partition_of;
   std::vector<aggregator::LogPartition> all_partitions;  ///< Progress goes to each.

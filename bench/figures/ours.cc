@@ -100,8 +100,9 @@ parsers::DecodeCounts run_source(aggregator::SqliteLog& log, const Clock& clock,
                                  Evaluator* evaluator) {
   const ingest::InventoryHolder inventory{aggregator::Inventory::empty({})};
   ingest::IngestCounters counters;
-  ingest::SourceContext context{log, clock, inventory, counters, [](std::string_view) { return 0; },
-                                {0}, {},    {}};
+  ingest::OnceClaims claims;
+  ingest::SourceContext context{
+      log, clock, inventory, counters, claims, [](std::string_view) { return 0; }, {0}, {}, {}};
   ingest::FilesOptions options;
   options.settings.name = "files:0";
   options.settings.flow_format = format;

@@ -58,14 +58,11 @@ class FilesRun {
     log_ = *std::move(log);
     options.settings.name = "files:0";
     options.settings.bounded = true;
-    SourceContext context{*log_,
-                          clock_,
-                          inventory_,
-                          counters_,
-                          [](std::string_view) { return aggregator::LogPartition{0}; },
-                          {0},
-                          {},
-                          {}};
+    SourceContext context{
+        *log_,     clock_,  inventory_,
+        counters_, claims_, [](std::string_view) { return aggregator::LogPartition{0}; },
+        {0},       {},      {},
+    };
     source_ = make_files_source(std::move(context), std::move(options));
   }
 
@@ -92,6 +89,7 @@ class FilesRun {
   const InventoryHolder inventory_;
   std::unique_ptr<aggregator::SqliteLog> log_;
   IngestCounters counters_;
+  OnceClaims claims_;
   std::unique_ptr<Source> source_;
 };
 

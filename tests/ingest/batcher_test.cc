@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <optional>
+
 #include "tests/ingest/ingest_fixture.h"
 
 namespace fleetmeter::ingest {
@@ -234,6 +236,89 @@ TEST_F(BatcherTest, AnEventThatCannotBeLookedUpFailsTheCommit) {
   EXPECT_FALSE(batcher_.sink().keep_log_event("1"));  // Twice in one commit.
   EXPECT_TRUE(commit());
   EXPECT_FALSE(batcher_.sink().keep_log_event("1"));  // And in a later one.
+}
+
+/// Two sources of one process that read one log.
+class TwoReadersTest : public ::testing::Test {
+ protected:
+  struct Reader {
+    Reader(const SourceContext& context, std::string source)
+        : batcher(context, settings, std::move(source)) {}
+    void read(const std::vector<std::string>& event_ids) {
+      decoder.message(testing::log_events(event_ids));
+      batcher.count(decoder, 0);
+    }
+    Result<void> commit() { return batcher.try_commit({}, {}); }
+    SourceSettings settings;
+    Batcher batcher;
+    parsers::Decoder decoder{batcher.decoder_options(), batcher.sink()};
+  };
+  [[nodiscard]] std::uint64_t records() const { return world_.log.sums().records; }
+
+  World world_;
+  SourceContext context_ = world_.context();
+  Reader one_{context_, "files:0"};
+  std::optional<Reader> other_{std::in_place, context_, "files:1"};
+};
+
+TEST_F(TwoReadersTest, WhatBothReadIsCountedOnceWhicheverCommitsFirst) {
+  one_.read({"a", "b"});
+  other_->read({"b", "c"});
+  ASSERT_TRUE(one_.commit());
+  ASSERT_TRUE(other_->commit());
+  EXPECT_EQ(records(), 3u);
+  one_.read({"d", "e"});
+  other_->read({"e", "f"});
+  ASSERT_TRUE(other_->commit());
+  ASSERT_TRUE(one_.commit());
+  EXPECT_EQ(records(), 6u);
+  EXPECT_EQ(world_.decoded().duplicate_events, 2u);
+  one_.read({"a", "b", "c", "d", "e", "f"});
+  other_->read({"a", "b", "c", "d", "e", "f"});
+  ASSERT_TRUE(one_.commit());
+  ASSERT_TRUE(other_->commit());
+  EXPECT_EQ(records(), 6u);
+}
+
+TEST_F(TwoReadersTest, TheOneWhoseCommitFailsReadsAgainWhatTheOtherHasPassedOver) {
+  one_.read({"a", "b"});
+  other_->read({"b", "c"});
+  world_.log.refuse(Error{ErrorCode::kUnavailable, "disk full"});
+  ASSERT_FALSE(one_.commit());
+  world_.log.refuse(std::nullopt);
+  ASSERT_TRUE(other_->commit());
+  one_.read({"a", "b"});
+  ASSERT_TRUE(one_.commit());
+  EXPECT_EQ(records(), 3u);
+}
+
+TEST_F(TwoReadersTest, WhatOneGivesUpIsTheOthers) {
+  other_->read({"a", "b"});
+  other_->batcher.discard();
+  one_.read({"a"});
+  other_->read({"b"});
+  other_.reset();
+  one_.read({"b"});
+  ASSERT_TRUE(one_.commit());
+  EXPECT_EQ(records(), 2u);
+}
+
+TEST_F(TwoReadersTest, ARepeatOfWhatTheLogHoldsKeepsNobodyWaiting) {
+  one_.read({"a"});
+  ASSERT_TRUE(one_.commit());
+  one_.read({"a"});
+  EXPECT_TRUE(world_.claims.enter({"event:a"}, Milliseconds(0)));
+}
+
+TEST_F(TwoReadersTest, WhoServesRequestsClaimsNothingBeforeTheCommit) {
+  Batcher worker(context_, one_.settings, "firehose:0", Serves::kRequests);
+  EXPECT_TRUE(worker.sink().keep_log_event("a"));
+  one_.read({"a"});
+  worker.discard();
+  other_->read({"a"});
+  ASSERT_TRUE(one_.commit());
+  ASSERT_TRUE(other_->commit());
+  EXPECT_EQ(records(), 1u);
 }
 
 TEST_F(BatcherTest, KnowsTheSpanOfEventTimes) {

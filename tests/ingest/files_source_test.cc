@@ -107,6 +107,34 @@ TEST_F(FilesSourceTest, ALastLineWithoutLineEndIsARecord) {
   EXPECT_EQ(world_.log.sums(), (Sums{2, 3, 0}));
 }
 
+TEST_F(FilesSourceTest, TwoSourcesThatReadTheSameLogEventsAtATimeCountEachOnce) {
+  constexpr int kFiles = 20, kEvents = 50;
+  for (int f = 0; f < kFiles; ++f) {
+    std::vector<std::string> ids;
+    for (int e = 0; e < kEvents; ++e) ids.push_back(std::to_string(f) + "-" + std::to_string(e));
+    folder_.write("one/" + std::to_string(f), testing::log_events(ids));
+    folder_.write("other/" + std::to_string(kFiles - f), testing::log_events(ids));
+  }
+  // Neither commits before both have read everything.
+  std::atomic<int> have_read{0};
+  SourceContext context = world_.context();
+  context.fault = [&](std::string_view) {
+    ++have_read;
+    EXPECT_TRUE(eventually([&] { return have_read >= 2; }));
+  };
+  std::vector<std::unique_ptr<Source>> sources;
+  for (const char* name : {"one", "other"}) {
+    FilesOptions wanted = options({folder_.path(name)});
+    wanted.settings.name = std::string("files:") + name;
+    sources.push_back(make_files_source(context, std::move(wanted)));
+  }
+  for (const auto& source : sources) ASSERT_TRUE(source->start());
+  for (const auto& source : sources) EXPECT_TRUE(eventually([&] { return source->finished(); }));
+  for (const auto& source : sources) source->stop();
+  EXPECT_EQ(world_.log.sums(), (Sums{kFiles * kEvents, kFiles * kEvents, 0}));
+  EXPECT_EQ(world_.decoded().duplicate_events, std::uint64_t{kFiles * kEvents});
+}
+
 TEST_F(FilesSourceTest, ASecondRunReadsOnlyWhatIsNew) {
   folder_.write("a.log", flow_line(1));
   ASSERT_TRUE(read_all(options({folder_.path()})));

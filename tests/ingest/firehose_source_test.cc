@@ -5,6 +5,7 @@
 #include <deque>
 #include <regex>
 
+#include "ingest/batcher.h"
 #include "tests/ingest/http_client.h"
 #include "tests/ingest/ingest_fixture.h"
 #include "tests/parsers/recorder.h"
@@ -37,10 +38,12 @@ std::string body_of(const std::string& id, const std::vector<std::string>& recor
 
 class FirehoseSourceTest : public ::testing::Test {
  protected:
-  void serve(const std::string& access_key = {}, std::size_t body_bytes_max = 64u << 20) {
+  void serve(const std::string& access_key = {}, std::size_t body_bytes_max = 64u << 20,
+             std::uint32_t twin_wait_ms = 60'000) {
     FirehoseOptions options;
     options.access_key = access_key;
     options.body_bytes_max = body_bytes_max;
+    options.twin_wait_ms = twin_wait_ms;
     options.settings.name = "firehose:0";
     options.listen = "127.0.0.1:0";
     source_ = make_firehose_source(world_.context(), std::move(options));
@@ -227,18 +230,8 @@ TEST_F(FirehoseSourceTest, ATwinInFlightWaitsForTheOutcomeOfTheFirst) {
   EXPECT_EQ(world_.counters.requests_repeated, 2u);
 }
 
-/// A subscription envelope with one flow record a log event.
 std::string subscription(const std::vector<std::string>& event_ids) {
-  std::string events;
-  for (const std::string& id : event_ids) {
-    std::string line = flow_line(1);
-    line.pop_back();
-    events += std::string(events.empty() ? "" : ",") + R"({"id":")" + id +
-              R"(","timestamp":1700000040000,"message":")" + line + "\"}";
-  }
-  return gzip(
-      R"({"logStream":"eni-1-all","messageType":"DATA_MESSAGE","owner":"123456789012","logEvents":[)" +
-      events + "]}");
+  return gzip(testing::log_events(event_ids));
 }
 
 TEST_F(FirehoseSourceTest, LogEventsInFlightInAnotherRequestWaitForItsOutcome) {
@@ -306,6 +299,116 @@ TEST_F(FirehoseSourceTest, RequestsThatShareLogEventsInAnyOrderCountEachOnceAndN
   senders.clear();
   source_->stop();
   EXPECT_EQ(world_.log.sums(), (Sums{62, 62, 0}));
+}
+
+/// Another source that has read log events and not committed them yet.
+struct OtherSource {
+  explicit OtherSource(World& world) : context(world.context()) {}
+  void read(const std::vector<std::string>& event_ids) {
+    decoder.message(testing::log_events(event_ids));
+    batcher.count(decoder, 0);
+  }
+  SourceContext context;
+  SourceSettings settings;
+  Batcher batcher{context, settings, "files:0"};
+  parsers::Decoder decoder{batcher.decoder_options(), batcher.sink()};
+};
+
+TEST_F(FirehoseSourceTest, LogEventsThatAnotherSourceIsAboutToCommitAreWaitedForAndCountOnce) {
+  for (const bool other_fails : {false, true}) {
+    SCOPED_TRACE(other_fails);
+    World world;
+    FirehoseOptions options;
+    options.settings.name = "firehose:0";
+    options.listen = "127.0.0.1:0";
+    options.twin_wait_ms = 60'000;
+    const auto source = make_firehose_source(world.context(), std::move(options));
+    ASSERT_TRUE(source->start());
+    OtherSource other(world);
+    other.read({"a", "b"});
+    std::atomic<unsigned> status{0};
+    std::jthread sender([&] {
+      Client client(source->port());
+      status = client.post(body_of("id", {subscription({"b", "c"})})).status;
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    EXPECT_EQ(status, 0u) << "it cannot know yet whether b is new";
+    if (other_fails) {
+      other.batcher.discard();
+    } else {
+      EXPECT_TRUE(other.batcher.try_commit({}, {}));
+    }
+    sender.join();
+    EXPECT_EQ(status, 200u);
+    if (other_fails) {
+      other.read({"a", "b"});
+      EXPECT_TRUE(other.batcher.try_commit({}, {}));
+    }
+    source->stop();
+    EXPECT_EQ(world.log.sums(), (Sums{3, 3, 0}));
+    EXPECT_EQ(world.decoded().duplicate_events, 1u);
+  }
+}
+
+TEST_F(FirehoseSourceTest, WhoseLogEventsAreNotCommittedInTimeIs503AndHoldsNothing) {
+  serve({}, 64u << 20, 50);
+  OtherSource other(world_);
+  other.read({"a"});
+  const std::string body = body_of("id", {subscription({"a", "b"})});
+  for (int i = 0; i < 2; ++i) {
+    const Answer answer = post("id", body);
+    EXPECT_EQ(answer.status, 503u);
+    expect_contract(answer, "id");
+    EXPECT_THAT(answer.body, HasSubstr("another source is about to commit"));
+  }
+  EXPECT_EQ(source_->blocked(), "") << "Others are served.";
+  EXPECT_EQ(post("id2", body_of("id2", {subscription({"c"})})).status, 200u);
+  EXPECT_EQ(world_.log.sums(), (Sums{1, 1, 0}));
+  other.read({"b"});
+  EXPECT_TRUE(other.batcher.try_commit({}, {}));
+  EXPECT_EQ(post("id", body).status, 200u);
+  EXPECT_EQ(world_.log.sums(), (Sums{3, 3, 0}));
+  EXPECT_EQ(world_.decoded().duplicate_events, 2u);
+}
+
+TEST_F(FirehoseSourceTest, AnotherSourceWaitsForTheOutcomeOfARequestWithItsLogEvents) {
+  for (const bool request_fails : {false, true}) {
+    SCOPED_TRACE(request_fails);
+    World world;
+    std::atomic<bool> entered{false}, release{false};
+    world.log.on_append = [&](const aggregator::Commit& commit) {
+      if (commit.once_keys.empty() || entered.exchange(true))
+        return;  // Progress; the other source.
+      while (!release) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    };
+    FirehoseOptions options;
+    options.settings.name = "firehose:0";
+    options.listen = "127.0.0.1:0";
+    const auto source = make_firehose_source(world.context(), std::move(options));
+    ASSERT_TRUE(source->start());
+    std::jthread sender([&] {
+      Client client(source->port());
+      EXPECT_EQ(client.post(body_of("id", {subscription({"a", "b"})})).status,
+                request_fails ? 503u : 200u);
+    });
+    ASSERT_TRUE(eventually([&] { return entered.load(); }));
+    OtherSource other(world);
+    std::atomic<bool> has_read{false};
+    std::jthread reader([&] {
+      other.read({"b", "c"});
+      has_read = true;
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    EXPECT_FALSE(has_read) << "it cannot know yet whether b is new";
+    if (request_fails) world.log.refuse(Error{ErrorCode::kUnavailable, "disk full"});
+    release = true;
+    sender.join();
+    reader.join();
+    world.log.refuse(std::nullopt);
+    EXPECT_TRUE(other.batcher.try_commit({}, {}));
+    source->stop();
+    EXPECT_EQ(world.log.sums(), request_fails ? (Sums{2, 2, 0}) : (Sums{3, 3, 0}));
+  }
 }
 
 TEST_F(FirehoseSourceTest, ALogThatCannotCommitIs503UntilItCan) {

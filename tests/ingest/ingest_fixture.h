@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "aggregator/flow_rows.h"
 #include "ingest/source.h"
@@ -168,12 +169,14 @@ struct World {
   SystemClock clock;
   InventoryHolder inventory{aggregator::Inventory::empty({})};
   IngestCounters counters;
+  OnceClaims claims;
   [[nodiscard]] SourceContext context(aggregator::IngestLog* other_log = nullptr,
                                       const Clock* other_clock = nullptr) {
     return {other_log ? *other_log : log,
             other_clock ? *other_clock : clock,
             inventory,
             counters,
+            claims,
             [](std::string_view) { return aggregator::LogPartition{0}; },
             {0},
             {},
@@ -200,6 +203,19 @@ inline std::string flow_line(std::uint64_t bytes, std::int64_t start_s = kEventT
   return "2 123456789010 eni-1235b8ca123456789 10.0.0." + std::to_string(host % 250 + 1) +
          " 10.0.1.2 20641 22 6 20 " + std::to_string(bytes) + " " + std::to_string(start_s) + " " +
          std::to_string(start_s + 60) + " ACCEPT OK\n";
+}
+
+/// A subscription envelope with one flow record, of one byte, for each log event.
+inline std::string log_events(const std::vector<std::string>& event_ids) {
+  std::string line = flow_line(1);
+  line.pop_back();
+  std::string events;
+  for (const std::string& id : event_ids) {
+    events += std::string(events.empty() ? "" : ",") + R"({"id":")" + id +
+              R"(","timestamp":1700000040000,"message":")" + line + "\"}";
+  }
+  return R"({"logStream":"eni-1-all","messageType":"DATA_MESSAGE","owner":"123456789012","logEvents":[)" +
+         events + "]}";
 }
 
 template <typename Condition>

@@ -25,7 +25,7 @@ class KafkaSourceTest : public testing::Test {
   std::unique_ptr<Source> start() { return start(cluster->connection, {prefix}); }
   std::unique_ptr<Source> start(const KafkaConnection& connection,
                                 const std::vector<std::string>& topics) {
-    SourceContext context{*log, clock, inventory, counters, {}, {}, {}, {}};
+    SourceContext context{*log, clock, inventory, counters, claims, {}, {}, {}, {}};
     context.partition_of = [](std::string_view) { return aggregator::LogPartition{0}; };
     context.all_partitions = {0};
     KafkaSourceOptions options;
@@ -82,6 +82,7 @@ class KafkaSourceTest : public testing::Test {
   SystemClock clock;
   InventoryHolder inventory{aggregator::Inventory::empty({})};
   IngestCounters counters;
+  OnceClaims claims;
   std::unique_ptr<TestCluster> cluster;
   std::unique_ptr<aggregator::SqliteLog> log;
   std::uint64_t sent = 0;

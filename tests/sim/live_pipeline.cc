@@ -54,8 +54,9 @@ struct LivePipeline::Process {
   Process(LivePipeline& of)
       : log(of.disk_, of.clock_),
         loop(log, of.usage_.get(), of.clock_, loop_options()),
-        context{log, of.clock_, of.inventory_, counters, [](std::string_view) { return 0; }, {0},
-                {},  {}},
+        context{log,      of.clock_, of.inventory_,
+                counters, claims,    [](std::string_view) { return 0; },
+                {0},      {},        {}},
         push(context, settings_of(kPush, 600), kPush),
         push_decoder(push.decoder_options(), push.sink()),
         file(context, settings_of(kFile, 900), kFile) {}
@@ -70,6 +71,7 @@ struct LivePipeline::Process {
   MemoryLog log;
   app::EvaluationLoop loop;
   ingest::IngestCounters counters;
+  ingest::OnceClaims claims;
   ingest::SourceContext context;
   ingest::Batcher push;
   parsers::Decoder push_decoder;

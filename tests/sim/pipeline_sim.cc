@@ -76,14 +76,16 @@ class BillFolder {
 /// Ingest of one process: gone with it.
 struct Ingest {
   Ingest(MemoryLog& log, const Clock& clock, const ingest::InventoryHolder& inventory)
-      : context{log, clock, inventory, counters, [](std::string_view) { return 0; }, {0}, {}, {}},
+      : context{log, clock, inventory, counters, claims, [](std::string_view) { return 0; },
+                {0}, {},    {}},
         pacer(context, settings_of(kPush, 600), kPush),
-        push(context, settings_of(kPush, 600), kPush, false),
+        push(context, settings_of(kPush, 600), kPush, ingest::Serves::kRequests),
         push_decoder(push.decoder_options(), push.sink()),
         file(context, settings_of(kFile, 900), kFile),
         idle(context, settings_of(kIdle, 900), kIdle) {}
 
   ingest::IngestCounters counters;
+  ingest::OnceClaims claims;
   ingest::SourceContext context;
   ingest::Batcher pacer, push;
   parsers::Decoder push_decoder;

@@ -172,6 +172,12 @@ std::uint32_t MetricCollector::series_of(const parsers::MetricRecord& record,
   const std::uint64_t hash = hash_of(record, dimensions);
   std::uint32_t index = ids_.find(hash, is_it);
   if (index != parsers::IndexTable::kNone) return index;
+  std::size_t bytes = 0;
+  const auto fits = [&bytes](std::string_view text) {
+    bytes += text.size();
+    return text.size() <= kMetricTextBytesMax && bytes <= kMetricTextsBytesMax;
+  };
+  if (!each_text(record, dimensions, fits)) return parsers::IndexTable::kNone;
   index = static_cast<std::uint32_t>(series_.size());
   key_.clear();
   each_text(record, dimensions, [&](std::string_view text) {
@@ -189,7 +195,12 @@ MetricCollector::Taken MetricCollector::add(const parsers::MetricBatch& batch,
                                             const parsers::MetricRecord& record,
                                             std::int64_t start_s) {
   const std::span<const parsers::Dimension> dimensions = batch.dimensions_of(record);
-  last_ = series_of(record, dimensions);
+  const std::uint32_t index = series_of(record, dimensions);
+  if (index == parsers::IndexTable::kNone) {
+    Validity stretch;
+    return {environment_of(record, dimensions, start_s, stretch), "text_over_limit"};
+  }
+  last_ = index;
   KnownSeries& series = series_[last_];
   if (const std::uint32_t epoch = attribution_.epoch(start_s);
       series.epoch != epoch || !series.stretch.holds(start_s)) {
@@ -197,7 +208,7 @@ MetricCollector::Taken MetricCollector::add(const parsers::MetricBatch& batch,
     series.epoch = epoch;
   }
   if (series.commit != commit_) {
-    if (series_in_commit_ >= series_max_) return {false, series.environment};
+    if (series_in_commit_ >= series_max_) return {series.environment, "series_over_limit"};
     ++series_in_commit_;
     series.commit = commit_;
   }
@@ -215,7 +226,7 @@ MetricCollector::Taken MetricCollector::add(const parsers::MetricBatch& batch,
   for (const parsers::ExtendedStatistic& extended : batch.extended_of(record)) {
     extended_.emplace_back(extended.name, extended.value);
   }
-  return {true, series.environment};
+  return {series.environment};
 }
 
 void MetricCollector::take(std::uint32_t environment, proto::AggregateBatch& batch) {

@@ -17,6 +17,12 @@
 
 namespace fleetmeter::aggregator {
 
+/// CloudWatch takes no longer text in what names a metric: 1,024 bytes are a dimension's value, names
+/// have 255 (Amazon CloudWatch API Reference, "Dimension", "MetricDatum"). Each distinct text is
+/// kept: without a limit few datapoints fill the memory.
+inline constexpr std::size_t kMetricTextBytesMax = 1024;
+inline constexpr std::size_t kMetricTextsBytesMax = 64 * 1024;  ///< 30 dimensions have room.
+
 /// The metric half of the partial aggregates: series of a commit by identity, datapoints as they
 /// came. What the table makes of two values of one key is decided where all of them meet, so a
 /// commit may be cut anywhere.
@@ -27,8 +33,10 @@ class MetricCollector {
 
   /// Environment index of the record; its series is known from here on.
   struct Taken {
-    bool ok = false;  ///< False: a new series beyond series_max; the datapoint is not kept.
     std::uint32_t environment = 0;
+    /// Why the datapoint is not kept: "series_over_limit", of a new series beyond series_max;
+    /// "text_over_limit", of one with longer texts than that. Else null.
+    const char* drop = nullptr;
   };
   Taken add(const parsers::MetricBatch& batch, const parsers::MetricRecord& record,
             std::int64_t start_s);
@@ -63,7 +71,7 @@ class MetricCollector {
                                std::span<const parsers::Dimension> dimensions, std::int64_t at_s,
                                Validity& stretch);
   std::string_view environment_by(Inventory::Facts facts, const MetricOwner& owner) const;
-  /// Index of its series, which is known from here on.
+  /// Index of its series, which is known from here on; kNone when its texts are too long.
   std::uint32_t series_of(const parsers::MetricRecord& record,
                           std::span<const parsers::Dimension> dimensions);
   void write_columns(std::span<const Row> rows, proto::AggregateBatch& batch);

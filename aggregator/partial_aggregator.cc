@@ -139,7 +139,7 @@ void PartialAggregator::on_metrics(const parsers::MetricBatch& metrics) {
       continue;
     }
     const MetricCollector::Taken taken = state_->metrics.add(metrics, record, start_s);
-    if (!taken.ok) state_->drop("series_over_limit", 1);
+    if (taken.drop != nullptr) state_->drop(taken.drop, 1);
     ++state_->records;
     state_->note_time(taken.environment, start_s);
     proto::Volume& volume = state_->volumes.at(taken.environment, hour_of(start_s));

@@ -96,7 +96,8 @@ std::string explain(const std::string& error, const parsers::Decoder& decoder) {
   if (dropped(decoder, PayloadDrop::kUnknownContent))
     return "is neither a flow log, a metric stream nor an envelope of them";
   if (dropped(decoder, PayloadDrop::kBadEnvelope)) return "is JSON of no known kind";
-  if (dropped(decoder, PayloadDrop::kTooLarge)) return "inflates beyond the limit of one message";
+  if (dropped(decoder, PayloadDrop::kTooLarge))
+    return "holds a value larger than the limit of one message";
   return error;
 }
 

@@ -192,6 +192,8 @@ std::vector<std::string> notes_of(const FlowSummary& summary) {
   note(summary.counts.flows.unknown_fields, " columns are known to no flow log version");
   note(summary.counts.flows.unknown_values, " values are known to no flow log version");
   note(summary.counts.flows.absent_optional, " bad values of optional fields are taken as absent");
+  note(summary.counts.metrics.unknown_keys,
+       " keys or statistics of datapoints are unknown, or have no value that can be read");
   note(summary.over_limit.by_interface,
        " records count under interface other: more interfaces than are told apart");
   note(summary.over_limit.by_owner,
@@ -253,6 +255,7 @@ std::string flow_summary_csv(const FlowSummary& summary) {
   count("unknown_fields", flows.unknown_fields);
   count("unknown_values", flows.unknown_values);
   count("absent_values", flows.absent_optional);
+  count("unknown_keys", summary.counts.metrics.unknown_keys);
   count("over_limit_interface", summary.over_limit.by_interface);
   count("over_limit_owner", summary.over_limit.by_owner);
   traffic("action", "accept", summary.accept);

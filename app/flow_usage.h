@@ -12,13 +12,14 @@
 namespace fleetmeter::app {
 
 /// How much is told apart. What is met beyond it adds up in entries named "other", so that input
-/// full of ever new names cannot fill the memory; sums of the whole stay exact.
+/// full of ever new names cannot fill the memory; sums of the whole stay exact. Beyond `keys_max` and
+/// `rows_max` charges cannot pair a record with that of its other end.
 struct FlowUsageLimits {
   static constexpr std::uint32_t kInterfacesMax = 1u << 16;
   static constexpr std::uint32_t kOwnersMax = 1u << 16;
   static constexpr std::uint32_t kNamesMax = 1u << 12;
   static constexpr std::uint32_t kKeysMax = 1u << 19;
-  static constexpr std::uint32_t kRowsMax = 1u << 21;
+  static constexpr std::uint32_t kRowsMax = 1u << 23;
 
   /// Names that only records tell; those that the inventory knows are told apart in any case, as
   /// charges depend on them, and it is no larger than the user made it.
@@ -26,7 +27,7 @@ struct FlowUsageLimits {
   std::uint32_t owners_max = kOwnersMax;
   std::uint32_t names_max = kNamesMax;  ///< Zones and services, of which AWS has some hundred.
   std::uint32_t keys_max = kKeysMax;    ///< Combinations of facts; under a kB each.
-  std::uint32_t rows_max = kRowsMax;    ///< Combinations in an hour; 56 bytes each.
+  std::uint32_t rows_max = kRowsMax;    ///< Combinations in an hour; under 100 bytes each.
 };
 
 /// Records that were not rejected, by what they could not be told apart by.

@@ -46,6 +46,7 @@ std::string input_counts_json(const parsers::DecodeCounts& counts,
          ",\"unknown_fields\":" + std::to_string(counts.flows.unknown_fields) +
          ",\"unknown_values\":" + std::to_string(counts.flows.unknown_values) +
          ",\"absent_values\":" + std::to_string(counts.flows.absent_optional) +
+         ",\"unknown_keys\":" + std::to_string(counts.metrics.unknown_keys) +
          ",\"datapoints\":" + std::to_string(counts.metrics.datapoints) +
          ",\"datapoints_malformed\":" + std::to_string(counts.metrics.malformed()) +
          ",\"datapoints_malformed_by_reason\":" +

@@ -67,6 +67,9 @@ void add_decode(Families& out, const parsers::DecodeCounts& counts,
   out.counter("fleetmeter_flow_absent_values_total",
               "Values that cannot be read or are out of range, taken as absent.",
               counts.flows.absent_optional);
+  out.counter("fleetmeter_datapoint_unknown_keys_total",
+              "Keys and statistics of datapoints that are unknown, or whose value cannot be read.",
+              counts.metrics.unknown_keys);
   out.counter("fleetmeter_datapoints_total", "Datapoints of metric streams kept.",
               counts.metrics.datapoints);
   out.counter("fleetmeter_control_messages_total", "CloudWatch Logs control messages.",

@@ -25,12 +25,12 @@ struct FirehoseOptions {
 /// The Firehose HTTP endpoint: answers 200 only after the batch is durable, with the exact response
 /// contract (requestId echoed, numeric timestamp, Content-Type application/json, Content-Length, no
 /// other key). The access key is asked before the body is read. A repeated request id is answered
-/// 200 without counting again; one in flight waits for the first attempt's outcome, and so does one with log events that
-/// another source is about to commit. A bad record
-/// inside a good batch is dropped and counted, the batch is 200. A header line binds the columns of
-/// the records behind it in its request, and of no other request. GET on any path answers 200 for
-/// load balancer health checks. Rule: Amazon Data Firehose Developer Guide, "HTTP endpoint delivery
-/// request and response specifications".
+/// 200 without counting again; one in flight waits for the first attempt's outcome, and so does one
+/// with log events that another source is about to commit. A bad record inside a good batch is
+/// dropped and counted, the batch is 200. A header line binds the columns of the records behind it
+/// in its request, and of no other request. GET on any path answers 200 for load balancer health
+/// checks. Rule: Amazon Data Firehose Developer Guide, "HTTP endpoint delivery request and response
+/// specifications".
 class FirehoseSource : public Source {
  public:
   [[nodiscard]] virtual std::uint16_t port() const = 0;  ///< Bound port after start().

@@ -62,7 +62,7 @@ enum class MetricDrop : std::uint8_t {
 struct MetricCounts {
   std::uint64_t datapoints = 0;
   std::uint64_t frames = 0;        ///< OTLP frames, empty ones included.
-  std::uint64_t unknown_keys = 0;  ///< JSON keys outside the format; skipped.
+  std::uint64_t unknown_keys = 0;  ///< Keys, statistics and attributes outside the format; skipped.
   std::uint64_t dropped[static_cast<std::size_t>(MetricDrop::kCount)] = {};
   [[nodiscard]] std::uint64_t malformed() const noexcept;
   MetricCounts& operator+=(const MetricCounts& other) noexcept;

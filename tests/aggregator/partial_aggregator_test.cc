@@ -10,6 +10,7 @@
 #include "aggregator/flow_facts.h"
 #include "aggregator/flow_folder.h"
 #include "aggregator/flow_sums.h"
+#include "aggregator/metric_collector.h"
 #include "tests/aggregator/log_records.h"
 #include "tests/aggregator/partial_fixture.h"
 
@@ -505,6 +506,37 @@ TEST_F(PartialAggregatorTest, SeriesBeyondTheLimitOfACommitAreCountedOut) {
   aggregator.on_metrics(batch);
   EXPECT_EQ(aggregator.take()[0].datapoints().start_s_size(), 1)
       << "the next commit has room again";
+}
+
+TEST_F(PartialAggregatorTest, ADatapointWhoseSeriesHasTooLongATextIsCountedOutEachTime) {
+  PartialAggregator aggregator(inventory, options);
+  const std::string longest(kMetricTextBytesMax, 'x'), longer = longest + "x";
+  parsers::MetricBatch batch;
+  parsers::MetricRecord record;
+  record.start_ms = 60'000;
+  for (const std::string& name : {longest, longer, longer}) {
+    batch.dimensions.push_back({"InstanceId", name});
+    batch.dimensions.push_back({name, "a"});
+  }
+  for (const std::string* name : {&longest, &longer, &longer}) {
+    record.name = *name;
+    batch.records.push_back(record);
+  }
+  record.name = "m";
+  record.dimension_count = 1;
+  for (std::uint32_t dimension : {0u, 2u, 1u, 3u}) {
+    record.first_dimension = dimension;
+    batch.records.push_back(record);
+  }
+  // Each short enough, and too many.
+  record.first_dimension = static_cast<std::uint32_t>(batch.dimensions.size());
+  record.dimension_count = kMetricTextsBytesMax / kMetricTextBytesMax + 1;
+  for (std::uint32_t i = 0; i < record.dimension_count; ++i)
+    batch.dimensions.push_back({"d", longest});
+  batch.records.push_back(record);
+  aggregator.on_metrics(batch);
+  EXPECT_EQ(aggregator.dropped().at("text_over_limit"), 5u);
+  EXPECT_EQ(aggregator.take()[0].datapoints().start_s_size(), 3);
 }
 
 TEST(PathClass, KnowsTheRangesThatAreNotTheInternet) {

@@ -330,7 +330,8 @@ TEST(FlowSummary, SaysWhichColumnsAndValuesNoVersionKnows) {
       "10.0.1.1 10.0.2.1 100 1 1734718982 DROP x y use1-az1 40000\n"
       "10.0.1.1 10.0.2.1 100 1 1734718982 ACCEPT x y use1-az1 40000\n");
   EXPECT_THAT(flow_summary_json(summary),
-              testing::HasSubstr(R"("unknown_fields":2,"unknown_values":1,"absent_values":0,)"));
+              testing::HasSubstr(
+                  R"("unknown_fields":2,"unknown_values":1,"absent_values":0,"unknown_keys":0,)"));
   EXPECT_THAT(flow_summary_csv(summary),
               testing::AllOf(testing::HasSubstr("\nrecords,unknown_fields,2,"),
                              testing::HasSubstr("\nrecords,unknown_values,1,")));
@@ -536,7 +537,7 @@ TEST(FlowSummaryJson, HoldsExactlyTheDocumentedKeys) {
       testing::EndsWith(
           R"("time":{"first":"2024-12-20T18:23:02Z","last":"2024-12-20T18:23:33Z"},)"
           R"("files":[],"late":0,"duplicate_events":0,"duplicate_requests":0,"unknown_fields":0,)"
-          R"("unknown_values":0,"absent_values":0,"datapoints":0,"datapoints_malformed":0,)"
+          R"("unknown_values":0,"absent_values":0,"unknown_keys":0,"datapoints":0,"datapoints_malformed":0,)"
           R"("datapoints_malformed_by_reason":{},"payloads_dropped":{},"dropped":{},"malformed_samples":{}})"));
 }
 

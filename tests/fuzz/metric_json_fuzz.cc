@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "parsers/flow_field.h"
 #include "parsers/json_scan.h"
 #include "parsers/metric_json.h"
 #include "parsers/metric_support.h"
@@ -79,16 +80,13 @@ void expect_value(Element value, Expected& expected) {
 void expect_dimensions(Element value, Expected& expected) {
   simdjson::dom::object object;
   if (value.get_object().get(object) != simdjson::SUCCESS) {
-    ++expected.unknown_keys;
+    expected.bad_value = true;
     return;
   }
   for (const auto& [name, item] : object) {
     std::string_view text;
-    if (item.get_string().get(text) == simdjson::SUCCESS) {
-      expected.dimensions.emplace_back(name, text);
-    } else {
-      ++expected.unknown_keys;
-    }
+    if (item.get_string().get(text) != simdjson::SUCCESS) expected.bad_value = true;
+    expected.dimensions.emplace_back(name, text);
   }
 }
 
@@ -127,9 +125,9 @@ Expected expect(simdjson::dom::object object) {
       expect_dimensions(value, expected);
     } else if (key == "value") {
       expect_value(value, expected);
-    } else if (is_one_of(key, kOfEnvelopes)) {
+    } else if (is_one_of(key, kOfEnvelopes) || parsers::is_flow_record_key(key)) {
       expected.is_envelope = true;
-      if (!expected.is_metric) return expected;  // Known for one from here on.
+      return expected;  // Known for one from here on.
     } else {
       ++expected.unknown_keys;
     }
@@ -182,7 +180,7 @@ void check_against_tree(std::string_view value, const Parsed& parsed) {
     return;  // simdjson on demand is not asked to look at what nobody reads.
   }
   Expected expected = expect(object);
-  if (expected.is_envelope && !expected.is_metric) {
+  if (expected.is_envelope) {
     FM_CHECK(parsed.result == Result::kOther);
     FM_CHECK(parsed.counts.malformed() == 0);
     return;

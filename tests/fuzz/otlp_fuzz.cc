@@ -72,7 +72,7 @@ using Pairs = std::vector<std::pair<std::string, std::string>>;
 struct Expected {
   std::string metric_namespace, name;
   bool has_namespace = false, has_name = false, has_minimum = false, has_maximum = false;
-  bool finite = true;
+  bool finite = true, are_texts = true;
   double minimum = 0, maximum = 0;
   Pairs dimensions;
   std::vector<double> extended;
@@ -90,11 +90,8 @@ struct Expected {
   void take_dimensions(const otlp::KeyValueList& list) {
     for (const otlp::KeyValue& item : list.values()) {
       const bool is_nothing = !item.has_value() || item.value().ByteSizeLong() == 0;
-      if (is_nothing || item.value().has_string_value()) {
-        dimensions.emplace_back(item.key(), item.value().string_value());
-      } else {
-        ++unknown_keys;
-      }
+      are_texts = are_texts && (is_nothing || item.value().has_string_value());
+      dimensions.emplace_back(item.key(), item.value().string_value());
     }
   }
   void take_attribute(const otlp::KeyValue& attribute) {
@@ -123,8 +120,8 @@ struct Expected {
 /// kCount: it is kept.
 MetricDrop judge(const otlp::Point& point, const Expected& expected) {
   constexpr std::uint64_t kSecond = 1'000'000'000;
-  if (!expected.has_namespace || !expected.has_name) return MetricDrop::kMissingLabel;
-  if (!expected.finite || !expected.has_minimum || !expected.has_maximum ||
+  if (expected.metric_namespace.empty() || expected.name.empty()) return MetricDrop::kMissingLabel;
+  if (!expected.are_texts || !expected.finite || !expected.has_minimum || !expected.has_maximum ||
       !std::isfinite(point.sum())) {
     return MetricDrop::kBadValue;
   }

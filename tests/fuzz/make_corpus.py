@@ -243,6 +243,12 @@ def main():
     write("decoder", "json_then_otlp", (datapoints(2).encode() + frame(otlp["v10"]) + frame(otlp["v7"]) +
                                         datapoints(1).encode() + frame(otlp["v7"])), choices=4)
 
+    values = (datapoints(1).strip() + json.dumps({"message": line(DEFAULT)})) * 2
+    write("decoder", "value_without_its_begin", values[40:] + values + "\n" + values[90:] + line(DEFAULT), choices=4)
+    write("decoder", "members_and_line_ends", (packed(flows["v2"].encode()) + b"\n") * 2 + packed(b"") + b"\r\n", choices=4)
+    write("gzip", "members_and_line_ends", (packed(b"one\n") + b"\n") * 3, choices=6)
+    write("metric_json", "envelope_behind", '{"namespace":"N",' + json.dumps({"message": line(DEFAULT)})[1:], choices=3)
+
 
 if __name__ == "__main__":
     main()

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bitset>
 
+#include "parsers/payload_text.h"
+
 namespace fleetmeter::parsers {
 namespace {
 
@@ -22,11 +24,9 @@ constexpr std::string_view kTransitGatewayNames =
     "packets-lost-ttl-expired tcp-flags region flow-direction pkt-src-aws-service "
     "pkt-dst-aws-service";
 
-constexpr std::string_view kBlanks = " \t\r\n";
-
 /// Takes the next token off `rest`; empty at its end.
 std::string_view next_token(std::string_view& rest) noexcept {
-  const std::size_t begin = std::min(rest.find_first_not_of(kBlanks), rest.size());
+  const std::size_t begin = skip_blanks(rest, 0);
   const std::size_t end = std::min(rest.find_first_of(kBlanks, begin), rest.size());
   const std::string_view token = rest.substr(begin, end - begin);
   rest.remove_prefix(end);

@@ -127,8 +127,7 @@ bool PayloadParser::inflate_members(PayloadState& outer, std::string_view bytes)
   if (!members.inflater || compression_of(bytes) != members.compression)
     members.inflater.emplace(members.compression = compression_of(bytes));
   Inflater inflater = *std::exchange(members.inflater, std::nullopt);
-  ByteBuffer& plain = members.plain;
-  plain.clear();
+  ByteBuffer& plain = members.plain;  // Empty between members.
   bool whole = true;
   for (bool more = true; more;) {
     char* const room = plain.prepare(kInflatePieceBytes);
@@ -142,6 +141,7 @@ bool PayloadParser::inflate_members(PayloadState& outer, std::string_view bytes)
     if (result.put_bytes > inflated_left_) {
       drop(PayloadDrop::kTooLarge);
       flush_all();
+      plain.clear();
       return false;
     }
     inflated_left_ -= result.put_bytes;
@@ -155,6 +155,7 @@ bool PayloadParser::inflate_members(PayloadState& outer, std::string_view bytes)
     plain.consume(parse(inner, plain.view(), ByteBuffer::kPaddingBytes, false));
     if (plain.size() > kValueBytesMax) {
       drop(PayloadDrop::kTooLarge);
+      plain.clear();
       return false;
     }
   }
@@ -167,6 +168,7 @@ bool PayloadParser::inflate_members(PayloadState& outer, std::string_view bytes)
   const bool last = whole || inner.content == Content::kCompressed;
   if (whole) members.inflater = std::move(inflater);
   parse(inner, plain.view(), ByteBuffer::kPaddingBytes, last);
+  plain.clear();
   return whole && !inner.failed;
 }
 

@@ -11,6 +11,8 @@ namespace fleetmeter::parsers {
 namespace {
 
 constexpr std::size_t kMetricBatchRecords = 4096;
+/// A longer line is no datapoint by itself. What is tried on each value of a line has to have an end.
+constexpr std::size_t kDatapointLineBytesMax = 16 * 1024;
 
 /// So little of a line that it does not yet show whether it begins_no_flow_line().
 bool is_undecided(std::string_view bytes) noexcept {
@@ -238,7 +240,7 @@ std::size_t PayloadParser::parse_json(PayloadState& state, std::string_view byte
                                       std::size_t line_bytes, std::size_t padding_bytes,
                                       bool last) {
   if (metrics_.records.size() >= kMetricBatchRecords) flush_metrics();
-  if (!state.scanner.started()) {
+  if (!state.scanner.started() && line_bytes <= kDatapointLineBytesMax) {
     // The common case, one object a line, needs no scan of its own. Whether a line gets here
     // depends on how the stream is cut, so only what the scan would find as well may be taken.
     const std::string_view line = without_trailing_blanks(bytes.substr(0, line_bytes));

@@ -6,6 +6,7 @@
 #include "parsers/decoder.h"
 #include "parsers/inflate.h"
 #include "parsers/metric_otlp.h"
+#include "parsers/payload_text.h"
 
 namespace fleetmeter::parsers {
 namespace {
@@ -69,21 +70,17 @@ bool is_base64(std::string_view bytes) noexcept {
 }
 
 bool is_json_array(std::string_view head) noexcept {
-  constexpr std::string_view kBlanks = " \t\r\n";
-  const std::size_t first = head.find_first_not_of(kBlanks);
-  if (first == std::string_view::npos || head[first] != '[') return false;
-  const std::size_t second = head.find_first_not_of(kBlanks, first + 1);
-  return second == std::string_view::npos || head[second] == '{' || head[second] == '[' ||
-         head[second] == ']';
+  const std::size_t first = skip_blanks(head, 0);
+  if (!head.substr(first).starts_with('[')) return false;
+  const std::size_t second = skip_blanks(head, first + 1);
+  return second == head.size() || head[second] == '{' || head[second] == '[' || head[second] == ']';
 }
 
 /// An object with a key, whatever its texts hold.
 bool is_json_object(std::string_view head) noexcept {
-  constexpr std::string_view kBlanks = " \t\r\n";
-  const std::size_t first = std::min(head.find_first_not_of(kBlanks), head.size());
-  if (!head.substr(first).starts_with('{')) return false;
-  const std::size_t second = std::min(head.find_first_not_of(kBlanks, first + 1), head.size());
-  return head.substr(second).starts_with('"');
+  const std::size_t first = skip_blanks(head, 0);
+  return head.substr(first).starts_with('{') &&
+         head.substr(skip_blanks(head, first + 1)).starts_with('"');
 }
 
 bool is_text(std::string_view bytes) noexcept {

@@ -248,6 +248,19 @@ TEST(Hostile, AJsonValueThatNeverEndsIsGivenUpAtItsLimit) {
   EXPECT_LT(result.peak_bytes, 260 * kMiB) << "the value of 64 MiB, twice while its buffer grows";
 }
 
+/// Whoever looked for the line's end from each of them would not be done in a day.
+TEST(Hostile, MillionsOfValuesInOneLineAreLookedAtOnceEach) {
+  constexpr std::size_t kValues = 4u << 20;
+  std::string line;
+  for (std::size_t i = 0; i < kValues; ++i) line += "{}";
+  line.append(8u << 20, ' ');
+  const Result result = measure([&](Decoder& decoder, Result&) {
+    decoder.message(line);
+    decoder.message(line + "\n");
+  });
+  EXPECT_EQ(result.dropped(MetricDrop::kMissingKey), 2 * kValues);
+}
+
 TEST(Hostile, LayersOfGzipMultiplyNothing) {
   std::string bomb(8u << 20, '\n');
   for (int i = 0; i < 3; ++i) bomb = gzip(bomb);

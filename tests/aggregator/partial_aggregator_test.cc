@@ -514,12 +514,10 @@ TEST_F(PartialAggregatorTest, ADatapointWhoseSeriesHasTooLongATextIsCountedOutEa
   parsers::MetricBatch batch;
   parsers::MetricRecord record;
   record.start_ms = 60'000;
-  for (const std::string& name : {longest, longer, longer}) {
-    batch.dimensions.push_back({"InstanceId", name});
-    batch.dimensions.push_back({name, "a"});
-  }
-  for (const std::string* name : {&longest, &longer, &longer}) {
-    record.name = *name;
+  for (const std::string* text : {&longest, &longer, &longer}) {
+    batch.dimensions.push_back({"InstanceId", *text});
+    batch.dimensions.push_back({*text, "a"});
+    record.name = *text;
     batch.records.push_back(record);
   }
   record.name = "m";

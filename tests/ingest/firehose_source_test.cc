@@ -36,6 +36,15 @@ std::string body_of(const std::string& id, const std::vector<std::string>& recor
   return body + "]}";
 }
 
+std::unique_ptr<FirehoseSource> started_in(World& world, FirehoseOptions options = {}) {
+  options.settings.name = "firehose:0";
+  options.listen = "127.0.0.1:0";
+  auto source = make_firehose_source(world.context(), std::move(options));
+  const auto started = source->start();
+  EXPECT_TRUE(started) << started.error().message;
+  return source;
+}
+
 class FirehoseSourceTest : public ::testing::Test {
  protected:
   void serve(const std::string& access_key = {}, std::size_t body_bytes_max = 64u << 20,
@@ -44,11 +53,7 @@ class FirehoseSourceTest : public ::testing::Test {
     options.access_key = access_key;
     options.body_bytes_max = body_bytes_max;
     options.twin_wait_ms = twin_wait_ms;
-    options.settings.name = "firehose:0";
-    options.listen = "127.0.0.1:0";
-    source_ = make_firehose_source(world_.context(), std::move(options));
-    const auto started = source_->start();
-    ASSERT_TRUE(started) << started.error().message;
+    source_ = started_in(world_, std::move(options));
   }
   Answer post(const std::string& id, const std::string& body, std::string headers = {}) {
     Client client(source_->port());
@@ -246,11 +251,7 @@ TEST_F(FirehoseSourceTest, LogEventsInFlightInAnotherRequestWaitForItsOutcome) {
       if (entered++ > 0) return;
       while (!release) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     };
-    FirehoseOptions options;
-    options.settings.name = "firehose:0";
-    options.listen = "127.0.0.1:0";
-    const auto source = make_firehose_source(world.context(), std::move(options));
-    ASSERT_TRUE(source->start());
+    const auto source = started_in(world);
     const auto send = [&](const std::string& id, const std::vector<std::string>& events) {
       Client client(source->port());
       return client.post(body_of(id, {subscription(events)})).status;
@@ -319,11 +320,8 @@ TEST_F(FirehoseSourceTest, LogEventsThatAnotherSourceIsAboutToCommitAreWaitedFor
     SCOPED_TRACE(other_fails);
     World world;
     FirehoseOptions options;
-    options.settings.name = "firehose:0";
-    options.listen = "127.0.0.1:0";
     options.twin_wait_ms = 60'000;
-    const auto source = make_firehose_source(world.context(), std::move(options));
-    ASSERT_TRUE(source->start());
+    const auto source = started_in(world, std::move(options));
     OtherSource other(world);
     other.read({"a", "b"});
     std::atomic<unsigned> status{0};
@@ -381,11 +379,7 @@ TEST_F(FirehoseSourceTest, AnotherSourceWaitsForTheOutcomeOfARequestWithItsLogEv
         return;  // Progress; the other source.
       while (!release) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     };
-    FirehoseOptions options;
-    options.settings.name = "firehose:0";
-    options.listen = "127.0.0.1:0";
-    const auto source = make_firehose_source(world.context(), std::move(options));
-    ASSERT_TRUE(source->start());
+    const auto source = started_in(world);
     std::jthread sender([&] {
       Client client(source->port());
       EXPECT_EQ(client.post(body_of("id", {subscription({"a", "b"})})).status,

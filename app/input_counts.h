@@ -40,9 +40,9 @@ template <typename Reason, std::size_t kSize>
 [[nodiscard]] std::string input_counts_json(const parsers::DecodeCounts& counts,
                                             const std::map<std::string, std::uint64_t>& dropped);
 
-/// The array `files`, from pairs of a file and why it was not read to its end.
 /// An object: by reason, where a line came from and the line.
 [[nodiscard]] std::string samples_json(const parsers::FlowDropSamples::ByReason& samples);
+/// The array `files`, from pairs of a file and why it was not read to its end.
 [[nodiscard]] std::string bad_files_json(
     const std::vector<std::pair<std::string, std::string>>& files);
 

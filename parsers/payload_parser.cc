@@ -170,7 +170,7 @@ std::size_t PayloadParser::parse_lines(PayloadState& state, std::string_view byt
       continue;
     }
     if (begins_no_flow_line(bytes.substr(at))) {
-      skip_value(state, {});
+      skip_rest(state, bad_envelopes());
       continue;
     }
     const std::size_t next_value = next_value_in(bytes.substr(at, ends.from(at) - at));
@@ -192,11 +192,10 @@ std::size_t PayloadParser::parse_lines(PayloadState& state, std::string_view byt
   return at;
 }
 
-/// Drops a JSON value that cannot be read on behind `begun`, or, with nothing begun, what is left of
-/// one.
+/// Drops a JSON value that cannot be read on behind `begun`.
 void PayloadParser::skip_value(PayloadState& state, std::string_view begun) noexcept {
   state.scanner.reset();
-  skip_rest(state, begun.empty() || looks_like_envelope(begun)
+  skip_rest(state, looks_like_envelope(begun)
                        ? bad_envelopes()
                        : counts.metrics.dropped[static_cast<std::size_t>(MetricDrop::kBadJson)]);
   state.skipped_brace = without_trailing_blanks(begun).ends_with('}');

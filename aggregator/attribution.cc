@@ -68,17 +68,17 @@ std::uint64_t hash_facts(const AddressFacts& facts) noexcept {
       hash, std::uint64_t{facts.interface} << 32 | static_cast<std::uint32_t>(facts.role));
 }
 
-/// Marks the prefixes of 16 bits that a range reaches into.
-void set_prefixes(const Cidr& range, std::array<std::uint64_t, 1024>& bits) noexcept {
-  if (range.network.high != 0) return;
+/// Of a range in IPv4: the prefixes of 16 bits that it reaches into.
+struct Prefixes {
+  std::uint32_t first = 0, count = 0;
+};
+
+Prefixes prefixes_of(const Cidr& range) noexcept {
+  if (range.network.high != 0) return {};
   const bool is_v4 = range.length >= 96 && range.network.is_v4();
-  if (range.length >= 96 && !is_v4) return;
-  const std::uint32_t first = is_v4 ? range.network.v4() >> 16 : 0;
-  const std::uint32_t count = !is_v4               ? 1u << 16
-                              : range.length < 112 ? 1u << (112 - range.length)
-                                                   : 1u;
-  for (std::uint32_t prefix = first; prefix < first + count; ++prefix)
-    bits[prefix / 64] |= std::uint64_t{1} << (prefix % 64);
+  if (range.length >= 96 && !is_v4) return {};
+  if (!is_v4) return {0, 1u << 16};
+  return {range.network.v4() >> 16, range.length < 112 ? 1u << (112 - range.length) : 1u};
 }
 
 }  // namespace
@@ -100,7 +100,7 @@ void Attribution::set_inventory(std::shared_ptr<const Inventory> inventory) {
 
 void Attribution::read_inventory() {
   read_bounds();
-  read_special_ranges();
+  read_prefixes();
   forget();
 }
 
@@ -128,11 +128,20 @@ bool Attribution::shrink() {
   return is_large;
 }
 
-void Attribution::read_special_ranges() {
-  special_ = {};
-  for (const SpecialNetwork& special : kSpecialNetworks) set_prefixes(special.cidr, special_);
-  const auto add = [this](const std::string& text) {
-    if (const auto range = parse_cidr(text)) set_prefixes(*range, special_);
+void Attribution::read_prefixes() {
+  prefixes_ = {};
+  const auto set = [this](const Cidr& range, std::uint64_t value) {
+    const auto [first, count] = prefixes_of(range);
+    for (std::uint32_t prefix = first; prefix < first + count; ++prefix) {
+      std::uint64_t& word = prefixes_[prefix / 32];
+      const std::uint32_t at = prefix % 32 * 2;
+      word = (word & ~(std::uint64_t{3} << at)) | value << at;
+    }
+  };
+  for (const SpecialNetwork& special : kSpecialNetworks)
+    set(special.cidr, special.cidr.length <= 112 ? kSpecial | kPlain : kSpecial);
+  const auto add = [&](const std::string& text) {
+    if (const auto range = parse_cidr(text)) set(*range, kSpecial);
   };
   for (const Subnet& subnet : inventory_->subnets()) add(subnet.cidr);
   for (const Vpc& vpc : inventory_->vpcs()) {
@@ -143,7 +152,7 @@ void Attribution::read_special_ranges() {
     add_addresses(interface.private_addresses, addresses);
     add_addresses(interface.public_addresses, addresses);
   }
-  for (const parsers::IpAddress& address : addresses) set_prefixes({address, 128}, special_);
+  for (const parsers::IpAddress& address : addresses) set({address, 128}, kSpecial);
 }
 
 void Attribution::read_bounds() {
@@ -199,6 +208,7 @@ bool Attribution::is_same(std::uint32_t capture, const CaptureTexts& texts,
 }
 
 bool Attribution::is_own(std::uint32_t capture, const parsers::IpAddress& address) const noexcept {
+  if (!captures_[capture].has_addresses) return false;
   const std::vector<parsers::IpAddress>& own = capture_facts_[capture].addresses;
   return std::ranges::find(own, address) != own.end();
 }
@@ -252,6 +262,9 @@ void Attribution::add_capture(const CaptureTexts& texts, std::int64_t at_s, std:
   entry.scope = scope_of(epoch, captured.vpc_id);
   entry.present = texts.present;
   entry.is_nat = facts.role == proto::ROLE_NAT;
+  entry.has_owner = !entry.is_nat && facts.owner != 0;
+  entry.has_name = !entry.is_nat && facts.name() != 0;
+  entry.has_addresses = !facts.addresses.empty();
   std::size_t bytes = 0;
   for (const std::string_view text : texts.text) bytes += text.size();
   entry.is_long = bytes > entry.bytes.size();
@@ -352,7 +365,7 @@ std::uint32_t Attribution::find_address(std::uint32_t scope, const parsers::IpAd
                                         std::int64_t at_s) {
   const auto make = [&] { return add_address(make_address(address, at_s, vpc_of(scope))); };
   if (address.is_v4()) {
-    const std::uint32_t made = make();
+    const std::uint32_t made = (prefix_of(address.v4()) & kSpecial) != 0 ? make() : kInternet;
     v4_table_.insert(v4_key(scope, address), made);
     return made;
   }

@@ -113,6 +113,12 @@ class Attribution {
   [[nodiscard]] bool is_nat(std::uint32_t capture) const noexcept {
     return captures_[capture].is_nat;
   }
+  /// Whether attribute_flow() takes the owner from the capture, so that the text of the own address
+  /// is not looked at; not of NAT gateways.
+  [[nodiscard]] bool names_owner(std::uint32_t capture, FlowSide own) const noexcept {
+    const CaptureEntry& entry = captures_[capture];
+    return own == FlowSide::kUnknown ? entry.has_name : entry.has_owner;
+  }
   /// Facts of no address at all; of no use for address_facts().
   static constexpr std::uint32_t kAbsent = 0;
   /// Those of every public address that the inventory does not know.
@@ -124,10 +130,26 @@ class Attribution {
   [[nodiscard]] const AddressFacts& address_facts(std::uint32_t address) const noexcept {
     return addresses_[address];
   }
-  /// An address of IPv4 as far as anything is known of it: all of the internet are one. 33 bits.
-  [[nodiscard]] std::uint64_t known_v4(const parsers::IpAddress& address) const noexcept {
-    const auto special = static_cast<std::uint64_t>(is_special(address.v4()));
-    return special << 32 | (address.v4() & (0 - special));
+  /// Of IPv4: the inventory has nothing near it, so that beside its text nothing is known but its
+  /// private range (range_name()).
+  [[nodiscard]] bool is_plain(const parsers::IpAddress& address) const noexcept {
+    return (prefix_of(address.v4()) & kPlain) != 0;
+  }
+  /// An address of IPv4 as far as anything is known of it: all of the internet are one; if
+  /// `hides_text` all plain ones of a range are, too. 33 bits.
+  [[nodiscard]] std::uint64_t known_v4(const parsers::IpAddress& address,
+                                       bool hides_text) const noexcept {
+    const std::uint64_t prefix = prefix_of(address.v4());
+    const std::uint64_t special = prefix & kSpecial;
+    const std::uint64_t hidden = (std::uint64_t{hides_text} & prefix >> 1) * 0xffff;
+    return special << 32 | (address.v4() & (0 - special) & ~hidden);
+  }
+  /// Whether attribute_flow() does not look at the text of a plain address. `is_peer`: by the
+  /// record's direction; `is_unknown`: it is not known whether it is.
+  [[nodiscard]] bool hides_text(std::uint32_t capture, bool is_peer,
+                                bool is_unknown) const noexcept {
+    const CaptureEntry& entry = captures_[capture];
+    return (entry.has_owner | (is_peer & !entry.is_nat) | (is_unknown & entry.has_name)) != 0;
   }
   /// What most ask of an address, in one word.
   struct Peer {
@@ -149,7 +171,14 @@ class Attribution {
     bool source_is_own = false;  ///< One of CaptureFacts::addresses.
     bool destination_is_own = false;
   };
-  /// Null = absent.
+  /// Before find_ends(), some records ahead; null = absent, there too.
+  void prefetch_ends(std::uint32_t capture, const parsers::IpAddress* source,
+                     const parsers::IpAddress* destination) const noexcept {
+    for (const parsers::IpAddress* const address : {source, destination}) {
+      if (address == nullptr || !address->is_v4()) continue;
+      v4_table_.prefetch(WordTable<1>::hash(v4_key(captures_[capture].scope, *address)));
+    }
+  }
   void find_ends(std::uint32_t capture, const parsers::IpAddress* source,
                  const parsers::IpAddress* destination, std::int64_t at_s, Ends& out);
 
@@ -177,7 +206,9 @@ class Attribution {
     std::uint32_t present = 0;
     std::array<std::uint8_t, CaptureTexts::kCount> piece_sizes{};  ///< Of that run.
     bool is_nat = false;
-    bool is_long = false;  ///< The texts are in `long_texts_`.
+    bool has_owner = false, has_name = false;  ///< CaptureFacts::owner, name(); not of NAT.
+    bool has_addresses = false;                ///< CaptureFacts::addresses.
+    bool is_long = false;                      ///< The texts are in `long_texts_`.
     std::array<std::uint8_t, CaptureTexts::kCount> offsets{},
         sizes{};  ///< Of the texts in `bytes`.
     std::array<char, 128> bytes;
@@ -209,7 +240,7 @@ class Attribution {
       std::uint32_t capture = kNoCapture;
     };
     using Place = std::array<One, 2>;
-    static constexpr int kBits = 12;
+    static constexpr int kBits = 14;
 
     /// Of the end of an id: its beginning is the same in all.
     [[nodiscard]] static std::uint64_t hash_of(std::string_view id) noexcept {
@@ -221,12 +252,13 @@ class Attribution {
 
   void read_inventory();
   void read_bounds();
-  void read_special_ranges();
+  void read_prefixes();
   [[nodiscard]] std::uint32_t find_epoch(std::int64_t at_s);
-  /// Whether something but "the internet" may be known of an address, by its first 16 bits: what
-  /// the internet is wide is not remembered one by one.
-  [[nodiscard]] bool is_special(std::uint32_t v4) const noexcept {
-    return (special_[v4 >> 22] >> (v4 >> 16 & 63) & 1) != 0;
+  /// What is known of an address by its first 16 bits. Special: something but "the internet" may be;
+  /// what that is wide is not remembered one by one. Plain: nothing but a private range is.
+  static constexpr std::uint64_t kSpecial = 1, kPlain = 2;
+  [[nodiscard]] std::uint64_t prefix_of(std::uint32_t v4) const noexcept {
+    return prefixes_[v4 >> 21] >> (v4 >> 15 & 62) & 3;
   }
   [[nodiscard]] bool is_same(std::uint32_t capture, const CaptureTexts& texts,
                              std::uint32_t epoch) const noexcept;
@@ -240,13 +272,14 @@ class Attribution {
   [[nodiscard]] std::uint32_t address_in(std::uint32_t scope, const parsers::IpAddress& address,
                                          std::int64_t at_s) {
     if (!address.is_v4()) return find_address(scope, address, at_s);
-    if (!is_special(address.v4())) return kInternet;
     const std::uint32_t found = v4_table_.find(v4_key(scope, address));
     return found != WordTable<1>::kNone ? found : find_address(scope, address, at_s);
   }
-  [[nodiscard]] static WordTable<1>::Key v4_key(std::uint32_t scope,
-                                                const parsers::IpAddress& address) noexcept {
-    return {std::uint64_t{scope} << 32 | address.v4()};
+  /// Of the internet as of any address: which of the two a record has cannot be guessed, so a branch
+  /// would take longer than to look it up.
+  [[nodiscard]] WordTable<1>::Key v4_key(std::uint32_t scope,
+                                         const parsers::IpAddress& address) const noexcept {
+    return {std::uint64_t{scope} << 33 | known_v4(address, false)};
   }
   [[nodiscard]] std::uint32_t find_address(std::uint32_t scope, const parsers::IpAddress& address,
                                            std::int64_t at_s);
@@ -268,7 +301,7 @@ class Attribution {
   std::vector<std::string> environments_;
   std::vector<std::int64_t> bounds_;  ///< Times at which some entry begins or ends, ascending.
   std::uint32_t last_epoch_ = 0;
-  std::array<std::uint64_t, 1024> special_{};  ///< A bit for each 16-bit prefix of IPv4.
+  std::array<std::uint64_t, 2048> prefixes_{};  ///< Two bits for each 16-bit prefix of IPv4.
   std::vector<AddressFacts> addresses_;
   std::vector<Peer> peers_;     ///< Of each.
   WordTable<1> v4_table_;       ///< By (scope, address).

@@ -146,7 +146,8 @@ FlowAttribution attribute_flow(const CaptureFacts& capture, const RecordFacts& r
   const bool source = own != Side::kDestination;  // Unknown: as the sender sees it.
   const AddressFacts& own_facts = source ? *record.source : *record.destination;
   set_owner(out, own_facts);
-  if (own != Side::kUnknown && capture.owner != 0) out.owner = capture.owner;
+  const std::uint32_t captor = own != Side::kUnknown ? capture.owner : capture.name();
+  if (captor != 0) out.owner = captor;
   if (out.owner_az == 0 && own != Side::kUnknown) out.owner_az = capture.az;
   const AddressFacts* packet = source ? record.packet_destination : record.packet_source;
   const AddressFacts& hop = source ? *record.destination : *record.source;

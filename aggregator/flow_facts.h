@@ -40,6 +40,9 @@ struct CaptureFacts {
   proto::InterfaceRole role = proto::ROLE_UNKNOWN;
   bool vpcs_known = false;  ///< The inventory names subnets, so "not in a VPC" means outside.
   std::vector<parsers::IpAddress> addresses;  ///< Its own, as far as the inventory knows.
+
+  /// Its owner, else itself.
+  [[nodiscard]] std::uint32_t name() const noexcept { return owner != 0 ? owner : interface; }
 };
 
 /// One record's own facts; pointers live as long as the call.
@@ -63,9 +66,9 @@ enum class FlowSide : std::uint8_t { kUnknown, kSource, kDestination };
 
 /// By flow-direction, else the side whose address is the interface's own, else the inside one (a
 /// private address, or one of a VPC) where exactly one is.
-[[nodiscard]] inline FlowSide own_side(parsers::Direction direction, bool source_is_own,
-                                       bool destination_is_own, bool source_is_inside,
-                                       bool destination_is_inside) noexcept {
+[[nodiscard]] constexpr FlowSide own_side(parsers::Direction direction, bool source_is_own,
+                                          bool destination_is_own, bool source_is_inside,
+                                          bool destination_is_inside) noexcept {
   if (direction == parsers::Direction::kEgress) return FlowSide::kSource;
   if (direction == parsers::Direction::kIngress) return FlowSide::kDestination;
   if (source_is_own != destination_is_own)
@@ -91,8 +94,9 @@ struct FlowAttribution {
   std::uint32_t peer_interface = 0;
 };
 
-/// Direction: by own_side(), side_beside_other() (source: egress). Owner: the own side's; on NAT
-/// inside legs that of the `pkt-` private address, on version 2 of the peer that is not the gateway.
+/// Direction: by own_side(), side_beside_other() (source: egress). Owner: the own side's; where that
+/// side is not known whoever captured, and zones and peer as the sender sees them. On NAT inside legs
+/// the owner of the `pkt-` private address, on version 2 of the peer that is not the gateway.
 /// Where a gateway's own address is unknown an inside leg of version 2 has direction unknown,
 /// owner = source and peer_owner = destination: NatAddresses says later which of the two is the
 /// gateway.

@@ -76,15 +76,14 @@ bool is_translated(const FlowColumn<IpAddress>& hop, const FlowColumn<IpAddress>
   return hop.present(record) && packet.present(record) && hop[record] != packet[record];
 }
 
-/// The packet has the hop's ends, as far as the record has them, and names no service.
+/// The packet has the hop's ends, as far as the record has them.
 bool is_as_hop(const FlowRecordColumns& columns, std::uint32_t record) noexcept {
   const auto is_same = [record](const FlowColumn<IpAddress>& packet,
                                 const FlowColumn<IpAddress>& hop) {
     return !packet.present(record) || (hop.present(record) && packet[record] == hop[record]);
   };
   return is_same(columns.packet_source, columns.source) &&
-         is_same(columns.packet_destination, columns.destination) &&
-         !columns.source_service.present(record) && !columns.destination_service.present(record);
+         is_same(columns.packet_destination, columns.destination);
 }
 
 bool is_long_text(const FlowColumn<std::string_view>& column, std::uint32_t record) noexcept {
@@ -115,6 +114,7 @@ static_assert(kPacketsRemembered + 4096 < std::size_t{1} << kPacketBits);
 
 void FlowFolder::forget() {
   packets_.clear();
+  services_.clear();
   series_.clear();
   records_.clear();
   records_asked_ = 0;
@@ -294,9 +294,9 @@ void FlowFolder::find_series(const FlowColumns& flows, const FlowRecordColumns& 
 }
 
 /// All that a record's series depends on, before anything is looked up. Not of IPv6, nor where the
-/// packet's ends or services are others than the hop's: kNoKey.
+/// packet's ends are others than the hop's, nor of a service without a number: kNoKey.
 FlowFolder::Key FlowFolder::record_key(const FlowColumns& flows, const FlowRecordColumns& columns,
-                                       std::uint32_t i) const {
+                                       std::uint32_t i) {
   const std::uint32_t record = block_.records[i];
   const bool has_both = block_.has_addresses;
   const IpAddress* const source = has_both ? &columns.source[record] : columns.source.find(record);
@@ -304,18 +304,42 @@ FlowFolder::Key FlowFolder::record_key(const FlowColumns& flows, const FlowRecor
       has_both ? &columns.destination[record] : columns.destination.find(record);
   if ((source != nullptr && !source->is_v4()) || (destination != nullptr && !destination->is_v4()))
     return kNoKey;
-  if (has_packets_ && !is_as_hop(columns, record)) return kNoKey;
-  const std::uint64_t from = source == nullptr ? kAbsentAddress : attribution_.known_v4(*source);
-  const std::uint64_t to =
-      destination == nullptr ? kAbsentAddress : attribution_.known_v4(*destination);
+  std::uint64_t services = 0;
+  if (has_packets_) {
+    if (!is_as_hop(columns, record)) return kNoKey;
+    const std::uint64_t of_source = service_number(columns.source_service, record);
+    const std::uint64_t of_destination = service_number(columns.destination_service, record);
+    if (of_source == ServiceNames::kMany || of_destination == ServiceNames::kMany) return kNoKey;
+    services = of_source << ServiceNames::kBits | of_destination;
+  }
+  const std::uint32_t capture = block_.captures[i];
+  const parsers::Direction direction = flows.direction[record];
+  bool is_unknown = source != nullptr && destination != nullptr;
+  if (is_unknown)
+    is_unknown = (direction == parsers::Direction::kUnknown) & attribution_.is_plain(*source) &
+                 attribution_.is_plain(*destination);
+  const auto known = [&](const IpAddress* address, parsers::Direction as_peer) {
+    if (address == nullptr) return kAbsentAddress;
+    return attribution_.known_v4(
+        *address, attribution_.hides_text(capture, direction == as_peer, is_unknown));
+  };
+  const std::uint64_t from = known(source, parsers::Direction::kIngress);
+  const std::uint64_t to = known(destination, parsers::Direction::kEgress);
   const auto path = static_cast<std::uint8_t>(columns.traffic_path.value_or(record, 0));
   const std::uint64_t bits = static_cast<std::uint64_t>(flows.status[record]) |
                              static_cast<std::uint64_t>(flows.action[record]) << 2 |
-                             static_cast<std::uint64_t>(flows.direction[record]) << 4 |
+                             static_cast<std::uint64_t>(direction) << 4 |
                              std::uint64_t{columns.packet_source.present(record)} << 6 |
                              std::uint64_t{columns.packet_destination.present(record)} << 7 |
-                             std::uint64_t{path} << 8 | (from >> 32) << 16 | (to >> 32) << 18;
-  return {std::uint64_t{block_.captures[i]} << 20 | bits, from << 32 | (to & 0xffffffff)};
+                             std::uint64_t{path} << 8 | (from >> 32) << 16 | (to >> 32) << 18 |
+                             services << 20;
+  return {std::uint64_t{capture} << (20 + 2 * ServiceNames::kBits) | bits,
+          from << 32 | (to & 0xffffffff)};
+}
+
+std::uint32_t FlowFolder::service_number(const FlowColumn<std::string_view>& column,
+                                         std::uint32_t record) {
+  return column.present(record) ? services_.number(column[record], strings_) : ServiceNames::kNone;
 }
 
 void FlowFolder::find_remembered(const FlowColumns& flows, const FlowRecordColumns& columns) {
@@ -331,20 +355,14 @@ void FlowFolder::find_remembered(const FlowColumns& flows, const FlowRecordColum
   records_asked_ += block_.size;
 }
 
-/// Records that name a service are never remembered, so all of them are among the new.
-void FlowFolder::find_long_services(const FlowRecordColumns& columns) {
-  for (std::uint32_t n = 0; n < new_.size; ++n) {
-    const std::uint32_t record = block_.records[new_.entries[n]];
-    if (is_long_text(columns.source_service, record) ||
-        is_long_text(columns.destination_service, record))
-      block_.long_text.set(new_.entries[n]);
-  }
-}
-
 /// Of records that are not remembered: the look-ups, one kind after the other.
 void FlowFolder::find_new(const FlowColumns& flows, const FlowRecordColumns& columns) {
-  if (columns.source_service.exists() || columns.destination_service.exists())
-    find_long_services(columns);
+  for (std::uint32_t n = 0; n < new_.size; ++n) {
+    const std::uint32_t i = new_.entries[n];
+    const std::uint32_t record = block_.records[i];
+    attribution_.prefetch_ends(block_.captures[i], columns.source.find(record),
+                               columns.destination.find(record));
+  }
   for (std::uint32_t n = 0; n < new_.size; ++n) {
     const std::uint32_t i = new_.entries[n];
     const std::uint32_t record = block_.records[i];
@@ -395,19 +413,22 @@ FlowFolder::Key FlowFolder::series_key(const FlowColumns& flows, const FlowRecor
     ends = std::uint64_t{both.source} << 32 | both.destination;
     if (has_packets_) packet_id = find_packet(packet_of(columns, n));
   } else {
-    // Only the own side's address and what the peer's says beside its address count.
+    // Of an address only what is known of it beside its text counts: of the peer's always, of the
+    // own one where the capture has a name.
     const Attribution::Peer source = attribution_.as_peer(both.source);
     const Attribution::Peer destination = attribution_.as_peer(both.destination);
     FlowSide side = own_side(flows.direction[record], both.source_is_own, both.destination_is_own,
                              source.is_inside(), destination.is_inside());
-    if (side == FlowSide::kUnknown && (source.has_interface() || destination.has_interface()))
+    if ((source.has_interface() || destination.has_interface()) && side == FlowSide::kUnknown)
       side = side_beside_other(attribution_.capture_facts(capture),
                                attribution_.address_facts(both.source),
                                attribution_.address_facts(both.destination));
     const bool is_source = side != FlowSide::kDestination;
     bits.side = static_cast<std::uint64_t>(side);
-    ends = is_source ? std::uint64_t{both.source} << 32 | destination.id()
-                     : std::uint64_t{both.destination} << 32 | source.id();
+    const std::uint32_t own = is_source ? both.source : both.destination;
+    const bool is_named = attribution_.names_owner(capture, side);
+    ends = std::uint64_t{is_named ? attribution_.as_peer(own).id() : own} << 32 |
+           (is_source ? destination : source).id();
     if (has_packets_) {
       const Packet packet = packet_of(columns, n);
       packet_id =
@@ -423,7 +444,10 @@ FlowFolder::Key FlowFolder::series_key(const FlowColumns& flows, const FlowRecor
 FlowFolder::Packet FlowFolder::packet_of(const FlowRecordColumns& columns, std::uint32_t n) {
   const std::uint32_t i = new_.entries[n];
   const std::uint32_t record = block_.records[i];
+  const Attribution::Ends& ends = new_.ends[n];
   Packet packet;
+  if (ends.source == Attribution::kAbsent || ends.destination == Attribution::kAbsent)
+    return packet;  // Nothing more is looked at.
   // Without a gateway on the way it is the hop's.
   const auto address = [&](const FlowColumn<IpAddress>& column, const FlowColumn<IpAddress>& hop,
                            std::uint32_t of_hop) {
@@ -433,12 +457,14 @@ FlowFolder::Packet FlowFolder::packet_of(const FlowRecordColumns& columns, std::
                                 static_cast<std::int64_t>(block_.starts[i]));
   };
   const auto service = [&](const FlowColumn<std::string_view>& column) {
-    const bool is_told = column.present(record) && !is_long_text(column, record);
-    return is_told ? strings_.intern(column[record]) : 0;
+    const std::uint32_t number = service_number(column, record);
+    if (number != ServiceNames::kMany) return services_.id(number);
+    if (!is_long_text(column, record)) return strings_.intern(column[record]);
+    block_.long_text.set(i);
+    return 0u;
   };
-  packet.source = address(columns.packet_source, columns.source, new_.ends[n].source);
-  packet.destination =
-      address(columns.packet_destination, columns.destination, new_.ends[n].destination);
+  packet.source = address(columns.packet_source, columns.source, ends.source);
+  packet.destination = address(columns.packet_destination, columns.destination, ends.destination);
   packet.source_service = service(columns.source_service);
   packet.destination_service = service(columns.destination_service);
   return packet;

@@ -4,11 +4,13 @@
 #include <bitset>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <utility>
 
 #include "aggregator/attribution.h"
 #include "aggregator/flow_record_columns.h"
 #include "aggregator/flow_sums.h"
+#include "aggregator/service_names.h"
 #include "aggregator/string_pool.h"
 #include "aggregator/word_table.h"
 #include "parsers/flow_columns.h"
@@ -108,9 +110,10 @@ class FlowFolder {
   void find_series(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
   void find_remembered(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
   [[nodiscard]] Key record_key(const parsers::FlowColumns& flows, const FlowRecordColumns& columns,
-                               std::uint32_t i) const;
+                               std::uint32_t i);
+  [[nodiscard]] std::uint32_t service_number(const FlowColumn<std::string_view>& column,
+                                             std::uint32_t record);
   void find_new(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
-  void find_long_services(const FlowRecordColumns& columns);
   [[nodiscard]] Key series_key(const parsers::FlowColumns& flows, const FlowRecordColumns& columns,
                                std::uint32_t n);
   [[nodiscard]] Packet packet_of(const FlowRecordColumns& columns, std::uint32_t n);
@@ -124,7 +127,8 @@ class FlowFolder {
   Attribution& attribution_;
   FlowSums& sums_;
   StringPool& strings_;
-  std::uint32_t other_ = 0;            ///< Owner and peer of rows beyond the limit.
+  std::uint32_t other_ = 0;  ///< Owner and peer of rows beyond the limit.
+  ServiceNames services_;
   WordTable<2> packets_;               ///< Ids of what Packet holds, from 1.
   WordTable<2> series_;                ///< Series by what attribution depends on.
   WordTable<2> records_;               ///< Series by record_key().

@@ -25,7 +25,7 @@ def make_contest(question, args, peers, kernel):
         others.append(engines.Ceiling(args.figures, question.ceiling))
     if question.peers:
         others += peers
-    if question.key == "windows-gzip":
+    if question.ceiling[:1] == ("probe-inflate",):
         others.append(engines.Ceiling(args.figures, ("probe-flows", True), "unchecked probe behind ISA-L"))
         if args.fleetmeter.exists():
             others.append(engines.FleetmeterFlows(args.fleetmeter))

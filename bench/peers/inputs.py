@@ -81,9 +81,12 @@ def make(figures, work, minutes):
     write_parquet(work / "fleet-v2.log", work / "fleet-v2.parquet")
     lines = as_json["flow_lines"]
     run_child([figures, "corpus", "v2", lines, work / "wide-v2.log"])
+    compress(work / "wide-v2.log", work / "wide-v2.log.gz")
+    wide_29 = json.loads(run_child([figures, "corpus", "29", lines, work / "wide-29.log"])[0])
     run_child([figures, "corpus", "v2-malformed", lines, work / "malformed-v2.log"])
     without_bad_lines(work / "malformed-v2.log", work / "good-v2.log")
-    return {"minutes": minutes, "lines": lines, "lines_29": as_29["flow_lines"], "datapoints": as_json["datapoints"]}
+    return {"minutes": minutes, "lines": lines, "lines_29": as_29["flow_lines"], "wide_29": wide_29["format"],
+            "datapoints": as_json["datapoints"]}
 
 
 def prepare(figures, work, minutes):
@@ -93,13 +96,17 @@ def prepare(figures, work, minutes):
         mark.unlink(missing_ok=True)
         made = make(figures, work, minutes)
         mark.write_text(json.dumps(made))
-    plain = (work / "fleet-v2.log").stat().st_size
 
     def text(name, items=made["lines"], names=V2):
         return Input(work / name, items, names, (work / name).stat().st_size)
 
+    def packed(name, of):
+        return dataclasses.replace(of, path=work / name)
+
+    fleet, wide = text("fleet-v2.log"), text("wide-v2.log")
+
     return {
-        "fleet": text("fleet-v2.log"), "fleet_29": text("fleet-29.log", made["lines_29"], ALL_29),
-        "gzip": Input(work / "fleet-v2.log.gz", made["lines"], V2, plain), "parquet": Input(work / "fleet-v2.parquet", made["lines"], V2, plain),
-        "wide": text("wide-v2.log"), "malformed": text("malformed-v2.log"), "good": text("good-v2.log"),
+        "fleet": fleet, "fleet_29": text("fleet-29.log", made["lines_29"], ALL_29), "gzip": packed("fleet-v2.log.gz", fleet),
+        "parquet": packed("fleet-v2.parquet", fleet), "wide": wide, "wide_29": text("wide-29.log", names=made["wide_29"]),
+        "wide_gzip": packed("wide-v2.log.gz", wide), "malformed": text("malformed-v2.log"), "good": text("good-v2.log"),
         "json": text("metrics.json", made["datapoints"], ""), "otlp": text("metrics.otlp", made["datapoints"], "")}

@@ -9,6 +9,7 @@
 #include <span>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "aggregator/attribution.h"
@@ -94,7 +95,7 @@ interfaces:
     return interface() + ' ' + of({"-", "123456789012", "unknown"}) + ' ' +
            of({"-", "vpc-1", "vpc-2"}) + ' ' + of({"-", "-", "i-9"}) + ' ' + of({"-", "use1-az1"}) +
            ' ' + source + ' ' + destination + ' ' + packet(source) + ' ' + packet(destination) +
-           ' ' + of({"-", "-", "S3"}) + ' ' + of({"-", "-", "EC2", "S3"}) + ' ' +
+           ' ' + of({"-", "-", "S3"}) + ' ' + service() + ' ' +
            of({"-", "-", "ingress", "egress"}) + ' ' + of({"-", "1", "8"}) + " 10 " +
            std::to_string(pick(5000)) + ' ' + std::to_string(start_s) + ' ' +
            std::to_string(start_s + pick(400)) + ' ' + of({"ACCEPT", "ACCEPT", "REJECT", "-"}) +
@@ -124,7 +125,7 @@ interfaces:
       case 2:
         return "10.0.77.7";
       case 3:
-        return "192.168.3." + std::to_string(pick(2));
+        return plain();
       case 4:
         return "8.8.8." + std::to_string(pick(200));
       case 5:
@@ -136,6 +137,18 @@ interfaces:
       default:
         return inside(pick(8));
     }
+  }
+  /// The inventory has nothing in the same /16.
+  std::string plain() {
+    return (pick(2) == 0 ? "192.168." : "10.8.") + std::to_string(pick(2)) + '.' +
+           std::to_string(pick(2));
+  }
+  /// More than have numbers, and one that is too long for one.
+  std::string service() {
+    constexpr std::array<const char*, 6> kNames = {
+        "-", "-", "-", "EC2", "S3", "A_SERVICE_WITH_A_NAME_OF_OVER_THIRTY_BYTES"};
+    const std::int64_t i = pick(8);
+    return i < 6 ? kNames.at(static_cast<std::size_t>(i)) : "SERVICE_" + std::to_string(pick(60));
   }
   std::string packet(const std::string& hop) {
     const std::int64_t i = pick(6);
@@ -185,8 +198,46 @@ TEST_F(AttributionLaw, WhatIsRememberedNeverChangesAnAnswer) {
     ASSERT_GT(expected.flows.size(), 500u);
     ASSERT_EQ(combined(lines, lines.size()), expected);
     ASSERT_EQ(combined(lines, 7), expected);
+    const std::uint32_t remembered_max = std::exchange(options.remembered_max, 20);
+    ASSERT_EQ(combined(lines, 50), expected) << "forgotten with each commit";
+    options.remembered_max = remembered_max;
     std::ranges::shuffle(lines, std::mt19937(seed));
     ASSERT_EQ(combined(lines, 400), expected);
+  }
+}
+
+/// Their texts count where they may name the owner, and nowhere else.
+TEST_F(AttributionLaw, AddressesThatDifferInTheirTextAloneAreToldApartWhereItCounts) {
+  constexpr std::string_view kInterfaces = R"(
+interfaces:
+  - { id: eni-owned, instance: i-1 }
+  - { id: eni-nat, resource: nat-1, role: nat }
+  - { id: eni-nat-unknown, role: nat }
+)";
+  format =
+      "interface-id instance-id srcaddr dstaddr flow-direction packets bytes start end action "
+      "log-status";
+  std::vector<std::string> ends;
+  for (const char* source : {"10.8.0.1", "10.8.0.2", "192.168.0.1", "8.8.8.8", "-"}) {
+    for (const char* destination : {"10.8.0.1", "10.8.0.2", "192.168.0.1", "8.8.8.8", "-"})
+      ends.push_back(std::string(" ") + source + ' ' + destination + ' ');
+  }
+  std::vector<std::string> lines;
+  for (const char* captor :
+       {"eni-owned -", "eni-nat -", "eni-nat-unknown -", "eni-x -", "eni-x i-9", "- -", "- i-9"}) {
+    for (const std::string& both : ends) {
+      for (const char* direction : {"-", "ingress", "egress"})
+        lines.push_back(captor + both + direction + " 1 5 1700000000 1700000059 ACCEPT OK");
+    }
+  }
+  for (const char* networks : {"", "subnets: [{ id: a, vpc_id: vpc-1, cidr: 10.8.0.0/31 }]\n",
+                               "vpcs: [{ id: vpc-1, cidrs: [10.8.0.0/31] }]\n"}) {
+    SCOPED_TRACE(networks);
+    use(std::string(kInterfaces) + networks);
+    const Combined expected = one_by_one(lines);
+    std::ranges::shuffle(lines, std::mt19937(1));
+    ASSERT_EQ(combined(lines, lines.size()), expected);
+    ASSERT_EQ(combined(lines, 50), expected);
   }
 }
 

@@ -443,7 +443,7 @@ TEST(FlowLimits, OwnersBeyondTheLimitAreOtherAndCounted) {
   const FlowSummary summary = summarize(many_names(), {kTopology}, 10, limits);
   EXPECT_EQ(records_by_key(list(summary, "owner")),
             (std::map<std::string, std::uint64_t>{
-                {"10.0.1.1", 2}, {"10.0.1.2", 1}, {"10.0.1.3", 1}, {"other", 2}}));
+                {"eni-1", 2}, {"eni-2", 1}, {"eni-3", 1}, {"other", 2}}));
   EXPECT_EQ(summary.over_limit.by_owner, 2u);
   EXPECT_EQ(summary.over_limit.by_interface, 0u);
   expect_same_whole(summary, summarize(many_names(), {kTopology}));
@@ -480,7 +480,7 @@ TEST(FlowLimits, HoursBeyondTheLimitAreOtherInBothLists) {
   EXPECT_EQ(records_by_key(list(summary, "interface")),
             (std::map<std::string, std::uint64_t>{{"eni-1", 8}, {"other", 42}}));
   EXPECT_EQ(records_by_key(list(summary, "owner")),
-            (std::map<std::string, std::uint64_t>{{"10.0.1.1", 8}, {"other", 42}}));
+            (std::map<std::string, std::uint64_t>{{"eni-1", 8}, {"other", 42}}));
   EXPECT_EQ(summary.over_limit.by_interface, 42u);
   EXPECT_EQ(summary.over_limit.by_owner, 42u);
   expect_same_whole(summary, summarize(text, {kTopology}));

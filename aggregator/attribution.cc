@@ -130,16 +130,16 @@ bool Attribution::shrink() {
 
 void Attribution::read_prefixes() {
   prefixes_ = {};
-  const auto set = [this](const Cidr& range, std::uint64_t value) {
+  const auto set = [this](const Cidr& range, Prefix value) {
     const auto [first, count] = prefixes_of(range);
     for (std::uint32_t prefix = first; prefix < first + count; ++prefix) {
       std::uint64_t& word = prefixes_[prefix / 32];
       const std::uint32_t at = prefix % 32 * 2;
-      word = (word & ~(std::uint64_t{3} << at)) | value << at;
+      word = (word & ~(std::uint64_t{3} << at)) | std::uint64_t{value} << at;
     }
   };
   for (const SpecialNetwork& special : kSpecialNetworks)
-    set(special.cidr, special.cidr.length <= 112 ? kSpecial | kPlain : kSpecial);
+    set(special.cidr, special.cidr.length <= 112 ? kPlain : kSpecial);
   const auto add = [&](const std::string& text) {
     if (const auto range = parse_cidr(text)) set(*range, kSpecial);
   };
@@ -262,8 +262,10 @@ void Attribution::add_capture(const CaptureTexts& texts, std::int64_t at_s, std:
   entry.scope = scope_of(epoch, captured.vpc_id);
   entry.present = texts.present;
   entry.is_nat = facts.role == proto::ROLE_NAT;
-  entry.has_owner = !entry.is_nat && facts.owner != 0;
-  entry.has_name = !entry.is_nat && facts.name() != 0;
+  if (!entry.is_nat) {
+    entry.hidden_texts = static_cast<std::uint8_t>(kOfPeer | (facts.owner != 0 ? kOfOwn : 0) |
+                                                   (facts.name() != 0 ? kOfBoth : 0));
+  }
   entry.has_addresses = !facts.addresses.empty();
   std::size_t bytes = 0;
   for (const std::string_view text : texts.text) bytes += text.size();
@@ -365,7 +367,7 @@ std::uint32_t Attribution::find_address(std::uint32_t scope, const parsers::IpAd
                                         std::int64_t at_s) {
   const auto make = [&] { return add_address(make_address(address, at_s, vpc_of(scope))); };
   if (address.is_v4()) {
-    const std::uint32_t made = (prefix_of(address.v4()) & kSpecial) != 0 ? make() : kInternet;
+    const std::uint32_t made = prefix_of(address.v4()) != kPublic ? make() : kInternet;
     v4_table_.insert(v4_key(scope, address), made);
     return made;
   }

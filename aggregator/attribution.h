@@ -113,11 +113,14 @@ class Attribution {
   [[nodiscard]] bool is_nat(std::uint32_t capture) const noexcept {
     return captures_[capture].is_nat;
   }
-  /// Whether attribute_flow() takes the owner from the capture, so that the text of the own address
-  /// is not looked at; not of NAT gateways.
-  [[nodiscard]] bool names_owner(std::uint32_t capture, FlowSide own) const noexcept {
-    const CaptureEntry& entry = captures_[capture];
-    return own == FlowSide::kUnknown ? entry.has_name : entry.has_owner;
+  /// Where attribute_flow() does not look at the text of an address, bits; none of NAT gateways.
+  enum HiddenText : std::uint8_t {
+    kOfOwn = 1,   ///< Of the own one: the capture has an owner.
+    kOfBoth = 2,  ///< Where the own side is not known: the capture has a name.
+    kOfPeer = 4,  ///< Of the peer's.
+  };
+  [[nodiscard]] unsigned hidden_texts(std::uint32_t capture) const noexcept {
+    return captures_[capture].hidden_texts;
   }
   /// Facts of no address at all; of no use for address_facts().
   static constexpr std::uint32_t kAbsent = 0;
@@ -133,23 +136,14 @@ class Attribution {
   /// Of IPv4: the inventory has nothing near it, so that beside its text nothing is known but its
   /// private range (range_name()).
   [[nodiscard]] bool is_plain(const parsers::IpAddress& address) const noexcept {
-    return (prefix_of(address.v4()) & kPlain) != 0;
+    return prefix_of(address.v4()) == kPlain;
   }
-  /// An address of IPv4 as far as anything is known of it: all of the internet are one; if
-  /// `hides_text` all plain ones of a range are, too. 33 bits.
+  /// An address of IPv4 as far as anything is known of it: all of the internet are one; where the
+  /// text is hidden all plain ones of a range are, too. 33 bits.
   [[nodiscard]] std::uint64_t known_v4(const parsers::IpAddress& address,
-                                       bool hides_text) const noexcept {
-    const std::uint64_t prefix = prefix_of(address.v4());
-    const std::uint64_t special = prefix & kSpecial;
-    const std::uint64_t hidden = (std::uint64_t{hides_text} & prefix >> 1) * 0xffff;
-    return special << 32 | (address.v4() & (0 - special) & ~hidden);
-  }
-  /// Whether attribute_flow() does not look at the text of a plain address. `is_peer`: by the
-  /// record's direction; `is_unknown`: it is not known whether it is.
-  [[nodiscard]] bool hides_text(std::uint32_t capture, bool is_peer,
-                                bool is_unknown) const noexcept {
-    const CaptureEntry& entry = captures_[capture];
-    return (entry.has_owner | (is_peer & !entry.is_nat) | (is_unknown & entry.has_name)) != 0;
+                                       bool is_hidden) const noexcept {
+    const std::size_t kept = prefix_of(address.v4()) | (is_hidden ? kHidden : 0);
+    return (kSpecialBit | address.v4()) & kKept[kept];
   }
   /// What most ask of an address, in one word.
   struct Peer {
@@ -197,6 +191,18 @@ class Attribution {
   void forget();
 
  private:
+  /// What is known of an address by its first 16 bits: it is the internet's, which is too wide to be
+  /// remembered one by one; the inventory may know it; or nothing but its private range is known.
+  enum Prefix : std::uint64_t { kPublic, kSpecial, kPlain };
+  static constexpr std::uint64_t kSpecialBit = std::uint64_t{1} << 32;
+  /// The bits that known_v4() keeps, by Prefix and whether the text is hidden.
+  static constexpr std::size_t kHidden = 4;
+  static constexpr std::array<std::uint64_t, 8> kKept = [] {
+    std::array<std::uint64_t, 8> kept{};
+    kept[kSpecial] = kept[kPlain] = kept[kHidden | kSpecial] = kSpecialBit | 0xffffffff;
+    kept[kHidden | kPlain] = kSpecialBit | 0xffff0000;
+    return kept;
+  }();
   /// What is looked at for every record: a line for the facts, two for the texts, one after the
   /// other. Of the texts all or none are here.
   struct alignas(64) CaptureEntry {
@@ -206,9 +212,9 @@ class Attribution {
     std::uint32_t present = 0;
     std::array<std::uint8_t, CaptureTexts::kCount> piece_sizes{};  ///< Of that run.
     bool is_nat = false;
-    bool has_owner = false, has_name = false;  ///< CaptureFacts::owner, name(); not of NAT.
-    bool has_addresses = false;                ///< CaptureFacts::addresses.
-    bool is_long = false;                      ///< The texts are in `long_texts_`.
+    bool has_addresses = false;  ///< CaptureFacts::addresses.
+    bool is_long = false;        ///< The texts are in `long_texts_`.
+    std::uint8_t hidden_texts = 0;
     std::array<std::uint8_t, CaptureTexts::kCount> offsets{},
         sizes{};  ///< Of the texts in `bytes`.
     std::array<char, 128> bytes;
@@ -254,9 +260,6 @@ class Attribution {
   void read_bounds();
   void read_prefixes();
   [[nodiscard]] std::uint32_t find_epoch(std::int64_t at_s);
-  /// What is known of an address by its first 16 bits. Special: something but "the internet" may be;
-  /// what that is wide is not remembered one by one. Plain: nothing but a private range is.
-  static constexpr std::uint64_t kSpecial = 1, kPlain = 2;
   [[nodiscard]] std::uint64_t prefix_of(std::uint32_t v4) const noexcept {
     return prefixes_[v4 >> 21] >> (v4 >> 15 & 62) & 3;
   }

@@ -128,7 +128,8 @@ FoldCounts FlowFolder::fold(const FlowColumns& flows, std::uint64_t start_max_s)
   texts_ = {};
   find_layout(flows, columns);
   has_packets_ = columns.packet_source.exists() || columns.packet_destination.exists() ||
-                 columns.source_service.exists() || columns.destination_service.exists();
+                 columns.source_service.exists() || columns.destination_service.exists() ||
+                 columns.traffic_path.exists();
   for (std::uint32_t begin = 0; begin < flows.size; begin += kBlock) {
     const bool is_large =
         series_.size() > kSeriesRemembered || packets_.size() > kPacketsRemembered;
@@ -242,20 +243,18 @@ void FlowFolder::read_texts(const FlowRecordColumns& columns, std::uint32_t i) {
 
 void FlowFolder::find_captures(const FlowRecordColumns& columns) {
   const FlowColumn<std::string_view>& interfaces = columns.texts[CaptureTexts::kInterface];
-  std::array<CaptureRun, kCapturesAtOnce> runs;
   for (std::uint32_t first = 0; first < block_.size; first += kCapturesAtOnce) {
     const std::uint32_t end = std::min(first + kCapturesAtOnce, block_.size);
     for (std::uint32_t i = first; i < end; ++i) {
-      const std::uint32_t record = block_.records[i];
       const std::uint32_t recent = interfaces.exists()
-                                       ? attribution_.recent_capture(interfaces[record])
+                                       ? attribution_.recent_capture(interfaces[block_.records[i]])
                                        : Attribution::kNoCapture;
       block_.captures[i] = recent;
       if (recent != Attribution::kNoCapture) attribution_.prefetch_capture(recent);
-      read_run(columns, record, runs[i - first]);
     }
+    CaptureRun run;
     for (std::uint32_t i = first; i < end; ++i) {
-      const CaptureRun& run = runs[i - first];
+      read_run(columns, block_.records[i], run);
       const std::uint32_t recent = block_.captures[i];
       const bool is_run =
           recent != Attribution::kNoCapture && attribution_.is_run(recent, run, block_.epochs[i]);
@@ -294,9 +293,12 @@ void FlowFolder::find_series(const FlowColumns& flows, const FlowRecordColumns& 
 }
 
 /// All that a record's series depends on, before anything is looked up. Not of IPv6, nor where the
-/// packet's ends are others than the hop's, nor of a service without a number: kNoKey.
+/// packet's ends are others than the hop's, nor of a service without a number: kNoKey. `kHasPackets`
+/// is has_packets_, asked once a block.
+template <bool kHasPackets>
 FlowFolder::Key FlowFolder::record_key(const FlowColumns& flows, const FlowRecordColumns& columns,
                                        std::uint32_t i) {
+  using parsers::Direction;
   const std::uint32_t record = block_.records[i];
   const bool has_both = block_.has_addresses;
   const IpAddress* const source = has_both ? &columns.source[record] : columns.source.find(record);
@@ -304,35 +306,36 @@ FlowFolder::Key FlowFolder::record_key(const FlowColumns& flows, const FlowRecor
       has_both ? &columns.destination[record] : columns.destination.find(record);
   if ((source != nullptr && !source->is_v4()) || (destination != nullptr && !destination->is_v4()))
     return kNoKey;
-  std::uint64_t services = 0;
-  if (has_packets_) {
+  const std::uint32_t capture = block_.captures[i];
+  const Direction direction = flows.direction[record];
+  std::uint64_t bits = static_cast<std::uint64_t>(flows.status[record]) |
+                       static_cast<std::uint64_t>(flows.action[record]) << 2 |
+                       static_cast<std::uint64_t>(direction) << 4;
+  if constexpr (kHasPackets) {
     if (!is_as_hop(columns, record)) return kNoKey;
     const std::uint64_t of_source = service_number(columns.source_service, record);
     const std::uint64_t of_destination = service_number(columns.destination_service, record);
     if (of_source == ServiceNames::kMany || of_destination == ServiceNames::kMany) return kNoKey;
-    services = of_source << ServiceNames::kBits | of_destination;
+    const auto path = static_cast<std::uint8_t>(columns.traffic_path.value_or(record, 0));
+    bits |= std::uint64_t{columns.packet_source.present(record)} << 6 |
+            std::uint64_t{columns.packet_destination.present(record)} << 7 |
+            std::uint64_t{path} << 8 | (of_source << ServiceNames::kBits | of_destination) << 20;
   }
-  const std::uint32_t capture = block_.captures[i];
-  const parsers::Direction direction = flows.direction[record];
-  bool is_unknown = source != nullptr && destination != nullptr;
-  if (is_unknown)
-    is_unknown = (direction == parsers::Direction::kUnknown) & attribution_.is_plain(*source) &
-                 attribution_.is_plain(*destination);
-  const auto known = [&](const IpAddress* address, parsers::Direction as_peer) {
+  // Which side is the own one is not known yet, but by the direction; a plain address is nobody's.
+  const unsigned hidden = attribution_.hidden_texts(capture);
+  unsigned of_any = Attribution::kOfOwn;
+  if (source != nullptr && destination != nullptr) {
+    const bool both_plain = attribution_.is_plain(*source) & attribution_.is_plain(*destination);
+    of_any |= Attribution::kOfBoth * (both_plain & (direction == Direction::kUnknown));
+  }
+  const auto known = [&](const IpAddress* address, Direction as_peer) {
     if (address == nullptr) return kAbsentAddress;
-    return attribution_.known_v4(
-        *address, attribution_.hides_text(capture, direction == as_peer, is_unknown));
+    const unsigned of_this = of_any | Attribution::kOfPeer * (direction == as_peer);
+    return attribution_.known_v4(*address, (hidden & of_this) != 0);
   };
-  const std::uint64_t from = known(source, parsers::Direction::kIngress);
-  const std::uint64_t to = known(destination, parsers::Direction::kEgress);
-  const auto path = static_cast<std::uint8_t>(columns.traffic_path.value_or(record, 0));
-  const std::uint64_t bits = static_cast<std::uint64_t>(flows.status[record]) |
-                             static_cast<std::uint64_t>(flows.action[record]) << 2 |
-                             static_cast<std::uint64_t>(direction) << 4 |
-                             std::uint64_t{columns.packet_source.present(record)} << 6 |
-                             std::uint64_t{columns.packet_destination.present(record)} << 7 |
-                             std::uint64_t{path} << 8 | (from >> 32) << 16 | (to >> 32) << 18 |
-                             services << 20;
+  const std::uint64_t from = known(source, Direction::kIngress);
+  const std::uint64_t to = known(destination, Direction::kEgress);
+  bits |= (from >> 32) << 16 | (to >> 32) << 18;
   return {std::uint64_t{capture} << (20 + 2 * ServiceNames::kBits) | bits,
           from << 32 | (to & 0xffffffff)};
 }
@@ -342,11 +345,22 @@ std::uint32_t FlowFolder::service_number(const FlowColumn<std::string_view>& col
   return column.present(record) ? services_.number(column[record], strings_) : ServiceNames::kNone;
 }
 
-void FlowFolder::find_remembered(const FlowColumns& flows, const FlowRecordColumns& columns) {
+template <bool kHasPackets>
+void FlowFolder::find_keys(const FlowColumns& flows, const FlowRecordColumns& columns) {
   for (std::uint32_t i = 0; i < block_.size; ++i) {
-    block_.keys[i] = record_key(flows, columns, i);
-    block_.hashes[i] = WordTable<2>::hash(block_.keys[i]);
-    records_.prefetch(block_.hashes[i]);
+    const Key key = record_key<kHasPackets>(flows, columns, i);
+    const std::uint64_t hash = WordTable<2>::hash(key);
+    block_.keys[i] = key;
+    block_.hashes[i] = hash;
+    records_.prefetch(hash);
+  }
+}
+
+void FlowFolder::find_remembered(const FlowColumns& flows, const FlowRecordColumns& columns) {
+  if (has_packets_) {
+    find_keys<true>(flows, columns);
+  } else {
+    find_keys<false>(flows, columns);
   }
   for (std::uint32_t i = 0; i < block_.size; ++i) {
     block_.series[i] = records_.find(block_.keys[i], block_.hashes[i]);
@@ -426,8 +440,10 @@ FlowFolder::Key FlowFolder::series_key(const FlowColumns& flows, const FlowRecor
     const bool is_source = side != FlowSide::kDestination;
     bits.side = static_cast<std::uint64_t>(side);
     const std::uint32_t own = is_source ? both.source : both.destination;
-    const bool is_named = attribution_.names_owner(capture, side);
-    ends = std::uint64_t{is_named ? attribution_.as_peer(own).id() : own} << 32 |
+    const bool is_hidden =
+        (attribution_.hidden_texts(capture) &
+         (side == FlowSide::kUnknown ? Attribution::kOfBoth : Attribution::kOfOwn)) != 0;
+    ends = std::uint64_t{is_hidden ? attribution_.as_peer(own).id() : own} << 32 |
            (is_source ? destination : source).id();
     if (has_packets_) {
       const Packet packet = packet_of(columns, n);

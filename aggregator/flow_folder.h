@@ -109,6 +109,9 @@ class FlowFolder {
   void forget_records();
   void find_series(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
   void find_remembered(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
+  template <bool kHasPackets>
+  void find_keys(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
+  template <bool kHasPackets>
   [[nodiscard]] Key record_key(const parsers::FlowColumns& flows, const FlowRecordColumns& columns,
                                std::uint32_t i);
   [[nodiscard]] std::uint32_t service_number(const FlowColumn<std::string_view>& column,
@@ -136,7 +139,7 @@ class FlowFolder {
   std::uint64_t records_unasked_ = 0;  ///< To be folded before records_ is asked again.
   Layout layout_;                      ///< Of the batch.
   CaptureTexts texts_;                 ///< Scratch, as the block.
-  bool has_packets_ = false;           ///< The batch has a column that Packet takes from.
+  bool has_packets_ = false;  ///< The batch has a column that Packet takes from, or a path.
   Block block_;
   New new_;  ///< Scratch too, as the next.
   Unknown unknown_;

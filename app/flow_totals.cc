@@ -1,6 +1,7 @@
 #include "app/flow_totals.h"
 
 #include <algorithm>
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -37,17 +38,14 @@ std::vector<cost::ChargedBytes> charge(const HourlyFlows& flows, Amount&& amount
     charger.learn(flows.keys[row.key]);
     numbers[row.key] = kLearned;
   }
-  std::vector<cost::FlowCharger::Row> of_hour;
-  for (std::size_t i = 0; i < flows.rows.size(); ++i) {
-    const HourlyFlows::Row& row = flows.rows[i];
-    if (is_charged(row)) {
-      if (numbers[row.key] == kLearned) numbers[row.key] = charger.add(flows.keys[row.key]);
-      of_hour.push_back({numbers[row.key], amount(row)});
-    }
-    if (i + 1 < flows.rows.size() && flows.rows[i + 1].hour == row.hour) continue;
-    charger.charge(row.hour, of_hour);
-    of_hour.clear();
-  }
+  const auto charged_row =
+      [&](const HourlyFlows::Row& row) -> std::optional<cost::FlowCharger::Row> {
+    if (!is_charged(row)) return std::nullopt;
+    if (numbers[row.key] == kLearned) numbers[row.key] = charger.add(flows.keys[row.key]);
+    return cost::FlowCharger::Row{numbers[row.key], amount(row)};
+  };
+  cost::charge_hours(
+      flows.rows, [](const HourlyFlows::Row& row) { return row.hour; }, charged_row, charger);
   std::vector<cost::ChargedBytes> charged = charger.charged();
   std::erase_if(charged, [](const auto& one) { return one.share == cost::Share::kReceiver; });
   return charged;

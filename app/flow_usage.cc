@@ -142,19 +142,11 @@ UsageTable::Series UsageTable::series_of(const proto::AggregateBatch& batch, int
   series.talks =
       flows.status(index) == proto::FLOW_OK && flows.action(index) != proto::ACTION_REJECT;
   series.is_nat = flows.role(index) == proto::ROLE_NAT;
-  cost::FlowFacts facts{};
+  cost::FlowFacts facts = cost::plain_facts(flows, index);
   facts[cost::kEnvironment] = inventory_.always(batch.environment());
-  facts[cost::kStatus] = static_cast<std::uint32_t>(flows.status(index));
-  facts[cost::kAction] = static_cast<std::uint32_t>(flows.action(index));
-  facts[cost::kDirection] = static_cast<std::uint32_t>(flows.direction(index));
-  facts[cost::kPathClass] = static_cast<std::uint32_t>(flows.path_class(index));
-  facts[cost::kNatLeg] = static_cast<std::uint32_t>(flows.nat_leg(index));
-  facts[cost::kRole] = static_cast<std::uint32_t>(flows.role(index));
-  facts[cost::kPeerRole] = static_cast<std::uint32_t>(flows.peer_role(index));
   facts[cost::kPeerAz] = inventory_.always(text(flows.peer_az(index)));
   facts[cost::kPeerRegion] = inventory_.always(text(flows.peer_region(index)));
   facts[cost::kPeerInterface] = inventory_.always(text(flows.peer_interface(index)));
-  facts[cost::kTrafficPath] = flows.traffic_path(index);
 
   const std::uint32_t interface = interfaces_.limited(text(flows.interface(index)));
   series.interface_is_other = interface == Names::kOver;

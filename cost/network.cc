@@ -257,28 +257,18 @@ std::map<std::string, std::uint64_t> FlowCharger::without_action() const {
 }
 
 void charge_all(const std::vector<FlowUsage>& flows, FlowCharger& charger) {
-  for (const FlowUsage& flow : flows) charger.learn(view_of(flow));
-  std::vector<std::size_t> order(flows.size());
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(), [&flows](std::size_t a, std::size_t b) {
-    return flows[a].hour < flows[b].hour;
-  });
-  std::vector<FlowCharger::Row> rows;
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    const FlowUsage& flow = flows[order[i]];
-    rows.push_back({charger.add(view_of(flow)), flow.bytes});
-    if (i + 1 < order.size() && flows[order[i + 1]].hour == flow.hour) continue;
-    charger.charge(flow.hour, rows);
-    rows.clear();
+  std::vector<const FlowUsage*> sorted;
+  for (const FlowUsage& flow : flows) {
+    charger.learn(view_of(flow));
+    sorted.push_back(&flow);
   }
-}
-
-std::vector<ChargedBytes> charge_flows(const std::vector<FlowUsage>& flows) {
-  FlowCharger charger;
-  charge_all(flows, charger);
-  std::vector<ChargedBytes> charged = charger.charged();
-  std::erase_if(charged, [](const ChargedBytes& one) { return one.share == Share::kReceiver; });
-  return charged;
+  std::ranges::stable_sort(sorted, {}, &FlowUsage::hour);
+  charge_hours(
+      sorted, [](const FlowUsage* flow) { return flow->hour; },
+      [&charger](const FlowUsage* flow) {
+        return FlowCharger::Row{charger.add(view_of(*flow)), flow->bytes};
+      },
+      charger);
 }
 
 }  // namespace fleetmeter::cost

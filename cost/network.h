@@ -39,19 +39,12 @@ struct ChargedBytes {
   std::string environment;
   Charge charge = Charge::kNone;
   std::string resource;  ///< NAT gateway or interface that processes; empty for transfer.
-  std::string owner;     ///< Who caused it: instance id, else address.
+  std::string owner;     ///< Who caused it: instance id, else address, else interface.
   std::uint64_t bytes = 0;
   /// Cross-AZ: 2 = both sides' halves due here, 1 = only one: the receiver's where the sender is
   /// not logged, else by `share`.
   std::uint32_t halves = 0;
   Share share = Share::kAll;
 };
-
-/// Chooses the canonical record of each byte, over all shards and per hour: egress records at the
-/// sender; ingress ones only where the sender's interface is not in the logged set; NAT inside legs
-/// when the NAT interface is logged. Rule: docs/network-cost.md (Amazon EC2 On-Demand Pricing "Data
-/// transfer"; Amazon VPC pricing "NAT gateway").
-/// Records without action are in none of it, nor what Share::kReceiver would count again.
-[[nodiscard]] std::vector<ChargedBytes> charge_flows(const std::vector<FlowUsage>& flows);
 
 }  // namespace fleetmeter::cost

@@ -16,7 +16,10 @@
 
 namespace fleetmeter::cost {
 
-/// Charges flows hour by hour: memory grows with the number of keys (combinations of facts), never
+/// Chooses the canonical record of each byte, over all shards and per hour: egress records at the
+/// sender; ingress ones only where the sender's interface is not in the logged set; NAT inside legs
+/// when the NAT interface is logged. Rule: docs/network-cost.md (Amazon EC2 On-Demand Pricing "Data
+/// transfer"; Amazon VPC pricing "NAT gateway"). Charges flows hour by hour: memory grows with the number of keys (combinations of facts), never
 /// with the hours. First learn() every key of a NAT gateway's interface, then add() keys and
 /// charge() hours, ascending, each once. Views of the keys stay with their owner, who must outlive
 /// this. Not thread safe.
@@ -115,6 +118,20 @@ class FlowCharger {
   std::map<std::string, std::uint32_t> without_action_;  // Of sums_, by environment.
   std::map<std::pair<std::string, std::string>, Hours> nat_hours_;
 };
+
+/// Entries sorted by hour, each hour as one. `row_of` gives the FlowCharger::Row of an entry, nullopt
+/// for one that is not charged.
+template <typename Entries, typename HourOf, typename RowOf>
+void charge_hours(const Entries& entries, HourOf&& hour_of, RowOf&& row_of, FlowCharger& charger) {
+  std::vector<FlowCharger::Row> rows;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (const std::optional<FlowCharger::Row> row = row_of(entries[i])) rows.push_back(*row);
+    const std::uint32_t hour = hour_of(entries[i]);
+    if (i + 1 < entries.size() && hour_of(entries[i + 1]) == hour) continue;
+    charger.charge(hour, rows);
+    rows.clear();
+  }
+}
 
 /// Rows in any order through `charger`; they must outlive it.
 void charge_all(const std::vector<FlowUsage>& flows, FlowCharger& charger);

@@ -74,6 +74,19 @@ std::optional<std::int64_t> whole(double value) {
 
 }  // namespace
 
+FlowFacts plain_facts(const proto::FlowAggregates& flows, int series) {
+  FlowFacts facts{};
+  facts[kStatus] = static_cast<std::uint32_t>(flows.status(series));
+  facts[kAction] = static_cast<std::uint32_t>(flows.action(series));
+  facts[kDirection] = static_cast<std::uint32_t>(flows.direction(series));
+  facts[kPathClass] = static_cast<std::uint32_t>(flows.path_class(series));
+  facts[kNatLeg] = static_cast<std::uint32_t>(flows.nat_leg(series));
+  facts[kRole] = static_cast<std::uint32_t>(flows.role(series));
+  facts[kPeerRole] = static_cast<std::uint32_t>(flows.peer_role(series));
+  facts[kTrafficPath] = flows.traffic_path(series);
+  return facts;
+}
+
 std::size_t FlowFactsHash::operator()(const FlowFacts& facts) const noexcept {
   std::uint64_t hash = 0;
   for (const std::uint32_t fact : facts) hash = mix(hash, fact);
@@ -137,15 +150,8 @@ Result<std::vector<UsageFold::FlowSeries>> UsageFold::read_series(
   for (int series = 0; series < count; ++series) {
     FlowSeries& one = all.emplace_back();
     FlowHour& key = one.key;
+    key.facts = plain_facts(flows_in, series);
     key.facts[kEnvironment] = environment;
-    key.facts[kStatus] = static_cast<std::uint32_t>(flows_in.status(series));
-    key.facts[kAction] = static_cast<std::uint32_t>(flows_in.action(series));
-    key.facts[kDirection] = static_cast<std::uint32_t>(flows_in.direction(series));
-    key.facts[kPathClass] = static_cast<std::uint32_t>(flows_in.path_class(series));
-    key.facts[kNatLeg] = static_cast<std::uint32_t>(flows_in.nat_leg(series));
-    key.facts[kRole] = static_cast<std::uint32_t>(flows_in.role(series));
-    key.facts[kPeerRole] = static_cast<std::uint32_t>(flows_in.peer_role(series));
-    key.facts[kTrafficPath] = flows_in.traffic_path(series);
     const std::pair<FlowFact, std::uint32_t> texts[] = {
         {kInterface, flows_in.interface(series)},
         {kInterfaceAz, flows_in.interface_az(series)},

@@ -49,6 +49,9 @@ enum FlowFact : std::size_t {
 };
 using FlowFacts = std::array<std::uint32_t, kFlowFacts>;
 
+/// Those facts of a series that are no text, all others 0.
+[[nodiscard]] FlowFacts plain_facts(const proto::FlowAggregates& flows, int series);
+
 struct FlowFactsHash {
   [[nodiscard]] std::size_t operator()(const FlowFacts& facts) const noexcept;
 };

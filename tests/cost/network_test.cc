@@ -43,6 +43,15 @@ FlowUsage nat(proto::NatLeg leg, proto::FlowDirection direction, std::uint64_t b
   return f;
 }
 
+/// Without what Share::kReceiver would count again.
+std::vector<ChargedBytes> charge_flows(const std::vector<FlowUsage>& flows) {
+  FlowCharger charger;
+  charge_all(flows, charger);
+  std::vector<ChargedBytes> charged = charger.charged();
+  std::erase_if(charged, [](const ChargedBytes& one) { return one.share == Share::kReceiver; });
+  return charged;
+}
+
 std::map<Charge, std::uint64_t> sums(const std::vector<FlowUsage>& flows) {
   std::map<Charge, std::uint64_t> result;
   for (const ChargedBytes& c : charge_flows(flows)) result[c.charge] += c.bytes;

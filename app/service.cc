@@ -128,10 +128,10 @@ Result<void> Service::State::match_stores() {
 
 ingest::SourceContext Service::State::context(std::size_t index) {
   ingest::SourceContext made{
-      *log,     clock,  *inventory,
-      counters, claims, [](std::string_view) { return aggregator::LogPartition{0}; },
-      {0},      {},     options.fault,
-  };
+      .log = *log, .clock = clock, .inventory = *inventory, .counters = counters, .claims = claims};
+  made.partition_of = [](std::string_view) { return aggregator::LogPartition{0}; };
+  made.all_partitions = {0};
+  made.fault = options.fault;
   made.on_progress = [this, index](std::uint64_t done, std::uint64_t all) {
     if (!options.on_read) return;
     std::uint64_t done_sum = 0, all_sum = 0;

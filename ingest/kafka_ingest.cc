@@ -144,7 +144,11 @@ class Ingest final : public KafkaIngest {
 };
 
 SourceContext Ingest::context(std::int32_t partitions) {
-  SourceContext made{gathered_, clock_, inventory_, counters_, claims_, {}, {}, {}, {}};
+  SourceContext made{.log = gathered_,
+                     .clock = clock_,
+                     .inventory = inventory_,
+                     .counters = counters_,
+                     .claims = claims_};
   // What no environment claims, and what the table does not name, is partition 0's.
   made.partition_of = [this](std::string_view environment) {
     const auto found = table_.find(environment);

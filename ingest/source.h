@@ -64,12 +64,12 @@ struct SourceContext {
   IngestCounters& counters;
   OnceClaims& claims;  ///< One for all sources that write to this log.
   /// Partition of the log that holds an environment's records (embedded: always 0).
-  std::function<aggregator::LogPartition(std::string_view environment)> partition_of;
-  std::vector<aggregator::LogPartition> all_partitions;  ///< Progress goes to each.
+  std::function<aggregator::LogPartition(std::string_view environment)> partition_of{};
+  std::vector<aggregator::LogPartition> all_partitions{};  ///< Progress goes to each.
   /// Called with (bytes done, bytes in all) by bounded sources; may be empty.
-  std::function<void(std::uint64_t, std::uint64_t)> on_progress;
+  std::function<void(std::uint64_t, std::uint64_t)> on_progress{};
   /// Test hook: called at named points ("source.after_read", "firehose.before_reply").
-  std::function<void(std::string_view)> fault;
+  std::function<void(std::string_view)> fault{};
 };
 
 /// Settings that every source takes.

@@ -76,14 +76,14 @@ bool is_translated(const FlowColumn<IpAddress>& hop, const FlowColumn<IpAddress>
   return hop.present(record) && packet.present(record) && hop[record] != packet[record];
 }
 
-/// The packet has the hop's ends, as far as the record has them.
-bool is_as_hop(const FlowRecordColumns& columns, std::uint32_t record) noexcept {
-  const auto is_same = [record](const FlowColumn<IpAddress>& packet,
-                                const FlowColumn<IpAddress>& hop) {
-    return !packet.present(record) || (hop.present(record) && packet[record] == hop[record]);
-  };
-  return is_same(columns.packet_source, columns.source) &&
-         is_same(columns.packet_destination, columns.destination);
+/// Whose end a packet's is: nobody said, the hop's, which is of IPv4, or another's.
+enum class PacketEnd : std::uint8_t { kAbsent, kAsHop, kOther };
+
+PacketEnd packet_end(const FlowColumn<IpAddress>& packet, std::uint32_t record,
+                     const IpAddress& hop) noexcept {
+  if (!packet.exists()) return PacketEnd::kAbsent;
+  if (packet[record] == hop) return PacketEnd::kAsHop;
+  return packet.present(record) ? PacketEnd::kOther : PacketEnd::kAbsent;
 }
 
 bool is_long_text(const FlowColumn<std::string_view>& column, std::uint32_t record) noexcept {
@@ -127,6 +127,7 @@ FoldCounts FlowFolder::fold(const FlowColumns& flows, std::uint64_t start_max_s)
   other_ = strings_.intern("other");
   texts_ = {};
   find_layout(flows, columns);
+  has_ends_ = columns.source.exists() && columns.destination.exists();
   has_packets_ = columns.packet_source.exists() || columns.packet_destination.exists() ||
                  columns.source_service.exists() || columns.destination_service.exists() ||
                  columns.traffic_path.exists();
@@ -137,7 +138,6 @@ FoldCounts FlowFolder::fold(const FlowColumns& flows, std::uint64_t start_max_s)
     if (records_.size() > kRecordsRemembered) forget_records();
     const std::uint32_t end = std::min(begin + kBlock, flows.size);
     select(flows, columns, begin, end, start_max_s, counts);
-    find_whole(columns, begin, end);
     find_epochs();
     block_.long_text.reset();
     find_captures(columns);
@@ -172,14 +172,6 @@ void FlowFolder::select(const FlowColumns& flows, const FlowRecordColumns& colum
   block_.size = size;
   counts.folded += size;
   counts.latest_s = std::max(counts.latest_s, static_cast<std::int64_t>(latest_s));
-}
-
-void FlowFolder::find_whole(const FlowRecordColumns& columns, std::uint32_t begin,
-                            std::uint32_t end) {
-  block_.has_addresses =
-      columns.source.all_present(begin, end) && columns.destination.all_present(begin, end);
-  block_.has_sums = columns.bytes.all_present(begin, end) &&
-                    columns.packets.all_present(begin, end) && columns.end.all_present(begin, end);
 }
 
 void FlowFolder::find_epochs() {
@@ -300,41 +292,45 @@ FlowFolder::Key FlowFolder::record_key(const FlowColumns& flows, const FlowRecor
                                        std::uint32_t i) {
   using parsers::Direction;
   const std::uint32_t record = block_.records[i];
-  const bool has_both = block_.has_addresses;
-  const IpAddress* const source = has_both ? &columns.source[record] : columns.source.find(record);
-  const IpAddress* const destination =
-      has_both ? &columns.destination[record] : columns.destination.find(record);
-  if ((source != nullptr && !source->is_v4()) || (destination != nullptr && !destination->is_v4()))
-    return kNoKey;
   const std::uint32_t capture = block_.captures[i];
   const Direction direction = flows.direction[record];
   std::uint64_t bits = static_cast<std::uint64_t>(flows.status[record]) |
                        static_cast<std::uint64_t>(flows.action[record]) << 2 |
                        static_cast<std::uint64_t>(direction) << 4;
-  if constexpr (kHasPackets) {
-    if (!is_as_hop(columns, record)) return kNoKey;
-    const std::uint64_t of_source = service_number(columns.source_service, record);
-    const std::uint64_t of_destination = service_number(columns.destination_service, record);
-    if (of_source == ServiceNames::kMany || of_destination == ServiceNames::kMany) return kNoKey;
-    const auto path = static_cast<std::uint8_t>(columns.traffic_path.value_or(record, 0));
-    bits |= std::uint64_t{columns.packet_source.present(record)} << 6 |
-            std::uint64_t{columns.packet_destination.present(record)} << 7 |
-            std::uint64_t{path} << 8 | (of_source << ServiceNames::kBits | of_destination) << 20;
+  if constexpr (kHasPackets) bits |= (columns.traffic_path.or_zero(record) & 0xff) << 8;
+  std::uint64_t from = kAbsentAddress, to = kAbsentAddress;  // Unless there are both.
+  if (has_ends_ && columns.source[record].is_v4() && columns.destination[record].is_v4())
+      [[likely]] {
+    const IpAddress& source = columns.source[record];
+    const IpAddress& destination = columns.destination[record];
+    if constexpr (kHasPackets) {
+      const PacketEnd packet_source = packet_end(columns.packet_source, record, source);
+      const PacketEnd packet_destination =
+          packet_end(columns.packet_destination, record, destination);
+      const std::uint64_t of_source = service_number(columns.source_service, record);
+      const std::uint64_t of_destination = service_number(columns.destination_service, record);
+      if (packet_source == PacketEnd::kOther || packet_destination == PacketEnd::kOther ||
+          of_source == ServiceNames::kMany || of_destination == ServiceNames::kMany)
+        return kNoKey;
+      bits |= static_cast<std::uint64_t>(packet_source) << 6 |
+              static_cast<std::uint64_t>(packet_destination) << 7 |
+              (of_source << ServiceNames::kBits | of_destination) << 20;
+    }
+    // Which side is the own one is not known yet, but by the direction; a plain address is nobody's.
+    const unsigned hidden = attribution_.hidden_texts(capture);
+    const bool both_plain = attribution_.is_plain(source) & attribution_.is_plain(destination);
+    const unsigned of_any =
+        Attribution::kOfOwn |
+        Attribution::kOfBoth * (both_plain & (direction == Direction::kUnknown));
+    const auto known = [&](const IpAddress& address, Direction as_peer) {
+      const unsigned of_this = of_any | Attribution::kOfPeer * (direction == as_peer);
+      return attribution_.known_v4(address, (hidden & of_this) != 0);
+    };
+    from = known(source, Direction::kIngress);
+    to = known(destination, Direction::kEgress);
+  } else if (columns.source.present(record) && columns.destination.present(record)) {
+    return kNoKey;
   }
-  // Which side is the own one is not known yet, but by the direction; a plain address is nobody's.
-  const unsigned hidden = attribution_.hidden_texts(capture);
-  unsigned of_any = Attribution::kOfOwn;
-  if (source != nullptr && destination != nullptr) {
-    const bool both_plain = attribution_.is_plain(*source) & attribution_.is_plain(*destination);
-    of_any |= Attribution::kOfBoth * (both_plain & (direction == Direction::kUnknown));
-  }
-  const auto known = [&](const IpAddress* address, Direction as_peer) {
-    if (address == nullptr) return kAbsentAddress;
-    const unsigned of_this = of_any | Attribution::kOfPeer * (direction == as_peer);
-    return attribution_.known_v4(*address, (hidden & of_this) != 0);
-  };
-  const std::uint64_t from = known(source, Direction::kIngress);
-  const std::uint64_t to = known(destination, Direction::kEgress);
   bits |= (from >> 32) << 16 | (to >> 32) << 18;
   return {std::uint64_t{capture} << (20 + 2 * ServiceNames::kBits) | bits,
           from << 32 | (to & 0xffffffff)};
@@ -413,7 +409,7 @@ FlowFolder::Key FlowFolder::series_key(const FlowColumns& flows, const FlowRecor
   KeyBits bits;
   bits.status = static_cast<std::uint64_t>(flows.status[record]);
   bits.action = static_cast<std::uint64_t>(flows.action[record]);
-  bits.traffic_path = static_cast<std::uint8_t>(columns.traffic_path.value_or(record, 0));
+  bits.traffic_path = static_cast<std::uint8_t>(columns.traffic_path.or_zero(record));
   std::uint64_t ends = 0;
   std::uint64_t packet_id = 0;
   if (both.source == Attribution::kAbsent || both.destination == Attribution::kAbsent) {
@@ -556,7 +552,7 @@ FlowKey FlowFolder::attribute(const FlowColumns& flows, const FlowRecordColumns&
           .nat_leg = static_cast<std::uint8_t>(a.nat_leg),
           .role = static_cast<std::uint8_t>(capture.role),
           .peer_role = static_cast<std::uint8_t>(a.peer_role),
-          .traffic_path = static_cast<std::uint8_t>(columns.traffic_path.value_or(record, 0))};
+          .traffic_path = static_cast<std::uint8_t>(columns.traffic_path.or_zero(record))};
 }
 
 void FlowFolder::add_block(const FlowColumns& flows, const FlowRecordColumns& columns) {
@@ -566,12 +562,13 @@ void FlowFolder::add_block(const FlowColumns& flows, const FlowRecordColumns& co
     block_.rows[i] = sums_.row(block_.series[i], minute, other_);
     sums_.prefetch_row(block_.rows[i]);
   }
+  // Of our own, so that what is written to a row need not be read again.
+  const auto ends = columns.end, all_bytes = columns.bytes, all_packets = columns.packets;
   std::uint64_t day_end = 0;  // Of the record before.
   for (std::uint32_t i = 0; i < block_.size; ++i) {
     const std::uint32_t record = block_.records[i];
     const std::uint64_t start = block_.starts[i];
-    const std::uint64_t end =
-        block_.has_sums ? columns.end[record] : columns.end.value_or(record, start);
+    const std::uint64_t end = ends.or_zero(record);
     if (start - (day_end - kDay) >= kDay) day_end = (start / kDay + 1) * kDay;
     FlowSums::Row& row = sums_.at(block_.rows[i]);
     row.records += 1;
@@ -585,14 +582,12 @@ void FlowFolder::add_block(const FlowColumns& flows, const FlowRecordColumns& co
       add_parts(columns, i, end_of(end));
       continue;
     }
-    if (block_.has_sums) {
-      row.bytes += columns.bytes[record];
-      row.packets += columns.packets[record];
-    } else {
-      row.bytes += columns.bytes.value_or(record, 0);
-      row.packets += columns.packets.value_or(record, 0);
-      row.without_bytes += columns.bytes.present(record) ? 0 : 1;
-      row.without_packets += columns.packets.present(record) ? 0 : 1;
+    const std::uint64_t bytes = all_bytes.or_zero(record), packets = all_packets.or_zero(record);
+    row.bytes += bytes;
+    row.packets += packets;
+    if (bytes == 0 || packets == 0) [[unlikely]] {
+      row.without_bytes += all_bytes.present(record) ? 0 : 1;
+      row.without_packets += all_packets.present(record) ? 0 : 1;
     }
   }
 }
@@ -600,8 +595,8 @@ void FlowFolder::add_block(const FlowColumns& flows, const FlowRecordColumns& co
 /// The record is counted where it starts; what falls into the next month is a row without records.
 void FlowFolder::add_parts(const FlowRecordColumns& columns, std::uint32_t i, std::int64_t end_s) {
   const auto start_s = static_cast<std::int64_t>(block_.starts[i]);
-  const std::uint64_t bytes = columns.bytes.value_or(block_.records[i], 0);
-  const std::uint64_t packets = columns.packets.value_or(block_.records[i], 0);
+  const std::uint64_t bytes = columns.bytes.or_zero(block_.records[i]);
+  const std::uint64_t packets = columns.packets.or_zero(block_.records[i]);
   const std::uint64_t bytes_before = share_before_month(start_s, end_s, bytes);
   const std::uint64_t packets_before = share_before_month(start_s, end_s, packets);
   FlowSums::Row& row = sums_.at(block_.rows[i]);

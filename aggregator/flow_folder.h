@@ -53,9 +53,6 @@ class FlowFolder {
   /// The records of a block that are folded; entry i of each belongs to records[i].
   struct Block {
     std::uint32_t size = 0;
-    /// All records of the block have both addresses, and bytes, packets and end: asked once instead
-    /// of for each.
-    bool has_addresses = false, has_sums = false;
     std::array<std::uint32_t, kBlock> records, captures, series, rows;
     std::array<std::uint64_t, kBlock> starts;
     std::array<std::uint32_t, kBlock> epochs{};  ///< Stay 0 while no entry of the inventory ends.
@@ -98,7 +95,6 @@ class FlowFolder {
   void select(const parsers::FlowColumns& flows, const FlowRecordColumns& columns,
               std::uint32_t begin, std::uint32_t end, std::uint64_t start_max_s,
               FoldCounts& counts);
-  void find_whole(const FlowRecordColumns& columns, std::uint32_t begin, std::uint32_t end);
   void find_epochs();
   void find_layout(const parsers::FlowColumns& flows, const FlowRecordColumns& columns);
   void read_texts(const FlowRecordColumns& columns, std::uint32_t i);
@@ -139,6 +135,7 @@ class FlowFolder {
   std::uint64_t records_unasked_ = 0;  ///< To be folded before records_ is asked again.
   Layout layout_;                      ///< Of the batch.
   CaptureTexts texts_;                 ///< Scratch, as the block.
+  bool has_ends_ = false;              ///< The batch has the columns of both addresses.
   bool has_packets_ = false;  ///< The batch has a column that Packet takes from, or a path.
   Block block_;
   New new_;  ///< Scratch too, as the next.

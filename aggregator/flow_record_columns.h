@@ -26,23 +26,15 @@ class FlowColumn {
   [[nodiscard]] std::uint64_t bits(std::uint32_t word) const noexcept {
     return exists() ? bits_[word] : 0;
   }
-  /// Whether all of [begin, end) have it; `begin` is a multiple of 64.
-  [[nodiscard]] bool all_present(std::uint32_t begin, std::uint32_t end) const noexcept {
-    if (!exists()) return false;
-    std::uint64_t absent = 0;
-    for (std::uint32_t first = begin; first < end; first += 64) {
-      const std::uint64_t all = ~std::uint64_t{0} >> (64 - std::min(end - first, 64u));
-      absent |= ~bits_[first / 64] & all;
-    }
-    return absent == 0;
-  }
+  /// Of an absent one what FlowColumns says of such; the layout has the field.
   [[nodiscard]] const T& operator[](std::uint32_t record) const noexcept { return values_[record]; }
   /// Null when absent.
   [[nodiscard]] const T* find(std::uint32_t record) const noexcept {
     return present(record) ? &values_[record] : nullptr;
   }
-  [[nodiscard]] T value_or(std::uint32_t record, T absent) const noexcept {
-    return present(record) ? values_[record] : absent;
+  /// Of numbers: 0 when absent, since that is what such hold.
+  [[nodiscard]] T or_zero(std::uint32_t record) const noexcept {
+    return exists() ? values_[record] : T{};
   }
 
  private:

@@ -33,7 +33,7 @@ class OnceSink final : public parsers::PayloadSink {
   OnceSink(aggregator::IngestLog& log, OnceClaims* claims,
            aggregator::PartialAggregator& aggregator)
       : log_(log), claims_(claims), aggregator_(aggregator) {}
-  ~OnceSink() override { clear(); }
+  ~OnceSink() override { release(); }
   OnceSink(const OnceSink&) = delete;
   OnceSink& operator=(const OnceSink&) = delete;
   void on_flows(const parsers::FlowColumns& flows) override { aggregator_.on_flows(flows); }
@@ -49,12 +49,15 @@ class OnceSink final : public parsers::PayloadSink {
   [[nodiscard]] const std::optional<Error>& failed() const noexcept { return failed_; }
   /// The outcome of the keys is known: the log answers for them, or they are to be read again.
   void clear() {
-    if (claims_) claims_->release(keys_);
+    release();
     keys_.clear();
     failed_.reset();
   }
 
  private:
+  void release() {
+    if (claims_) claims_->release(keys_);
+  }
   bool keep(std::string key) {
     if (keys_.contains(key)) return false;
     // First: who held it until now released it after the log knew it.

@@ -32,7 +32,8 @@ enum class Direction : std::uint8_t { kUnknown, kIngress, kEgress };
 /// A batch of flow records as columns: entry i of every filled column is record i, `size` entries
 /// in all. Only the fields of `fields` are filled; the rest are empty vectors. Text views point
 /// into the parsed buffer and die with it. Presence is apart from value: "-" is absent, never 0 or
-/// "". Not thread safe; reuse it for speed.
+/// "", but absent numbers and addresses hold zeros (such an address is none of IPv4). Not thread
+/// safe; reuse it for speed.
 class FlowColumns {
  public:
   FieldSet fields;         ///< What the caller asked for and the layout has.

@@ -283,8 +283,7 @@ void ScalarFlowKernel::make_absent(std::uint8_t field) noexcept {
   if (field == static_cast<std::uint8_t>(FlowField::kStart)) start_present_ = false;
   if (!binding_.filled.has(static_cast<FlowField>(field))) return;
   out_.presence[field][out_.size / 64] &= ~(std::uint64_t{1} << (out_.size % 64));
-  // What an absent entry holds is nobody's business, but the same input shall give the same
-  // columns.
+  // What FlowColumns says of absent entries.
   if (numbers_[field] != nullptr) numbers_[field][out_.size] = 0;
   if (addresses_[field] != nullptr) addresses_[field][out_.size] = {};
 }

@@ -22,8 +22,12 @@ void check_equal(const FlowColumns& a, const FlowColumns& b) {
     FM_CHECK(same(a.numbers(field), b.numbers(field)));
     FM_CHECK(same(a.addresses(field), b.addresses(field)));
     FM_CHECK(same(a.texts(field), b.texts(field)));
-    for (std::uint32_t record = 0; record < a.size; ++record)
+    for (std::uint32_t record = 0; record < a.size; ++record) {
       FM_CHECK(a.present(field, record) == b.present(field, record));
+      if (a.present(field, record)) continue;
+      FM_CHECK(a.numbers(field).empty() || a.numbers(field)[record] == 0);
+      FM_CHECK(a.addresses(field).empty() || a.addresses(field)[record] == IpAddress{});
+    }
   }
 }
 

@@ -39,7 +39,16 @@ std::string deflated(std::string_view plain, int window_bits) {
 }  // namespace
 
 std::string flow_value(const FlowColumns& flows, FlowField field, std::uint32_t index) {
-  if (!flows.present(field, index)) return "-";
+  if (!flows.present(field, index)) {
+    // What FlowColumns says of absent ones.
+    if (!flows.numbers(field).empty()) {
+      EXPECT_EQ(flows.numbers(field)[index], 0u);
+    }
+    if (!flows.addresses(field).empty()) {
+      EXPECT_EQ(flows.addresses(field)[index], IpAddress{});
+    }
+    return "-";
+  }
   switch (info(field).type) {
     case FieldType::kText:
       return std::string{flows.texts(field)[index]};

@@ -66,9 +66,9 @@ enum class FlowSide : std::uint8_t { kUnknown, kSource, kDestination };
 
 /// By flow-direction, else the side whose address is the interface's own, else the inside one (a
 /// private address, or one of a VPC) where exactly one is.
-[[nodiscard]] constexpr FlowSide own_side(parsers::Direction direction, bool source_is_own,
-                                          bool destination_is_own, bool source_is_inside,
-                                          bool destination_is_inside) noexcept {
+[[nodiscard]] inline FlowSide own_side(parsers::Direction direction, bool source_is_own,
+                                       bool destination_is_own, bool source_is_inside,
+                                       bool destination_is_inside) noexcept {
   if (direction == parsers::Direction::kEgress) return FlowSide::kSource;
   if (direction == parsers::Direction::kIngress) return FlowSide::kDestination;
   if (source_is_own != destination_is_own)

@@ -423,8 +423,8 @@ FlowFolder::Key FlowFolder::series_key(const FlowColumns& flows, const FlowRecor
     ends = std::uint64_t{both.source} << 32 | both.destination;
     if (has_packets_) packet_id = find_packet(packet_of(columns, n));
   } else {
-    // Of an address only what is known of it beside its text counts: of the peer's always, of the
-    // own one where the capture has a name.
+    // Of the peer only what is known of it beside its address counts, of the own side too where its
+    // text is hidden.
     const Attribution::Peer source = attribution_.as_peer(both.source);
     const Attribution::Peer destination = attribution_.as_peer(both.destination);
     FlowSide side = own_side(flows.direction[record], both.source_is_own, both.destination_is_own,

@@ -37,9 +37,9 @@ def questions(inputs):
         Question("windows-gzip", "gzip flow file -> closed windows", "flows", inputs["gzip"], ("probe-inflate", False), two),
         Question("windows-parquet", "Parquet flow object -> closed windows", "flows", inputs["parquet"], ("probe-pages", False)),
         Question("windows-wide", "flow text v2, 2,000 interfaces, any peers -> closed windows", "flows", inputs["wide"], sums),
+        Question("windows-malformed", "the same, 5 % malformed -> closed windows", "flows", inputs["malformed"], good=inputs["good"]),
         Question("windows-wide-29", "29 fields, 2,000 interfaces, any peers -> closed windows", "flows", inputs["wide_29"], sums),
         Question("windows-wide-gzip", "gzip file of 2,000 interfaces, any peers -> closed windows", "flows", inputs["wide_gzip"], ("probe-inflate", False), two),
-        Question("windows-malformed", "the same, 5 % malformed -> closed windows", "flows", inputs["malformed"], good=inputs["good"]),
         Question("json", "metric stream JSON -> datapoints", "metrics", inputs["json"], ("probe-json", False)),
         Question("otlp", "OTLP 1.0 frames -> datapoints (peers: the JSON)", "metrics", inputs["otlp"], ("probe-otlp", False), peers=False,
                  peer_input=inputs["json"], borrows="json")]

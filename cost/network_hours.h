@@ -19,10 +19,10 @@ namespace fleetmeter::cost {
 /// Chooses the canonical record of each byte, over all shards and per hour: egress records at the
 /// sender; ingress ones only where the sender's interface is not in the logged set; NAT inside legs
 /// when the NAT interface is logged. Rule: docs/network-cost.md (Amazon EC2 On-Demand Pricing "Data
-/// transfer"; Amazon VPC pricing "NAT gateway"). Charges flows hour by hour: memory grows with the number of keys (combinations of facts), never
-/// with the hours. First learn() every key of a NAT gateway's interface, then add() keys and
-/// charge() hours, ascending, each once. Views of the keys stay with their owner, who must outlive
-/// this. Not thread safe.
+/// transfer"; Amazon VPC pricing "NAT gateway").
+/// Memory grows with the number of keys (combinations of facts), never with the hours. First learn()
+/// every key of a NAT gateway's interface, then add() keys and charge() hours, ascending, each once.
+/// Views of the keys stay with their owner, who must outlive this. Not thread safe.
 class FlowCharger {
  public:
   struct Row {

@@ -92,7 +92,7 @@ def make(figures, work, minutes):
 def prepare(figures, work, minutes):
     mark = work / "inputs.json"
     made = json.loads(mark.read_text()) if mark.exists() else {}
-    if made.get("minutes") != minutes:
+    if made.get("minutes") != minutes or "wide_29" not in made:
         mark.unlink(missing_ok=True)
         made = make(figures, work, minutes)
         mark.write_text(json.dumps(made))

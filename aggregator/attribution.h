@@ -165,14 +165,7 @@ class Attribution {
     bool source_is_own = false;  ///< One of CaptureFacts::addresses.
     bool destination_is_own = false;
   };
-  /// Before find_ends(), some records ahead; null = absent, there too.
-  void prefetch_ends(std::uint32_t capture, const parsers::IpAddress* source,
-                     const parsers::IpAddress* destination) const noexcept {
-    for (const parsers::IpAddress* const address : {source, destination}) {
-      if (address == nullptr || !address->is_v4()) continue;
-      v4_table_.prefetch(WordTable<1>::hash(v4_key(captures_[capture].scope, *address)));
-    }
-  }
+  /// Null = absent.
   void find_ends(std::uint32_t capture, const parsers::IpAddress* source,
                  const parsers::IpAddress* destination, std::int64_t at_s, Ends& out);
 

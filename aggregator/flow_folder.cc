@@ -370,12 +370,6 @@ void FlowFolder::find_new(const FlowColumns& flows, const FlowRecordColumns& col
   for (std::uint32_t n = 0; n < new_.size; ++n) {
     const std::uint32_t i = new_.entries[n];
     const std::uint32_t record = block_.records[i];
-    attribution_.prefetch_ends(block_.captures[i], columns.source.find(record),
-                               columns.destination.find(record));
-  }
-  for (std::uint32_t n = 0; n < new_.size; ++n) {
-    const std::uint32_t i = new_.entries[n];
-    const std::uint32_t record = block_.records[i];
     attribution_.find_ends(block_.captures[i], columns.source.find(record),
                            columns.destination.find(record),
                            static_cast<std::int64_t>(block_.starts[i]), new_.ends[n]);

@@ -1,6 +1,7 @@
 #include "aggregator/column.h"
 
 #include <bit>
+#include <type_traits>
 
 namespace fleetmeter::aggregator {
 namespace {
@@ -21,15 +22,19 @@ std::uint64_t bits_in(std::uint32_t mask) noexcept {
   return bits;
 }
 
+template <typename T>
+using BitsOf = std::conditional_t<sizeof(T) == 8, std::uint64_t, std::uint32_t>;
+
 }  // namespace
 
 template <typename T>
 void write_column(std::span<const T> values, proto::Column& out) {
   out.Clear();
   if (values.empty()) return;
-  const T first = values[0];
-  T differing = 0;
-  for (const T value : values) differing |= value ^ first;
+  using Bits = BitsOf<T>;
+  const Bits first = std::bit_cast<Bits>(values[0]);
+  Bits differing = 0;
+  for (const T value : values) differing |= std::bit_cast<Bits>(value) ^ first;
   const std::uint32_t varying = bytes_in(differing);
   out.set_common(first & ~bits_in(varying));
   out.set_varying(varying);
@@ -39,7 +44,7 @@ void write_column(std::span<const T> values, proto::Column& out) {
   for (std::uint32_t rest = varying; rest != 0; rest &= rest - 1, plane += values.size()) {
     const int shift = 8 * std::countr_zero(rest);
     for (std::size_t i = 0; i < values.size(); ++i)
-      plane[i] = static_cast<char>(values[i] >> shift);
+      plane[i] = static_cast<char>(std::bit_cast<Bits>(values[i]) >> shift);
   }
 }
 
@@ -47,23 +52,29 @@ template <typename T>
 bool read_column(const proto::Column& column, std::size_t count, std::vector<T>& values) {
   const std::uint32_t varying = column.varying();
   const std::string& planes = column.planes();
-  if (varying >> sizeof(T) != 0 || static_cast<T>(column.common()) != column.common() ||
+  using Bits = BitsOf<T>;
+  if (varying >> sizeof(T) != 0 || static_cast<Bits>(column.common()) != column.common() ||
       planes.size() != count * static_cast<std::size_t>(std::popcount(varying)))
     return false;
-  values.assign(count, static_cast<T>(column.common()));
+  values.assign(count, std::bit_cast<T>(static_cast<Bits>(column.common())));
   const char* plane = planes.data();
   T* const out = values.data();
   for (std::uint32_t rest = varying; rest != 0; rest &= rest - 1, plane += count) {
     const int shift = 8 * std::countr_zero(rest);
     for (std::size_t i = 0; i < count; ++i)
-      out[i] |= T{static_cast<unsigned char>(plane[i])} << shift;
+      out[i] = std::bit_cast<T>(std::bit_cast<Bits>(out[i]) |
+                                Bits{static_cast<unsigned char>(plane[i])} << shift);
   }
   return true;
 }
 
 template void write_column(std::span<const std::uint32_t>, proto::Column&);
 template void write_column(std::span<const std::uint64_t>, proto::Column&);
+template void write_column(std::span<const std::int64_t>, proto::Column&);
+template void write_column(std::span<const double>, proto::Column&);
 template bool read_column(const proto::Column&, std::size_t, std::vector<std::uint32_t>&);
 template bool read_column(const proto::Column&, std::size_t, std::vector<std::uint64_t>&);
+template bool read_column(const proto::Column&, std::size_t, std::vector<std::int64_t>&);
+template bool read_column(const proto::Column&, std::size_t, std::vector<double>&);
 
 }  // namespace fleetmeter::aggregator

@@ -11,8 +11,8 @@ namespace fleetmeter::aggregator {
 
 /// A column of the aggregate log: what all values have in common stands once, and of every byte in
 /// which some differ a plane, that byte of each value in their order. Writing and reading costs an
-/// instruction or two a value and plane, and a compressor meets like beside like. T: an unsigned
-/// integer of 32 or 64 bits.
+/// instruction or two a value and plane, and a compressor meets like beside like. T: a number of 32
+/// or 64 bits, of which the bits are kept.
 template <typename T>
 void write_column(std::span<const T> values, proto::Column& out);
 

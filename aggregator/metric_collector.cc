@@ -4,7 +4,6 @@
 #include <cstring>
 #include <span>
 
-#include "aggregator/column.h"
 #include "aggregator/equal_bytes.h"
 
 namespace fleetmeter::aggregator {
@@ -100,6 +99,12 @@ void write_series(std::string_view key, proto::Series& series) {
     set(*series.add_dimension_values(), reader.next());
   }
   series.set_stream_health(series.namespace_() == "AWS/CloudWatch/MetricStreams");
+}
+
+/// Many environments have few rows each.
+void grow(DatapointRows& block) {
+  constexpr std::size_t kRowsMin = 64;
+  block.resize(std::min(DatapointRows::kBlock, std::max(kRowsMin, 2 * block.size())));
 }
 
 }  // namespace
@@ -210,70 +215,56 @@ MetricCollector::Taken MetricCollector::add(const parsers::MetricBatch& batch,
   if (series.commit != commit_) {
     if (series_in_commit_ >= series_max_) return {series.environment, "series_over_limit"};
     ++series_in_commit_;
-    series.commit = commit_;
   }
-  if (rows_.size() <= series.environment) rows_.resize(series.environment + 1);
-  rows_[series.environment].push_back(
-      {.series = last_,
-       .start_s = start_s,
-       .period_s = record.period_s,
-       .sample_count = record.sample_count,
-       .sum = record.sum,
-       .minimum = record.minimum,
-       .maximum = record.maximum,
-       .first_extended = static_cast<std::uint32_t>(extended_.size()),
-       .extended_count = record.extended_count});
-  for (const parsers::ExtendedStatistic& extended : batch.extended_of(record)) {
-    extended_.emplace_back(extended.name, extended.value);
+  if (open_.size() <= series.environment) open_.resize(series.environment + 1);
+  const std::uint32_t in_batch = index_in_batch(series, series.environment);
+  Open& open = open_[series.environment];
+  if (open.block_rows == open.block.size()) grow(open.block);
+  const std::size_t row = open.block_rows++;
+  open.block.series[row] = in_batch;
+  open.block.start_s[row] = start_s;
+  open.block.period_s[row] = record.period_s;
+  open.block.sample_count[row] = record.sample_count;
+  open.block.sum[row] = record.sum;
+  open.block.minimum[row] = record.minimum;
+  open.block.maximum[row] = record.maximum;
+  for (const parsers::ExtendedStatistic& statistic : batch.extended_of(record)) {
+    proto::ExtendedStatistic& extended = *open.batch.mutable_datapoints()->add_extended();
+    extended.set_row(open.rows);
+    extended.set_name(std::string(statistic.name));
+    extended.set_value(statistic.value);
   }
+  ++open.rows;
+  if (open.block_rows == DatapointRows::kBlock) write_block(open);
   return {series.environment};
 }
 
-void MetricCollector::take(std::uint32_t environment, proto::AggregateBatch& batch) {
-  if (environment >= rows_.size() || rows_[environment].empty()) return;
-  const Rows& rows = rows_[environment];
-  write_columns(rows, batch);
-  proto::Datapoints& out = *batch.mutable_datapoints();
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    for (std::uint32_t j = 0; j < rows[i].extended_count; ++j) {
-      const auto& [name, value] = extended_[rows[i].first_extended + j];
-      proto::ExtendedStatistic& extended = *out.add_extended();
-      extended.set_row(static_cast<std::uint32_t>(i));
-      extended.set_name(name);
-      extended.set_value(value);
-    }
-  }
-  // An environment may have changed with the epoch, so the same series can stand in two batches of
-  // one commit.
-  for (const Row& row : rows) series_[row.series].in_batch = 0;
-  rows_[environment].clear();
+/// An environment may have changed with the epoch, so the same series can stand in two batches of
+/// one commit.
+std::uint32_t MetricCollector::index_in_batch(KnownSeries& series, std::uint32_t environment) {
+  if (series.commit == commit_ && series.batch_environment == environment) return series.in_batch;
+  proto::AggregateBatch& batch = open_[environment].batch;
+  series.commit = commit_;
+  series.batch_environment = environment;
+  series.in_batch = static_cast<std::uint32_t>(batch.series_size());
+  write_series(series.key, *batch.add_series());
+  return series.in_batch;
 }
 
-void MetricCollector::write_columns(std::span<const Row> rows, proto::AggregateBatch& batch) {
-  proto::Datapoints& out = *batch.mutable_datapoints();
-  const auto column = [&](auto* field) { return extend(*field, rows.size()); };
-  std::uint32_t* const indexes = column(out.mutable_series());
-  std::int64_t* const starts = column(out.mutable_start_s());
-  std::uint32_t* const periods = column(out.mutable_period_s());
-  double* const counts = column(out.mutable_sample_count());
-  double* const sums = column(out.mutable_sum());
-  double* const minima = column(out.mutable_minimum());
-  double* const maxima = column(out.mutable_maximum());
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const Row& row = rows[i];
-    KnownSeries& series = series_[row.series];
-    if (series.in_batch == 0) {
-      write_series(series.key, *batch.add_series());
-      series.in_batch = static_cast<std::uint32_t>(batch.series_size());
-    }
-    indexes[i] = series.in_batch - 1;
-    starts[i] = row.start_s;
-    periods[i] = row.period_s;
-    counts[i] = row.sample_count;
-    sums[i] = row.sum;
-    minima[i] = row.minimum;
-    maxima[i] = row.maximum;
-  }
+void MetricCollector::write_block(Open& open) {
+  open.block.resize(open.block_rows);
+  open.block.write(*open.batch.mutable_datapoints());
+  open.block_rows = 0;
+}
+
+void MetricCollector::take(std::uint32_t environment, proto::AggregateBatch& batch) {
+  if (environment >= open_.size() || open_[environment].rows == 0) return;
+  Open& open = open_[environment];
+  write_block(open);
+  batch.mutable_series()->Swap(open.batch.mutable_series());
+  batch.mutable_datapoints()->Swap(open.batch.mutable_datapoints());
+  open.batch.Clear();
+  open.rows = 0;
 }
 
 void MetricCollector::inventory_changed() {
@@ -284,7 +275,6 @@ void MetricCollector::inventory_changed() {
 void MetricCollector::clear() {
   ++commit_;
   series_in_commit_ = 0;
-  extended_.clear();
   if (series_.size() > kRememberedMax) {
     series_.clear();
     ids_.clear();

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "aggregator/attribution.h"
+#include "aggregator/datapoint_rows.h"
 #include "aggregator/metric_owner.h"
-#include "parsers/huge_pages.h"
 #include "parsers/index_table.h"
 #include "parsers/metric_batch.h"
 #include "parsers/metric_support.h"
@@ -49,21 +49,20 @@ class MetricCollector {
   void inventory_changed();
 
  private:
-  struct Row {
-    std::uint32_t series = 0;
-    std::int64_t start_s = 0;
-    std::uint32_t period_s = 0;
-    double sample_count = 0, sum = 0, minimum = 0, maximum = 0;
-    std::uint32_t first_extended = 0, extended_count = 0;
+  /// What the commit has of an environment: whole blocks in `batch`, and the rows behind them.
+  struct Open {
+    proto::AggregateBatch batch;
+    DatapointRows block;
+    std::size_t block_rows = 0;
+    std::uint32_t rows = 0;  ///< Of all blocks.
   };
-  using Rows = std::vector<Row, parsers::HugePages<Row>>;
   struct KnownSeries {
     std::string_view key;  ///< Into keys_: the texts of its identity, each after its size.
     std::uint32_t environment = 0;
     std::uint32_t epoch = 0;
-    Validity stretch = {};       ///< Within the epoch: the environment is known for it.
-    std::uint32_t in_batch = 0;  ///< Index + 1 within the batch being taken.
-    std::uint64_t commit = 0;    ///< Last commit that carried it.
+    Validity stretch = {};     ///< Within the epoch: the environment is known for it.
+    std::uint64_t commit = 0;  ///< Last commit that carried it.
+    std::uint32_t batch_environment = 0, in_batch = 0;  ///< Where it stands there.
     /// MetricRecord::attributes of the last record that it was compared with as a whole.
     std::uint64_t attributes = 0;
   };
@@ -74,7 +73,8 @@ class MetricCollector {
   /// Index of its series, which is known from here on; kNone when its texts are too long.
   std::uint32_t series_of(const parsers::MetricRecord& record,
                           std::span<const parsers::Dimension> dimensions);
-  void write_columns(std::span<const Row> rows, proto::AggregateBatch& batch);
+  std::uint32_t index_in_batch(KnownSeries& series, std::uint32_t environment);
+  static void write_block(Open& open);
 
   Attribution& attribution_;
   std::optional<MetricOwners> owners_;  ///< Made when first needed.
@@ -86,8 +86,7 @@ class MetricCollector {
   std::vector<KnownSeries> series_;
   parsers::TextArena keys_;
   std::uint32_t last_ = 0;  ///< Series of the last datapoint.
-  std::vector<Rows> rows_;  ///< By environment.
-  std::vector<std::pair<std::string, double>> extended_;
+  std::vector<Open> open_;  ///< By environment.
 };
 
 }  // namespace fleetmeter::aggregator

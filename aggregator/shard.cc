@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "aggregator/datapoint_rows.h"
 #include "aggregator/flow_rows.h"
 #include "aggregator/flow_windows.h"
 #include "aggregator/metric_family.h"
@@ -29,18 +30,6 @@ constexpr std::array<FlowMetric, 7> kFlowMetrics = {{
     {"NatProcessedBytes", "Bytes", &FlowWindow::nat_bytes, &FlowWindow::bytes_lower_bound},
 }};
 
-/// Rows have as many entries in every column; a batch that does not was not written by us.
-bool well_formed(const proto::AggregateBatch& batch) {
-  const proto::Datapoints& points = batch.datapoints();
-  const int rows = points.start_s_size();
-  const bool equal = points.series_size() == rows && points.period_s_size() == rows &&
-                     points.sample_count_size() == rows && points.sum_size() == rows &&
-                     points.minimum_size() == rows && points.maximum_size() == rows;
-  return equal && std::ranges::all_of(points.series(), [&](std::uint32_t index) {
-           return index < static_cast<std::uint32_t>(batch.series_size());
-         });
-}
-
 SeriesKey key_of(const proto::Series& series) {
   SeriesKey key{series.account(), series.region(), series.namespace_(), series.metric(), {}};
   const int dimensions = std::min(series.dimension_names_size(), series.dimension_values_size());
@@ -55,12 +44,12 @@ bool matches(const SeriesSetting& setting, const SeriesKey& key) {
          (setting.name.empty() || setting.name == key.name);
 }
 
-Datapoint datapoint_of(const proto::Datapoints& points, int row) {
-  return {.start_s = points.start_s(row),
-          .sample_count = points.sample_count(row),
-          .sum = points.sum(row),
-          .minimum = points.minimum(row),
-          .maximum = points.maximum(row),
+Datapoint datapoint_of(const DatapointRows& rows, std::size_t row) {
+  return {.start_s = rows.start_s[row],
+          .sample_count = rows.sample_count[row],
+          .sum = rows.sum[row],
+          .minimum = rows.minimum[row],
+          .maximum = rows.maximum[row],
           .lower_bound = false,
           .extended = {}};
 }
@@ -97,7 +86,8 @@ struct Shard::State {
   std::shared_ptr<const Inventory> inventory;
   std::uint64_t late_records = 0;
   std::uint64_t series_over_limit = 0;
-  std::vector<FlowWindow> closed;  ///< Scratch.
+  DatapointRows datapoints;  ///< Scratch, as the next.
+  std::vector<FlowWindow> closed;
 };
 
 std::vector<std::string> flow_metric_names() {
@@ -178,7 +168,7 @@ void Shard::State::apply(const proto::AggregateBatch& batch, std::vector<Change>
   const std::uint32_t source = time.source(batch.source());
   time.carried(source, flow_row_count(batch.flows()) > 0);
   const std::uint32_t carrier = time.carrier(source);
-  if (well_formed(batch)) put_datapoints(batch, carrier, changes);
+  put_datapoints(batch, carrier, changes);
   late_records += windows.add(batch, carrier);
   if (windows.interval_s() != flow_interval_s) widen_series();
 }
@@ -228,21 +218,23 @@ void Shard::State::put_datapoints(const proto::AggregateBatch& batch, std::uint3
     one.id = intern(key_of(series), series.unit(), one.created);
   }
   const proto::Datapoints& points = batch.datapoints();
-  int extended = 0;  // Sparse, in the order of the rows.
-  for (int row = 0; row < points.start_s_size(); ++row) {
-    Datapoint datapoint = datapoint_of(points, row);
-    for (; extended < points.extended_size() &&
-           points.extended(extended).row() <= static_cast<std::uint32_t>(row);
-         ++extended) {
-      const proto::ExtendedStatistic& one = points.extended(extended);
-      if (one.row() == static_cast<std::uint32_t>(row))
-        datapoint.extended.emplace_back(one.name(), one.value());
+  std::size_t before = 0;  // Rows of the blocks before.
+  int extended = 0;        // Sparse, in the order of the rows.
+  for (int block = 0; block < datapoint_block_count(points) && datapoints.read(batch, block);
+       before += datapoints.size(), ++block) {
+    for (std::size_t row = 0; row < datapoints.size(); ++row) {
+      Datapoint datapoint = datapoint_of(datapoints, row);
+      for (; extended < points.extended_size() && points.extended(extended).row() <= before + row;
+           ++extended) {
+        const proto::ExtendedStatistic& one = points.extended(extended);
+        if (one.row() == before + row) datapoint.extended.emplace_back(one.name(), one.value());
+      }
+      std::ranges::sort(datapoint.extended);
+      Known& series = known[datapoints.series[row]];
+      if (!series.id) continue;
+      put(*series.id, series.created, datapoint, source, datapoints.period_s[row], changes);
+      series.created = false;
     }
-    std::ranges::sort(datapoint.extended);
-    Known& series = known[points.series(row)];
-    if (!series.id) continue;
-    put(*series.id, series.created, datapoint, source, points.period_s(row), changes);
-    series.created = false;
   }
 }
 

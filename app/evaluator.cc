@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "aggregator/datapoint_rows.h"
 #include "aggregator/flow_rows.h"
 #include "aggregator/state_codec.h"
 #include "app/config.h"
@@ -146,15 +147,18 @@ void Evaluator::State::note_times(const proto::AggregateBatch& batch) {
   };
   if (const auto flows = aggregator::window_span(batch.flows()))
     note_told(std::int64_t{flows->first} * 60, (std::int64_t{flows->last} + 1) * 60);
-  const proto::Datapoints& points = batch.datapoints();
-  for (int i = 0; i < points.start_s_size(); ++i) {
-    const std::int64_t start_s = points.start_s(i);
-    const std::int64_t period_s = i < points.period_s_size() ? points.period_s(i) : 0;
-    if (period_s != 0) {
-      note_told(start_s, start_s + period_s);
-    } else {
-      note(start_s, start_s + kUntoldS);
-      untold_start_s = std::max(untold_start_s, start_s);
+  aggregator::DatapointRows points;
+  for (int block = 0; block < aggregator::datapoint_block_count(batch.datapoints()) &&
+                      points.read_times(batch.datapoints(), block);
+       ++block) {
+    for (std::size_t row = 0; row < points.start_s.size(); ++row) {
+      const std::int64_t start_s = points.start_s[row];
+      if (points.period_s[row] != 0) {
+        note_told(start_s, start_s + points.period_s[row]);
+      } else {
+        note(start_s, start_s + kUntoldS);
+        untold_start_s = std::max(untold_start_s, start_s);
+      }
     }
   }
 }

@@ -237,14 +237,18 @@ Result<void> UsageFold::add_volumes(const proto::AggregateBatch& batch, TextId e
   return {};
 }
 
-Result<void> UsageFold::add_datapoints(const proto::AggregateBatch& batch, TextId environment) {
-  struct Use {
-    std::optional<TextId> instance;
-    const BilledMetric* metric = nullptr;
-    TextId kind = 0, resource = 0, name = 0;
-  };
-  std::vector<Use> uses(static_cast<std::size_t>(batch.series_size()));
-  for (std::size_t i = 0; i < uses.size(); ++i) {
+/// What the bill looks at in the datapoints of a series.
+struct UsageFold::MetricSeries {
+  std::optional<TextId> instance;
+  const BilledMetric* metric = nullptr;
+  TextId kind = 0, resource = 0, name = 0;
+};
+
+Result<std::vector<UsageFold::MetricSeries>> UsageFold::read_metrics(
+    const proto::AggregateBatch& batch) {
+  std::vector<MetricSeries> all(static_cast<std::size_t>(batch.series_size()));
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    MetricSeries& one = all[i];
     const proto::Series& series = batch.series(static_cast<int>(i));
     if (series.dimension_names_size() != series.dimension_values_size())
       return torn("dimensions differ in length");
@@ -256,44 +260,53 @@ Result<void> UsageFold::add_datapoints(const proto::AggregateBatch& batch, TextI
     };
     if (const std::string_view instance = dimension_of(series, "InstanceId");
         instance.starts_with("i-")) {
-      uses[i].instance.emplace();
-      if (auto done = id_of(instance, *uses[i].instance); !done) return done;
+      one.instance.emplace();
+      if (auto done = id_of(instance, *one.instance); !done) return std::move(done).error();
     }
-    uses[i].metric = billed(series);
-    if (uses[i].metric == nullptr) continue;
-    if (auto done = id_of(uses[i].metric->kind, uses[i].kind); !done) return done;
-    if (auto done = id_of(dimension_of(series, uses[i].metric->dimension), uses[i].resource); !done)
-      return done;
+    one.metric = billed(series);
+    if (one.metric == nullptr) continue;
+    if (auto done = id_of(one.metric->kind, one.kind); !done) return std::move(done).error();
+    if (auto done = id_of(dimension_of(series, one.metric->dimension), one.resource); !done)
+      return std::move(done).error();
     // Periods of one name are values of one thing, of which the larger counts.
     std::string name = series.metric();
     if (const std::string_view index = dimension_of(series, kIndex); !index.empty())
       name.append("/").append(index);
-    if (auto done = id_of(name, uses[i].name); !done) return done;
+    if (auto done = id_of(name, one.name); !done) return std::move(done).error();
   }
-  const proto::Datapoints& points = batch.datapoints();
-  const int rows = points.series_size();
-  for (const int size : {points.start_s_size(), points.period_s_size(), points.sample_count_size(),
-                         points.sum_size()}) {
-    if (size != rows) return torn("datapoint columns differ in length");
-  }
-  for (int row = 0; row < rows; ++row) {
-    if (points.series(row) >= uses.size()) return torn("a series index is out of range");
-    if (points.start_s(row) < 0) continue;
-    const Use& use = uses[points.series(row)];
-    if (use.instance && points.sample_count(row) > 0) {
-      // A period covers its minutes; one that is not told counts as the minute it starts in.
-      see(environment, *use.instance, points.start_s(row) / 60,
-          std::clamp<std::int64_t>(points.period_s(row) / 60, 1, kMinutesPerHour));
-    }
-    if (use.metric == nullptr) continue;
-    const std::optional<std::int64_t> quantity = whole(points.sum(row) * use.metric->scale);
-    const std::optional<std::int64_t> count = whole(points.sample_count(row) * 1e6);
-    if (!quantity || !count) continue;
-    PeriodValue& value =
-        periods[{environment, use.kind, use.resource, use.name, points.start_s(row)}];
-    value = std::max(value, PeriodValue{*count, *quantity});
+  return all;
+}
+
+Result<void> UsageFold::add_datapoints(const proto::AggregateBatch& batch, TextId environment) {
+  const Result<std::vector<MetricSeries>> all = read_metrics(batch);
+  if (!all) return all.error();
+  aggregator::DatapointRows points;
+  for (int block = 0; block < aggregator::datapoint_block_count(batch.datapoints()); ++block) {
+    if (!points.read(batch, block))
+      return torn("datapoint columns differ in length, or a datapoint has no series");
+    add_points(points, *all, environment);
   }
   return {};
+}
+
+void UsageFold::add_points(const aggregator::DatapointRows& points,
+                           std::span<const MetricSeries> all, TextId environment) {
+  for (std::size_t row = 0; row < points.size(); ++row) {
+    if (points.start_s[row] < 0) continue;
+    const MetricSeries& series = all[points.series[row]];
+    if (series.instance && points.sample_count[row] > 0) {
+      // A period covers its minutes; one that is not told counts as the minute it starts in.
+      see(environment, *series.instance, points.start_s[row] / 60,
+          std::clamp<std::int64_t>(points.period_s[row] / 60, 1, kMinutesPerHour));
+    }
+    if (series.metric == nullptr) continue;
+    const std::optional<std::int64_t> quantity = whole(points.sum[row] * series.metric->scale);
+    const std::optional<std::int64_t> count = whole(points.sample_count[row] * 1e6);
+    if (!quantity || !count) continue;
+    PeriodValue& value =
+        periods[{environment, series.kind, series.resource, series.name, points.start_s[row]}];
+    value = std::max(value, PeriodValue{*count, *quantity});
+  }
 }
 
 void UsageFold::see(TextId environment, TextId instance, std::int64_t first_minute,

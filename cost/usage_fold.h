@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "aggregator/datapoint_rows.h"
 #include "aggregator/flow_rows.h"
 #include "proto/log.pb.h"
 #include "proto/result.h"
@@ -99,6 +100,7 @@ class UsageFold {
  private:
   struct Strings;
   struct FlowSeries;
+  struct MetricSeries;
   Result<std::vector<FlowSeries>> read_series(const proto::AggregateBatch& batch,
                                               TextId environment, Strings& strings);
   void add_rows(const aggregator::FlowRows& rows, std::span<const FlowSeries> all);
@@ -106,6 +108,9 @@ class UsageFold {
                            TextId environment);
   Result<void> add_flows(const proto::AggregateBatch& batch, TextId environment, Strings& strings);
   Result<void> add_volumes(const proto::AggregateBatch& batch, TextId environment);
+  Result<std::vector<MetricSeries>> read_metrics(const proto::AggregateBatch& batch);
+  void add_points(const aggregator::DatapointRows& points, std::span<const MetricSeries> all,
+                  TextId environment);
   Result<void> add_datapoints(const proto::AggregateBatch& batch, TextId environment);
   void see(TextId environment, TextId instance, std::int64_t first_minute,
            std::int64_t minutes_count);

@@ -11,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include "aggregator/datapoint_rows.h"
 #include "aggregator/flow_rows.h"
 #include "ingest/retry.h"
 #include "ingest/wait_notice.h"
@@ -179,11 +180,15 @@ void Batcher::State::note_times(const proto::AggregateBatch& batch) {
     from_s = std::int64_t{flows->first} * 60;
     to_s = (std::int64_t{flows->last} + 1) * 60;
   }
-  const std::int64_t* const starts = batch.datapoints().start_s().data();
-  const std::uint32_t* const periods = batch.datapoints().period_s().data();
-  for (int row = 0; row < batch.datapoints().start_s_size(); ++row) {
-    from_s = std::min(from_s, starts[row]);
-    to_s = std::max(to_s, starts[row] + (periods[row] == 0 ? 60 : periods[row]));
+  aggregator::DatapointRows points;
+  for (int block = 0; block < aggregator::datapoint_block_count(batch.datapoints()) &&
+                      points.read_times(batch.datapoints(), block);
+       ++block) {
+    for (std::size_t row = 0; row < points.start_s.size(); ++row) {
+      const std::uint32_t period_s = points.period_s[row];
+      from_s = std::min(from_s, points.start_s[row]);
+      to_s = std::max(to_s, points.start_s[row] + (period_s == 0 ? 60 : period_s));
+    }
   }
   if (from_s == kNever) return;
   time_from_s = time_from_s == 0 ? from_s : std::min(time_from_s, from_s);

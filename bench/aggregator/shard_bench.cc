@@ -4,6 +4,7 @@
 #include <string>
 
 #include "aggregator/shard.h"
+#include "bench/one_minute.h"
 #include "proto/check.h"
 
 namespace fleetmeter::aggregator {
@@ -27,15 +28,8 @@ proto::LogRecord batch_of_minute(int minute) {
     series.set_metric("CPUUtilization");
     series.add_dimension_names("InstanceId");
     series.add_dimension_values("i-" + std::to_string(i));
-    proto::Datapoints& points = *batch.mutable_datapoints();
-    points.add_series(static_cast<std::uint32_t>(i));
-    points.add_start_s(kStart + 60 * minute);
-    points.add_period_s(60);
-    points.add_sample_count(1);
-    points.add_sum(50);
-    points.add_minimum(50);
-    points.add_maximum(50);
   }
+  one_minute(kSeries, kStart + 60 * minute, 50).write(*batch.mutable_datapoints());
   return record;
 }
 

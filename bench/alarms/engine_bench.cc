@@ -11,6 +11,7 @@
 #include "alarms/engine.h"
 #include "bench/alarms/machine_rules.h"
 #include "bench/measure.h"
+#include "bench/one_minute.h"
 #include "proto/check.h"
 
 namespace {
@@ -36,14 +37,6 @@ class Feed {
       series.set_metric("CPUUtilization");
       series.add_dimension_names("InstanceId");
       series.add_dimension_values("i-" + std::to_string(i));
-      auto& points = *batch.mutable_datapoints();
-      points.add_series(static_cast<std::uint32_t>(i));
-      points.add_start_s(0);
-      points.add_period_s(60);
-      points.add_sample_count(1);
-      for (auto* column :
-           {points.mutable_sum(), points.mutable_minimum(), points.mutable_maximum()})
-        column->Add(10);
     }
     LogRecord progress;
     progress.set_append_time_ms((kStartS - 60) * 1000);
@@ -58,8 +51,10 @@ class Feed {
   /// Seconds that the engine took over the datapoints and the tick of one more minute.
   double next_minute() {
     const std::int64_t end_s = kStartS + ++minute_ * 60;
-    for (auto& start : *record_.mutable_batch()->mutable_datapoints()->mutable_start_s())
-      start = end_s - 60;
+    auto& batch = *record_.mutable_batch();
+    batch.clear_datapoints();
+    fleetmeter::one_minute(static_cast<std::size_t>(batch.series_size()), end_s - 60, 10)
+        .write(*batch.mutable_datapoints());
     record_.set_append_time_ms(end_s * 1000);
     const double data_s = apply(record_);
     LogRecord tick;

@@ -14,6 +14,7 @@
 #include "alarms/engine.h"
 #include "bench/alarms/machine_rules.h"
 #include "bench/measure.h"
+#include "bench/one_minute.h"
 #include "proto/check.h"
 
 namespace fleetmeter::alarms {
@@ -55,16 +56,8 @@ proto::LogRecord batch_of(int minute) {
 proto::LogRecord metrics_of(std::size_t first, std::size_t end, int minute) {
   proto::LogRecord record = batch_of(minute);
   proto::AggregateBatch& batch = *record.mutable_batch();
-  proto::Datapoints& points = *batch.mutable_datapoints();
   for (std::size_t machine = first; machine < end; ++machine) {
     for (int metric = 0; metric < kMetrics; ++metric) {
-      points.add_series(static_cast<std::uint32_t>(batch.series_size()));
-      points.add_start_s(kStartS + 60 * minute);
-      points.add_period_s(60);
-      points.add_sample_count(1);
-      points.add_sum(50);
-      points.add_minimum(50);
-      points.add_maximum(50);
       proto::Series& series = *batch.add_series();
       series.set_account("123456789012");
       series.set_region("us-east-1");
@@ -75,6 +68,8 @@ proto::LogRecord metrics_of(std::size_t first, std::size_t end, int minute) {
       series.set_unit("Percent");
     }
   }
+  one_minute(static_cast<std::size_t>(batch.series_size()), kStartS + 60 * minute, 50)
+      .write(*batch.mutable_datapoints());
   return record;
 }
 

@@ -5,6 +5,7 @@
 #include <thread>
 #include <unordered_map>
 
+#include "aggregator/datapoint_rows.h"
 #include "aggregator/flow_rows.h"
 #include "aggregator/flow_windows.h"
 #include "aggregator/inventory.h"
@@ -234,15 +235,15 @@ void print_flows(const std::string& log_path) {
 void print_metrics(const std::string& log_path) {
   std::map<std::pair<std::string, std::string>, MetricTotals> table;
   each_batch(log_path, [&table](const proto::AggregateBatch& batch) {
-    const proto::Datapoints& points = batch.datapoints();
-    for (int row = 0; row < points.series_size(); ++row) {
-      const proto::Series& series = batch.series(static_cast<int>(points.series(row)));
+    const auto points = aggregator::DatapointRows::of(batch);
+    for (std::size_t row = 0; row < points.size(); ++row) {
+      const proto::Series& series = batch.series(static_cast<int>(points.series[row]));
       MetricTotals& totals = table[{series.namespace_(), series.metric()}];
       ++totals.datapoints;
-      totals.count += points.sample_count(row);
-      totals.sum += points.sum(row);
-      totals.minimum = std::min(totals.minimum, points.minimum(row));
-      totals.maximum = std::max(totals.maximum, points.maximum(row));
+      totals.count += points.sample_count[row];
+      totals.sum += points.sum[row];
+      totals.minimum = std::min(totals.minimum, points.minimum[row]);
+      totals.maximum = std::max(totals.maximum, points.maximum[row]);
     }
   });
   for (const auto& [key, totals] : table) {

@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cstdint>
 #include <random>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 namespace fleetmeter::aggregator {
@@ -24,21 +26,27 @@ std::vector<T> read(const proto::Column& column, std::size_t count) {
   return values;
 }
 
+template <typename T>
+using BitsOf = std::conditional_t<sizeof(T) == 8, std::uint64_t, std::uint32_t>;
+
 /// Values that differ in some of their bytes.
 template <typename T>
 std::vector<T> some_values(std::mt19937_64& random) {
-  T varying = 0;
+  using Bits = BitsOf<T>;
+  Bits varying = 0;
   for (std::size_t byte = 0; byte < sizeof(T); ++byte)
-    varying |= random() % 3 == 0 ? T{0xff} << (8 * byte) : 0;
-  const auto common = static_cast<T>(random());
+    varying |= random() % 3 == 0 ? Bits{0xff} << (8 * byte) : 0;
+  const auto common = static_cast<Bits>(random());
   std::vector<T> values(random() % 100);
-  for (T& value : values) value = (common & ~varying) | (static_cast<T>(random()) & varying);
+  for (T& value : values) {
+    value = std::bit_cast<T>((common & ~varying) | (static_cast<Bits>(random()) & varying));
+  }
   return values;
 }
 
 template <typename T>
 class ColumnTest : public testing::Test {};
-using Types = testing::Types<std::uint32_t, std::uint64_t>;
+using Types = testing::Types<std::uint32_t, std::uint64_t, std::int64_t, double>;
 TYPED_TEST_SUITE(ColumnTest, Types);
 
 TYPED_TEST(ColumnTest, HoldsEveryBitOfAnyValues) {
@@ -47,7 +55,9 @@ TYPED_TEST(ColumnTest, HoldsEveryBitOfAnyValues) {
     const std::vector<TypeParam> values = some_values<TypeParam>(random);
     const auto back = read<TypeParam>(written(values), values.size());
     ASSERT_EQ(back.size(), values.size());
-    for (std::size_t i = 0; i < values.size(); ++i) ASSERT_EQ(back[i], values[i]);
+    using Bits = BitsOf<TypeParam>;
+    for (std::size_t i = 0; i < values.size(); ++i)
+      ASSERT_EQ(std::bit_cast<Bits>(back[i]), std::bit_cast<Bits>(values[i]));
   }
 }
 

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "aggregator/datapoint_rows.h"
 #include "aggregator/flow_rows.h"
 #include "aggregator/series_table.h"
 #include "proto/log.pb.h"
@@ -191,15 +192,15 @@ inline void combine(const proto::AggregateBatch& batch, Combined& out) {
     records += rows.records[i];
     long_records += rows.long_records[i];
   }
-  const proto::Datapoints& d = batch.datapoints();
-  for (int i = 0; i < d.start_s_size(); ++i) {
-    const proto::Series& series = batch.series(static_cast<int>(d.series(i)));
+  const DatapointRows d = DatapointRows::of(batch);
+  for (std::size_t i = 0; i < d.size(); ++i) {
+    const proto::Series& series = batch.series(static_cast<int>(d.series[i]));
     Combined::Key key = {batch.environment(), series.account(), series.region(),
                          series.namespace_(), series.metric()};
     key.insert(key.end(), series.dimension_names().begin(), series.dimension_names().end());
     key.insert(key.end(), series.dimension_values().begin(), series.dimension_values().end());
-    out.datapoints[{key, d.start_s(i)}].insert(
-        {d.sample_count(i), d.sum(i), d.minimum(i), d.maximum(i)});
+    out.datapoints[{key, d.start_s[i]}].insert(
+        {d.sample_count[i], d.sum[i], d.minimum[i], d.maximum[i]});
   }
   for (const proto::Volume& volume : batch.volumes()) {
     auto& [bytes, records, updates] = out.volumes[{batch.environment(), volume.hour()}];

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "aggregator/datapoint_rows.h"
 #include "aggregator/flow_facts.h"
 #include "aggregator/flow_folder.h"
 #include "aggregator/flow_sums.h"
@@ -454,7 +455,7 @@ TEST_F(PartialAggregatorTest, MetricsKeepTheirDatapointsAndCountTheirUpdates) {
   EXPECT_EQ(taken[0].environment(), "unassigned");
   ASSERT_EQ(taken[0].series_size(), 1);
   EXPECT_EQ(taken[0].series(0).account(), "012345678901");
-  EXPECT_EQ(taken[0].datapoints().start_s(1), 1'700'000'100);
+  EXPECT_EQ(DatapointRows::of(taken[0]).start_s.at(1), 1'700'000'100);
   EXPECT_EQ(taken[0].datapoints().extended_size(), 2);
   std::uint64_t updates = 0;
   for (const proto::Volume& volume : taken[0].volumes()) updates += volume.metric_updates();
@@ -488,8 +489,9 @@ TEST_F(PartialAggregatorTest, EqualAttributesOfAnotherAccountRegionOrUnitAreAnot
   EXPECT_EQ(taken[0].series(2).region(), "eu-west-1");
   EXPECT_EQ(taken[0].series(3).unit(), "Count");
   EXPECT_EQ(taken[0].series(3).metric(), "CPUUtilization");
-  for (int i = 0; i < 12; ++i)
-    EXPECT_EQ(taken[0].datapoints().series(i), static_cast<std::uint32_t>(i % 4));
+  const DatapointRows rows = DatapointRows::of(taken[0]);
+  ASSERT_EQ(rows.size(), 12u);
+  for (std::uint32_t i = 0; i < 12; ++i) EXPECT_EQ(rows.series[i], i % 4);
 }
 
 TEST_F(PartialAggregatorTest, OneSeriesMayComeWithAnyNumberOfItsAttributes) {
@@ -506,7 +508,7 @@ TEST_F(PartialAggregatorTest, OneSeriesMayComeWithAnyNumberOfItsAttributes) {
   const auto taken = aggregator.take();
   ASSERT_EQ(taken.size(), 1u);
   EXPECT_EQ(taken[0].series_size(), 2);
-  for (int i = 0; i < 6; ++i) EXPECT_EQ(taken[0].datapoints().series(i), i == 5 ? 1u : 0u);
+  EXPECT_EQ(DatapointRows::of(taken[0]).series, (std::vector<std::uint32_t>{0, 0, 0, 0, 0, 1}));
 }
 
 TEST_F(PartialAggregatorTest, SeriesBeyondTheLimitOfACommitAreCountedOut) {
@@ -520,10 +522,10 @@ TEST_F(PartialAggregatorTest, SeriesBeyondTheLimitOfACommitAreCountedOut) {
   batch.records[1].name = "two";
   aggregator.on_metrics(batch);
   EXPECT_EQ(aggregator.dropped().at("series_over_limit"), 1u);
-  EXPECT_EQ(aggregator.take()[0].datapoints().start_s_size(), 1);
+  EXPECT_EQ(datapoint_count(aggregator.take()[0].datapoints()), 1u);
   batch.records.erase(batch.records.begin());
   aggregator.on_metrics(batch);
-  EXPECT_EQ(aggregator.take()[0].datapoints().start_s_size(), 1)
+  EXPECT_EQ(datapoint_count(aggregator.take()[0].datapoints()), 1u)
       << "the next commit has room again";
 }
 
@@ -553,7 +555,7 @@ TEST_F(PartialAggregatorTest, ADatapointWhoseSeriesHasTooLongATextIsCountedOutEa
   batch.records.push_back(record);
   aggregator.on_metrics(batch);
   EXPECT_EQ(aggregator.dropped().at("text_over_limit"), 5u);
-  EXPECT_EQ(aggregator.take()[0].datapoints().start_s_size(), 3);
+  EXPECT_EQ(datapoint_count(aggregator.take()[0].datapoints()), 3u);
 }
 
 TEST(PathClass, KnowsTheRangesThatAreNotTheInternet) {

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "aggregator/datapoint_rows.h"
 #include "aggregator/sqlite_log.h"
 #include "app/command.h"
 #include "app/config.h"
@@ -129,7 +130,7 @@ class ServiceTest : public testing::Test {
       EXPECT_TRUE(entries);
       if (!entries || entries->empty()) return count;
       for (const auto& entry : *entries)
-        count += static_cast<std::uint64_t>(entry.record.batch().datapoints().start_s_size());
+        count += aggregator::datapoint_count(entry.record.batch().datapoints());
       after = entries->back().position;
     }
   }

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "aggregator/datapoint_rows.h"
 #include "aggregator/flow_rows.h"
 #include "ingest/source.h"
 #include "proto/check.h"
@@ -136,8 +137,7 @@ class MemoryLog final : public aggregator::IngestLog {
           sums.records += n;
         for (const std::uint64_t n : aggregator::FlowRows::of(record.record.batch().flows()).bytes)
           sums.bytes += n;
-        sums.datapoints +=
-            static_cast<std::uint64_t>(record.record.batch().datapoints().start_s_size());
+        sums.datapoints += aggregator::datapoint_count(record.record.batch().datapoints());
       }
     }
     return sums;

@@ -3,6 +3,7 @@
 #include <iterator>
 #include <set>
 
+#include "aggregator/datapoint_rows.h"
 #include "aggregator/flow_rows.h"
 #include "alarms/engine.h"
 #include "tests/kafka/takeover_scenario.h"
@@ -81,7 +82,8 @@ TEST_F(Takeover, ProgressNeverSaysMoreThanWasRead) {
   for (int e = 0; e < TakeoverTelemetry::kEnvironments; ++e) {
     std::map<std::string, std::int64_t> rows;  // Of this environment, by source, so far.
     for (const proto::LogRecord& record : play_->log_records(e)) {
-      rows[record.batch().source()] += record.batch().datapoints().start_s_size();
+      rows[record.batch().source()] +=
+          static_cast<std::int64_t>(aggregator::datapoint_count(record.batch().datapoints()));
       for (const std::uint64_t one : aggregator::FlowRows::of(record.batch().flows()).records)
         rows[record.batch().source()] += static_cast<std::int64_t>(one);
       for (const proto::SourceProgress& source : record.progress().sources()) {

@@ -167,10 +167,10 @@ std::uint32_t MetricCollector::series_of(const parsers::MetricRecord& record,
   const std::uint32_t expected = last_ + 1 < series_.size() ? last_ + 1 : 0;
   const auto is_it = [&](std::uint32_t index) {
     KnownSeries& series = series_[index];
-    if (record.attributes != 0 && record.attributes == series.attributes)
+    if (record.identity != 0 && record.identity == series.identity)
       return is_key_around(series.key, record);
     if (!is_key_of(series.key, record, dimensions)) return false;
-    series.attributes = record.attributes;
+    series.identity = record.identity;
     return true;
   };
   if (expected < series_.size() && is_it(expected)) return expected;
@@ -191,7 +191,7 @@ std::uint32_t MetricCollector::series_of(const parsers::MetricRecord& record,
     key_.append(text);
     return true;
   });
-  series_.push_back({.key = keys_.keep(key_), .epoch = kNoEpoch, .attributes = record.attributes});
+  series_.push_back({.key = keys_.keep(key_), .epoch = kNoEpoch, .identity = record.identity});
   ids_.insert(hash, index);
   return index;
 }

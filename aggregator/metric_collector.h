@@ -63,8 +63,8 @@ class MetricCollector {
     Validity stretch = {};     ///< Within the epoch: the environment is known for it.
     std::uint64_t commit = 0;  ///< Last commit that carried it.
     std::uint32_t batch_environment = 0, in_batch = 0;  ///< Where it stands there.
-    /// MetricRecord::attributes of the last record that it was compared with as a whole.
-    std::uint64_t attributes = 0;
+    /// MetricRecord::identity of the last record that it was compared with as a whole.
+    std::uint64_t identity = 0;
   };
   std::uint32_t environment_of(const parsers::MetricRecord& record,
                                std::span<const parsers::Dimension> dimensions, std::int64_t at_s,

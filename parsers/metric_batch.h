@@ -41,7 +41,7 @@ struct MetricRecord {
   std::uint32_t extended_count = 0;
   /// Equal and not 0: namespace, name and dimensions are equal, whichever decoders of this process
   /// the records are from.
-  std::uint64_t attributes = 0;
+  std::uint64_t identity = 0;
 };
 
 /// Why a frame, value or datapoint was dropped; names are stable drop reasons.

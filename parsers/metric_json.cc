@@ -22,7 +22,7 @@ namespace ondemand = simdjson::ondemand;
 struct MetricJsonParser::State {
   ondemand::parser parser;
   TextArena text;
-  PlainMetricHead head;
+  PlainMetricMemory plain;
 
   /// A string without escapes is a view into the payload; any other is unescaped into the arena.
   bool read_text(ondemand::value value, std::string_view& out) {
@@ -197,7 +197,7 @@ MetricJsonParser::Result MetricJsonParser::parse(std::string_view value, bool ex
     return undo(Result::kTaken);
   };
   const PlainMetricReader::Result plain =
-      PlainMetricReader(value, state_->head, batch, draft).read();
+      PlainMetricReader(value, state_->plain, batch, draft).read();
   if (plain != PlainMetricReader::Result::kWhole) {
     (void)undo(Result::kNotClean);
     if (!exact && plain == PlainMetricReader::Result::kBroken) return Result::kNotClean;

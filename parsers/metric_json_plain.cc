@@ -94,6 +94,16 @@ Digits read_digits(const char* at, std::uint64_t value) noexcept {
   }
 }
 
+/// That `text` stands at `at`, from where 16 bytes can be read; false for longer ones, whatever they
+/// are.
+bool begins_with(const char* at, std::string_view text) noexcept {
+  const std::size_t size = text.size();
+  if (size > 16) return false;
+  const std::uint64_t differing = load_word(at) ^ load_word(text.data());
+  if (size < 8) return (differing << (64 - 8 * size)) == 0;
+  return (differing | (load_word(at + size - 8) ^ load_word(text.data() + size - 8))) == 0;
+}
+
 /// Most numbers: digits, a point and digits, less than eight bytes in all. Gives what is behind it,
 /// or null when the text at `at` is anything else.
 const char* read_short_number(const char* at, double& number) noexcept {
@@ -201,14 +211,12 @@ PlainMetricReader::Result PlainMetricReader::read() {
 /// answer there. False, with anything taken, when they are others.
 bool PlainMetricReader::read_as_written() {
   MetricRecord& record = draft_.record;
-  const std::size_t head = head_.take(at_, end_, record);
+  const std::size_t head = memory_.head.take(at_, end_, record);
   if (head == 0) return false;
   at_ += head;
-  if (!take_written("\"namespace\":\"") || !read_text(record.metric_namespace) ||
-      !take_written(",\"metric_name\":\"") || !read_text(record.name) ||
-      !take_written(",\"dimensions\":{") || !read_written_dimensions() ||
-      !take_written(",\"timestamp\":") || !read_timestamp() || !take_written(",\"value\":{") ||
-      !read_written_statistics() || !take_written(",\"unit\":\"") || !read_text(record.unit)) {
+  if (!read_written_identity() || !take_written(",\"timestamp\":") || !read_timestamp() ||
+      !take_written(",\"value\":{") || !read_written_statistics() ||
+      !take_written(",\"unit\":\"") || !read_text(record.unit)) {
     return false;
   }
   draft_.is_metric = true;
@@ -216,6 +224,41 @@ bool PlainMetricReader::read_as_written() {
   draft_.has_name = !record.name.empty();
   draft_.has_value = true;
   return take('}') && at_ == end_;
+}
+
+/// Namespace, name and dimensions: those of the series that came next the last time, else as read.
+bool PlainMetricReader::read_written_identity() {
+  IdentityMemory::Meaning identity;
+  const std::size_t bytes = memory_.identities.find_next(at_, end_, identity, batch_.dimensions);
+  at_ += bytes;
+  if (bytes == 0 && !read_new_identity(identity)) return false;
+  draft_.record.metric_namespace = identity.metric_namespace;
+  draft_.record.name = identity.name;
+  draft_.record.identity = identity.id;
+  return true;
+}
+
+bool PlainMetricReader::read_new_identity(IdentityMemory::Meaning& identity) {
+  MetricRecord& record = draft_.record;
+  const char* const begin = at_;
+  const std::size_t first = batch_.dimensions.size();
+  if (!take_written("\"namespace\":\"") || !read_text(identity.metric_namespace) ||
+      !take_written(",\"metric_name\":\"") || !read_text(identity.name) ||
+      !take_written(",\"dimensions\":{") || !read_written_dimensions()) {
+    return false;
+  }
+  const IdentityMemory::Key key{{begin, static_cast<std::size_t>(at_ - begin)}};
+  const std::size_t end = batch_.dimensions.size();
+  if (memory_.identities.find(key, identity, batch_.dimensions)) {
+    batch_.dimensions.erase(batch_.dimensions.begin() + static_cast<std::ptrdiff_t>(first),
+                            batch_.dimensions.begin() + static_cast<std::ptrdiff_t>(end));
+    return true;
+  }
+  record.first_dimension = static_cast<std::uint32_t>(first);
+  record.dimension_count = static_cast<std::uint32_t>(end - first);
+  sort_dimensions(batch_, record);
+  identity.id = memory_.identities.keep(key, identity, batch_.dimensions_of(record));
+  return true;
 }
 
 bool PlainMetricReader::read_written_dimensions() {
@@ -232,8 +275,12 @@ bool PlainMetricReader::read_written_dimensions() {
 
 bool PlainMetricReader::read_written_statistics() {
   MetricRecord& record = draft_.record;
-  if (!take_written("\"max\":") || !read_number(record.maximum) || !take_written(",\"min\":") ||
-      !read_number(record.minimum) || !take_written(",\"sum\":") || !read_number(record.sum) ||
+  if (!take_written("\"max\":")) return false;
+  const char* const begin = at_;
+  if (!read_number(record.maximum)) return false;
+  const std::string_view maximum{begin, static_cast<std::size_t>(at_ - begin) + 1};
+  if (!take_written(",\"min\":") || !read_number_like(maximum, record.maximum, record.minimum) ||
+      !take_written(",\"sum\":") || !read_number_like(maximum, record.maximum, record.sum) ||
       !take_written(",\"count\":") || !read_number(record.sample_count)) {
     return false;
   }
@@ -268,7 +315,7 @@ PlainMetricReader::Result PlainMetricReader::read_any_order() {
 /// Of a value that began with those three, in whatever order, and nothing else.
 void PlainMetricReader::note_head(const char* begin) noexcept {
   if (seen_ == kHeadKeys && !draft_.bad_token && draft_.unknown_keys == 0)
-    head_.note(begin, at_, draft_.record);
+    memory_.head.note(begin, at_, draft_.record);
 }
 
 /// A value where a text should be: `is_text` says whether it was one.
@@ -502,6 +549,16 @@ bool PlainMetricReader::read_number(double& number) noexcept {
   }
   const std::from_chars_result result = std::from_chars(begin, digits.end, number);
   return result.ec == std::errc{} && result.ptr == digits.end;
+}
+
+/// One that may be written as one before was: `text`, with the comma behind it. Of one sample
+/// maximum, minimum and sum are the same.
+bool PlainMetricReader::read_number_like(std::string_view text, double value,
+                                         double& number) noexcept {
+  if (!begins_with(at_, text)) return read_number(number);
+  at_ += text.size() - 1;
+  number = value;
+  return at_ < end_;
 }
 
 /// A value that nothing is made of; false when it is an object or an array.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "parsers/identity_memory.h"
 #include "parsers/metric_batch.h"
 #include "parsers/metric_draft.h"
 
@@ -30,6 +31,12 @@ class PlainMetricHead {
   Place stream_, account_, region_;
 };
 
+/// What is remembered from one value to the next. Not thread safe.
+struct PlainMetricMemory {
+  PlainMetricHead head;
+  IdentityMemory identities;
+};
+
 /// Reads a metric stream's JSON object in one pass, without an index of its tokens: texts of ASCII
 /// without escapes, numbers, true, false and null, keys and blanks wherever JSON allows them. The
 /// order in which AWS writes the keys is guessed and costs no look-up. Every byte is checked, so
@@ -45,17 +52,19 @@ class PlainMetricReader {
 
   /// `value` begins with '{' and has ByteBuffer::kPaddingBytes readable behind it. Dimensions and
   /// extended statistics are appended to `batch`, whatever the result.
-  PlainMetricReader(std::string_view value, PlainMetricHead& head, MetricBatch& batch,
+  PlainMetricReader(std::string_view value, PlainMetricMemory& memory, MetricBatch& batch,
                     MetricDraft& draft) noexcept
       : at_(value.data() + 1),
         end_(value.data() + value.size()),
-        head_(head),
+        memory_(memory),
         batch_(batch),
         draft_(draft) {}
   [[nodiscard]] Result read();
 
  private:
   [[nodiscard]] bool read_as_written();
+  [[nodiscard]] bool read_written_identity();
+  [[nodiscard]] bool read_new_identity(IdentityMemory::Meaning& identity);
   [[nodiscard]] bool read_written_dimensions();
   [[nodiscard]] bool read_written_statistics();
   [[nodiscard]] Result read_any_order();
@@ -70,6 +79,7 @@ class PlainMetricReader {
   [[nodiscard]] bool read_statistic(std::uint32_t& expected);
   [[nodiscard]] bool read_timestamp();
   [[nodiscard]] bool read_number(double& number) noexcept;
+  [[nodiscard]] bool read_number_like(std::string_view text, double value, double& number) noexcept;
   [[nodiscard]] bool skip_scalar();
   [[nodiscard]] bool take(char c) noexcept;
   [[nodiscard]] bool take_colon() noexcept;
@@ -82,7 +92,7 @@ class PlainMetricReader {
 
   const char* at_;
   const char* const end_;
-  PlainMetricHead& head_;
+  PlainMetricMemory& memory_;
   MetricBatch& batch_;
   MetricDraft& draft_;
   std::uint32_t seen_ = 0;  // Keys, a bit each.

@@ -106,7 +106,7 @@ struct Labels {
   bool has_namespace = false;
   bool has_name = false;
   bool has_bad_dimension = false;
-  std::uint64_t attributes = 0;  // MetricRecord::attributes, when they were known.
+  std::uint64_t identity = 0;  // MetricRecord::identity, when they were known.
   // When they were not, and nothing that tells the series stood before them; else without data.
   std::string_view first_attribute;
   std::uint64_t unknown_keys = 0;  // From the first attribute on.
@@ -200,7 +200,7 @@ void take_quantile(const Quantile& quantile, QuantileNames& names, Numbers& numb
 }
 
 /// True when, in a message that is whole, the fields from the first attribute on are attributes.
-bool are_attributes(const OtlpAttributes::Key& key) noexcept {
+bool are_attributes(const IdentityMemory::Key& key) noexcept {
   WireReader reader{key.bytes.substr(key.first_bytes)};
   while (reader.next()) {
     if (reader.tag() != length_tag(7)) return false;
@@ -232,18 +232,18 @@ struct MadeInPlace {
 template <typename Make>
 MadeInPlace(const Make&) -> MadeInPlace<Make>;
 
-OtlpAttributes::Key key_at(std::string_view first_attribute, std::string_view message) noexcept {
+IdentityMemory::Key key_at(std::string_view first_attribute, std::string_view message) noexcept {
   const char* const end = message.data() + message.size();
   const char* const begin = first_attribute.data();
   return {{begin, static_cast<std::size_t>(end - begin)}, first_attribute.size()};
 }
 
 /// False when the attributes are not known.
-bool take_known(const OtlpAttributes::Key& key, OtlpAttributes& attributes, Labels& labels,
+bool take_known(const IdentityMemory::Key& key, IdentityMemory& identities, Labels& labels,
                 MetricBatch& batch, MetricCounts& counts) {
-  OtlpAttributes::Meaning meaning;
-  if (!attributes.find(key, meaning, batch.dimensions)) return false;
-  labels.attributes = meaning.id;
+  IdentityMemory::Meaning meaning;
+  if (!identities.find(key, meaning, batch.dimensions)) return false;
+  labels.identity = meaning.id;
   labels.metric_namespace = meaning.metric_namespace;
   labels.name = meaning.name;
   labels.has_namespace = labels.has_name = true;
@@ -252,7 +252,7 @@ bool take_known(const OtlpAttributes::Key& key, OtlpAttributes& attributes, Labe
 }
 
 /// False when the wire is broken.
-bool read_point(std::string_view message, QuantileNames& names, OtlpAttributes& attributes,
+bool read_point(std::string_view message, QuantileNames& names, IdentityMemory& identities,
                 Numbers& numbers, Labels& labels, MetricBatch& batch, MetricCounts& counts) {
   const std::size_t first_dimension = batch.dimensions.size();
   std::uint64_t unknown_keys = 0;
@@ -290,8 +290,8 @@ bool read_point(std::string_view message, QuantileNames& names, OtlpAttributes& 
       case length_tag(7):
         if (!has_attributes && !labels.has_namespace && !labels.has_name &&
             batch.dimensions.size() == first_dimension) {
-          const OtlpAttributes::Key key = key_at(reader.bytes(), message);
-          if (take_known(key, attributes, labels, batch, counts)) return true;
+          const IdentityMemory::Key key = key_at(reader.bytes(), message);
+          if (take_known(key, identities, labels, batch, counts)) return true;
           labels.first_attribute = reader.bytes();
           unknown_keys = counts.unknown_keys;
         }
@@ -405,7 +405,7 @@ void OtlpDecoder::decode_point(std::string_view message, const Resource& resourc
   const std::size_t first_extended = batch.extended.size();
   Numbers numbers;
   Labels labels;
-  const bool ok = read_point(message, quantile_names_, attributes_, numbers, labels, batch, counts);
+  const bool ok = read_point(message, quantile_names_, identities_, numbers, labels, batch, counts);
   const auto reject = [&](MetricDrop reason) {
     batch.dimensions.resize(first_dimension);
     batch.extended.resize(first_extended);
@@ -443,21 +443,21 @@ void OtlpDecoder::decode_point(std::string_view message, const Resource& resourc
         .dimension_count = static_cast<std::uint32_t>(batch.dimensions.size() - first_dimension),
         .first_extended = static_cast<std::uint32_t>(first_extended),
         .extended_count = static_cast<std::uint32_t>(batch.extended.size() - first_extended),
-        .attributes = labels.attributes};
+        .identity = labels.identity};
   };
   batch.records.emplace_back(MadeInPlace{record_of});
   ++counts.datapoints;
-  if (labels.attributes != 0) return;  // The dimensions are sorted.
+  if (labels.identity != 0) return;  // The dimensions are sorted.
   MetricRecord& record = batch.records.back();
   sort_dimensions(batch, record);
   if (labels.first_attribute.data() == nullptr) return;
-  const OtlpAttributes::Key key = key_at(labels.first_attribute, message);
+  const IdentityMemory::Key key = key_at(labels.first_attribute, message);
   if (!are_attributes(key)) return;
-  record.attributes = attributes_.keep(key,
-                                       {.metric_namespace = record.metric_namespace,
-                                        .name = record.name,
-                                        .unknown_keys = labels.unknown_keys},
-                                       batch.dimensions_of(record));
+  record.identity = identities_.keep(key,
+                                     {.metric_namespace = record.metric_namespace,
+                                      .name = record.name,
+                                      .unknown_keys = labels.unknown_keys},
+                                     batch.dimensions_of(record));
 }
 
 }  // namespace fleetmeter::parsers

@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <string_view>
 
+#include "parsers/identity_memory.h"
 #include "parsers/metric_batch.h"
 #include "parsers/metric_support.h"
-#include "parsers/otlp_attributes.h"
 
 namespace fleetmeter::parsers {
 
@@ -29,8 +29,8 @@ struct FramePrefix {
 /// does not depend on those before it, but for MetricRecord::attributes.
 class OtlpDecoder {
  public:
-  explicit OtlpDecoder(std::size_t attributes_max = OtlpAttributes::kEntriesMax)
-      : attributes_(attributes_max) {}
+  explicit OtlpDecoder(std::size_t identities_max = IdentityMemory::kEntriesMax)
+      : identities_(identities_max) {}
 
   /// One frame's message. Datapoints are appended to `batch`. A datapoint that lacks what is needed
   /// is dropped alone; where the wire itself is broken the rest of the broken message is dropped,
@@ -54,7 +54,7 @@ class OtlpDecoder {
                     MetricCounts& counts);
 
   QuantileNames quantile_names_;
-  OtlpAttributes attributes_;
+  IdentityMemory identities_;
 };
 
 }  // namespace fleetmeter::parsers

@@ -475,7 +475,7 @@ TEST_F(PartialAggregatorTest, EqualAttributesOfAnotherAccountRegionOrUnitAreAnot
                                      .unit = "Percent",
                                      .start_ms = 1'700'000'040'000,
                                      .dimension_count = 1,
-                                     .attributes = 7};
+                                     .identity = 7};
   batch.records.assign(4, record);
   batch.records[1].account = "2";
   batch.records[2].region = "eu-west-1";
@@ -500,7 +500,7 @@ TEST_F(PartialAggregatorTest, OneSeriesMayComeWithAnyNumberOfItsAttributes) {
   record.start_ms = 60'000;
   for (const std::uint32_t attributes : {0u, 1u, 0u, 2u, 1u, 3u}) {
     record.name = attributes == 3 ? "another" : "one";
-    record.attributes = attributes;
+    record.identity = attributes;
     batch.records.push_back(record);
   }
   PartialAggregator aggregator(inventory, options);

@@ -4,11 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <random>
 #include <utility>
 #include <vector>
 
 #include "parsers/byte_buffer.h"
+#include "parsers/identity_memory.h"
 #include "tests/parsers/recorder.h"
 
 namespace fleetmeter::parsers::testing {
@@ -48,10 +50,12 @@ void expect_same(const Judged& a, const Judged& b, const std::string& value) {
   ASSERT_EQ(a.left_over, 0u) << value;
 }
 
-/// By a parser that does not know the value's beginning, and by one that does.
+/// By a parser that does not know the value's beginning, by one that does, and by one that knows its
+/// series.
 Judged judge(const std::string& value, bool exact = true) {
   MetricJsonParser parser;
   const Judged first = judge_by(parser, value, exact);
+  expect_same(judge_by(parser, value, exact), first, value);
   expect_same(judge_by(parser, value, exact), first, value);
   return first;
 }
@@ -209,6 +213,96 @@ TEST(MetricJsonPlain, WhatTheValuesBeforeBeganWithChangesNothing) {
     const bool exact = random() % 2 == 0;
     expect_same(judge_by(parser, value, exact), judge(value, exact), value);
     if (HasFatalFailure()) return;
+  }
+}
+
+TEST(MetricJsonPlain, WhatSeriesCameBeforeChangesNothing) {
+  const std::vector<std::string> dimensions = {
+      "",
+      R"("InstanceId":"i-0")",
+      R"("InstanceId":"i-0","path":"/")",
+      R"("path":"/","InstanceId":"i-0")",
+      R"("path":"/","InstanceId":"i-0","path":"/var")",
+      R"("InstanceId":"i-01")",
+      R"("InstanceId":"i-0" )",
+      R"("InstanceId":"\u0069-0")",
+      R"("InstanceId":1)",
+      R"("InstanceId":"i-0"},"unit":")",
+      R"("InstanceId":"i-0","path":")" + std::string(IdentityMemory::kKeyBytesMax, 'p') + "\""};
+  std::vector<std::string> values;
+  for (const char* name_space : {"AWS/EC2", "AWS/EC", ""}) {
+    for (const char* name : {"CPU", "CPU2", ""}) {
+      for (const std::string& one : dimensions) {
+        values.push_back(
+            R"({"metric_stream_name":"S","account_id":"1","region":"r","namespace":")" +
+            std::string(name_space) + R"(","metric_name":")" + name + R"(","dimensions":{)" + one +
+            R"(},"timestamp":1,"value":{"max":2.5,"min":1.5,"sum":4.0,"count":2.0},"unit":"None"})");
+      }
+    }
+  }
+  std::vector<Judged> alone;
+  for (const std::string& value : values) alone.push_back(judge(value));
+  MetricJsonParser parser;
+  std::mt19937 random{8};
+  std::size_t which = 0;
+  for (std::uint32_t round = 0; round < 20000; ++round) {
+    // The same round for a while, as streams do.
+    which = random() % 4 == 0 ? random() % values.size() : (which + 1) % values.size();
+    expect_same(judge_by(parser, values[which]), alone[which], values[which]);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST(MetricJsonPlain, DatapointsOfEqualIdentityAreOfOneNamespaceNameAndDimensions) {
+  MetricJsonParser parser;
+  std::map<std::uint64_t, std::string> texts;
+  for (int round = 0; round < 4; ++round) {
+    for (int series = 0; series < 50; ++series) {
+      std::string value = std::string{kFirst} + replaced(kRest, "i-0123", std::to_string(series));
+      const std::size_t size = value.size();
+      value.append(ByteBuffer::kPaddingBytes, '\0');
+      MetricBatch batch;
+      MetricCounts counts;
+      ASSERT_EQ(parser.parse(std::string_view{value}.substr(0, size), true, batch, counts),
+                MetricJsonParser::Result::kTaken);
+      const MetricRecord& record = batch.records.at(0);
+      EXPECT_EQ(record.identity != 0, round > 0 || series > 0) << "the first taught the beginning";
+      if (record.identity == 0) continue;
+      EXPECT_EQ(texts.try_emplace(record.identity, metric_text(batch, record)).first->second,
+                metric_text(batch, record));
+    }
+  }
+  EXPECT_EQ(texts.size(), 50u);
+}
+
+TEST(MetricJsonPlain, ReadsStatisticsWrittenAlikeAsSimdjson) {
+  const std::vector<std::string> numbers = {"1.0",
+                                            "1.00",
+                                            "10.0",
+                                            "1",
+                                            "-1.0",
+                                            "1e5",
+                                            "0.0",
+                                            "-0.0",
+                                            "1234567.0",
+                                            "12345678.0",
+                                            "1.",
+                                            "1.0 ",
+                                            "123456789.12",
+                                            "123456789.13",
+                                            "x",
+                                            "\"1.0\"",
+                                            "12345678901234.5",
+                                            "12345678901234.25"};
+  for (const std::string& maximum : numbers) {
+    for (const std::string& minimum : numbers) {
+      for (const std::string& sum : numbers) {
+        std::string rest = replaced(kRest, "9.5", maximum);
+        rest = replaced(rest, "\"min\":0.0", "\"min\":" + minimum);
+        expect_as_simdjson(replaced(rest, "33333.333333333336", sum));
+        if (HasFatalFailure()) return;
+      }
+    }
   }
 }
 

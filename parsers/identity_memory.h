@@ -12,12 +12,13 @@
 
 namespace fleetmeter::parsers {
 
-/// What the attributes of datapoints came to, by their bytes. A stream tells the same series minute
-/// after minute and writes the attributes of a datapoint last (Amazon CloudWatch User Guide,
-/// "OpenTelemetry 1.0.0 format"), so that what was walked once is compared from then on. Allocates some
-/// 16 MiB at most. Bound by the comparison: one pass over
-/// the bytes of a datapoint and over those it is compared with.
-class OtlpAttributes {
+/// What the bytes that tell a datapoint's namespace, name and dimensions came to. A stream tells the
+/// same series minute after minute, in the same bytes, so that what was read once is compared from
+/// then on: in OTLP the attributes, which stand last in a datapoint, in JSON the text from namespace
+/// to dimensions (Amazon CloudWatch User Guide, "OpenTelemetry 1.0.0 format", "JSON format").
+/// Allocates some 16 MiB at most. Bound by the comparison: one pass over the bytes of a datapoint and
+/// over those it is compared with.
+class IdentityMemory {
  public:
   static constexpr std::size_t kEntriesMax = 65536;
   static constexpr std::size_t kBytesMax = 8u << 20;  ///< Of keys and of what they mean.
@@ -25,17 +26,17 @@ class OtlpAttributes {
   static constexpr std::size_t kDimensionsMax = 64;
   static constexpr std::size_t kRest = 16;
 
-  explicit OtlpAttributes(std::size_t entries_max = kEntriesMax) : entries_max_(entries_max) {}
+  explicit IdentityMemory(std::size_t entries_max = kEntriesMax) : entries_max_(entries_max) {}
 
-  /// A datapoint's message from the content of its first attribute on. The size of that content is
-  /// part of it: it says where the next field begins.
+  /// Of OTLP a datapoint's message from the content of its first attribute on. The size of that
+  /// content is part of it: it says where the next field begins. Of JSON 0.
   struct Key {
     std::string_view bytes;
     std::size_t first_bytes = 0;
   };
   /// Its texts are views of the key, or empty.
   struct Meaning {
-    std::uint64_t id = 0;  ///< MetricRecord::attributes; 0 = not kept.
+    std::uint64_t id = 0;  ///< MetricRecord::identity; 0 = not kept.
     std::string_view metric_namespace = {};
     std::string_view name = {};
     std::uint64_t unknown_keys = 0;
@@ -44,6 +45,12 @@ class OtlpAttributes {
   /// False: not known. The texts of `meaning` and the dimensions, which are appended sorted by
   /// name, point into `key`, not into this object.
   [[nodiscard]] bool find(const Key& key, Meaning& meaning, std::vector<Dimension>& dimensions);
+
+  /// As find(), of a key whose end is not known before it is read, and whose bytes show where it is:
+  /// the one that followed the last one found before, if it begins at `at`. Its size; 0: another
+  /// one, or none.
+  [[nodiscard]] std::size_t find_next(const char* at, const char* end, Meaning& meaning,
+                                      std::vector<Dimension>& dimensions);
 
   /// Only for the key that the last find() did not find, and in which every field is an attribute;
   /// `dimensions` are sorted by name. Returns the id, or 0 when it is not kept. A full memory takes
@@ -72,6 +79,8 @@ class OtlpAttributes {
     Place name;
   };
   [[nodiscard]] static bool is_key_of(const Entry& entry, const Key& key) noexcept;
+  void answer(const Entry& entry, const char* base, Meaning& meaning,
+              std::vector<Dimension>& dimensions);
   /// By hash, where the expected one is another.
   [[nodiscard]] const Entry* look_up(const Key& key);
   [[nodiscard]] bool make_room(std::size_t bytes);

@@ -1,4 +1,4 @@
-#include "parsers/otlp_attributes.h"
+#include "parsers/identity_memory.h"
 
 #include <atomic>
 #include <cstring>
@@ -11,19 +11,19 @@ std::atomic<std::uint64_t> next_id{1};
 
 }  // namespace
 
-bool OtlpAttributes::is_key_of(const Entry& entry, const Key& key) noexcept {
+bool IdentityMemory::is_key_of(const Entry& entry, const Key& key) noexcept {
   return entry.bytes.size() == key.bytes.size() && entry.first_bytes == key.first_bytes &&
          std::memcmp(entry.bytes.data(), key.bytes.data(), key.bytes.size()) == 0;
 }
 
-const OtlpAttributes::Entry* OtlpAttributes::look_up(const Key& key) {
+const IdentityMemory::Entry* IdentityMemory::look_up(const Key& key) {
   missed_hash_ = mix(hash_text(key.bytes), key.first_bytes);
   const std::uint32_t found = by_key_.find(
       missed_hash_, [&](std::uint32_t index) { return is_key_of(entries_[index], key); });
   return found != IndexTable::kNone ? &entries_[found] : nullptr;
 }
 
-bool OtlpAttributes::find(const Key& key, Meaning& meaning, std::vector<Dimension>& dimensions) {
+bool IdentityMemory::find(const Key& key, Meaning& meaning, std::vector<Dimension>& dimensions) {
   missed_ = false;
   if (rest_ > 0) {
     --rest_;
@@ -35,18 +35,34 @@ bool OtlpAttributes::find(const Key& key, Meaning& meaning, std::vector<Dimensio
   if (entries_.empty() || !is_key_of(*entry, key)) entry = look_up(key);
   missed_ = entry == nullptr;
   if (missed_) return false;
-  expected_ = static_cast<std::uint32_t>(entry - entries_.data()) + 1;
-  ++answered_;
-  const char* const base = key.bytes.data();
-  const auto text = [base](Place place) { return std::string_view{base + place.at, place.size}; };
-  meaning = {entry->id, text(entry->metric_namespace), text(entry->name), entry->unknown_keys};
-  const DimensionPlace* const first = dimensions_.data() + entry->first_dimension;
-  for (std::size_t i = 0; i < entry->dimension_count; ++i)
-    dimensions.push_back({text(first[i].name), text(first[i].value)});
+  answer(*entry, key.bytes.data(), meaning, dimensions);
   return true;
 }
 
-std::uint64_t OtlpAttributes::keep(const Key& key, const Meaning& meaning,
+std::size_t IdentityMemory::find_next(const char* at, const char* end, Meaning& meaning,
+                                      std::vector<Dimension>& dimensions) {
+  if (entries_.empty()) return 0;
+  if (expected_ >= entries_.size()) expected_ = 0;
+  const Entry& entry = entries_[expected_];
+  const std::size_t size = entry.bytes.size();
+  if (static_cast<std::size_t>(end - at) < size || std::memcmp(at, entry.bytes.data(), size) != 0)
+    return 0;
+  answer(entry, at, meaning, dimensions);
+  return size;
+}
+
+void IdentityMemory::answer(const Entry& entry, const char* base, Meaning& meaning,
+                            std::vector<Dimension>& dimensions) {
+  expected_ = static_cast<std::uint32_t>(&entry - entries_.data()) + 1;
+  ++answered_;
+  const auto text = [base](Place place) { return std::string_view{base + place.at, place.size}; };
+  meaning = {entry.id, text(entry.metric_namespace), text(entry.name), entry.unknown_keys};
+  const DimensionPlace* const first = dimensions_.data() + entry.first_dimension;
+  for (std::size_t i = 0; i < entry.dimension_count; ++i)
+    dimensions.push_back({text(first[i].name), text(first[i].value)});
+}
+
+std::uint64_t IdentityMemory::keep(const Key& key, const Meaning& meaning,
                                    std::span<const Dimension> dimensions) {
   if (!missed_ || dimensions.size() > kDimensionsMax) return 0;
   if (!make_room(key.bytes.size() + dimensions.size() * sizeof(DimensionPlace))) return 0;
@@ -71,7 +87,7 @@ std::uint64_t OtlpAttributes::keep(const Key& key, const Meaning& meaning,
   return entries_.back().id;
 }
 
-bool OtlpAttributes::make_room(std::size_t bytes) {
+bool IdentityMemory::make_room(std::size_t bytes) {
   if (entries_.size() < entries_max_ && bytes_ + bytes <= kBytesMax) {
     bytes_ += bytes;
     return true;

@@ -1,6 +1,6 @@
-// What a decoder remembers of attributes must not be seen in what it yields: seeded messages, told
-// again and again in any order, against a decoder that has seen nothing.
-#include "parsers/otlp_attributes.h"
+// What a decoder remembers of series must not be seen in what it yields: seeded OTLP messages, told
+// again and again in any order, against a decoder that has seen nothing. JSON: metric_json_test.cc.
+#include "parsers/identity_memory.h"
 
 #include <gtest/gtest.h>
 
@@ -150,14 +150,14 @@ class Seen {
   std::uint64_t repeats = 0;
 
   void take(const MetricBatch& batch, const MetricRecord& record) {
-    if (record.attributes == 0) return;
+    if (record.identity == 0) return;
     std::vector<std::string> series = {std::string{record.metric_namespace},
                                        std::string{record.name}};
     for (const Dimension& dimension : batch.dimensions_of(record)) {
       series.emplace_back(dimension.name);
       series.emplace_back(dimension.value);
     }
-    const auto [place, is_new] = by_number_.emplace(record.attributes, series);
+    const auto [place, is_new] = by_number_.emplace(record.identity, series);
     if (!is_new) ++repeats;
     EXPECT_EQ(place->second, series) << "two series of one number";
   }
@@ -186,7 +186,7 @@ void expect_equal(const Yield& yield, const Yield& expected) {
   ASSERT_TRUE(std::ranges::equal(yield.counts.dropped, expected.counts.dropped));
 }
 
-TEST(OtlpAttributes, ADecoderYieldsOfAMessageWhatItYieldsWithoutThoseBeforeIt) {
+TEST(OtlpIdentity, ADecoderYieldsOfAMessageWhatItYieldsWithoutThoseBeforeIt) {
   Seen seen;
   for (std::uint32_t seed = 0; seed < 150; ++seed) {
     SCOPED_TRACE(seed);
@@ -211,8 +211,8 @@ TEST(OtlpAttributes, ADecoderYieldsOfAMessageWhatItYieldsWithoutThoseBeforeIt) {
   EXPECT_GT(seen.repeats, 10000u);
 }
 
-TEST(OtlpAttributes, MoreSeriesThanAreRememberedReadAsFewDo) {
-  constexpr std::uint32_t kSeries = OtlpAttributes::kEntriesMax + 5000;
+TEST(OtlpIdentity, MoreSeriesThanAreRememberedReadAsFewDo) {
+  constexpr std::uint32_t kSeries = IdentityMemory::kEntriesMax + 5000;
   OtlpDecoder decoder;
   MetricBatch batch;
   MetricCounts counts;
@@ -225,30 +225,30 @@ TEST(OtlpAttributes, MoreSeriesThanAreRememberedReadAsFewDo) {
       decoder.decode_request(request, batch, counts);
       ASSERT_EQ(batch.records.size(), 1u);
       ASSERT_EQ(batch.dimensions[0].value, "i-" + std::to_string(series));
-      const std::uint64_t number = batch.records[0].attributes;
+      const std::uint64_t number = batch.records[0].identity;
       known += number != 0;
       const bool is_new = number != 0 && numbers_seen.insert(number).second;
       ASSERT_EQ(is_new, number != 0 && round == 0);
     }
-    EXPECT_EQ(known, OtlpAttributes::kEntriesMax);
+    EXPECT_EQ(known, IdentityMemory::kEntriesMax);
   }
 }
 
-class OtlpAttributesMemory : public ::testing::Test {
+class IdentityMemoryTest : public ::testing::Test {
  protected:
   /// The id that it is known by; 0 = it was not, or is not kept.
   std::uint64_t find(std::string_view text) {
     std::vector<Dimension> found;
-    OtlpAttributes::Meaning meaning;
+    IdentityMemory::Meaning meaning;
     return memory.find({text, 1}, meaning, found) ? meaning.id : 0;
   }
   std::uint64_t keep(std::string_view text) {
     return find(text) != 0 ? 0 : memory.keep({text, 1}, {.name = text.substr(1)}, {});
   }
-  OtlpAttributes memory{4};
+  IdentityMemory memory{4};
 };
 
-TEST_F(OtlpAttributesMemory, KnowsWhatItKeptInAnyOrder) {
+TEST_F(IdentityMemoryTest, KnowsWhatItKeptInAnyOrder) {
   std::map<std::string, std::uint64_t> ids;
   for (const char* text : {"first", "second", "third"}) ids[text] = keep(text);
   for (const char* text : {"third", "first", "second", "second", "third", "first"})
@@ -256,18 +256,18 @@ TEST_F(OtlpAttributesMemory, KnowsWhatItKeptInAnyOrder) {
   EXPECT_EQ(find("fourth"), 0u);
 }
 
-TEST_F(OtlpAttributesMemory, TellsKeysApartByTheSizeOfTheFirstAttribute) {
+TEST_F(IdentityMemoryTest, TellsKeysApartByTheSizeOfTheFirstAttribute) {
   keep("same");
   std::vector<Dimension> found;
-  OtlpAttributes::Meaning meaning;
+  IdentityMemory::Meaning meaning;
   EXPECT_FALSE(memory.find({"same", 2}, meaning, found));
 }
 
-TEST_F(OtlpAttributesMemory, HandsOutViewsOfTheKeyAtHand) {
+TEST_F(IdentityMemoryTest, HandsOutViewsOfTheKeyAtHand) {
   const std::string kept = "xNameValue";
   std::vector<Dimension> found = {
       {std::string_view{kept}.substr(1, 4), std::string_view{kept}.substr(5)}};
-  OtlpAttributes::Meaning meaning;
+  IdentityMemory::Meaning meaning;
   ASSERT_FALSE(memory.find({kept, 1}, meaning, found));
   memory.keep({kept, 1}, {.name = found[0].name, .unknown_keys = 3}, found);
   const std::string asked = kept;
@@ -282,28 +282,49 @@ TEST_F(OtlpAttributesMemory, HandsOutViewsOfTheKeyAtHand) {
   EXPECT_EQ(found[0].value, "Value");
 }
 
-TEST_F(OtlpAttributesMemory, KeepsNeitherHugeKeysNorManyDimensions) {
-  const std::string huge(OtlpAttributes::kKeyBytesMax + 1, 'x');
+TEST_F(IdentityMemoryTest, FindsTheNextOneByWhatStandsThereAndNoOther) {
+  std::map<std::string, std::uint64_t> ids;
+  for (const char* text : {"{first}", "{second}", "{third}"}) ids[text] = keep(text);
+  std::vector<Dimension> found;
+  IdentityMemory::Meaning meaning;
+  const auto find_next = [&](std::string_view text) {
+    return memory.find_next(text.data(), text.data() + text.size(), meaning, found);
+  };
+  EXPECT_EQ(find_next("{first} and more"), 7u) << "the first comes behind the last";
+  EXPECT_EQ(meaning.id, ids["{first}"]);
+  EXPECT_EQ(meaning.name, "first}");
+  EXPECT_EQ(find_next("{first}"), 0u) << "not the next one";
+  EXPECT_EQ(find_next("{second"), 0u) << "cut";
+  EXPECT_EQ(find_next("{second}"), 8u) << "a miss moves nothing";
+  EXPECT_EQ(find("{first}"), ids["{first}"]);
+  EXPECT_EQ(find_next("{second}"), 8u) << "the one behind the last found";
+  EXPECT_EQ(meaning.id, ids["{second}"]);
+  memory = IdentityMemory{};
+  EXPECT_EQ(find_next("{second}"), 0u);
+}
+
+TEST_F(IdentityMemoryTest, KeepsNeitherHugeKeysNorManyDimensions) {
+  const std::string huge(IdentityMemory::kKeyBytesMax + 1, 'x');
   EXPECT_EQ(keep(huge), 0u);
-  const std::vector<Dimension> many(OtlpAttributes::kDimensionsMax + 1);
+  const std::vector<Dimension> many(IdentityMemory::kDimensionsMax + 1);
   ASSERT_EQ(find("x"), 0u);
   EXPECT_EQ(memory.keep({"x", 1}, {}, many), 0u);
   EXPECT_NE(keep(std::string_view{huge}.substr(1)), 0u);
 }
 
-TEST_F(OtlpAttributesMemory, IsFullWhenItsBytesAre) {
-  memory = OtlpAttributes{};
+TEST_F(IdentityMemoryTest, IsFullWhenItsBytesAre) {
+  memory = IdentityMemory{};
   std::uint32_t kept = 0;
   for (std::uint32_t i = 0; i < 3000; ++i) {
-    std::string key(OtlpAttributes::kKeyBytesMax - 1, 'x');
+    std::string key(IdentityMemory::kKeyBytesMax - 1, 'x');
     key.replace(0, 4, std::to_string(1000 + i));
     kept += keep(key) != 0;
   }
-  EXPECT_EQ(kept, OtlpAttributes::kBytesMax / (OtlpAttributes::kKeyBytesMax - 1));
+  EXPECT_EQ(kept, IdentityMemory::kBytesMax / (IdentityMemory::kKeyBytesMax - 1));
   EXPECT_NE(keep("small"), 0u) << "refused ones took no room";
 }
 
-TEST_F(OtlpAttributesMemory, WhenFullStaysAsItIsAsLongAsItAnswers) {
+TEST_F(IdentityMemoryTest, WhenFullStaysAsItIsAsLongAsItAnswers) {
   for (const char* text : {"1.", "2.", "3.", "4."}) EXPECT_NE(keep(text), 0u);
   for (int i = 0; i < 100; ++i) {
     EXPECT_NE(find("2."), 0u);
@@ -311,7 +332,7 @@ TEST_F(OtlpAttributesMemory, WhenFullStaysAsItIsAsLongAsItAnswers) {
   }
 }
 
-TEST_F(OtlpAttributesMemory, WhenFullAndOfNoUseForgetsAndRestsBeforeItBeginsAnew) {
+TEST_F(IdentityMemoryTest, WhenFullAndOfNoUseForgetsAndRestsBeforeItBeginsAnew) {
   std::set<std::uint64_t> ids;
   for (const char* text : {"1.", "2.", "3.", "4."}) ids.insert(keep(text));
   for (int i = 0; i < 4; ++i) EXPECT_EQ(keep("other " + std::to_string(i)), 0u);
@@ -322,7 +343,7 @@ TEST_F(OtlpAttributesMemory, WhenFullAndOfNoUseForgetsAndRestsBeforeItBeginsAnew
     EXPECT_TRUE(ids.insert(id).second) << "a number is never used again";
     break;
   }
-  EXPECT_EQ(rested, 4 * OtlpAttributes::kRest);
+  EXPECT_EQ(rested, 4 * IdentityMemory::kRest);
   EXPECT_NE(find("1."), 0u);
 }
 

@@ -3,11 +3,26 @@
 #include <algorithm>
 #include <bit>
 #include <span>
+#include <tuple>
 
 #include "aggregator/column.h"
+#include "aggregator/row_columns.h"
 
 namespace fleetmeter::aggregator {
 namespace {
+
+using Block = proto::DatapointRows;
+constexpr std::tuple kOfEveryRow{
+    RowColumn{&DatapointRows::series, &Block::series, &Block::mutable_series},
+    RowColumn{&DatapointRows::start_s, &Block::start_s, &Block::mutable_start_s},
+    RowColumn{&DatapointRows::period_s, &Block::period_s, &Block::mutable_period_s},
+    RowColumn{&DatapointRows::sum, &Block::sum, &Block::mutable_sum}};
+/// A block has them of rows of several samples alone.
+constexpr std::tuple kOfSeveral{
+    RowColumn{&DatapointRows::sample_count, &Block::sample_count, &Block::mutable_sample_count},
+    RowColumn{&DatapointRows::minimum, &Block::minimum, &Block::mutable_minimum},
+    RowColumn{&DatapointRows::maximum, &Block::maximum, &Block::mutable_maximum}};
+constexpr std::tuple kColumns = std::tuple_cat(kOfEveryRow, kOfSeveral);
 
 template <typename T>
 void copy_values(const google::protobuf::RepeatedField<T>& from, std::vector<T>& to) {
@@ -32,9 +47,7 @@ bool read_repeated(const proto::Datapoints& points, DatapointRows& rows) {
 }
 
 /// A block larger than any that we write is refused before it takes memory.
-bool has_fair_size(const proto::DatapointRows& packed) noexcept {
-  return packed.count() <= DatapointRows::kBlock;
-}
+bool has_fair_size(const Block& block) noexcept { return block.count() <= DatapointRows::kBlock; }
 
 bool is_single(const DatapointRows& rows, std::size_t row) noexcept {
   const auto bits = [](double value) { return std::bit_cast<std::uint64_t>(value); };
@@ -43,22 +56,13 @@ bool is_single(const DatapointRows& rows, std::size_t row) noexcept {
          ((bits(rows.minimum[row]) ^ sum) | (bits(rows.maximum[row]) ^ sum)) == 0;
 }
 
-/// The three columns that only rows of several samples have.
-struct Several {
-  std::vector<double> sample_count, minimum, maximum;
-};
-
-/// Spreads them over all rows.
-void spread(const std::vector<std::uint32_t>& single, Several& several, DatapointRows& rows) {
-  const std::size_t count = rows.sum.size();
-  several.sample_count.push_back(0);  // Looked at behind the last, and not taken.
-  several.minimum.push_back(0);
-  several.maximum.push_back(0);
-  rows.sample_count.resize(count);
-  rows.minimum.resize(count);
-  rows.maximum.resize(count);
+/// Spreads the columns of `several` over all rows.
+void spread(const std::vector<std::uint32_t>& single, DatapointRows& several, DatapointRows& rows) {
+  // One more, looked at behind the last and not taken.
+  resize_rows(kOfSeveral, several, several.minimum.size() + 1);
+  resize_rows(kOfSeveral, rows, rows.sum.size());
   std::size_t at = 0;
-  for (std::size_t row = 0; row < count; ++row) {
+  for (std::size_t row = 0; row < rows.sum.size(); ++row) {
     const bool is_one = single[row] != 0;
     rows.sample_count[row] = is_one ? 1 : several.sample_count[at];
     rows.minimum[row] = is_one ? rows.sum[row] : several.minimum[at];
@@ -68,9 +72,9 @@ void spread(const std::vector<std::uint32_t>& single, Several& several, Datapoin
 }
 
 void write_statistics(const DatapointRows& rows, std::size_t first, std::size_t count,
-                      proto::DatapointRows& block) {
+                      Block& block) {
   std::vector<std::uint32_t> single(count);
-  Several several;
+  DatapointRows several;
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t row = first + i;
     single[i] = is_single(rows, row) ? 1 : 0;
@@ -80,61 +84,31 @@ void write_statistics(const DatapointRows& rows, std::size_t first, std::size_t 
     several.maximum.push_back(rows.maximum[row]);
   }
   write_column(std::span<const std::uint32_t>(single), *block.mutable_is_single());
-  write_column(std::span<const double>(several.sample_count), *block.mutable_sample_count());
-  write_column(std::span<const double>(several.minimum), *block.mutable_minimum());
-  write_column(std::span<const double>(several.maximum), *block.mutable_maximum());
+  write_rows(kOfSeveral, several, 0, several.minimum.size(), block);
 }
 
-bool read_statistics(const proto::DatapointRows& packed, DatapointRows& rows) {
+bool read_packed(const Block& block, DatapointRows& rows) {
   std::vector<std::uint32_t> single;
-  if (!read_column(packed.is_single(), packed.count(), single)) return false;
-  const auto several_count = static_cast<std::size_t>(std::ranges::count(single, 0u));
-  Several several;
-  if (!read_column(packed.sample_count(), several_count, several.sample_count) ||
-      !read_column(packed.minimum(), several_count, several.minimum) ||
-      !read_column(packed.maximum(), several_count, several.maximum))
+  DatapointRows several;
+  if (!has_fair_size(block) || !read_rows(kOfEveryRow, block, block.count(), rows) ||
+      !read_column(block.is_single(), block.count(), single))
     return false;
+  const auto several_count = static_cast<std::size_t>(std::ranges::count(single, 0u));
+  if (!read_rows(kOfSeveral, block, several_count, several)) return false;
   spread(single, several, rows);
   return true;
 }
 
-bool read_packed(const proto::DatapointRows& packed, DatapointRows& rows) {
-  const std::size_t count = packed.count();
-  return has_fair_size(packed) && read_column(packed.series(), count, rows.series) &&
-         read_column(packed.start_s(), count, rows.start_s) &&
-         read_column(packed.period_s(), count, rows.period_s) &&
-         read_column(packed.sum(), count, rows.sum) && read_statistics(packed, rows);
-}
-
-template <typename T>
-void append(const std::vector<T>& from, std::vector<T>& to) {
-  to.insert(to.end(), from.begin(), from.end());
-}
-
 }  // namespace
 
-void DatapointRows::resize(std::size_t rows) {
-  series.resize(rows);
-  start_s.resize(rows);
-  period_s.resize(rows);
-  sample_count.resize(rows);
-  sum.resize(rows);
-  minimum.resize(rows);
-  maximum.resize(rows);
-}
+void DatapointRows::resize(std::size_t rows) { resize_rows(kColumns, *this, rows); }
 
 void DatapointRows::write(proto::Datapoints& out) const {
   for (std::size_t first = 0; first < size(); first += kBlock) {
     const std::size_t count = std::min(kBlock, size() - first);
-    const auto write_part = [&]<typename T>(const std::vector<T>& values, proto::Column& column) {
-      write_column(std::span<const T>(values).subspan(first, count), column);
-    };
-    proto::DatapointRows& block = *out.add_rows();
+    Block& block = *out.add_rows();
     block.set_count(static_cast<std::uint32_t>(count));
-    write_part(series, *block.mutable_series());
-    write_part(start_s, *block.mutable_start_s());
-    write_part(period_s, *block.mutable_period_s());
-    write_part(sum, *block.mutable_sum());
+    write_rows(kOfEveryRow, *this, first, count, block);
     write_statistics(*this, first, count, block);
   }
 }
@@ -144,7 +118,7 @@ bool DatapointRows::read(const proto::AggregateBatch& batch, int block) {
   const bool is_whole =
       points.rows().empty() ? read_repeated(points, *this) : read_packed(points.rows(block), *this);
   const auto series_count = static_cast<std::uint32_t>(batch.series_size());
-  const bool is_good = is_whole && (series.empty() || std::ranges::max(series) < series_count);
+  const bool is_good = is_whole && (series.empty() || largest_of(series) < series_count);
   if (!is_good) resize(0);
   return is_good;
 }
@@ -155,7 +129,7 @@ bool DatapointRows::read_times(const proto::Datapoints& points, int block) {
     copy_values(points.period_s(), period_s);
     return start_s.size() == period_s.size();
   }
-  const proto::DatapointRows& packed = points.rows(block);
+  const Block& packed = points.rows(block);
   return has_fair_size(packed) && read_column(packed.start_s(), packed.count(), start_s) &&
          read_column(packed.period_s(), packed.count(), period_s);
 }
@@ -164,13 +138,7 @@ DatapointRows DatapointRows::of(const proto::AggregateBatch& batch) {
   DatapointRows all, rows;
   for (int block = 0; block < datapoint_block_count(batch.datapoints()) && rows.read(batch, block);
        ++block) {
-    append(rows.series, all.series);
-    append(rows.start_s, all.start_s);
-    append(rows.period_s, all.period_s);
-    append(rows.sample_count, all.sample_count);
-    append(rows.sum, all.sum);
-    append(rows.minimum, all.minimum);
-    append(rows.maximum, all.maximum);
+    append_rows(kColumns, rows, all);
   }
   return all;
 }
@@ -182,7 +150,7 @@ int datapoint_block_count(const proto::Datapoints& points) noexcept {
 std::size_t datapoint_count(const proto::Datapoints& points) noexcept {
   if (points.rows().empty()) return static_cast<std::size_t>(points.series_size());
   std::size_t count = 0;
-  for (const proto::DatapointRows& block : points.rows())
+  for (const Block& block : points.rows())
     count += std::min<std::size_t>(block.count(), DatapointRows::kBlock);
   return count;
 }

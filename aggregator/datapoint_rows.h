@@ -33,6 +33,17 @@ struct DatapointRows {
 
 [[nodiscard]] int datapoint_block_count(const proto::Datapoints& points) noexcept;
 
+/// Calls `use` with start and period of every row, up to a block that was not written by us.
+template <typename Use>
+void each_period(const proto::Datapoints& points, Use&& use) {
+  DatapointRows rows;
+  for (int block = 0; block < datapoint_block_count(points) && rows.read_times(points, block);
+       ++block) {
+    for (std::size_t row = 0; row < rows.start_s.size(); ++row)
+      use(rows.start_s[row], rows.period_s[row]);
+  }
+}
+
 /// How many rows a batch has.
 [[nodiscard]] std::size_t datapoint_count(const proto::Datapoints& points) noexcept;
 

@@ -1,12 +1,27 @@
 #include "aggregator/flow_rows.h"
 
 #include <algorithm>
-#include <span>
+#include <tuple>
 
 #include "aggregator/column.h"
+#include "aggregator/row_columns.h"
 
 namespace fleetmeter::aggregator {
 namespace {
+
+using Block = proto::FlowRows;
+constexpr std::tuple kColumns{
+    RowColumn{&FlowRows::series, &Block::series, &Block::mutable_series},
+    RowColumn{&FlowRows::window_start_min, &Block::window_start_min,
+              &Block::mutable_window_start_min},
+    RowColumn{&FlowRows::carried_min, &Block::carried_min, &Block::mutable_carried_min},
+    RowColumn{&FlowRows::bytes, &Block::bytes, &Block::mutable_bytes},
+    RowColumn{&FlowRows::packets, &Block::packets, &Block::mutable_packets},
+    RowColumn{&FlowRows::records, &Block::records, &Block::mutable_records},
+    RowColumn{&FlowRows::long_records, &Block::long_records, &Block::mutable_long_records},
+    RowColumn{&FlowRows::without_bytes, &Block::without_bytes, &Block::mutable_without_bytes},
+    RowColumn{&FlowRows::without_packets, &Block::without_packets,
+              &Block::mutable_without_packets}};
 
 template <typename T>
 void copy_values(const google::protobuf::RepeatedField<T>& from, std::vector<T>& to) {
@@ -42,80 +57,39 @@ bool read_repeated(const proto::FlowAggregates& flows, FlowRows& rows) {
 }
 
 /// A block larger than any that we write is refused before it takes memory.
-bool has_fair_size(const proto::FlowRows& packed) noexcept {
-  return packed.count() <= FlowRows::kBlock;
-}
+bool has_fair_size(const Block& packed) noexcept { return packed.count() <= FlowRows::kBlock; }
 
-bool read_packed(const proto::FlowRows& packed, FlowRows& rows) {
-  const std::size_t count = packed.count();
-  return has_fair_size(packed) && read_column(packed.series(), count, rows.series) &&
-         read_column(packed.window_start_min(), count, rows.window_start_min) &&
-         read_column(packed.carried_min(), count, rows.carried_min) &&
-         read_column(packed.bytes(), count, rows.bytes) &&
-         read_column(packed.packets(), count, rows.packets) &&
-         read_column(packed.records(), count, rows.records) &&
-         read_column(packed.long_records(), count, rows.long_records) &&
-         read_column(packed.without_bytes(), count, rows.without_bytes) &&
-         read_column(packed.without_packets(), count, rows.without_packets);
+bool read_packed(const Block& packed, FlowRows& rows) {
+  return has_fair_size(packed) && read_rows(kColumns, packed, packed.count(), rows);
 }
 
 /// What window_minute() looks at, of one block.
 bool read_minutes(const proto::FlowAggregates& flows, int block, FlowRows& rows) {
   if (flows.rows().empty()) return read_repeated(flows, rows);
-  const proto::FlowRows& packed = flows.rows(block);
+  const Block& packed = flows.rows(block);
   return has_fair_size(packed) &&
          read_column(packed.window_start_min(), packed.count(), rows.window_start_min) &&
          read_column(packed.carried_min(), packed.count(), rows.carried_min);
 }
 
-template <typename T>
-void append(const std::vector<T>& from, std::vector<T>& to) {
-  to.insert(to.end(), from.begin(), from.end());
-}
-
 }  // namespace
 
-void FlowRows::resize(std::size_t rows) {
-  series.resize(rows);
-  window_start_min.resize(rows);
-  carried_min.resize(rows);
-  bytes.resize(rows);
-  packets.resize(rows);
-  records.resize(rows);
-  long_records.resize(rows);
-  without_bytes.resize(rows);
-  without_packets.resize(rows);
-}
+void FlowRows::resize(std::size_t rows) { resize_rows(kColumns, *this, rows); }
 
 void FlowRows::write(proto::FlowAggregates& out) const {
   for (std::size_t first = 0; first < size(); first += kBlock) {
     const std::size_t count = std::min(kBlock, size() - first);
-    const auto write_part = [&]<typename T>(const std::vector<T>& values, proto::Column& column) {
-      write_column(std::span<const T>(values).subspan(first, count), column);
-    };
-    proto::FlowRows& block = *out.add_rows();
+    Block& block = *out.add_rows();
     block.set_count(static_cast<std::uint32_t>(count));
-    write_part(series, *block.mutable_series());
-    write_part(window_start_min, *block.mutable_window_start_min());
-    write_part(carried_min, *block.mutable_carried_min());
-    write_part(bytes, *block.mutable_bytes());
-    write_part(packets, *block.mutable_packets());
-    write_part(records, *block.mutable_records());
-    write_part(long_records, *block.mutable_long_records());
-    write_part(without_bytes, *block.mutable_without_bytes());
-    write_part(without_packets, *block.mutable_without_packets());
+    write_rows(kColumns, *this, first, count, block);
   }
 }
 
 bool FlowRows::read(const proto::FlowAggregates& flows, int block) {
   const bool is_whole =
       flows.rows().empty() ? read_repeated(flows, *this) : read_packed(flows.rows(block), *this);
-  std::uint32_t largest = 0;
-  if (is_whole) {
-    for (const std::uint32_t one : series) largest = std::max(largest, one);
-  }
-  const bool is_good =
-      is_whole && (series.empty() || largest < static_cast<std::uint32_t>(flows.interface_size()));
+  const auto series_count = static_cast<std::uint32_t>(flows.interface_size());
+  const bool is_good = is_whole && (series.empty() || largest_of(series) < series_count);
   if (!is_good) resize(0);
   return is_good;
 }
@@ -123,15 +97,7 @@ bool FlowRows::read(const proto::FlowAggregates& flows, int block) {
 FlowRows FlowRows::of(const proto::FlowAggregates& flows) {
   FlowRows all, rows;
   for (int block = 0; block < flow_block_count(flows) && rows.read(flows, block); ++block) {
-    append(rows.series, all.series);
-    append(rows.window_start_min, all.window_start_min);
-    append(rows.carried_min, all.carried_min);
-    append(rows.bytes, all.bytes);
-    append(rows.packets, all.packets);
-    append(rows.records, all.records);
-    append(rows.long_records, all.long_records);
-    append(rows.without_bytes, all.without_bytes);
-    append(rows.without_packets, all.without_packets);
+    append_rows(kColumns, rows, all);
   }
   return all;
 }
@@ -143,13 +109,13 @@ int flow_block_count(const proto::FlowAggregates& flows) noexcept {
 std::size_t flow_row_count(const proto::FlowAggregates& flows) noexcept {
   if (flows.rows().empty()) return static_cast<std::size_t>(flows.window_start_min_size());
   std::size_t count = 0;
-  for (const proto::FlowRows& block : flows.rows())
+  for (const Block& block : flows.rows())
     count += std::min<std::size_t>(block.count(), FlowRows::kBlock);
   return count;
 }
 
 bool has_long_records(const proto::FlowAggregates& flows) noexcept {
-  const auto is_long = [](const proto::FlowRows& block) {
+  const auto is_long = [](const Block& block) {
     return block.long_records().common() != 0 || block.long_records().varying() != 0;
   };
   return std::ranges::any_of(flows.rows(), is_long) ||

@@ -147,20 +147,11 @@ void Evaluator::State::note_times(const proto::AggregateBatch& batch) {
   };
   if (const auto flows = aggregator::window_span(batch.flows()))
     note_told(std::int64_t{flows->first} * 60, (std::int64_t{flows->last} + 1) * 60);
-  aggregator::DatapointRows points;
-  for (int block = 0; block < aggregator::datapoint_block_count(batch.datapoints()) &&
-                      points.read_times(batch.datapoints(), block);
-       ++block) {
-    for (std::size_t row = 0; row < points.start_s.size(); ++row) {
-      const std::int64_t start_s = points.start_s[row];
-      if (points.period_s[row] != 0) {
-        note_told(start_s, start_s + points.period_s[row]);
-      } else {
-        note(start_s, start_s + kUntoldS);
-        untold_start_s = std::max(untold_start_s, start_s);
-      }
-    }
-  }
+  aggregator::each_period(batch.datapoints(), [&](std::int64_t start_s, std::uint32_t period_s) {
+    if (period_s != 0) return note_told(start_s, start_s + period_s);
+    note(start_s, start_s + kUntoldS);
+    untold_start_s = std::max(untold_start_s, start_s);
+  });
 }
 
 /// The record as the shards get it: it was written from what the batches alone tell.

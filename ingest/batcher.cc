@@ -180,16 +180,10 @@ void Batcher::State::note_times(const proto::AggregateBatch& batch) {
     from_s = std::int64_t{flows->first} * 60;
     to_s = (std::int64_t{flows->last} + 1) * 60;
   }
-  aggregator::DatapointRows points;
-  for (int block = 0; block < aggregator::datapoint_block_count(batch.datapoints()) &&
-                      points.read_times(batch.datapoints(), block);
-       ++block) {
-    for (std::size_t row = 0; row < points.start_s.size(); ++row) {
-      const std::uint32_t period_s = points.period_s[row];
-      from_s = std::min(from_s, points.start_s[row]);
-      to_s = std::max(to_s, points.start_s[row] + (period_s == 0 ? 60 : period_s));
-    }
-  }
+  aggregator::each_period(batch.datapoints(), [&](std::int64_t start_s, std::uint32_t period_s) {
+    from_s = std::min(from_s, start_s);
+    to_s = std::max(to_s, start_s + (period_s == 0 ? 60 : period_s));
+  });
   if (from_s == kNever) return;
   time_from_s = time_from_s == 0 ? from_s : std::min(time_from_s, from_s);
   time_to_s = std::max(time_to_s, to_s);

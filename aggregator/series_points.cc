@@ -33,7 +33,7 @@ bool wins(const Datapoint& challenger, const Datapoint& holder) {
 }  // namespace
 
 Datapoint SeriesPoints::get(std::size_t index) const {
-  const Point& point = points_[index];
+  const Point& point = points_[gone_ + index];
   Datapoint datapoint{.start_s = point.start_s(),
                       .sample_count = point.sample_count,
                       .sum = point.sum,
@@ -50,10 +50,16 @@ Datapoint SeriesPoints::get(std::size_t index) const {
 }
 
 std::size_t SeriesPoints::lower_bound(GridTime start_s) const noexcept {
-  if (points_.empty() || points_.back().start_s() < start_s) return points_.size();
-  const auto at = std::ranges::lower_bound(points_, start_s, {},
+  if (empty() || points_.back().start_s() < start_s) return size();
+  const auto first = points_.begin() + gone_;
+  const auto at = std::ranges::lower_bound(first, points_.end(), start_s, {},
                                            [](const Point& point) { return point.start_s(); });
-  return static_cast<std::size_t>(at - points_.begin());
+  return static_cast<std::size_t>(at - first);
+}
+
+void SeriesPoints::close_gap() {
+  points_.erase(points_.begin(), points_.begin() + gone_);
+  gone_ = 0;
 }
 
 void SeriesPoints::put_extra(const Datapoint& datapoint) {
@@ -72,40 +78,43 @@ bool SeriesPoints::upsert(const Datapoint& datapoint, std::uint32_t carried_s) {
       (datapoint.start_s << kCarriedBits) | std::int64_t{std::min(carried_s, kCarriedMax)},
       datapoint.sample_count, datapoint.sum, datapoint.minimum, datapoint.maximum};
   const std::size_t index = lower_bound(datapoint.start_s);
-  if (index < points_.size() && points_[index].start_s() == datapoint.start_s) {
+  if (index < size() && start(index) == datapoint.start_s) {
     if (!wins(datapoint, get(index))) return false;
-    points_[index] = point;
+    points_[gone_ + index] = point;
   } else {
+    // An eighth at least, so that each datapoint moves a few others at most.
+    if (points_.size() == points_.capacity() && gone_ > 0 && gone_ >= size() / 8) close_gap();
     // Grow by a quarter: with a million datapoints of backlog, doubling would hold as much again
     // for nothing.
     if (points_.size() == points_.capacity())
       points_.reserve(points_.size() + points_.size() / 4 + 4);
-    points_.insert(points_.begin() + static_cast<std::ptrdiff_t>(index), point);
+    points_.insert(points_.begin() + static_cast<std::ptrdiff_t>(gone_ + index), point);
   }
   put_extra(datapoint);
   return true;
 }
 
 void SeriesPoints::drop_before(GridTime start_s) {
-  points_.erase(points_.begin(),
-                points_.begin() + static_cast<std::ptrdiff_t>(lower_bound(start_s)));
+  gone_ += static_cast<std::uint32_t>(lower_bound(start_s));
+  if (gone_ > size()) close_gap();
   if (extras_) extras_->erase(extras_->begin(), extras_->lower_bound(start_s));
 }
 
 void SeriesPoints::drop_from(GridTime start_s) {
-  points_.resize(lower_bound(start_s));
+  points_.resize(gone_ + lower_bound(start_s));
   if (extras_) extras_->erase(extras_->lower_bound(start_s), extras_->end());
 }
 
 void SeriesPoints::clear() noexcept {
   points_.clear();
   points_.shrink_to_fit();
+  gone_ = 0;
   extras_.reset();
 }
 
 void SeriesPoints::save(StateWriter& out) const {
-  out.u64(points_.size());
-  for (std::size_t i = 0; i < points_.size(); ++i) {
+  out.u64(size());
+  for (std::size_t i = 0; i < size(); ++i) {
     const Datapoint datapoint = get(i);
     out.i64(datapoint.start_s);
     out.u32(carried_s(i));

@@ -93,10 +93,6 @@ std::size_t FlowFactsHash::operator()(const FlowFacts& facts) const noexcept {
   return hash;
 }
 
-std::size_t FlowHourHash::operator()(const FlowHour& key) const noexcept {
-  return mix(FlowFactsHash{}(key.facts), key.hour);
-}
-
 /// The batch's strings as numbers of the store, looked up once each and only when used.
 struct UsageFold::Strings {
   const proto::AggregateBatch& batch;
@@ -128,8 +124,11 @@ Result<void> UsageFold::add(const proto::AggregateBatch& batch) {
 
 /// What rows of one series have in common.
 struct UsageFold::FlowSeries {
-  FlowHour key;       ///< Without its hour.
-  bool runs = false;  ///< Its traffic proves that the instance which owns it ran.
+  FlowFacts facts{};
+  FlowKeyId key = 0;
+  bool runs = false;         ///< Its traffic proves that the instance which owns it ran.
+  std::uint32_t hour = 0;    ///< Of its last row.
+  FlowSums* sums = nullptr;  ///< Of that hour; null before the first row.
 };
 
 Result<std::vector<UsageFold::FlowSeries>> UsageFold::read_series(
@@ -149,9 +148,8 @@ Result<std::vector<UsageFold::FlowSeries>> UsageFold::read_series(
   all.reserve(static_cast<std::size_t>(count));
   for (int series = 0; series < count; ++series) {
     FlowSeries& one = all.emplace_back();
-    FlowHour& key = one.key;
-    key.facts = plain_facts(flows_in, series);
-    key.facts[kEnvironment] = environment;
+    one.facts = plain_facts(flows_in, series);
+    one.facts[kEnvironment] = environment;
     const std::pair<FlowFact, std::uint32_t> texts[] = {
         {kInterface, flows_in.interface(series)},
         {kInterfaceAz, flows_in.interface_az(series)},
@@ -165,8 +163,11 @@ Result<std::vector<UsageFold::FlowSeries>> UsageFold::read_series(
     for (const auto& [fact, index] : texts) {
       Result<TextId> id = strings.at(index);
       if (!id) return std::move(id).error();
-      key.facts[fact] = *id;
+      one.facts[fact] = *id;
     }
+    Result<FlowKeyId> key = ids_->key_of(one.facts);
+    if (!key) return std::move(key).error();
+    one.key = *key;
     // A record without data or one that was cut short proves nothing.
     one.runs = flows_in.status(series) == proto::FLOW_OK &&
                batch.strings(static_cast<int>(flows_in.owner(series))).starts_with("i-");
@@ -178,7 +179,6 @@ Result<void> UsageFold::add_flows(const proto::AggregateBatch& batch, TextId env
                                   Strings& strings) {
   Result<std::vector<FlowSeries>> all = read_series(batch, environment, strings);
   if (!all) return std::move(all).error();
-  flows.reserve(flows.size() + aggregator::flow_row_count(batch.flows()));
   aggregator::FlowRows rows;
   for (int block = 0; block < aggregator::flow_block_count(batch.flows()); ++block) {
     if (!rows.read(batch.flows(), block))
@@ -189,17 +189,19 @@ Result<void> UsageFold::add_flows(const proto::AggregateBatch& batch, TextId env
   return {};
 }
 
-void UsageFold::add_rows(const aggregator::FlowRows& rows, std::span<const FlowSeries> all) {
+void UsageFold::add_rows(const aggregator::FlowRows& rows, std::span<FlowSeries> all) {
   for (std::size_t row = 0; row < rows.size(); ++row) {
-    const FlowSeries& series = all[rows.series[row]];
-    FlowHour key = series.key;
-    key.hour = rows.window_start_min[row] / kMinutesPerHour;
-    FlowSums& sums = flows[key];
-    sums.bytes += rows.bytes[row];
-    sums.packets += rows.packets[row];
-    sums.records += rows.records[row];
+    FlowSeries& series = all[rows.series[row]];
+    const std::uint32_t hour = rows.window_start_min[row] / kMinutesPerHour;
+    if (series.sums == nullptr || series.hour != hour) {
+      series.hour = hour;
+      series.sums = &flows[{hour, series.key}];
+    }
+    series.sums->bytes += rows.bytes[row];
+    series.sums->packets += rows.packets[row];
+    series.sums->records += rows.records[row];
     if (series.runs) {
-      see(key.facts[kEnvironment], key.facts[kOwner], rows.window_start_min[row],
+      see(series.facts[kEnvironment], series.facts[kOwner], rows.window_start_min[row],
           rows.long_records[row] > 0 ? kLongIntervalMinutes : 1);
     }
   }
@@ -210,7 +212,7 @@ Result<void> UsageFold::add_unsized(const aggregator::FlowRows& rows,
                                     std::span<const FlowSeries> all, TextId environment) {
   for (std::size_t row = 0; row < rows.size(); ++row) {
     if (rows.without_bytes[row] == 0) continue;
-    const auto& facts = all[rows.series[row]].key.facts;
+    const auto& facts = all[rows.series[row]].facts;
     if (facts[kStatus] != proto::FLOW_OK || facts[kAction] == proto::ACTION_REJECT) continue;
     Result<TextId> id = ids_->id_of("flow_records_without_bytes");
     if (!id) return std::move(id).error();

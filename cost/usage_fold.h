@@ -6,7 +6,6 @@
 #include <span>
 #include <string_view>
 #include <tuple>
-#include <unordered_map>
 #include <vector>
 
 #include "aggregator/datapoint_rows.h"
@@ -18,13 +17,8 @@ namespace fleetmeter::cost {
 
 /// Number of a string in the store's dictionary; 0 is the empty string.
 using TextId = std::uint32_t;
-
-/// Gives strings their numbers. May write to the store, hence may fail.
-class TextIds {
- public:
-  virtual ~TextIds() = default;
-  virtual Result<TextId> id_of(std::string_view text) = 0;
-};
+/// Number of a combination of facts: an id of table flow_key.
+using FlowKeyId = std::int64_t;
 
 /// Facts of a flow as numbers, in the order of the columns of table flow_key.
 enum FlowFact : std::size_t {
@@ -56,16 +50,22 @@ using FlowFacts = std::array<std::uint32_t, kFlowFacts>;
 struct FlowFactsHash {
   [[nodiscard]] std::size_t operator()(const FlowFacts& facts) const noexcept;
 };
+/// In the order of table flow_hour.
 struct FlowHour {
-  FlowFacts facts{};
   std::uint32_t hour = 0;
-  friend bool operator==(const FlowHour&, const FlowHour&) = default;
-};
-struct FlowHourHash {
-  [[nodiscard]] std::size_t operator()(const FlowHour& key) const noexcept;
+  FlowKeyId key = 0;
+  friend auto operator<=>(const FlowHour&, const FlowHour&) = default;
 };
 struct FlowSums {
   std::uint64_t bytes = 0, packets = 0, records = 0;
+};
+
+/// Gives strings and facts their numbers. May write to the store, hence may fail.
+class TextIds {
+ public:
+  virtual ~TextIds() = default;
+  virtual Result<TextId> id_of(std::string_view text) = 0;
+  virtual Result<FlowKeyId> key_of(const FlowFacts& facts) = 0;
 };
 
 /// Of two values of one metric period the larger sample count wins, then the larger quantity: a
@@ -92,7 +92,7 @@ class UsageFold {
   /// kDataLoss when the batch's columns do not fit together; what was added before stays.
   Result<void> add(const proto::AggregateBatch& batch);
 
-  std::unordered_map<FlowHour, FlowSums, FlowHourHash> flows;
+  std::map<FlowHour, FlowSums> flows;
   std::map<HourKey, std::uint64_t> volumes;
   std::map<MinuteKey, std::uint64_t> minutes;  ///< Bit i = minute i of the hour was seen.
   std::map<PeriodKey, PeriodValue> periods;
@@ -103,7 +103,7 @@ class UsageFold {
   struct MetricSeries;
   Result<std::vector<FlowSeries>> read_series(const proto::AggregateBatch& batch,
                                               TextId environment, Strings& strings);
-  void add_rows(const aggregator::FlowRows& rows, std::span<const FlowSeries> all);
+  void add_rows(const aggregator::FlowRows& rows, std::span<FlowSeries> all);
   Result<void> add_unsized(const aggregator::FlowRows& rows, std::span<const FlowSeries> all,
                            TextId environment);
   Result<void> add_flows(const proto::AggregateBatch& batch, TextId environment, Strings& strings);

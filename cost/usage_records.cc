@@ -29,6 +29,7 @@ class Speller {
       failure_ = std::move(text).error();
     }
   }
+  [[nodiscard]] const FlowFacts& facts_of(FlowKeyId key) { return names_.facts_of(key); }
   [[nodiscard]] Result<void> finish() const {
     if (failure_) return *failure_;
     return {};
@@ -46,10 +47,11 @@ class Numberer {
 
   TextId of(const std::string& text) {
     if (failure_) return 0;
-    auto id = ids_.id_of(text);
-    if (id) return *id;
-    failure_ = std::move(id).error();
-    return 0;
+    return take(ids_.id_of(text));
+  }
+  FlowKeyId of(const FlowFacts& facts) {
+    if (failure_) return 0;
+    return take(ids_.key_of(facts));
   }
   [[nodiscard]] Result<void> finish() const {
     if (failure_) return *failure_;
@@ -57,12 +59,19 @@ class Numberer {
   }
 
  private:
+  template <typename Id>
+  Id take(Result<Id> id) {
+    if (id) return *id;
+    failure_ = std::move(id).error();
+    return 0;
+  }
+
   TextIds& ids_;
   std::optional<Error> failure_;
 };
 
 void spell_flow(const FlowHour& row, Speller& spell, UsageKey::Flow& flow) {
-  const FlowFacts& facts = row.facts;
+  const FlowFacts& facts = spell.facts_of(row.key);
   flow.set_hour(row.hour);
   flow.set_status(static_cast<proto::FlowStatus>(facts[kStatus]));
   flow.set_action(static_cast<proto::FlowAction>(facts[kAction]));
@@ -85,27 +94,26 @@ void spell_flow(const FlowHour& row, Speller& spell, UsageKey::Flow& flow) {
 }
 
 FlowHour flow_of(const UsageKey::Flow& flow, Numberer& number) {
-  FlowHour row;
-  row.hour = flow.hour();
-  row.facts[kStatus] = static_cast<std::uint32_t>(flow.status());
-  row.facts[kAction] = static_cast<std::uint32_t>(flow.action());
-  row.facts[kDirection] = static_cast<std::uint32_t>(flow.direction());
-  row.facts[kPathClass] = static_cast<std::uint32_t>(flow.path_class());
-  row.facts[kNatLeg] = static_cast<std::uint32_t>(flow.nat_leg());
-  row.facts[kRole] = static_cast<std::uint32_t>(flow.role());
-  row.facts[kPeerRole] = static_cast<std::uint32_t>(flow.peer_role());
-  row.facts[kTrafficPath] = flow.traffic_path();
-  row.facts[kEnvironment] = number.of(flow.environment());
-  row.facts[kInterface] = number.of(flow.interface());
-  row.facts[kInterfaceAz] = number.of(flow.interface_az());
-  row.facts[kOwner] = number.of(flow.owner());
-  row.facts[kOwnerAz] = number.of(flow.owner_az());
-  row.facts[kPeerOwner] = number.of(flow.peer_owner());
-  row.facts[kPeerAz] = number.of(flow.peer_az());
-  row.facts[kPeerService] = number.of(flow.peer_service());
-  row.facts[kPeerRegion] = number.of(flow.peer_region());
-  row.facts[kPeerInterface] = number.of(flow.peer_interface());
-  return row;
+  FlowFacts facts{};
+  facts[kStatus] = static_cast<std::uint32_t>(flow.status());
+  facts[kAction] = static_cast<std::uint32_t>(flow.action());
+  facts[kDirection] = static_cast<std::uint32_t>(flow.direction());
+  facts[kPathClass] = static_cast<std::uint32_t>(flow.path_class());
+  facts[kNatLeg] = static_cast<std::uint32_t>(flow.nat_leg());
+  facts[kRole] = static_cast<std::uint32_t>(flow.role());
+  facts[kPeerRole] = static_cast<std::uint32_t>(flow.peer_role());
+  facts[kTrafficPath] = flow.traffic_path();
+  facts[kEnvironment] = number.of(flow.environment());
+  facts[kInterface] = number.of(flow.interface());
+  facts[kInterfaceAz] = number.of(flow.interface_az());
+  facts[kOwner] = number.of(flow.owner());
+  facts[kOwnerAz] = number.of(flow.owner_az());
+  facts[kPeerOwner] = number.of(flow.peer_owner());
+  facts[kPeerAz] = number.of(flow.peer_az());
+  facts[kPeerService] = number.of(flow.peer_service());
+  facts[kPeerRegion] = number.of(flow.peer_region());
+  facts[kPeerInterface] = number.of(flow.peer_interface());
+  return {flow.hour(), number.of(facts)};
 }
 
 /// Writes each row of the totals as a record.

@@ -9,12 +9,14 @@
 
 namespace fleetmeter::cost {
 
-/// The strings behind a store's numbers.
+/// The strings and facts behind a store's numbers.
 class TextNames {
  public:
   virtual ~TextNames() = default;
   /// Lives until the next call.
   virtual Result<std::string_view> text_of(TextId id) = 0;
+  /// Of a key that TextIds::key_of() gave in the same transaction.
+  virtual const FlowFacts& facts_of(FlowKeyId key) = 0;
 };
 
 /// Totals as records of a usage topic (proto/usage.proto), strings spelled out; the record of what

@@ -132,17 +132,20 @@ struct UsageStore::State final : TextIds, TextNames {
     return std::string_view(*found->second);
   }
 
-  Result<std::int64_t> key_of(const FlowFacts& facts) {
+  Result<FlowKeyId> key_of(const FlowFacts& facts) override {
     if (const auto found = keys.find(facts); found != keys.end()) return found->second;
-    Result<std::int64_t> id = find_or_add_key(database, facts);
-    if (id) keys.emplace(facts, *id);
+    Result<FlowKeyId> id = find_or_add_key(database, facts);
+    if (id) facts_of_keys.emplace(*id, &keys.emplace(facts, *id).first->first);
     return id;
   }
+
+  const FlowFacts& facts_of(FlowKeyId key) override { return *facts_of_keys.at(key); }
 
   /// What a rolled back transaction gave out does not exist.
   void forget() {
     names.clear();
     texts.clear();
+    facts_of_keys.clear();
     keys.clear();
   }
 
@@ -154,7 +157,8 @@ struct UsageStore::State final : TextIds, TextNames {
   std::unique_ptr<aggregator::StateLock> lock;
   std::unordered_map<std::string, TextId> texts;
   std::unordered_map<TextId, const std::string*> names;  // Into the keys of `texts`.
-  std::unordered_map<FlowFacts, std::int64_t, FlowFactsHash> keys;
+  std::unordered_map<FlowFacts, FlowKeyId, FlowFactsHash> keys;
+  std::unordered_map<FlowKeyId, const FlowFacts*> facts_of_keys;  // Into `keys`.
 };
 
 namespace {
@@ -166,9 +170,7 @@ class StoredUsage final : public CurrentUsage {
   StoredUsage(State& state, LogPartition partition) : state_(state), partition_(partition) {}
 
   Result<std::optional<FlowSums>> flow(const FlowHour& key) override {
-    Result<std::int64_t> id = state_.key_of(key.facts);
-    if (!id) return std::move(id).error();
-    return find_flow_hour(state_.database, partition_, key.hour, *id);
+    return find_flow_hour(state_.database, partition_, key);
   }
   Result<std::optional<std::uint64_t>> hour(const UsageFold::HourKey& key) override {
     return find_usage(state_.database, partition_, key);
@@ -207,9 +209,7 @@ Result<void> UsageStore::State::transaction(Body&& body) {
 
 Result<void> UsageStore::State::write(LogPartition partition, const UsageTotals& totals) {
   for (const auto& [key, sums] : totals.flows) {
-    Result<std::int64_t> id = key_of(key.facts);
-    if (!id) return std::move(id).error();
-    if (auto done = put_flow_hour(database, partition, key.hour, *id, sums); !done) return done;
+    if (auto done = put_flow_hour(database, partition, key, sums); !done) return done;
   }
   for (const auto& [key, quantity] : totals.hours) {
     if (auto done = put_usage(database, partition, key, quantity); !done) return done;

@@ -99,7 +99,7 @@ Result<TextId> find_or_add_text(SqliteDatabase& database, std::string_view text)
   return id;
 }
 
-Result<std::int64_t> find_or_add_key(SqliteDatabase& database, const FlowFacts& facts) {
+Result<FlowKeyId> find_or_add_key(SqliteDatabase& database, const FlowFacts& facts) {
   const auto bind = [&facts](SqliteQuery& query) {
     for (std::size_t i = 0; i < facts.size(); ++i) query.bind(static_cast<int>(i) + 1, facts[i]);
   };
@@ -133,11 +133,11 @@ Result<std::int64_t> find_or_add_key(SqliteDatabase& database, const FlowFacts& 
 }
 
 Result<std::optional<FlowSums>> find_flow_hour(SqliteDatabase& database, LogPartition partition,
-                                               std::uint32_t hour, std::int64_t key) {
+                                               const FlowHour& key) {
   SqliteQuery query(database,
                     "SELECT bytes, packets, records FROM flow_hour WHERE hour = ?1 AND key = ?2 "
                     "AND partition = ?3");
-  query.bind(1, hour).bind(2, key).bind(3, partition);
+  query.bind(1, key.hour).bind(2, key.key).bind(3, partition);
   std::optional<FlowSums> sums;
   if (query.next()) {
     sums = FlowSums{static_cast<std::uint64_t>(query.integer(0)),
@@ -148,14 +148,14 @@ Result<std::optional<FlowSums>> find_flow_hour(SqliteDatabase& database, LogPart
   return sums;
 }
 
-Result<void> put_flow_hour(SqliteDatabase& database, LogPartition partition, std::uint32_t hour,
-                           std::int64_t key, const FlowSums& sums) {
+Result<void> put_flow_hour(SqliteDatabase& database, LogPartition partition, const FlowHour& key,
+                           const FlowSums& sums) {
   SqliteQuery query(
       database,
       "INSERT INTO flow_hour VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET "
       "bytes = excluded.bytes, packets = excluded.packets, records = excluded.records");
-  return query.bind(1, hour)
-      .bind(2, key)
+  return query.bind(1, key.hour)
+      .bind(2, key.key)
       .bind(3, partition)
       .bind(4, signed_of(sums.bytes))
       .bind(5, signed_of(sums.packets))

@@ -27,7 +27,7 @@ inline constexpr std::int64_t kSightingGapMinutes = 5;
 // prune_usage.
 Result<std::string> find_text_of(aggregator::SqliteDatabase& database, TextId id);
 Result<TextId> find_or_add_text(aggregator::SqliteDatabase& database, std::string_view text);
-Result<std::int64_t> find_or_add_key(aggregator::SqliteDatabase& database, const FlowFacts& facts);
+Result<FlowKeyId> find_or_add_key(aggregator::SqliteDatabase& database, const FlowFacts& facts);
 
 /// How far the rows of a log partition go.
 struct UsagePosition {
@@ -43,9 +43,9 @@ Result<void> put_position(aggregator::SqliteDatabase& database, aggregator::LogP
 // Rows of a log partition: find_ is nullopt where there is none, put_ replaces.
 Result<std::optional<FlowSums>> find_flow_hour(aggregator::SqliteDatabase& database,
                                                aggregator::LogPartition partition,
-                                               std::uint32_t hour, std::int64_t key);
+                                               const FlowHour& key);
 Result<void> put_flow_hour(aggregator::SqliteDatabase& database, aggregator::LogPartition partition,
-                           std::uint32_t hour, std::int64_t key, const FlowSums& sums);
+                           const FlowHour& key, const FlowSums& sums);
 Result<std::optional<std::uint64_t>> find_usage(aggregator::SqliteDatabase& database,
                                                 aggregator::LogPartition partition,
                                                 const UsageFold::HourKey& key);

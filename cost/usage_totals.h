@@ -4,7 +4,6 @@
 #include <map>
 #include <optional>
 #include <span>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -24,7 +23,7 @@ struct PeriodRow {
 /// Rows of one log partition's usage with their absolute values: what some records have changed.
 /// Writing them twice, or an older set before a newer one, ends in the same tables.
 struct UsageTotals {
-  std::unordered_map<FlowHour, FlowSums, FlowHourHash> flows;
+  std::map<FlowHour, FlowSums> flows;
   std::map<UsageFold::HourKey, std::uint64_t> hours;
   std::map<UsageFold::MinuteKey, std::uint64_t> minutes;
   std::map<UsageFold::PeriodKey, std::optional<PeriodRow>> periods;  ///< nullopt = gone.

@@ -6,6 +6,7 @@
 #include <array>
 #include <optional>
 
+#include "parsers/account.h"
 #include "parsers/byte_buffer.h"
 #include "parsers/json_base64.h"
 
@@ -134,6 +135,7 @@ struct EnvelopeParser::State {
         simdjson::SUCCESS) {
       return Envelope::Kind::kUnknown;
     }
+    bool is_kinesis = false;
     for (auto item : records) {
       ondemand::object record;
       simdjson::error_code error = std::move(item).get_object().get(record);
@@ -145,10 +147,14 @@ struct EnvelopeParser::State {
       ondemand::object inner;
       ondemand::value data;
       if (kinesis) {
-        if (record.find_field_unordered("kinesis").get_object().get(inner) != simdjson::SUCCESS) {
-          return Envelope::Kind::kUnknown;  // An SQS, SNS or S3 event has `Records` too.
-        }
-        error = inner.find_field_unordered("data").get(data);
+        error = record.find_field_unordered("kinesis").get_object().get(inner);
+        const bool is_missing =
+            error == simdjson::NO_SUCH_FIELD || error == simdjson::INCORRECT_TYPE;
+        // An SQS, SNS or S3 event has `Records` too.
+        if (error != simdjson::SUCCESS && !(is_missing && is_kinesis))
+          return Envelope::Kind::kUnknown;
+        is_kinesis = true;
+        if (!is_missing) error = inner.find_field_unordered("data").get(data);
       } else {
         error = record.find_field_unordered("data").get(data);
       }
@@ -188,6 +194,7 @@ struct EnvelopeParser::State {
 
   static Envelope::Kind take_flow_row(ondemand::object& object, MessageSink& sink) {
     std::array<std::string_view, kFlowFieldCount> tokens{};
+    std::string account;
     tokens[static_cast<std::size_t>(FlowField::kLogStatus)] = "OK";  // Of a format without it.
     for (auto item : object) {
       ondemand::field field;
@@ -198,7 +205,11 @@ struct EnvelopeParser::State {
       const std::optional<FlowField> known = find_field(key);
       if (!known) continue;
       std::string_view token;
+      const bool is_number = field.value().raw_json_token().find_first_of("0123456789") == 0;
       if (!read_token(field.value(), token)) return Envelope::Kind::kUnknown;
+      // A number has lost its zeros.
+      if (*known == FlowField::kAccountId && is_number && token.size() < kAccountDigits)
+        token = account.assign(kAccountDigits - token.size(), '0').append(token);
       tokens[static_cast<std::size_t>(*known)] = token;
     }
     std::string line;

@@ -46,6 +46,13 @@ bool is_header_word(std::string_view token) noexcept {
   });
 }
 
+/// Names of fields that a log says by chance as well: "start", "end".
+bool is_ordinary_word(std::string_view name) noexcept {
+  constexpr std::string_view kOrdinary[] = {"version", "protocol", "packets", "bytes", "start",
+                                            "end",     "action",   "type",    "region"};
+  return std::ranges::find(kOrdinary, name) != std::end(kOrdinary);
+}
+
 FlowBinding::Step step_of(const FieldInfo& field, FlowField id, bool asked) noexcept {
   using Step = FlowBinding::Step;
   switch (field.type) {
@@ -120,14 +127,17 @@ bool is_header(std::string_view line) noexcept {
   }
   // Looked up only now: a record line fails above, on its first address or number. Names that no
   // version knows yet are many words joined, which ordinary words are not.
-  std::size_t known = 0, joined = 0;
+  constexpr std::size_t kOrdinaryMin = 3;
+  std::size_t known = 0, joined = 0, telling = 0;
   for (std::string_view rest = line, token = next_token(rest); !token.empty();
        token = next_token(rest)) {
     const bool is_known = find_field(token).has_value();
     known += is_known ? 1 : 0;
+    telling += is_known && !is_ordinary_word(token) ? 1 : 0;
     joined += !is_known && token.find_first_of("-_") != std::string_view::npos ? 1 : 0;
   }
-  return known > 0 && (known * 2 >= words || known + joined == words);
+  if (known == 0 || (telling == 0 && known + joined < kOrdinaryMin)) return false;
+  return known * 2 >= words || known + joined == words;
 }
 
 FlowBinding::FlowBinding(FlowLayout from, FieldSet wanted)

@@ -53,8 +53,8 @@ inline bool FlowLayout::tells_gateway() const noexcept {
 [[nodiscard]] FlowLayout parse_layout(std::string_view format);
 
 /// True for a header line: every token a lowercase word of letters, digits and hyphens (or
-/// underscores), and at least half of them, one at least, names of fields. (A single known word
-/// would let "start of file" rebind the columns.)
+/// underscores), at least half of them names of fields, of which one is no ordinary word, or three
+/// names in all: "start end" or "start of file" in a log must not rebind the columns.
 [[nodiscard]] bool is_header(std::string_view line) noexcept;
 
 /// A layout compiled for one set of asked fields: what the kernel does with each token.

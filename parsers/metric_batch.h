@@ -48,7 +48,7 @@ struct MetricRecord {
 enum class MetricDrop : std::uint8_t {
   kBadJson,     ///< "bad_json": not a JSON object; the rest of the line is skipped.
   kMissingKey,  ///< "missing_key": namespace, metric_name, timestamp or value is missing.
-  /// "bad_value": count, sum, min or max missing, not a number or not finite; a dimension no text.
+  /// "bad_value": count, sum, min or max missing or not finite, count below 0; a dimension no text.
   kBadValue,
   kBadTimestamp,  ///< "bad_timestamp"
   kBadFrame,      ///< "bad_frame": varint over 5 bytes, or a length past the end.

@@ -35,6 +35,7 @@ struct MetricDraft {
   bool has_value = false;
   bool bad_timestamp = false;
   bool bad_value = false;
+  bool has_stream = false;
   bool is_metric = false;    ///< A key that only metrics have.
   bool is_envelope = false;  ///< A key that only envelopes have, or flow records as objects.
   /// A label or timestamp that is none, even if the same key comes again with a good one.
@@ -45,13 +46,16 @@ struct MetricDraft {
   [[nodiscard]] bool has_all_keys() const noexcept {
     return has_namespace && has_name && has_timestamp && has_value;
   }
-  [[nodiscard]] bool has_good_value() const noexcept { return !bad_value && statistics == kAll; }
+  [[nodiscard]] bool has_good_value() const noexcept {
+    return !bad_value && statistics == kAll && record.sample_count >= 0;
+  }
   /// Every token was read and is what it should be.
   [[nodiscard]] bool is_clean() const noexcept {
     return has_all_keys() && has_good_value() && !bad_timestamp && !bad_token && !is_envelope &&
            unknown_keys == 0;
   }
   void note_key(MetricKey key) noexcept {
+    has_stream |= key == MetricKey::kStream;
     is_metric |= key == MetricKey::kStream || key == MetricKey::kNamespace ||
                  key == MetricKey::kName || key == MetricKey::kValue;
   }

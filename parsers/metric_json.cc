@@ -42,6 +42,14 @@ struct MetricJsonParser::State {
     return true;
   }
 
+  /// What is no text is absent, and counted unless it says so itself.
+  void read_label(ondemand::value value, std::string_view& out, MetricDraft& draft) {
+    const bool is_null = value.raw_json_token().starts_with("null");
+    if (read_text(value, out)) return;
+    draft.bad_token = true;
+    draft.unknown_keys += is_null ? 0 : 1;
+  }
+
   bool read_key(ondemand::field& field, std::string_view& out) {
     const char* const begin = field.key().raw();
     const char* end = begin;
@@ -118,16 +126,16 @@ struct MetricJsonParser::State {
     draft.note_key(key);
     switch (key) {
       case MetricKey::kStream:
-        draft.bad_token |= !read_text(field.value(), record.stream);
+        read_label(field.value(), record.stream, draft);
         return true;
       case MetricKey::kAccount:
-        draft.bad_token |= !read_text(field.value(), record.account);
+        read_label(field.value(), record.account, draft);
         return true;
       case MetricKey::kRegion:
-        draft.bad_token |= !read_text(field.value(), record.region);
+        read_label(field.value(), record.region, draft);
         return true;
       case MetricKey::kUnit:
-        draft.bad_token |= !read_text(field.value(), record.unit);
+        read_label(field.value(), record.unit, draft);
         return true;
       case MetricKey::kNamespace:
         draft.has_namespace = read_text(field.value(), record.metric_namespace);
@@ -151,7 +159,9 @@ struct MetricJsonParser::State {
         draft.has_value = true;
         return read_statistics(field.value(), batch, draft);
       case MetricKey::kEnvelope:
-        draft.is_envelope = true;
+        // The name of a stream says what it is, whatever else came in.
+        draft.is_envelope = !draft.has_stream;
+        draft.unknown_keys += draft.has_stream ? 1 : 0;
         return true;
       case MetricKey::kUnknown:
         ++draft.unknown_keys;

@@ -415,8 +415,10 @@ bool PlainMetricReader::read_value(MetricKey key) {
       return false;
   }
   bool is_text = false;
+  const bool is_null = *at_ == 'n';
   if (!read_label(*text, is_text)) return false;
   draft_.bad_token |= !is_text;
+  draft_.unknown_keys += is_text || is_null ? 0 : 1;
   return true;
 }
 

@@ -146,8 +146,12 @@ bool read_attribute(std::string_view message, Labels& labels, MetricBatch& batch
   Pair pair;
   AnyValue value;
   if (!read_pair(message, pair) || !read_any(pair.value, value)) return false;
-  if (value.is_list && pair.key == "Dimensions")
-    return read_dimension_list(value.list, labels, batch);
+  if (pair.key == "Dimensions") {
+    if (value.is_list) return read_dimension_list(value.list, labels, batch);
+    // Without its dimensions the datapoint would be another series', as with one that is no text.
+    labels.has_bad_dimension |= !pair.value.empty();
+    return true;
+  }
   if (value.is_text && labels.take_label(pair.key, value.text)) return true;
   ++counts.unknown_keys;
   return true;

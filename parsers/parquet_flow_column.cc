@@ -6,6 +6,7 @@
 #include <string_view>
 #include <type_traits>
 
+#include "parsers/account.h"
 #include "parsers/flow_parser.h"
 #include "parsers/flow_values.h"
 #include "parsers/flow_words.h"
@@ -27,7 +28,6 @@ enum class Verdict : std::uint8_t {
 };
 
 constexpr std::size_t kDigitsMax = 20;
-constexpr std::size_t kAccountDigits = 12;
 
 bool is_absent(std::string_view text) noexcept { return text.size() == 1 && text[0] == '-'; }
 

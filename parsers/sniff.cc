@@ -107,8 +107,10 @@ std::optional<Content> sniff(std::string_view bytes, bool last) noexcept {
   const std::size_t zeros = std::min(bytes.find_first_not_of('\0'), bytes.size());
   const std::string_view frame = bytes.substr(zeros, kEnough);
   if (zeros > 0 && zeros < kEmptyFramesMax && frame.size() < kEnough && !last) return std::nullopt;
-  if (is_frame(frame) && zeros < kEmptyFramesMax) return Content::kFrames;
-  if (is_resource_metrics(bytes, 0, last ? bytes.size() : ~std::uint64_t{0}))
+  // Blank lines in front of text are tags and sizes as well; a request is no text for so long.
+  const bool may_be_otlp = !is_text(head);
+  if (may_be_otlp && is_frame(frame) && zeros < kEmptyFramesMax) return Content::kFrames;
+  if (may_be_otlp && is_resource_metrics(bytes, 0, last ? bytes.size() : ~std::uint64_t{0}))
     return Content::kResources;
   if (is_json_object(head)) return Content::kLines;
   if (!is_text(head)) {

@@ -3,6 +3,7 @@
 // words as a format; and every kernel sees it where the scalar one does.
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -13,11 +14,13 @@ namespace {
 
 using namespace fleetmeter;
 
-/// Every token a lowercase word of letters, digits, hyphens or underscores; half of them, one at
-/// least, names of fields.
+/// Every token a lowercase word of letters, digits, hyphens or underscores. Names of fields are half
+/// of them, or all but joined words; one that is no ordinary word, or three of either.
 bool obvious_is_header(std::string_view line) {
   std::size_t words = 0;
-  std::size_t known = 0;
+  std::size_t known = 0, joined = 0, telling = 0;
+  const std::set<std::string> ordinary = {"version", "protocol", "packets", "bytes", "start",
+                                          "end",     "action",   "type",    "region"};
   std::string word;
   for (const char c : std::string{line} + ' ') {
     if (c != ' ' && c != '\t' && c != '\r' && c != '\n') {
@@ -30,10 +33,14 @@ bool obvious_is_header(std::string_view line) {
     if (kFirst.find(word[0]) == std::string_view::npos) return false;
     if (word.find_first_not_of(kOther) != std::string::npos) return false;
     ++words;
-    known += parsers::find_field(word).has_value() ? 1 : 0;
+    const bool is_known = parsers::find_field(word).has_value();
+    known += is_known ? 1 : 0;
+    telling += is_known && !ordinary.contains(word) ? 1 : 0;
+    joined += !is_known && word.find_first_of("-_") != std::string::npos ? 1 : 0;
     word.clear();
   }
-  return known > 0 && known * 2 >= words;
+  if (known == 0 || (telling == 0 && known + joined < 3)) return false;
+  return known * 2 >= words || known + joined == words;
 }
 
 }  // namespace

@@ -104,14 +104,18 @@ Expected expect(simdjson::dom::object object) {
     return false;
   };
   Expected expected;
+  bool has_stream = false;
   for (const auto& [key, value] : object) {
     expected.is_metric = expected.is_metric || is_one_of(key, kOfMetrics);
+    has_stream = has_stream || key == "metric_stream_name";
     std::string_view text;
     if (is_one_of(key, kTexts)) {
       if (value.get_string().get(text) == simdjson::SUCCESS) {
         expected.texts[key] = text;
       } else if (key == "namespace" || key == "metric_name") {
         expected.texts.erase(key);
+      } else {
+        expected.unknown_keys += value.is_null() ? 0 : 1;
       }
     } else if (key == "timestamp") {
       std::int64_t number = 0;
@@ -125,7 +129,7 @@ Expected expect(simdjson::dom::object object) {
       expect_dimensions(value, expected);
     } else if (key == "value") {
       expect_value(value, expected);
-    } else if (is_one_of(key, kOfEnvelopes) || parsers::is_flow_record_key(key)) {
+    } else if (!has_stream && (is_one_of(key, kOfEnvelopes) || parsers::is_flow_record_key(key))) {
       expected.is_envelope = true;
       return expected;  // Known for one from here on.
     } else {
@@ -192,7 +196,7 @@ void check_against_tree(std::string_view value, const Parsed& parsed) {
     return check_drop(parsed, MetricDrop::kMissingKey);
   }
   if (!expected.timestamp_ms) return check_drop(parsed, MetricDrop::kBadTimestamp);
-  if (expected.bad_value || expected.statistics.size() != 4)
+  if (expected.bad_value || expected.statistics.size() != 4 || expected.statistics["count"] < 0)
     return check_drop(parsed, MetricDrop::kBadValue);
   FM_CHECK(parsed.batch.records.size() == 1);
   check_record(parsed.batch, expected);

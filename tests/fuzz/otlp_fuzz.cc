@@ -95,8 +95,11 @@ struct Expected {
     }
   }
   void take_attribute(const otlp::KeyValue& attribute) {
-    if (attribute.key() == "Dimensions" && attribute.value().has_kvlist_value())
+    if (attribute.key() == "Dimensions") {
+      const bool is_nothing = !attribute.has_value() || attribute.value().ByteSizeLong() == 0;
+      are_texts = are_texts && (is_nothing || attribute.value().has_kvlist_value());
       return take_dimensions(attribute.value().kvlist_value());
+    }
     if (!attribute.value().has_string_value() ||
         !take_label(attribute.key(), attribute.value().string_value()))
       ++unknown_keys;

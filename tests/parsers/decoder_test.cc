@@ -290,6 +290,18 @@ TEST(Decoder, AFlowRecordMayBeAnObject) {
   EXPECT_EQ(decoded.counts.metrics.malformed(), 0u);
 }
 
+TEST(Decoder, AnAccountThatCameAsANumberGetsItsZerosBack) {
+  const auto account = [](const std::string& id) {
+    return decode_message(R"({"account_id":)" + id + R"(,"srcaddr":"1.2.3.4","start":1})")
+        .flows.at(0);
+  };
+  EXPECT_THAT(account("12345678901"), HasSubstr("account-id=012345678901 "));
+  EXPECT_THAT(account("7"), HasSubstr("account-id=000000000007 "));
+  EXPECT_THAT(account("123456789012"), HasSubstr("account-id=123456789012 "));
+  EXPECT_THAT(account(R"("12345678901")"), HasSubstr("account-id=12345678901 "));
+  EXPECT_THAT(account("null"), HasSubstr("account-id=- "));
+}
+
 TEST(Decoder, AFlowRecordAsAnObjectIsNeverAHeaderOfThoseBehindIt) {
   const std::string good = R"({"srcaddr":"1.2.3.4","bytes":7,"start":1700000000})";
   std::string names = "{";
@@ -379,6 +391,11 @@ TEST(Decoder, WhatIsNoEventAndNoRecordIsLostAlone) {
                      base64(kOkRecord) + R"("},[1],{"data":")" + base64(kOkRecord) + "\"}]}");
   EXPECT_THAT(records.flows, SizeIs(2));
   EXPECT_EQ(records.dropped(PayloadDrop::kBadBase64), 2u);
+  const std::string kinesis = R"({"kinesis":{"data":")" + base64(kOkRecord) + "\"}}";
+  const Decoded shards = decode_message(
+      R"({"Records":[)" + kinesis + R"(,{"foo":1},{"kinesis":2},{"kinesis":{}},)" + kinesis + "]}");
+  EXPECT_THAT(shards.flows, SizeIs(2));
+  EXPECT_EQ(shards.dropped(PayloadDrop::kBadBase64), 3u);
 }
 
 TEST(Decoder, AnEventThatIsNoJsonInsideEndsItsEnvelopeAndNothingElse) {
@@ -400,6 +417,17 @@ TEST(Decoder, AByteThatIsNoUtf8LosesNoLogEvent) {
         log_event("1", kOkRecord) + "," + log_event("2", bad) + "," + log_event("3", kOkRecord)));
     EXPECT_THAT(decoded.flows, SizeIs(3)) << tag;
     EXPECT_EQ(decoded.dropped(PayloadDrop::kBadEnvelope), 0u) << tag;
+  }
+}
+
+TEST(Decoder, BlankLinesMayComeFirst) {
+  for (const std::string blanks : {"\n", "\n \n\n", "\n\r\n\n", "\n \n\r\n", " \n\r\n\n",
+                                   "\n\n\n\n\n\n\n\n", "\t\n \n \n\n \n"}) {
+    const std::string text = blanks + std::string{kOkLine};
+    const Decoded decoded = decode_message(text);
+    EXPECT_THAT(decoded.flows, SizeIs(1)) << ::testing::PrintToString(blanks);
+    EXPECT_EQ(decoded.counts.metrics.malformed(), 0u);
+    EXPECT_THAT(decode_stream(text, 3).flows, SizeIs(1));
   }
 }
 

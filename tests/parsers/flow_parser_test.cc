@@ -233,6 +233,13 @@ TEST(FlowParser, AHeaderInMidStreamRebindsTheColumns) {
   EXPECT_EQ(decoded.counts.flows.headers, 2u);
 }
 
+TEST(FlowParser, AWordThatALogSaysByChanceIsDroppedAlone) {
+  const Decoded decoded = decode_message(kOkLine + "end\n" + kOkLine + "start end\n" + kOkLine);
+  EXPECT_EQ(decoded.flows.size(), 3u);
+  EXPECT_EQ(decoded.counts.flows.headers, 0u);
+  EXPECT_EQ(decoded.counts.flows.dropped[static_cast<std::size_t>(FlowDrop::kFieldCount)], 2u);
+}
+
 TEST(FlowParser, AnUnknownColumnIsKeptAsUnknownAndCounted) {
   const Decoded decoded =
       decode_message("version bytes flux-capacity start log-status\n12 5 88 1700000000 OK\n");
@@ -243,6 +250,10 @@ TEST(FlowParser, AnUnknownColumnIsKeptAsUnknownAndCounted) {
 
 TEST(FlowParser, OrdinaryWordsAreNoHeader) {
   EXPECT_FALSE(is_header("start of file"));
+  for (const char* said : {"start", "end", "start end", "start processing", "action type"})
+    EXPECT_FALSE(is_header(said)) << said;
+  EXPECT_TRUE(is_header("bytes packets start"));
+  EXPECT_TRUE(is_header("srcaddr bytes"));
   EXPECT_FALSE(is_header("2 123456789010"));
   EXPECT_FALSE(is_header("Version account-id"));
   EXPECT_TRUE(is_header("log_status"));

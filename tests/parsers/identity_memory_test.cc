@@ -362,6 +362,22 @@ TEST(OtlpPoint, WithADimensionThatIsNoTextIsDroppedAloneHoweverOftenItComes) {
   EXPECT_EQ(batch.records[0].dimension_count, 1u);
 }
 
+TEST(OtlpPoint, WhoseDimensionsAreNoListIsDroppedAlone) {
+  const std::string labels = attribute("Namespace", "AWS/EC2") + attribute("MetricName", "CPU");
+  const std::string text = attribute("Dimensions", "InstanceId=i-1");
+  const std::string list =
+      length_field(7, pair("Dimensions", length_field(5, length_field(1, length_field(1, "i-1")))));
+  const std::string none = length_field(7, pair("Dimensions", ""));
+  OtlpDecoder decoder;
+  MetricBatch batch;
+  MetricCounts counts;
+  for (const std::string& dimensions : {text, list, none, text})
+    decoder.decode_request(request_of(numbers() + labels + dimensions), batch, counts);
+  EXPECT_EQ(counts.dropped[static_cast<std::size_t>(MetricDrop::kBadValue)], 3u);
+  ASSERT_EQ(batch.records.size(), 1u);
+  EXPECT_EQ(batch.records[0].dimension_count, 0u);
+}
+
 TEST(OtlpPoint, AnEmptyLabelIsNone) {
   OtlpDecoder decoder;
   MetricBatch batch;

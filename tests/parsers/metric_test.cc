@@ -201,6 +201,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadJson{"1643916720000", "\"1643916720000\"", MetricDrop::kBadTimestamp},
         BadJson{"1643916720000", "-5", MetricDrop::kBadTimestamp},
         BadJson{"\"max\":9.5,", "", MetricDrop::kBadValue},
+        BadJson{"\"count\":", "\"count\":-", MetricDrop::kBadValue},
         BadJson{"\"max\":9.5", "\"max\":null", MetricDrop::kBadValue},
         BadJson{"\"max\":9.5", "\"max\":1e999", MetricDrop::kBadValue},
         BadJson{"\"max\":9.5", "\"max\":NaN", MetricDrop::kBadValue},
@@ -208,6 +209,33 @@ INSTANTIATE_TEST_SUITE_P(
         BadJson{"\"dimensions\":{", "\"dimensions\":1,\"more\":{", MetricDrop::kBadValue},
         BadJson{"\"dimensions\":{", "\"dimensions\" {", MetricDrop::kBadJson},
         BadJson{"\"unit\":\"Percent\"}", "\"unit\":\"Perc", MetricDrop::kBadJson}));
+
+TEST(MetricJson, ALabelThatIsNoTextIsAbsentAndCounted) {
+  for (const char* key : {"metric_stream_name", "account_id", "region", "unit"}) {
+    const auto with = [key](const std::string& value) {
+      const std::string name = '"' + std::string{key} + "\":";
+      std::string json{kMetricJson};
+      const std::size_t begin = json.find(name) + name.size();
+      return decode_message(json.replace(begin, json.find('"', begin + 1) + 1 - begin, value));
+    };
+    for (const char* value : {"123456789010", "true", "1.5"}) {
+      EXPECT_EQ(with(value).metrics.size(), 1u) << key << value;
+      EXPECT_EQ(with(value).counts.metrics.unknown_keys, 1u) << key << value;
+    }
+    EXPECT_EQ(with("null").counts.metrics.unknown_keys, 0u) << key;
+    EXPECT_EQ(with("\"\"").counts.metrics.unknown_keys, 0u) << key;
+  }
+}
+
+TEST(MetricJson, TheNameOfAStreamMakesAMetricOfAnObjectWhateverElseItHas) {
+  for (const char* key : {"message", "records", "srcaddr", "logEvents"}) {
+    std::string json{kMetricJson};
+    json.insert(json.rfind('}'), ",\"" + std::string{key} + "\":\"x\"");
+    const Decoded decoded = decode_message(json);
+    EXPECT_THAT(decoded.metrics, ElementsAre(kMetricJsonText)) << key;
+    EXPECT_EQ(decoded.counts.metrics.unknown_keys, 1u) << key;
+  }
+}
 
 TEST(MetricJson, ObjectsOfAnotherKindLackTheKeys) {
   const Decoded decoded = decode_message("{\"CHANGE\":-0.09,\"PRICE\":4.96}\n" +

@@ -208,7 +208,9 @@ class Expected {
     }
     for (const otlp::KeyValue& attribute : point.attributes()) {
       const otlp::AnyValue& value = attribute.value();
-      if (attribute.key() == "Dimensions" && value.has_kvlist_value()) {
+      if (attribute.key() == "Dimensions") {
+        are_texts = are_texts && (value.has_kvlist_value() ||
+                                  value.value_case() == otlp::AnyValue::VALUE_NOT_SET);
         are_texts = add_list(value.kvlist_value(), batch) && are_texts;
       } else if (!value.has_string_value() || !take_label(attribute.key(), value.string_value(),
                                                           record, has_namespace, has_name)) {

@@ -29,7 +29,7 @@ bool IdentityMemory::find(const Key& key, Meaning& meaning, std::vector<Dimensio
     --rest_;
     return false;
   }
-  if (key.bytes.size() > kKeyBytesMax) return false;
+  if (key.bytes.size() > kKeyBytesMax || !is_repeated(key)) return false;
   if (expected_ >= entries_.size()) expected_ = 0;
   const Entry* entry = entries_.data() + expected_;
   if (entries_.empty() || !is_key_of(*entry, key)) entry = look_up(key);
@@ -37,6 +37,17 @@ bool IdentityMemory::find(const Key& key, Meaning& meaning, std::vector<Dimensio
   if (missed_) return false;
   answer(*entry, key.bytes.data(), meaning, dimensions);
   return true;
+}
+
+bool IdentityMemory::is_repeated(const Key& key) {
+  if (repeats_) return true;
+  if (key.bytes == sample_) {
+    repeats_ = true;
+  } else if (sample_.empty() || ++others_ >= kSampled * entries_max_) {
+    sample_ = key.bytes;
+    others_ = 0;
+  }
+  return repeats_;
 }
 
 std::size_t IdentityMemory::find_next(const char* at, const char* end, Meaning& meaning,

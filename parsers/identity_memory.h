@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -16,6 +17,7 @@ namespace fleetmeter::parsers {
 /// same series minute after minute, in the same bytes, so that what was read once is compared from
 /// then on: in OTLP the attributes, which stand last in a datapoint, in JSON the text from namespace
 /// to dimensions (Amazon CloudWatch User Guide, "OpenTelemetry 1.0.0 format", "JSON format").
+/// It begins once a key has come again: of an object that tells each series once nothing is kept.
 /// Allocates some 16 MiB at most. Bound by the comparison: one pass over the bytes of a datapoint and
 /// over those it is compared with.
 class IdentityMemory {
@@ -25,6 +27,7 @@ class IdentityMemory {
   static constexpr std::size_t kKeyBytesMax = 4096;
   static constexpr std::size_t kDimensionsMax = 64;
   static constexpr std::size_t kRest = 16;
+  static constexpr std::size_t kSampled = 4;
 
   explicit IdentityMemory(std::size_t entries_max = kEntriesMax) : entries_max_(entries_max) {}
 
@@ -79,6 +82,7 @@ class IdentityMemory {
     Place name;
   };
   [[nodiscard]] static bool is_key_of(const Entry& entry, const Key& key) noexcept;
+  [[nodiscard]] bool is_repeated(const Key& key);
   void answer(const Entry& entry, const char* base, Meaning& meaning,
               std::vector<Dimension>& dimensions);
   /// By hash, where the expected one is another.
@@ -86,6 +90,11 @@ class IdentityMemory {
   [[nodiscard]] bool make_room(std::size_t bytes);
 
   std::size_t entries_max_;
+  bool repeats_ = false;
+  /// Until then: a key that is waited for, and how many others came meanwhile. After kSampled times
+  /// as many as may be kept another one is taken.
+  std::string sample_;
+  std::size_t others_ = 0;
   std::vector<Entry> entries_;
   std::vector<DimensionPlace> dimensions_;
   TextArena keys_;

@@ -51,12 +51,11 @@ void expect_same(const Judged& a, const Judged& b, const std::string& value) {
 }
 
 /// By a parser that does not know the value's beginning, by one that does, and by one that knows its
-/// series.
+/// series, which it does from the third time on.
 Judged judge(const std::string& value, bool exact = true) {
   MetricJsonParser parser;
   const Judged first = judge_by(parser, value, exact);
-  expect_same(judge_by(parser, value, exact), first, value);
-  expect_same(judge_by(parser, value, exact), first, value);
+  for (int time = 0; time < 3; ++time) expect_same(judge_by(parser, value, exact), first, value);
   return first;
 }
 
@@ -266,7 +265,8 @@ TEST(MetricJsonPlain, DatapointsOfEqualIdentityAreOfOneNamespaceNameAndDimension
       ASSERT_EQ(parser.parse(std::string_view{value}.substr(0, size), true, batch, counts),
                 MetricJsonParser::Result::kTaken);
       const MetricRecord& record = batch.records.at(0);
-      EXPECT_EQ(record.identity != 0, round > 0 || series > 0) << "the first taught the beginning";
+      // The first value taught the beginning, the second is waited for.
+      EXPECT_EQ(record.identity != 0, round > 1 || (round == 1 && series > 0));
       if (record.identity == 0) continue;
       EXPECT_EQ(texts.try_emplace(record.identity, metric_text(batch, record)).first->second,
                 metric_text(batch, record));

@@ -16,21 +16,35 @@ namespace {
 constexpr std::size_t kAddressesMax = 1u << 18;
 constexpr std::size_t kCapturesMax = 1u << 16;
 
-/// Role by interface-type (version 11), an open list; by instance-id where a record has one.
+/// Whether the interface-type of a record (version 11), an open list, is `name`: written with either
+/// sign between its words.
+bool is_type(const CaptureTexts& texts, std::string_view name) {
+  return std::ranges::equal(texts.text[CaptureTexts::kType], name,
+                            [](char a, char b) { return a == b || (a == '-' && b == '_'); });
+}
+
+bool is_nat_resource(const CaptureTexts& texts) {
+  return texts.text[CaptureTexts::kResource].starts_with("nat-");
+}
+
+/// Role by interface-type; by instance-id where a record has one.
 proto::InterfaceRole role_of(const CaptureTexts& texts) {
-  // Written with either sign between the words.
-  const auto is = [type = texts.text[CaptureTexts::kType]](std::string_view name) {
-    return std::ranges::equal(type, name,
-                              [](char a, char b) { return a == b || (a == '-' && b == '_'); });
-  };
+  const auto is = [&texts](std::string_view name) { return is_type(texts, name); };
   if (is("nat_gateway") || is("regional_nat_gateway")) return proto::ROLE_NAT;
   if (is("network_load_balancer")) return proto::ROLE_NLB;
   if (is("vpc_endpoint")) return proto::ROLE_ENDPOINT;
   if (is("transit_gateway")) return proto::ROLE_TRANSIT_GATEWAY;
   if (is("lambda")) return proto::ROLE_LAMBDA;
-  if (texts.text[CaptureTexts::kResource].starts_with("nat-")) return proto::ROLE_NAT;
+  if (is_nat_resource(texts)) return proto::ROLE_NAT;
   if (!texts.text[CaptureTexts::kInstance].empty()) return proto::ROLE_INSTANCE;
   return proto::ROLE_UNKNOWN;
+}
+
+/// Of a NAT gateway's record. Rule: Amazon VPC User Guide, "Flow log records" (interface-id,
+/// resource-id).
+bool is_regional(const CaptureTexts& texts) {
+  const bool is_named = is_nat_resource(texts) || is_type(texts, "regional_nat_gateway");
+  return is_named && texts.text[CaptureTexts::kInterface].empty();
 }
 
 std::string_view first_of(std::string_view a, std::string_view b) { return a.empty() ? b : a; }
@@ -334,6 +348,7 @@ Attribution::Captured Attribution::make_capture(const CaptureTexts& texts, std::
   out.interface = strings_.intern(id);
   out.role = place.interface != nullptr ? place.interface->role : proto::ROLE_UNKNOWN;
   if (out.role == proto::ROLE_UNKNOWN) out.role = role_of(texts);
+  out.is_regional = out.role == proto::ROLE_NAT && is_regional(texts);
   out.vpcs_known = !inventory_->subnets().empty();
   out.az = strings_.intern(first_of(zone_of(place), texts.text[kAz]));
   out.owner = strings_.intern(texts.text[kInstance]);

@@ -35,21 +35,14 @@ void set_peer(FlowAttribution& out, const AddressFacts& facts, std::uint32_t ser
   out.peer_service = service;
 }
 
-/// The gateway saw the packet with its original addresses: an inside leg shows its own in one of
-/// them.
-void attribute_translated(const RecordFacts& record, FlowAttribution& out) noexcept {
+/// An inside leg of a packet with these addresses, which enters the gateway from the VPC or leaves it
+/// for the VPC.
+void set_inside(const RecordFacts& record, const AddressFacts& from, const AddressFacts& to,
+                bool enters, FlowAttribution& out) noexcept {
   out.nat_leg = proto::NAT_LEG_INSIDE;
-  const AddressFacts& from = *record.packet_source;
-  const AddressFacts& to = *record.packet_destination;
-  if (record.destination_translated) {  // From the instance to the gateway.
-    out.direction = proto::DIRECTION_INGRESS;
-    set_owner(out, from);
-    set_peer(out, to, record.destination_service);
-  } else {
-    out.direction = proto::DIRECTION_EGRESS;
-    set_owner(out, to);
-    set_peer(out, from, record.source_service);
-  }
+  out.direction = enters ? proto::DIRECTION_INGRESS : proto::DIRECTION_EGRESS;
+  set_owner(out, enters ? from : to);
+  set_peer(out, enters ? to : from, enters ? record.destination_service : record.source_service);
 }
 
 bool is_vpc_address(const CaptureFacts& capture, const AddressFacts& facts) noexcept {
@@ -93,16 +86,8 @@ void attribute_nat_hop(const CaptureFacts& capture, const RecordFacts& record,
   set_peer(out, peer, own == Side::kSource ? record.destination_service : record.source_service);
 }
 
-void attribute_nat(const CaptureFacts& capture, const RecordFacts& record,
-                   FlowAttribution& out) noexcept {
-  if (record.packet_source == nullptr || record.packet_destination == nullptr) {
-    attribute_nat_hop(capture, record, out);
-    return;
-  }
-  if (record.source_translated || record.destination_translated) {
-    attribute_translated(record, out);
-    return;
-  }
+void set_outside(const CaptureFacts& capture, const RecordFacts& record,
+                 FlowAttribution& out) noexcept {
   const Side own = side_of(record);
   const bool source = own != Side::kDestination;
   const AddressFacts& gateway = source ? *record.source : *record.destination;
@@ -117,6 +102,59 @@ void attribute_nat(const CaptureFacts& capture, const RecordFacts& record,
 bool is_of_other(const CaptureFacts& capture, const AddressFacts& facts) noexcept {
   const bool is_same_owner = facts.owner != 0 && facts.owner == capture.owner;
   return facts.interface != 0 && facts.interface != capture.interface && !is_same_owner;
+}
+
+bool is_of_gateway(const CaptureFacts& capture, const AddressFacts& facts) noexcept {
+  return facts.interface != 0 && !is_of_other(capture, facts);
+}
+
+/// Beside a public address any private one is behind the gateway: the VPC's, or one that reaches the
+/// gateway by way of the VPC.
+bool is_behind(const CaptureFacts& capture, const AddressFacts& facts,
+               const AddressFacts& other) noexcept {
+  if (is_of_gateway(capture, facts)) return false;
+  return is_vpc_address(capture, facts) || (facts.end.is_private && !other.is_inside());
+}
+
+/// Where a zonal gateway's inside leg shows the gateway, a regional one's shows the far end, so an
+/// address behind the gateway tells the leg: it sends what enters, and receives what leaves for the
+/// VPC. What enters for it, or leaves from it, is on the outside.
+/// Rule: Amazon VPC User Guide, "Flow log records" (dstaddr, resource-id).
+void attribute_regional(const CaptureFacts& capture, const RecordFacts& record,
+                        FlowAttribution& out) noexcept {
+  const bool has_packet = record.packet_source != nullptr && record.packet_destination != nullptr;
+  const AddressFacts& from = has_packet ? *record.packet_source : *record.source;
+  const AddressFacts& to = has_packet ? *record.packet_destination : *record.destination;
+  // On an inside leg a packet's own addresses are the original ones, never the gateway's.
+  const bool is_original =
+      !has_packet || (!is_of_gateway(capture, from) && !is_of_gateway(capture, to));
+  const bool enters = is_original && record.direction != parsers::Direction::kEgress &&
+                      is_behind(capture, from, to);
+  const bool leaves = is_original && record.direction != parsers::Direction::kIngress &&
+                      is_behind(capture, to, from);
+  if (enters && leaves) {  // Between two addresses of VPCs, and nothing says which way.
+    attribute_nat_hop(capture, record, out);
+  } else if (enters || leaves) {
+    set_inside(record, from, to, enters, out);
+  } else {
+    set_outside(capture, record, out);
+  }
+}
+
+void attribute_nat(const CaptureFacts& capture, const RecordFacts& record,
+                   FlowAttribution& out) noexcept {
+  if (capture.is_regional) {
+    attribute_regional(capture, record, out);
+  } else if (record.packet_source == nullptr || record.packet_destination == nullptr) {
+    attribute_nat_hop(capture, record, out);
+  } else if (record.source_translated || record.destination_translated) {
+    // The gateway saw the packet with its original addresses: an inside leg shows its own in one of
+    // them, in the destination of what comes from the instance.
+    set_inside(record, *record.packet_source, *record.packet_destination,
+               record.destination_translated, out);
+  } else {
+    set_outside(capture, record, out);
+  }
 }
 
 }  // namespace

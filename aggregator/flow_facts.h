@@ -38,6 +38,8 @@ struct CaptureFacts {
   std::uint32_t owner = 0;
   std::uint32_t az = 0;
   proto::InterfaceRole role = proto::ROLE_UNKNOWN;
+  /// A regional NAT gateway: it has no interface of its own, and is told by its resource-id.
+  bool is_regional = false;
   bool vpcs_known = false;  ///< The inventory names subnets, so "not in a VPC" means outside.
   std::vector<parsers::IpAddress> addresses;  ///< Its own, as far as the inventory knows.
 
@@ -99,7 +101,8 @@ struct FlowAttribution {
 /// the owner of the `pkt-` private address, on version 2 of the peer that is not the gateway.
 /// Where a gateway's own address is unknown an inside leg of version 2 has direction unknown,
 /// owner = source and peer_owner = destination: NatAddresses says later which of the two is the
-/// gateway.
+/// gateway. A regional gateway's records show the far end in its place: there the leg and the owner
+/// follow from which end is behind the gateway, and from the direction.
 /// Rules: Amazon VPC User Guide, "Flow log records" and "Flow log record examples" (NAT gateway).
 /// Where the interface is no NAT gateway's, of the other side only what AddressFacts says beside the
 /// address counts, its packet address and service included.

@@ -49,7 +49,8 @@ class RandomFleet {
   explicit RandomFleet(std::uint32_t seed) : random_(seed) {}
 
   static constexpr std::string_view kFormat =
-      "interface-id account-id vpc-id instance-id az-id srcaddr dstaddr pkt-srcaddr pkt-dstaddr "
+      "interface-id resource-id account-id vpc-id instance-id az-id srcaddr dstaddr pkt-srcaddr "
+      "pkt-dstaddr "
       "pkt-src-aws-service pkt-dst-aws-service flow-direction traffic-path packets bytes start end "
       "action log-status";
 
@@ -65,6 +66,7 @@ subnets:
 interfaces:
   - { id: eni-nat, resource: nat-1, subnet: subnet-a, addresses: [10.0.1.9], role: nat }
   - { id: eni-nat-unknown, role: nat }
+  - { id: nat-regional, subnet: subnet-a, addresses: [10.0.1.8], role: nat }
 )";
     for (int i = 0; i < 6; ++i) {
       const std::string number = std::to_string(i);
@@ -92,7 +94,7 @@ interfaces:
     const auto of = [&](std::initializer_list<const char*> words) {
       return std::string(*(words.begin() + pick(static_cast<std::int64_t>(words.size()))));
     };
-    return interface() + ' ' + of({"-", "123456789012", "unknown"}) + ' ' +
+    return captor() + ' ' + of({"-", "123456789012", "unknown"}) + ' ' +
            of({"-", "vpc-1", "vpc-2"}) + ' ' + of({"-", "-", "i-9"}) + ' ' + of({"-", "use1-az1"}) +
            ' ' + source + ' ' + destination + ' ' + packet(source) + ' ' + packet(destination) +
            ' ' + of({"-", "-", "S3"}) + ' ' + service() + ' ' +
@@ -116,10 +118,17 @@ interfaces:
     const std::int64_t i = pick(11);
     return i < 6 ? "eni-" + std::to_string(i) : kOthers.at(static_cast<std::size_t>(i - 6));
   }
+  /// Interface and resource: regional NAT gateways have the latter alone.
+  std::string captor() {
+    constexpr std::array<const char*, 4> kRegional = {"- nat-1", "- nat-2", "- nat-regional",
+                                                      "- -"};
+    const std::int64_t i = pick(12);
+    return i < 4 ? kRegional.at(static_cast<std::size_t>(i)) : interface() + " -";
+  }
   std::string address() {
     switch (pick(9)) {
       case 0:
-        return "10.0.1.9";
+        return pick(2) == 0 ? "10.0.1.9" : "10.0.1.8";
       case 1:
         return "10.0.2." + std::to_string(pick(3));
       case 2:
@@ -155,7 +164,7 @@ interfaces:
     return i == 0 ? "-" : i == 1 ? address() : hop;
   }
   std::string nodata() {
-    return interface() + " - - - - - - - - - - - - - - " + std::to_string(kFrom_s + pick(kSpan_s)) +
+    return captor() + " - - - - - - - - - - - - - - " + std::to_string(kFrom_s + pick(kSpan_s)) +
            ' ' + std::to_string(kFrom_s + kSpan_s) + " - " + (pick(2) == 0 ? "NODATA" : "SKIPDATA");
   }
 
@@ -215,7 +224,8 @@ interfaces:
   - { id: eni-nat-unknown, role: nat }
 )";
   format =
-      "interface-id instance-id srcaddr dstaddr flow-direction packets bytes start end action "
+      "interface-id resource-id instance-id srcaddr dstaddr flow-direction packets bytes start end "
+      "action "
       "log-status";
   std::vector<std::string> ends;
   for (const char* source : {"10.8.0.1", "10.8.0.2", "192.168.0.1", "8.8.8.8", "-"}) {
@@ -223,8 +233,8 @@ interfaces:
       ends.push_back(std::string(" ") + source + ' ' + destination + ' ');
   }
   std::vector<std::string> lines;
-  for (const char* captor :
-       {"eni-owned -", "eni-nat -", "eni-nat-unknown -", "eni-x -", "eni-x i-9", "- -", "- i-9"}) {
+  for (const char* captor : {"eni-owned - -", "eni-nat - -", "eni-nat-unknown - -", "eni-x - -",
+                             "eni-x - i-9", "- - -", "- - i-9", "- nat-1 -", "- nat-2 -"}) {
     for (const std::string& both : ends) {
       for (const char* direction : {"-", "ingress", "egress"})
         lines.push_back(captor + both + direction + " 1 5 1700000000 1700000059 ACCEPT OK");
@@ -310,8 +320,8 @@ TEST_F(AttributionLaw, TheOrderOfColumnsChangesNoAnswer) {
   std::vector<std::size_t> order(words_of(format).size());
   std::iota(order.begin(), order.end(), 0u);
   for (int round = 0; round < 20; ++round) {
-    // Some orders leave the texts together, in the first five columns.
-    std::ranges::shuffle(std::span(order).first(round % 2 == 0 ? 5 : order.size()), random);
+    // Some orders leave the texts together, in the first six columns.
+    std::ranges::shuffle(std::span(order).first(round % 2 == 0 ? 6 : order.size()), random);
     const auto reordered = [&](const std::string& line) {
       std::vector<std::string> words;
       for (const std::size_t at : order) words.push_back(words_of(line)[at]);

@@ -144,6 +144,89 @@ TEST_F(PartialAggregatorTest, NatLegsOfVersion3AreToldByThePacketAddresses) {
   EXPECT_EQ(outside.peer, "internet");
 }
 
+/// Records of a regional NAT gateway: direction, source, destination and the packet's own two.
+class RegionalNatTest : public PartialAggregatorTest {
+ protected:
+  RegionalNatTest() {
+    use(std::string(kVpc) +
+        "  - { id: nat-1, subnet: subnet-nat, addresses: [10.0.101.78], role: nat }\n");
+    format =
+        "interface-id resource-id flow-direction srcaddr dstaddr pkt-srcaddr pkt-dstaddr packets "
+        "bytes start end action log-status";
+  }
+  Row leg(const std::string& of) { return only("- nat-1 " + of + kTail); }
+  Row other_leg(const std::string& of) { return only("- nat-2 " + of + kTail); }
+
+  static constexpr const char* kTail = " 1 500 1700000000 1700000059 ACCEPT OK";
+};
+
+TEST_F(RegionalNatTest, WhatComesFromTheVpcOrGoesToItIsInsideThoughItShowsTheFarEnd) {
+  const Row request = leg("ingress 10.0.1.5 203.0.113.5 10.0.1.5 203.0.113.5");
+  EXPECT_EQ(request.leg, proto::NAT_LEG_INSIDE);
+  EXPECT_EQ(request.direction, proto::DIRECTION_INGRESS);
+  EXPECT_EQ(request.owner, "i-a");
+  EXPECT_EQ(request.peer, "internet");
+  EXPECT_EQ(request.interface, "nat-1");
+  const Row reply = leg("egress 203.0.113.5 10.0.2.6 203.0.113.5 10.0.2.6");
+  EXPECT_EQ(reply.leg, proto::NAT_LEG_INSIDE);
+  EXPECT_EQ(reply.direction, proto::DIRECTION_EGRESS);
+  EXPECT_EQ(reply.owner, "i-b");
+  EXPECT_EQ(leg("egress 10.0.101.78 10.0.2.6 203.0.113.5 10.0.2.6").leg, proto::NAT_LEG_INSIDE);
+  EXPECT_EQ(leg("ingress 192.168.7.7 203.0.113.5 - -").leg, proto::NAT_LEG_INSIDE)
+      << "from another network, by way of the VPC";
+}
+
+TEST_F(RegionalNatTest, WhatLeavesForTheInternetOrComesFromItIsOutsideWhateverAddressItShows) {
+  for (const char* gateway : {"198.51.100.7", "10.0.101.78", "10.0.1.5"}) {
+    SCOPED_TRACE(gateway);
+    const std::string out = std::string(gateway) + " 203.0.113.5";
+    const std::string in = "203.0.113.5 " + std::string(gateway);
+    for (const char* packet : {"as hop", "- -"}) {
+      const bool as_hop = std::string_view(packet) == "as hop";
+      const Row request = leg("egress " + out + ' ' + (as_hop ? out : packet));
+      EXPECT_EQ(request.leg, proto::NAT_LEG_OUTSIDE);
+      EXPECT_EQ(request.direction, proto::DIRECTION_EGRESS);
+      const Row reply = other_leg("ingress " + in + ' ' + (as_hop ? in : packet));
+      EXPECT_EQ(reply.leg, proto::NAT_LEG_OUTSIDE);
+      EXPECT_EQ(reply.direction, proto::DIRECTION_INGRESS);
+      EXPECT_EQ(reply.owner, "nat-2");
+    }
+  }
+  EXPECT_EQ(leg("ingress 203.0.113.5 10.0.1.5 203.0.113.5 198.51.100.7").leg,
+            proto::NAT_LEG_OUTSIDE)
+      << "shows the final destination, which the packet does not know yet";
+  EXPECT_EQ(leg("egress 10.0.101.78 10.0.2.6 10.0.101.78 10.0.2.6").leg, proto::NAT_LEG_OUTSIDE)
+      << "the gateway's own packet";
+}
+
+TEST_F(RegionalNatTest, WithoutDirectionAnAddressBehindTheGatewayTellsTheLeg) {
+  const Row request = leg("- 10.0.1.5 203.0.113.5 - -");
+  EXPECT_EQ(request.leg, proto::NAT_LEG_INSIDE);
+  EXPECT_EQ(request.direction, proto::DIRECTION_INGRESS);
+  EXPECT_EQ(request.owner, "i-a");
+  const Row reply = leg("- 203.0.113.5 10.0.2.6 - -");
+  EXPECT_EQ(reply.leg, proto::NAT_LEG_INSIDE);
+  EXPECT_EQ(reply.direction, proto::DIRECTION_EGRESS);
+  EXPECT_EQ(reply.owner, "i-b");
+  EXPECT_EQ(leg("- 10.0.101.78 203.0.113.5 - -").leg, proto::NAT_LEG_OUTSIDE);
+  EXPECT_EQ(leg("- 203.0.113.5 10.0.101.78 - -").leg, proto::NAT_LEG_OUTSIDE);
+  EXPECT_EQ(leg("- 198.51.100.7 203.0.113.5 - -").leg, proto::NAT_LEG_OUTSIDE);
+  const Row between = leg("- 10.0.1.5 10.0.2.6 - -");
+  EXPECT_EQ(between.leg, proto::NAT_LEG_INSIDE);
+  EXPECT_EQ(between.direction, proto::DIRECTION_UNKNOWN);
+}
+
+TEST_F(RegionalNatTest, AGatewayWithAnInterfaceIsZonalWhateverItsRecordsHold) {
+  use(kVpc);
+  format =
+      "interface-id interface-type flow-direction srcaddr dstaddr packets bytes start end "
+      "action log-status";
+  const std::string in = " ingress 10.0.1.5 203.0.113.5";
+  EXPECT_EQ(only("eni-x nat_gateway" + in + kTail).leg, proto::NAT_LEG_OUTSIDE);
+  EXPECT_EQ(only("- nat_gateway" + in + kTail).leg, proto::NAT_LEG_OUTSIDE);
+  EXPECT_EQ(only("- regional_nat_gateway" + in + kTail).leg, proto::NAT_LEG_INSIDE);
+}
+
 TEST_F(PartialAggregatorTest, AnInterfacesTypeTellsAGatewayWithEitherSignBetweenItsWords) {
   use(kVpc);
   format = "interface-id interface-type srcaddr dstaddr packets bytes start end action log-status";

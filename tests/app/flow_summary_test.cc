@@ -324,6 +324,27 @@ TEST(FlowSummary, NatTrafficBelongsToThePrivateAddressBehindTheGateway) {
   EXPECT_EQ(list(summary, "owner").entries[0].key, "eni-nat");
 }
 
+TEST(FlowSummary, ARegionalGatewayProcessesEachByteOnceInBothDirections) {
+  const std::string header =
+      "interface-id resource-id srcaddr dstaddr flow-direction packets bytes start end action "
+      "log-status\n";
+  const auto leg = [](const std::string& ends, int bytes) {
+    return "- nat-1 " + ends + " 1 " + std::to_string(bytes) + " 1734718982 1734719013 ACCEPT OK\n";
+  };
+  const FlowSummary summary = summarize(header + leg("10.0.1.1 203.0.113.9 ingress", 10) +
+                                            leg("198.51.100.7 203.0.113.9 egress", 10) +
+                                            leg("203.0.113.9 198.51.100.7 ingress", 500) +
+                                            leg("203.0.113.9 10.0.1.1 egress", 500),
+                                        {kTopology});
+  EXPECT_EQ(summary.charges,
+            (std::map<cost::Charge, std::uint64_t>{{cost::Charge::kNone, 500},
+                                                   {cost::Charge::kNatProcessing, 510},
+                                                   {cost::Charge::kInternetEgress, 10}}));
+  EXPECT_EQ(list(summary, "nat").entries[0].key, "10.0.1.1");
+  EXPECT_EQ(list(summary, "nat").entries[0].traffic.bytes, 510u);
+  EXPECT_EQ(list(summary, "nat_gateway").entries[0].key, "nat-1");
+}
+
 TEST(FlowSummary, SaysWhichColumnsAndValuesNoVersionKnows) {
   const FlowSummary summary = summarize(
       "srcaddr dstaddr bytes packets start action future-a future-b az-id srcport\n"

@@ -2,7 +2,6 @@
 
 #include <charconv>
 #include <cstdio>
-#include <limits>
 #include <set>
 
 #include "cost/month_usage.h"
@@ -52,13 +51,14 @@ MonthHours hours_of(year_month month) noexcept {
 Result<std::vector<year_month>> months_of(const std::string& cost_db) {
   auto store = cost::UsageStore::open_read_only(cost_db);
   if (!store) return std::move(store).error();
-  // Every commit adds a volume to its hour, so the flows need not be read.
-  const auto usage = (*store)->usage(0, std::numeric_limits<std::uint32_t>::max());
-  if (!usage) return usage.error();
-  std::set<year_month> months;
-  for (const cost::HourlyUsage& entry : *usage)
-    months.insert(month_of(std::int64_t{entry.hour} * 3600));
-  return std::vector<year_month>(months.begin(), months.end());
+  std::vector<year_month> months;
+  for (std::uint32_t from_hour = 0;;) {
+    const auto hour = (*store)->first_hour(from_hour);
+    if (!hour) return hour.error();
+    if (!*hour) return months;
+    months.push_back(month_of(std::int64_t{**hour} * 3600));
+    from_hour = hours_of(months.back()).last;
+  }
 }
 
 namespace {

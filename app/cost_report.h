@@ -26,7 +26,8 @@ struct MonthHours {
 };
 [[nodiscard]] MonthHours hours_of(std::chrono::year_month month) noexcept;
 
-/// The months that a cost.db speaks of, oldest first.
+/// The months that a cost.db holds usage of, oldest first: one of them may have only the rest of
+/// records that began in the month before.
 [[nodiscard]] Result<std::vector<std::chrono::year_month>> months_of(const std::string& cost_db);
 
 /// The report of `options.month` with the usage that cost.db holds of it; an estimate reads no

@@ -164,4 +164,25 @@ Result<std::vector<HourlyUsage>> read_usage(SqliteDatabase& database, std::uint3
   return rows;
 }
 
+Result<std::optional<std::uint32_t>> find_first_hour(SqliteDatabase& database,
+                                                     std::uint32_t from_hour) {
+  std::optional<std::uint32_t> first;
+  for (const char* sql :
+       {"SELECT hour FROM flow_hour WHERE hour >= ?1 AND bytes + packets + records > 0 "
+        "ORDER BY hour LIMIT 1",
+        "SELECT hour FROM usage_hour WHERE hour >= ?1 ORDER BY hour LIMIT 1",
+        "SELECT hour FROM instance_minutes WHERE hour >= ?1 ORDER BY hour LIMIT 1",
+        "SELECT start_s / 3600 FROM metric_period WHERE start_s / 3600 >= ?1 "
+        "ORDER BY start_s LIMIT 1"}) {
+    SqliteQuery query(database, sql);
+    query.bind(1, from_hour);
+    if (query.next()) {
+      const auto hour = static_cast<std::uint32_t>(query.integer(0));
+      first = std::min(first.value_or(hour), hour);
+    }
+    if (auto done = query.finish(); !done) return std::move(done).error();
+  }
+  return first;
+}
+
 }  // namespace fleetmeter::cost

@@ -364,6 +364,10 @@ Result<void> UsageStore::prune(std::uint32_t before_hour) {
   return prune_usage(state_->database, before_hour);
 }
 
+Result<std::optional<std::uint32_t>> UsageStore::first_hour(std::uint32_t from_hour) {
+  return find_first_hour(state_->database, from_hour);
+}
+
 Result<std::vector<FlowUsage>> UsageStore::flows(std::uint32_t from_hour, std::uint32_t to_hour,
                                                  const std::string& environment) {
   return read_flows(state_->database, from_hour, to_hour, environment);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -95,6 +96,9 @@ class UsageStore {
   /// Usage older than `before_hour` is removed (13 months by default).
   Result<void> prune(std::uint32_t before_hour);
 
+  /// The first hour from `from_hour` on that holds any usage; nullopt = none does. What a month's end
+  /// cuts off from a record without bytes is none.
+  Result<std::optional<std::uint32_t>> first_hour(std::uint32_t from_hour);
   /// [from_hour, to_hour), empty environment = all.
   Result<std::vector<FlowUsage>> flows(std::uint32_t from_hour, std::uint32_t to_hour,
                                        const std::string& environment = {});

@@ -74,6 +74,10 @@ Result<void> remove_periods_before(aggregator::SqliteDatabase& database,
 /// transaction of its own.
 Result<void> prune_usage(aggregator::SqliteDatabase& database, std::uint32_t before_hour);
 
+/// From `from_hour` on; nullopt = none. Asks the keys of the tables, which begin with the hour.
+Result<std::optional<std::uint32_t>> find_first_hour(aggregator::SqliteDatabase& database,
+                                                     std::uint32_t from_hour);
+
 /// Sorted by hour and content, so that equal tables read equal whatever order they were filled in.
 Result<std::vector<FlowUsage>> read_flows(aggregator::SqliteDatabase& database,
                                           std::uint32_t from_hour, std::uint32_t to_hour,

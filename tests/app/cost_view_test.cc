@@ -12,7 +12,8 @@
 namespace fleetmeter::app {
 namespace {
 
-constexpr std::int64_t kNoon_s = 1'795'262'400;  // 2026-11-21T12:00:00Z
+constexpr std::int64_t kNoon_s = 1'795'262'400;      // 2026-11-21T12:00:00Z
+constexpr std::int64_t kDecember_s = 1'796'083'200;  // 2026-12-01T00:00:00Z
 
 /// A cost.db with one accepted and one rejected minute of eni-1 at noon.
 class CostViewTest : public testing::Test {
@@ -38,9 +39,10 @@ class CostViewTest : public testing::Test {
     for (const char* end : {"", "-wal", "-shm"}) std::filesystem::remove(path_.string() + end);
   }
 
-  static void add(proto::AggregateBatch& batch, proto::FlowAction action, std::uint64_t bytes) {
+  static void add(proto::AggregateBatch& batch, proto::FlowAction action, std::uint64_t bytes,
+                  std::int64_t at_s = kNoon_s, std::uint64_t records = 1) {
     proto::FlowAggregates& flows = *batch.mutable_flows();
-    flows.add_window_start_min(static_cast<std::uint32_t>(kNoon_s / 60));
+    flows.add_window_start_min(static_cast<std::uint32_t>(at_s / 60));
     flows.add_status(proto::FLOW_OK);
     flows.add_action(action);
     flows.add_direction(proto::DIRECTION_EGRESS);
@@ -57,9 +59,22 @@ class CostViewTest : public testing::Test {
           flows.mutable_peer_interface()})
       absent->Add(0);
     flows.add_bytes(bytes);
-    flows.add_packets(1);
-    flows.add_records(1);
+    flows.add_packets(records);
+    flows.add_records(records);
     flows.add_long_records(0);
+  }
+
+  /// What the end of November cuts off from a record that counts there.
+  void carry_into_december(std::uint64_t bytes) {
+    auto store = cost::UsageStore::open(path_.string());
+    FM_CHECK(store.has_value());
+    aggregator::LogEntry entry;
+    entry.position = 2;
+    proto::AggregateBatch& batch = *entry.record.mutable_batch();
+    batch.set_environment("prod");
+    for (const char* text : {"", "eni-1", "10.0.1.1", "internet"}) batch.add_strings(text);
+    add(batch, proto::ACTION_ACCEPT, bytes, kDecember_s, 0);
+    FM_CHECK((*store)->apply(0, {&entry, 1}).has_value());
   }
 
   std::filesystem::path path_;
@@ -139,6 +154,24 @@ TEST_F(CostViewTest, BacktestIsPricedMonthByMonth) {
   ASSERT_TRUE(reports.has_value()) << reports.error().message;
   ASSERT_EQ(reports->size(), 1u);
   EXPECT_EQ(reports->front().month, "2026-11");
+}
+
+TEST_F(CostViewTest, AMonthThatHoldsOnlyTheRestOfARecordIsPricedToo) {
+  carry_into_december(67);
+  const auto reports = replay_cost(path_.string(), *aggregator::Inventory::empty({}));
+  ASSERT_TRUE(reports.has_value());
+  ASSERT_EQ(reports->size(), 2u);
+  EXPECT_EQ(reports->front().month, "2026-11");
+  EXPECT_EQ(reports->back().month, "2026-12");
+  EXPECT_EQ(reports->back().environments.size(), 1u);
+}
+
+TEST_F(CostViewTest, TheRestOfARecordWithoutBytesMakesNoMonth) {
+  carry_into_december(0);
+  const auto months = months_of(path_.string());
+  ASSERT_TRUE(months.has_value());
+  ASSERT_EQ(months->size(), 1u);
+  EXPECT_EQ(month_text(months->front()), "2026-11");
 }
 
 TEST(Month, SpansItsHoursToTheNextOne) {

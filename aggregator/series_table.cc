@@ -269,6 +269,64 @@ SlotState SeriesTable::unseen_slot(GridTime end_s, std::uint32_t period_s, std::
   return heard ? SlotState::kMissing : SlotState::kUnknown;
 }
 
+GridTime SeriesTable::next_data(SeriesId id, GridTime after_s) const {
+  const SeriesState& series = state_->at(id);
+  if (series.points.empty()) return kNever;
+  const GridTime from_s = minus(after_s, 2 * GridTime{series.info.own_period_s});
+  for (std::size_t i = series.points.lower_bound(from_s); i < series.points.size(); ++i) {
+    const GridTime end_s = slot_end_of(series, series.points.start(i));
+    if (end_s > after_s) return end_s;
+  }
+  return kNever;
+}
+
+GridTime SeriesTable::next_heard(SeriesId id, GridTime after_s, bool heard) const {
+  const SeriesState& series = state_->at(id);
+  if (series.info.first_start_s == kNever) return kNever;
+  const GridTime own = series.info.own_period_s;
+  const GridTime first_end = slot_end_of(series, series.info.first_start_s);
+  GridTime end_s = std::max(first_end, slot_end_at_or_after(series, after_s + 1));
+  if (series.info.source >= state_->sources.size()) return heard ? end_s : kNever;
+  const std::vector<DeafSpan>& spans = state_->sources[series.info.source].deaf;
+  if (!heard) {
+    GridTime next_s = kNever;
+    for (const DeafSpan& span : spans) {
+      GridTime at_s = end_s;
+      if (span.from_s >= at_s) at_s = slot_end_at_or_after(series, span.from_s + 1);
+      if (at_s <= span.to_s) next_s = std::min(next_s, at_s);
+    }
+    return next_s;
+  }
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (const DeafSpan& span : spans) {
+      if (end_s <= span.from_s || end_s > span.to_s) continue;
+      if (span.to_s >= kNever - own) return kNever;
+      end_s = slot_end_at_or_after(series, span.to_s + 1);
+      moved = true;
+    }
+  }
+  return end_s;
+}
+
+GridTime SeriesTable::next_unseen(GridTime after_s, std::uint32_t period_s, bool missing) const {
+  const GridTime period = period_s;
+  GridTime next_s = missing ? kNever : after_s + 1;
+  for (const SourceState& source : state_->sources) {
+    for (const DeafSpan& span : source.deaf) {
+      // It touches the spans that end in (from, to + period).
+      const GridTime ends_s = span.to_s >= kNever - period ? kNever : span.to_s + period;
+      if (!missing) {
+        if (span.from_s <= after_s) next_s = std::max(next_s, ends_s);
+        continue;
+      }
+      const GridTime begins_s = std::max(span.from_s, after_s) + 1;
+      if (begins_s < ends_s) next_s = std::min(next_s, begins_s);
+    }
+  }
+  return next_s;
+}
+
 void SeriesTable::keep_deaf_spans(std::uint32_t seconds) {
   state_->deaf_kept_s = std::max(state_->deaf_kept_s, seconds);
 }

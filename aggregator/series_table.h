@@ -161,6 +161,14 @@ class SeriesTable {
   [[nodiscard]] SlotState unseen_slot(GridTime end_s, std::uint32_t period_s, std::uint32_t delay_s,
                                       const Frontier& frontier) const;
   [[nodiscard]] GridTime unseen_due_until(std::uint32_t delay_s, const Frontier& frontier) const;
+  /// End of the first own slot after `after_s` that has data; kNever = none has yet.
+  [[nodiscard]] GridTime next_data(SeriesId id, GridTime after_s) const;
+  /// End of the first own slot after `after_s` that was heard, data or none (`heard`), or was not;
+  /// kNever = there is none.
+  [[nodiscard]] GridTime next_heard(SeriesId id, GridTime after_s, bool heard) const;
+  /// First time after `after_s` at which unseen_slot() is known to differ from kMissing (`missing`)
+  /// or from kUnknown, wherever due; kNever = none.
+  [[nodiscard]] GridTime next_unseen(GridTime after_s, std::uint32_t period_s, bool missing) const;
   /// Tick at which due_until moves on without new data.
   [[nodiscard]] GridTime next_expiry(SeriesId id, const Frontier& frontier) const;
 

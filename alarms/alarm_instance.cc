@@ -65,6 +65,7 @@ GridTime AlarmInstance::advance(const EvaluationContext& context, EventSink& sin
   }
   for (;;) {
     if (waiting() && fold_.last_end_s(context) <= evaluated_s_) break;
+    if (waiting() && !wait_for_data(context, wake_s)) break;
     const GridTime at_s = evaluated_s_ + GridTime{plan_->step_s};
     if (!due(at_s, context, wake_s)) break;
     evaluated_s_ = at_s;
@@ -77,7 +78,9 @@ GridTime AlarmInstance::advance(const EvaluationContext& context, EventSink& sin
       retire(at_s, "Retired: the inventory no longer has its resource.", context, sink);
       continue;
     }
-    if (evaluate_at(at_s, context, sink) == Outcome::kDormant) {
+    const Outcome outcome = evaluate_at(at_s, context, sink);
+    if (outcome == Outcome::kQuiet && !pass_over(resume_by_s_, context, wake_s)) break;
+    if (outcome == Outcome::kDormant) {
       dormant_ = true;
       if (resume_by_s_ != kNever) wake_s = resume_by_s_ + fold_.delay_s(context);
       break;
@@ -142,10 +145,44 @@ void AlarmInstance::wake_up(const EvaluationContext& context) {
   if (to_s == kBeforeAll) return;
   to_s = floor_to(to_s, plan_->step_s);
   if (dormant_) to_s = std::min(to_s, resume_by_s_ - GridTime{plan_->step_s});
-  // Waiting over data that is there already (bounded input) goes minute by minute.
-  if (waiting() && context.frontier.bounded) return;
+  // Data that is there already (bounded input) is not passed over: wait_for_data looks for it.
+  if (waiting() && !dormant_ && context.frontier.bounded) return;
   evaluated_s_ = std::max(evaluated_s_, to_s);
   dormant_ = false;
+}
+
+/// Passes over the minutes without data up to the next that has some.
+bool AlarmInstance::wait_for_data(const EvaluationContext& context, GridTime& wake_s) {
+  // What has not been kept is looked for no further than it was seen.
+  const GridTime data_s =
+      std::min(fold_.next_data(evaluated_s_, context), fold_.last_end_s(context));
+  return pass_over(ceil_to(data_s, plan_->step_s), context, wake_s);
+}
+
+/// Passes over the minutes before `until_s`, in which nothing can change, as far as they are due: a
+/// gap of years costs what one of an hour does. Of bounded input the rest need not be asked for tick
+/// by tick, since nothing is due before its tick: then it sleeps (false), until the tick `wake_s`.
+bool AlarmInstance::pass_over(GridTime until_s, const EvaluationContext& context,
+                              GridTime& wake_s) {
+  const GridTime last_s = until_s - GridTime{plan_->step_s};
+  if (last_s <= evaluated_s_) return true;
+  const GridTime due_s = fold_.due_until(evaluated_s_, plan_->fold, context);
+  if (due_s != kBeforeAll)
+    evaluated_s_ = std::max(evaluated_s_, std::min(last_s, floor_to(due_s, plan_->step_s)));
+  if (unknown_) quiet_since_s_ = evaluated_s_;
+  const GridTime tick_s = context.frontier.tick_s;
+  const bool by_tick = context.frontier.bounded && context.previous_tick_s != kBeforeAll &&
+                       context.previous_tick_s < tick_s;
+  if (evaluated_s_ == last_s || unknown_ || !by_tick) return true;
+  // A datapoint moves its series' slots by the tick behind its start: what is due before that is
+  // decided by then.
+  const GridTime asleep_to_s =
+      last_s - 2 * GridTime{fold_.own_period_s(context)} - 2 * (tick_s - context.previous_tick_s);
+  if (asleep_to_s <= tick_s) return true;
+  wake_s = asleep_to_s;
+  resume_by_s_ = until_s;
+  dormant_ = true;
+  return false;
 }
 
 void AlarmInstance::begin(GridTime at_s, const EvaluationContext& context) {
@@ -195,7 +232,10 @@ AlarmInstance::Outcome AlarmInstance::evaluate_at(GridTime at_s, const Evaluatio
   if (changed)
     change_state(next, transition_reason(plan_->rule, sink.range, state_, next), false, at_s,
                  context, sink);
-  if (newest != Kind::kMissing) return Outcome::kGoOn;
+  if (newest != Kind::kMissing) {
+    if (changed || !unknown_ || !commands_.empty()) return Outcome::kGoOn;
+    return quiet_after(at_s, context, sink);
+  }
 
   const GridTime retire_s = plan_->retire_after_s == 0
                                 ? kNever
@@ -204,15 +244,32 @@ AlarmInstance::Outcome AlarmInstance::evaluate_at(GridTime at_s, const Evaluatio
     retire(at_s, "Retired: no data for as long as an alarm is kept.", context, sink);
     return Outcome::kGoOn;
   }
-  if (changed || !commands_.empty() || fold_.last_end_s(context) > at_s) return Outcome::kGoOn;
-  const bool all_missing = std::ranges::all_of(
-      sink.kinds, [](const RangeSlot& slot) { return slot.kind == Kind::kMissing; });
-  if (!all_missing) return Outcome::kGoOn;
-  resume_by_s_ = retire_s;
+  if (changed || !commands_.empty()) return Outcome::kGoOn;
+  return quiet_after(at_s, context, sink);
+}
+
+/// What an evaluation that changed nothing says of the minutes behind it: those with the same range,
+/// all of it missing or all unknown, change nothing either.
+AlarmInstance::Outcome AlarmInstance::quiet_after(GridTime at_s, const EvaluationContext& context,
+                                                  const EventSink& sink) {
+  const SlotState state = sink.range.back().slot.state;
+  const bool same = std::ranges::all_of(sink.range, [state](const SeenValue& seen) {
+    return seen.slot.state == state && seen.kind != Kind::kNonexistent;
+  });
+  if (!same || (state != SlotState::kMissing && state != SlotState::kUnknown))
+    return Outcome::kGoOn;
+  const bool missing = state == SlotState::kMissing;
+  const bool more = !missing || fold_.last_end_s(context) > at_s;
+  GridTime until_s = kNever;
+  if (missing && plan_->retire_after_s != 0)
+    until_s = ceil_to(quiet_since_s_ + plan_->retire_after_s, plan_->step_s);
+  if (more) until_s = std::min(until_s, fold_.same_until(at_s, state, plan_->fold, context));
   const GridTime ends_s = fold_.ends_s(at_s, context);
-  if (ends_s < retire_s)
-    resume_by_s_ = std::max(at_s + GridTime{plan_->step_s}, ceil_to(ends_s, plan_->step_s));
-  return Outcome::kDormant;
+  until_s = std::min(until_s, ends_s);
+  if (until_s != kNever)
+    until_s = std::max(at_s + GridTime{plan_->step_s}, ceil_to(until_s, plan_->step_s));
+  resume_by_s_ = until_s;
+  return more ? Outcome::kQuiet : Outcome::kDormant;
 }
 
 bool AlarmInstance::silenced(GridTime at_s) const noexcept {

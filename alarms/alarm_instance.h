@@ -97,7 +97,11 @@ class AlarmInstance {
   [[nodiscard]] bool load(std::string_view& in, const EvaluationContext& context);
 
  private:
-  enum class Outcome : std::uint8_t { kGoOn, kDormant };
+  enum class Outcome : std::uint8_t {
+    kGoOn,
+    kQuiet,    ///< Nothing can change before resume_by_s_.
+    kDormant,  ///< The same, and nothing that is there already ends it.
+  };
 
   [[nodiscard]] bool settle(const EvaluationContext& context, aggregator::GridTime& wake_s);
   [[nodiscard]] bool settle_unseen(aggregator::GridTime first_end, const EvaluationContext& context,
@@ -105,6 +109,11 @@ class AlarmInstance {
   [[nodiscard]] bool due(aggregator::GridTime at_s, const EvaluationContext& context,
                          aggregator::GridTime& wake_s);
   void wake_up(const EvaluationContext& context);
+  [[nodiscard]] bool wait_for_data(const EvaluationContext& context, aggregator::GridTime& wake_s);
+  [[nodiscard]] bool pass_over(aggregator::GridTime until_s, const EvaluationContext& context,
+                               aggregator::GridTime& wake_s);
+  [[nodiscard]] Outcome quiet_after(aggregator::GridTime at_s, const EvaluationContext& context,
+                                    const EventSink& sink);
   void begin(aggregator::GridTime at_s, const EvaluationContext& context);
   [[nodiscard]] aggregator::GridTime oldest_present(aggregator::GridTime at_s,
                                                     const EvaluationContext& context);
@@ -139,7 +148,9 @@ class AlarmInstance {
   bool decided_ = false;               ///< Has left INSUFFICIENT_DATA at least once.
   bool unknown_ = false;
   bool renewed_ = false;  ///< Its rule is new: what of its range exists is yet to be seen.
-  bool dormant_ = false;  ///< Nothing but data, a command or retirement can change anything.
+  /// Nothing but data, a command or retirement can change anything; of bounded input, nothing
+  /// before `resume_by_s_`, though there is later data.
+  bool dormant_ = false;
   /// End of the first slot that exists; kNever = waiting, kBeforeAll = no datapoint has ever come.
   aggregator::GridTime begin_s_ = aggregator::kNever;
   aggregator::GridTime evaluated_s_ = aggregator::kBeforeAll;

@@ -279,6 +279,59 @@ GridTime MetricFold::ends_s(GridTime at_s, const EvaluationContext& context) con
   return members_.empty() ? kNever : ends;
 }
 
+GridTime MetricFold::due_until(GridTime from_s, const FoldSpec& spec,
+                               const EvaluationContext& context) const {
+  const std::vector<SeriesId>& asked = heard();
+  if (members_.empty() && spec.unseen_delay_s)
+    return context.table.unseen_due_until(*spec.unseen_delay_s, context.frontier);
+  GridTime waited_for = kNever, any = kBeforeAll;
+  for (const SeriesId id : asked) {
+    const SeriesInfo& info = context.table.info(id);
+    const GridTime due_s = context.table.due_until(id, context.frontier);
+    any = std::max(any, due_s);
+    // Who is not live by its last datapoint will not be.
+    const GridTime own = info.own_period_s;
+    if (info.last_start_s > from_s - (kLivePeriods + 2) * own)
+      waited_for = std::min(waited_for, due_s);
+  }
+  return std::min(waited_for, any);
+}
+
+GridTime MetricFold::next_data(GridTime after_s, const EvaluationContext& context) const {
+  GridTime next_s = kNever;
+  for (const SeriesId id : members_)
+    next_s = std::min(next_s, context.table.next_data(id, after_s));
+  for (const SeriesId id : to_come_)
+    next_s = std::min(next_s, first_end_of(context.table.info(id)));
+  return next_s;
+}
+
+GridTime MetricFold::same_until(GridTime at_s, SlotState state, const FoldSpec& spec,
+                                const EvaluationContext& context) const {
+  const bool missing = state == SlotState::kMissing;
+  // Missing spans have no data; where one has, it may be alone in a later one.
+  const GridTime from_s = missing ? at_s : minus(at_s, spec.period_s);
+  GridTime until_s = next_data(from_s, context);
+  if (members_.empty()) {
+    if (!spec.unseen_delay_s) return at_s;
+    return std::min(until_s, context.table.next_unseen(at_s, spec.period_s, missing));
+  }
+  for (const SeriesId id : members_) {
+    const SeriesInfo& info = context.table.info(id);
+    const GridTime own = info.own_period_s;
+    // Its first slot may end up to a period later than that of its first datapoint.
+    if (first_end_of(info) + own > at_s) return at_s;
+    if (missing) {
+      until_s = std::min(until_s, context.table.next_heard(id, at_s, false));
+      continue;
+    }
+    // Unknown is what has an unheard slot in every span, whatever has been in it before.
+    if (own > spec.period_s) return at_s;
+    until_s = std::min(until_s, context.table.next_heard(id, from_s, true));
+  }
+  return until_s;
+}
+
 GridTime MetricFold::expired_before(const FoldSpec& spec, const EvaluationContext& context) const {
   const std::vector<SeriesId>& of = heard();
   if (of.empty() && !spec.unseen_delay_s) return kBeforeAll;

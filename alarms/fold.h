@@ -104,6 +104,18 @@ class MetricFold {
   /// When the inventory will have ended them all, as far as it says; kNever = not said.
   [[nodiscard]] aggregator::GridTime ends_s(aggregator::GridTime at_s,
                                             const EvaluationContext& context) const;
+  /// Up to where every grid time after `from_s` is due, as far as the members tell without being
+  /// asked for each; of a fold that has none yet, its unseen slots.
+  [[nodiscard]] aggregator::GridTime due_until(aggregator::GridTime from_s, const FoldSpec& spec,
+                                               const EvaluationContext& context) const;
+  /// End of the first slot after `after_s` with data of a member, or of what has yet to come.
+  [[nodiscard]] aggregator::GridTime next_data(aggregator::GridTime after_s,
+                                               const EvaluationContext& context) const;
+  /// Nothing but `state`, kMissing or kUnknown, is in the range that ends at `at_s`: up to before
+  /// this time nothing else will be. kNever = always, at most `at_s` = that cannot be said.
+  [[nodiscard]] aggregator::GridTime same_until(aggregator::GridTime at_s,
+                                                aggregator::SlotState state, const FoldSpec& spec,
+                                                const EvaluationContext& context) const;
   /// Up to where slots had fallen due without data before this record.
   [[nodiscard]] aggregator::GridTime expired_before(const FoldSpec& spec,
                                                     const EvaluationContext& context) const;

@@ -87,6 +87,39 @@ TEST(AlarmLife, AnAlarmWithoutForEachIsKeptHoweverLongItsMetricStaysAway) {
   EXPECT_EQ(fleet.events.back().notify_size(), 1);
 }
 
+// docs/time.md 5: a quiet series is advanced in ranges, whether nothing came or nobody listened. A
+// sender that takes seconds for milliseconds is enough for a gap of decades.
+TEST(AlarmLife, AGapOfYearsIsNotWalkedMinuteByMinute) {
+  constexpr std::int64_t kYears = 50LL * 365 * 1440;
+  for (const bool heard : {false, true}) {
+    RuleSet rules = only(plain_alarm(MissingData::kBreaching));
+    rules.alarms.push_back(cpu_alarm());
+    rules.alarms[1].name = "each";
+    Fleet fleet(rules);
+    if (heard) fleet.listen("ear", -kYears - 60);
+    Sample first = Fleet::cpu(kA, -kYears, 10), next = Fleet::cpu(kA, 0, 10);
+    if (heard) first.source = next.source = "ear";
+    fleet.samples({first});
+    fleet.samples({next});
+    for (std::int64_t m = 1; m <= 4; ++m) {
+      if (heard) fleet.progress("ear", m, true);
+      fleet.tick(m);
+    }
+    // Where nobody listened it is not known that nothing came; the stream was heard from -60 on.
+    const std::string all = " AWS/EC2 CPUUtilization InstanceId=i-a ", each = " InstanceId=i-a ";
+    const std::string born = std::to_string(-kYears + 1);
+    const std::string silent = std::to_string(heard ? -kYears + 4 : -57);
+    EXPECT_EQ(fleet.changes(),
+              (std::vector<std::string>{
+                  born + all + "INSUFFICIENT_DATA>OK initial",
+                  born + each + "INSUFFICIENT_DATA>OK initial", silent + all + "OK>ALARM",
+                  silent + each + "OK>INSUFFICIENT_DATA", "1" + all + "ALARM>OK",
+                  "1" + each + (heard ? "INSUFFICIENT_DATA>OK initial" : "INSUFFICIENT_DATA>OK")}));
+    EXPECT_EQ(fleet.told("alarm.retired").size(), heard ? 1U : 0U);
+    EXPECT_LT(fleet.engine().evaluations_total(), 1000U);
+  }
+}
+
 TEST(AlarmLife, AnAlarmWithoutForEachEndsWithTheResourceThatItNames) {
   Fleet fleet(only(plain_alarm(MissingData::kBreaching)));
   fleet.inventory("instances: [{id: i-a}]");

@@ -18,6 +18,7 @@ constexpr std::int64_t kIdleWaitMs =
     200;  // How late a tick may be appended when no record arrives.
 constexpr std::int64_t kViewIntervalMs = 500;
 constexpr std::int64_t kPruneIntervalMs = 600'000;
+constexpr std::int64_t kStopWithinMs = 1'000;  // What a stop still applies of a backlog.
 
 /// Cuts entries off behind the one that brings their rows to the limit; true when any went.
 bool keep_within(std::vector<aggregator::LogEntry>& entries, std::size_t rows_max) {
@@ -59,10 +60,14 @@ Result<EvaluationLoop::State::Read> EvaluationLoop::State::read(aggregator::LogP
 Result<EvaluationLoop::State::Step> EvaluationLoop::State::step(std::int64_t now_s) {
   auto got = read(evaluator.position());
   if (!got) return std::move(got).error();
-  const auto& [entries, more] = *got;
+  auto& [entries, more] = *got;
   std::vector<proto::Event> events;
-  for (const aggregator::LogEntry& entry : entries) {
-    if (auto applied = apply_entry(entry, events); !applied) return std::move(applied).error();
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (auto applied = apply_entry(entries[i], events); !applied) return std::move(applied).error();
+    if (i + 1 == entries.size() || !out_of_time()) continue;
+    // What has been applied is committed, the rest is as if it had not been read.
+    entries.resize(i + 1);
+    more = true;
   }
   // The bill first: its rows carry the position, so a crash before the commit below repeats
   // nothing.
@@ -96,7 +101,18 @@ Result<void> EvaluationLoop::State::catch_up() {
     if (!stepped) return std::move(stepped).error();
     if (*stepped == Step::kIdle) return {};
     if (*stepped == Step::kDrained && evaluator.position() >= *end) return {};
+    if (out_of_time())
+      return Error{ErrorCode::kUnavailable, "there is more to do than a stop waits for"};
   }
+}
+
+/// True once a stop has waited for as long as it may: in a long catch-up the rest is left for the
+/// next start.
+bool EvaluationLoop::State::out_of_time() {
+  if (!stopping()) return false;
+  const SteadyTime now = clock.steady();
+  if (!leave_at) leave_at = now + Milliseconds(kStopWithinMs);
+  return now >= *leave_at;
 }
 
 Result<void> EvaluationLoop::State::commit(std::span<const aggregator::LogEntry> entries,

@@ -67,7 +67,9 @@ class EvaluationLoop {
   /// One round on the caller's thread, instead of start(): for runs on a clock of their own. False
   /// = there was nothing to do; kUnavailable = try again.
   Result<bool> step();
-  void stop();  ///< Applies what is in the log, commits, snapshots, joins. Idempotent.
+  /// Applies what is in the log, for a second at most, commits, snapshots, joins. What is left of a
+  /// long catch-up is applied by the next start. Idempotent.
+  void stop();
   /// All bounded input is in the log: once it is applied, says so with one InputEnd record over
   /// everything since the last one, also over what an earlier run has left open. Returns the
   /// position to wait for; 0 = there was never any input, or `stop` came first.

@@ -39,8 +39,9 @@ struct EvaluationLoop::State {
   Evaluator evaluator;
   aggregator::Pacemaker pacemaker;
   aggregator::LogPosition snapshot_position = 0;
-  std::size_t records_per_step = 8;  ///< As many as are small enough, up to the limit.
-  std::stop_token stop_asked;        // Of the thread.
+  std::size_t records_per_step = 8;    ///< As many as are small enough, up to the limit.
+  std::stop_token stop_asked;          // Of the thread.
+  std::optional<SteadyTime> leave_at;  ///< Set once it is noticed that a stop was asked for.
   /// Told to stop while a store took no outputs: the evaluator is ahead of what is durable, so no
   /// snapshot may be made of it.
   bool abandoned = false;
@@ -66,6 +67,7 @@ struct EvaluationLoop::State {
   };
   Result<Read> read(aggregator::LogPosition after);
   Result<void> catch_up();
+  [[nodiscard]] bool out_of_time();
   Result<void> apply_entry(const aggregator::LogEntry& entry, std::vector<proto::Event>& events);
   Result<void> commit(std::span<const aggregator::LogEntry> entries,
                       std::vector<proto::Event> events, std::vector<proto::LogRecord> append);

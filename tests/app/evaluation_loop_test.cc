@@ -3,8 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <memory>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "aggregator/sqlite_log.h"
 #include "app/run_summary.h"
@@ -204,6 +210,53 @@ TEST_F(EvaluationLoopTest, CostThatIsBehindOrLostIsCaughtUp) {
   for (const char* name : {"cost.db", "cost.db-wal", "cost.db-shm"}) fs::remove(file(name));
   open();
   EXPECT_EQ(*usage->applied_position(0), position);
+}
+
+/// Two seconds pass whenever it is asked for the time.
+class HastyClock final : public Clock {
+ public:
+  [[nodiscard]] WallTime wall() const override {
+    return WallTime(Milliseconds(SmallLog::kNowS * 1000));
+  }
+  [[nodiscard]] SteadyTime steady() const override {
+    return SteadyTime(std::chrono::seconds(2 * ++asked_));
+  }
+
+ private:
+  mutable std::atomic<std::int64_t> asked_ = 0;
+};
+
+// docs/time.md 5: each grid minute is evaluated exactly once, in order.
+TEST_F(EvaluationLoopTest, AStopInALongCatchUpLeavesTheRestToTheNextStart) {
+  constexpr std::int64_t kMinutes = 600;
+  open();
+  append_input(kMinutes);
+  loop->start();
+  run_to_end();
+  const std::string expected = events();
+  close();
+  fs::remove_all(directory_);
+  fs::create_directories(directory_);
+
+  open();
+  const HastyClock hasty;
+  std::stop_source asked;
+  asked.request_stop();
+  EvaluationLoop::Options options;
+  options.stop = asked.get_token();
+  EvaluationLoop hurried(*log, usage.get(), hasty, std::move(options));
+  ASSERT_TRUE(hurried.recover(kRules, "f1", nullptr));
+  append_input(kMinutes);
+  hurried.start();
+  hurried.stop();
+  EXPECT_LT(*log->evaluated_position(0), *log->last_position(0));
+  EXPECT_FALSE(hurried.failure());
+
+  close(/*drain=*/false);
+  open();
+  loop->start();
+  run_to_end();
+  EXPECT_EQ(events(), expected);
 }
 
 TEST_F(EvaluationLoopTest, AChangedConfigurationIsAppendedOnce) {

@@ -113,6 +113,7 @@ struct SeriesTable::State {
   [[nodiscard]] GridTime expired_until(const SeriesState& of, const Frontier& frontier) const;
   /// End of the first own slot that is neither present nor expired.
   [[nodiscard]] GridTime first_undue_end(const SeriesState& of, const Frontier& frontier) const;
+  [[nodiscard]] GridTime bounded_until(const SeriesState& of, GridTime input_end_s) const;
   /// Whether any of the slot ends first, first + step, ... <= last fell into a deaf span of the
   /// source.
   [[nodiscard]] bool deaf(std::uint32_t source, GridTime first_end_s, GridTime last_end_s,

@@ -9,6 +9,8 @@
 namespace fleetmeter::aggregator {
 namespace {
 
+constexpr GridTime kMinute = 60;
+
 GridTime floor_mod(GridTime value, GridTime divisor) {
   return ((value % divisor) + divisor) % divisor;
 }
@@ -233,6 +235,16 @@ GridTime SeriesTable::State::first_undue_end(const SeriesState& of,
   return end;
 }
 
+/// Last time that bounded input says something of: its end, or the series' last slot with data. Where
+/// that is off the minute, the minute that it lies in is decided too, for all that was read is
+/// evaluated; but not what the series' next slot belongs to, which a later run may bring.
+GridTime SeriesTable::State::bounded_until(const SeriesState& of, GridTime input_end_s) const {
+  if (input_end_s == kNever) return kNever;
+  const GridTime end_s = std::max(input_end_s, slot_end_of(of, of.info.last_start_s));
+  const GridTime minute_end_s = end_s + floor_mod(-end_s, kMinute);
+  return std::min(minute_end_s, slot_end_at_or_after(of, end_s + 1) - 1);
+}
+
 GridTime SeriesTable::due_until(SeriesId id, const Frontier& frontier) const {
   const SeriesState& series = state_->at(id);
   if (series.info.first_start_s == kNever) return kBeforeAll;
@@ -240,9 +252,8 @@ GridTime SeriesTable::due_until(SeriesId id, const Frontier& frontier) const {
     return kBeforeAll;
   const GridTime undue = state_->first_undue_end(series, frontier);
   if (frontier.bounded) {
-    const GridTime input_end =
-        std::max(frontier.input_end_s, slot_end_of(series, series.info.last_start_s));
-    return std::min({undue - 1, frontier.tick_s, input_end});
+    return std::min(
+        {undue - 1, frontier.tick_s, state_->bounded_until(series, frontier.input_end_s)});
   }
   if (undue == slot_end_of(series, series.info.first_start_s)) return kBeforeAll;
   // The newest slot with data of the unbroken run, where data and not the tick carries it.

@@ -200,5 +200,41 @@ TEST(BoundedInput, AGapOfYearsIsNotWalkedMinuteByMinute) {
   }
 }
 
+// docs/time.md 8: all that was read is evaluated. The slot of the last datapoint ends off the grid.
+TEST(BoundedInput, TheLastDatapointOffTheMinuteIsJudged) {
+  for (const std::int64_t offset_s : {0, 1, 3, 30, 59}) {
+    for (const std::int64_t last : {0, 1, 5}) {
+      SCOPED_TRACE(std::to_string(last) + " at " + std::to_string(offset_s));
+      Fleet fleet(only(cpu_alarm()), Fleet::Input::kBounded);
+      std::vector<Sample> samples;
+      for (std::int64_t m = 0; m <= last; ++m)
+        samples.push_back(Fleet::cpu("i-a", m, m == last ? 95 : 10));
+      proto::LogRecord batch = Fleet::batch(samples);
+      for (auto& start_s : *batch.mutable_batch()->mutable_datapoints()->mutable_start_s())
+        start_s += offset_s;
+      fleet.apply(std::move(batch));
+      proto::LogRecord end;
+      end.mutable_input_end()->set_event_time_min_s(minute(0) + offset_s);
+      end.mutable_input_end()->set_event_time_max_s(minute(last + 1) + offset_s);
+      fleet.apply(std::move(end));
+      fleet.ticks(0, last + 30);
+      ASSERT_FALSE(fleet.events.empty());
+      EXPECT_EQ(fleet.events.back().to(), "ALARM") << "It says nothing of the time after it.";
+      EXPECT_EQ(fleet.events.back().time_s(), minute(last + (offset_s > 0 ? 2 : 1)));
+
+      // A later run goes on there: the next slot is none that was decided.
+      batch = Fleet::batch({Fleet::cpu("i-a", last + 1, 10)});
+      batch.mutable_batch()->mutable_datapoints()->set_start_s(0, minute(last + 1) + offset_s);
+      fleet.apply(std::move(batch));
+      end.mutable_input_end()->set_event_time_min_s(minute(last + 1) + offset_s);
+      end.mutable_input_end()->set_event_time_max_s(minute(last + 2) + offset_s);
+      fleet.apply(std::move(end));
+      fleet.ticks(last + 31, last + 40);
+      EXPECT_EQ(fleet.events.back().to(), "OK");
+      EXPECT_EQ(fleet.events.back().time_s(), minute(last + (offset_s > 0 ? 3 : 2)));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace fleetmeter::alarms

@@ -153,9 +153,10 @@ void AlarmInstance::wake_up(const EvaluationContext& context) {
 
 /// Passes over the minutes without data up to the next that has some.
 bool AlarmInstance::wait_for_data(const EvaluationContext& context, GridTime& wake_s) {
-  // What has not been kept is looked for no further than it was seen.
-  const GridTime data_s =
-      std::min(fold_.next_data(evaluated_s_, context), fold_.last_end_s(context));
+  // A longer period holds data from before; what has not been kept is looked for no further than it
+  // was seen.
+  const GridTime before_s = evaluated_s_ + GridTime{plan_->step_s} - GridTime{plan_->rule.period_s};
+  const GridTime data_s = std::min(fold_.next_data(before_s, context), fold_.last_end_s(context));
   return pass_over(ceil_to(data_s, plan_->step_s), context, wake_s);
 }
 
@@ -167,8 +168,13 @@ bool AlarmInstance::pass_over(GridTime until_s, const EvaluationContext& context
   const GridTime last_s = until_s - GridTime{plan_->step_s};
   if (last_s <= evaluated_s_) return true;
   const GridTime due_s = fold_.due_until(evaluated_s_, plan_->fold, context);
+  const GridTime step_s = plan_->step_s, from_s = evaluated_s_;
   if (due_s != kBeforeAll)
-    evaluated_s_ = std::max(evaluated_s_, std::min(last_s, floor_to(due_s, plan_->step_s)));
+    evaluated_s_ = std::max(evaluated_s_, std::min(last_s, floor_to(due_s, step_s)));
+  // What a later range looks back on is seen now: what is told later changes no past slot.
+  const GridTime range_s = GridTime{plan_->range_slots} * plan_->rule.period_s;
+  GridTime seen_s = std::max(from_s + step_s, floor_to(evaluated_s_ - range_s, step_s));
+  for (; seen_s <= evaluated_s_; seen_s += step_s) (void)fold_.at(seen_s, plan_->fold, context);
   if (unknown_) quiet_since_s_ = evaluated_s_;
   const GridTime tick_s = context.frontier.tick_s;
   const bool by_tick = context.frontier.bounded && context.previous_tick_s != kBeforeAll &&

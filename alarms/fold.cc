@@ -309,23 +309,24 @@ GridTime MetricFold::next_data(GridTime after_s, const EvaluationContext& contex
 GridTime MetricFold::same_until(GridTime at_s, SlotState state, const FoldSpec& spec,
                                 const EvaluationContext& context) const {
   const bool missing = state == SlotState::kMissing;
-  // Missing spans have no data; where one has, it may be alone in a later one.
-  const GridTime from_s = missing ? at_s : minus(at_s, spec.period_s);
+  // Where all of the range is missing, so is every part of it. What is unknown may have parts that
+  // are not, alone in a later span: only a range that nobody heard any of stays so.
+  const GridTime range_s = GridTime{spec.range_slots} * spec.period_s;
+  const GridTime from_s = missing ? at_s : minus(at_s, range_s);
   GridTime until_s = next_data(from_s, context);
   if (members_.empty()) {
     if (!spec.unseen_delay_s) return at_s;
-    return std::min(until_s, context.table.next_unseen(at_s, spec.period_s, missing));
+    return std::min(until_s, context.table.next_unseen(from_s, spec.period_s, missing));
   }
   for (const SeriesId id : members_) {
     const SeriesInfo& info = context.table.info(id);
     const GridTime own = info.own_period_s;
     // Its first slot may end up to a period later than that of its first datapoint.
-    if (first_end_of(info) + own > at_s) return at_s;
+    if (first_end_of(info) + own > from_s) return at_s;
     if (missing) {
       until_s = std::min(until_s, context.table.next_heard(id, at_s, false));
       continue;
     }
-    // Unknown is what has an unheard slot in every span, whatever has been in it before.
     if (own > spec.period_s) return at_s;
     until_s = std::min(until_s, context.table.next_heard(id, from_s, true));
   }

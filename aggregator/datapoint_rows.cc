@@ -46,9 +46,6 @@ bool read_repeated(const proto::Datapoints& points, DatapointRows& rows) {
   return true;
 }
 
-/// A block larger than any that we write is refused before it takes memory.
-bool has_fair_size(const Block& block) noexcept { return block.count() <= DatapointRows::kBlock; }
-
 bool is_single(const DatapointRows& rows, std::size_t row) noexcept {
   const auto bits = [](double value) { return std::bit_cast<std::uint64_t>(value); };
   const std::uint64_t sum = bits(rows.sum[row]);
@@ -90,7 +87,7 @@ void write_statistics(const DatapointRows& rows, std::size_t first, std::size_t 
 bool read_packed(const Block& block, DatapointRows& rows) {
   std::vector<std::uint32_t> single;
   DatapointRows several;
-  if (!has_fair_size(block) || !read_rows(kOfEveryRow, block, block.count(), rows) ||
+  if (!has_fair_size<DatapointRows>(block) || !read_rows(kOfEveryRow, block, block.count(), rows) ||
       !read_column(block.is_single(), block.count(), single))
     return false;
   const auto several_count = static_cast<std::size_t>(std::ranges::count(single, 0u));
@@ -130,7 +127,8 @@ bool DatapointRows::read_times(const proto::Datapoints& points, int block) {
     return start_s.size() == period_s.size();
   }
   const Block& packed = points.rows(block);
-  return has_fair_size(packed) && read_column(packed.start_s(), packed.count(), start_s) &&
+  return has_fair_size<DatapointRows>(packed) &&
+         read_column(packed.start_s(), packed.count(), start_s) &&
          read_column(packed.period_s(), packed.count(), period_s);
 }
 
@@ -149,10 +147,7 @@ int datapoint_block_count(const proto::Datapoints& points) noexcept {
 
 std::size_t datapoint_count(const proto::Datapoints& points) noexcept {
   if (points.rows().empty()) return static_cast<std::size_t>(points.series_size());
-  std::size_t count = 0;
-  for (const Block& block : points.rows())
-    count += std::min<std::size_t>(block.count(), DatapointRows::kBlock);
-  return count;
+  return rows_in<DatapointRows>(points.rows());
 }
 
 }  // namespace fleetmeter::aggregator

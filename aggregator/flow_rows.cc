@@ -56,18 +56,15 @@ bool read_repeated(const proto::FlowAggregates& flows, FlowRows& rows) {
   return true;
 }
 
-/// A block larger than any that we write is refused before it takes memory.
-bool has_fair_size(const Block& packed) noexcept { return packed.count() <= FlowRows::kBlock; }
-
 bool read_packed(const Block& packed, FlowRows& rows) {
-  return has_fair_size(packed) && read_rows(kColumns, packed, packed.count(), rows);
+  return has_fair_size<FlowRows>(packed) && read_rows(kColumns, packed, packed.count(), rows);
 }
 
 /// What window_minute() looks at, of one block.
 bool read_minutes(const proto::FlowAggregates& flows, int block, FlowRows& rows) {
   if (flows.rows().empty()) return read_repeated(flows, rows);
   const Block& packed = flows.rows(block);
-  return has_fair_size(packed) &&
+  return has_fair_size<FlowRows>(packed) &&
          read_column(packed.window_start_min(), packed.count(), rows.window_start_min) &&
          read_column(packed.carried_min(), packed.count(), rows.carried_min);
 }
@@ -108,10 +105,7 @@ int flow_block_count(const proto::FlowAggregates& flows) noexcept {
 
 std::size_t flow_row_count(const proto::FlowAggregates& flows) noexcept {
   if (flows.rows().empty()) return static_cast<std::size_t>(flows.window_start_min_size());
-  std::size_t count = 0;
-  for (const Block& block : flows.rows())
-    count += std::min<std::size_t>(block.count(), FlowRows::kBlock);
-  return count;
+  return rows_in<FlowRows>(flows.rows());
 }
 
 bool has_long_records(const proto::FlowAggregates& flows) noexcept {

@@ -59,6 +59,20 @@ template <typename Columns, typename Block, typename Rows>
   return std::apply([&](const auto&... column) { return (read(column) && ...); }, columns);
 }
 
+/// A block larger than any that we write is refused before it takes memory.
+template <typename Rows, typename Block>
+[[nodiscard]] bool has_fair_size(const Block& block) noexcept {
+  return block.count() <= Rows::kBlock;
+}
+
+/// How many rows blocks hold at most.
+template <typename Rows, typename Blocks>
+[[nodiscard]] std::size_t rows_in(const Blocks& blocks) noexcept {
+  std::size_t count = 0;
+  for (const auto& block : blocks) count += std::min<std::size_t>(block.count(), Rows::kBlock);
+  return count;
+}
+
 /// 0 of none. A loop over values, which std::ranges::max is not to a compiler.
 [[nodiscard]] inline std::uint32_t largest_of(const std::vector<std::uint32_t>& values) noexcept {
   std::uint32_t largest = 0;

@@ -21,19 +21,14 @@ class CostViewTest : public testing::Test {
   CostViewTest()
       : path_(std::filesystem::temp_directory_path() /
               ("fleetmeter-cost-view-" + std::to_string(getpid()) + ".db")) {
-    auto store = cost::UsageStore::open(path_.string());
-    FM_CHECK(store.has_value());
-    aggregator::LogEntry entry;
-    entry.position = 1;
+    aggregator::LogEntry entry = entry_at(1);
     proto::AggregateBatch& batch = *entry.record.mutable_batch();
-    batch.set_environment("prod");
-    for (const char* text : {"", "eni-1", "10.0.1.1", "internet"}) batch.add_strings(text);
     add(batch, proto::ACTION_ACCEPT, 300);
     add(batch, proto::ACTION_REJECT, 40);
     proto::Volume& volume = *batch.add_volumes();
     volume.set_hour(static_cast<std::uint32_t>(kNoon_s / 3600));
     volume.set_flow_log_records(2);
-    FM_CHECK((*store)->apply(0, {&entry, 1}).has_value());
+    apply(entry);
   }
   ~CostViewTest() override {
     for (const char* end : {"", "-wal", "-shm"}) std::filesystem::remove(path_.string() + end);
@@ -66,14 +61,22 @@ class CostViewTest : public testing::Test {
 
   /// What the end of November cuts off from a record that counts there.
   void carry_into_december(std::uint64_t bytes) {
-    auto store = cost::UsageStore::open(path_.string());
-    FM_CHECK(store.has_value());
+    aggregator::LogEntry entry = entry_at(2);
+    add(*entry.record.mutable_batch(), proto::ACTION_ACCEPT, bytes, kDecember_s, 0);
+    apply(entry);
+  }
+
+  static aggregator::LogEntry entry_at(aggregator::LogPosition position) {
     aggregator::LogEntry entry;
-    entry.position = 2;
+    entry.position = position;
     proto::AggregateBatch& batch = *entry.record.mutable_batch();
     batch.set_environment("prod");
     for (const char* text : {"", "eni-1", "10.0.1.1", "internet"}) batch.add_strings(text);
-    add(batch, proto::ACTION_ACCEPT, bytes, kDecember_s, 0);
+    return entry;
+  }
+  void apply(const aggregator::LogEntry& entry) {
+    auto store = cost::UsageStore::open(path_.string());
+    FM_CHECK(store.has_value());
     FM_CHECK((*store)->apply(0, {&entry, 1}).has_value());
   }
 

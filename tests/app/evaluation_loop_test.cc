@@ -75,6 +75,18 @@ class EvaluationLoopTest : public testing::Test {
     ASSERT_TRUE(waited) << waited.error().message;
   }
   std::string events() { return *event_log(*log); }
+  /// Of the input in one run; leaves nothing of it behind.
+  std::string events_undisturbed(std::int64_t minutes = 12) {
+    open();
+    loop->start();
+    append_input(minutes);
+    run_to_end();
+    std::string expected = events();
+    close();
+    fs::remove_all(directory_);
+    fs::create_directories(directory_);
+    return expected;
+  }
   [[nodiscard]] fs::path file(const char* name) const { return directory_ / name; }
 
   fs::path directory_;
@@ -125,15 +137,7 @@ TEST_F(EvaluationLoopTest, ARestartEmitsNothingAgain) {
 }
 
 TEST_F(EvaluationLoopTest, AKillBeforeAnyCommitOfOutputsLosesAndRepeatsNothing) {
-  open();
-  loop->start();
-  append_input();
-  run_to_end();
-  const std::string expected = events();
-  close();
-  fs::remove_all(directory_);
-  fs::create_directories(directory_);
-
+  const std::string expected = events_undisturbed();
   open();
   append_input();  // The loop's thread never ran: as if killed before it.
   close(/*drain=*/false);
@@ -229,15 +233,7 @@ class HastyClock final : public Clock {
 // docs/time.md 5: each grid minute is evaluated exactly once, in order.
 TEST_F(EvaluationLoopTest, AStopInALongCatchUpLeavesTheRestToTheNextStart) {
   constexpr std::int64_t kMinutes = 600;
-  open();
-  append_input(kMinutes);
-  loop->start();
-  run_to_end();
-  const std::string expected = events();
-  close();
-  fs::remove_all(directory_);
-  fs::create_directories(directory_);
-
+  const std::string expected = events_undisturbed(kMinutes);
   open();
   const HastyClock hasty;
   std::stop_source asked;

@@ -153,7 +153,8 @@ bool ParquetColumnReader::levels(std::size_t rows, ParquetLevels& levels) {
     return true;
   }
   level_values_.resize(std::max(level_values_.size(), rows));
-  if (!levels_.read(level_values_.data(), rows)) return damaged("too few levels");
+  if (!levels_.read(level_values_.data(), rows))
+    return damaged("levels that end early or are too wide");
   levels.each = {level_values_.data(), rows};
   levels.present = 0;
   for (const std::uint32_t level : levels.each) levels.present += level;
@@ -162,7 +163,7 @@ bool ParquetColumnReader::levels(std::size_t rows, ParquetLevels& levels) {
 }
 
 bool ParquetColumnReader::read_indexes(std::uint32_t* out, std::size_t count) {
-  if (!indexes_.read(out, count)) return damaged("too few indexes");
+  if (!indexes_.read(out, count)) return damaged("indexes that end early or are too wide");
   std::uint32_t largest = 0;
   for (std::size_t i = 0; i < count; ++i) largest = std::max(largest, out[i]);
   const std::size_t size = std::max(dictionary_numbers_.size(), dictionary_texts_.size());

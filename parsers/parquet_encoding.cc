@@ -47,8 +47,9 @@ bool HybridReader::next_run() noexcept {
   if ((*header & 1) == 0) {
     const std::uint64_t value_bytes = (width_ + 7) / 8;
     if (value_bytes > bytes_left) return false;
-    const std::uint64_t mask = (std::uint64_t{1} << width_) - 1;
-    repeated_ = static_cast<std::uint32_t>(load_tail(at_, at_ + value_bytes) & mask);
+    const std::uint64_t value = load_tail(at_, at_ + value_bytes);
+    if (value >> width_ != 0) return false;
+    repeated_ = static_cast<std::uint32_t>(value);
     repeated_left_ = count;
     at_ += value_bytes;
     return true;

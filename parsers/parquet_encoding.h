@@ -16,7 +16,8 @@ class HybridReader {
 
   /// `bit_width` up to kWidthMax. Of width 0 all values are 0, whatever `bytes` holds.
   void start(std::string_view bytes, unsigned bit_width) noexcept;
-  /// The next `count` values into `out`; false when the bytes end before them or a run is empty.
+  /// The next `count` values into `out`; false when the bytes end before them, a run is empty or
+  /// its value is wider than `bit_width`.
   [[nodiscard]] bool read(std::uint32_t* out, std::size_t count) noexcept;
   /// Takes the next `count` values if they are one value from one run, which it returns; else takes
   /// none.

@@ -92,7 +92,9 @@ struct ParquetFlows::State {
       : bytes(given), asked(asked_fields), batch_records(std::max(records, 1u)) {}
 
   bool open(std::uint64_t first_row, FlowCounts& counts) {
-    if (!read_parquet_footer(bytes, footer, problem) || !bind(counts)) return false;
+    if (!read_parquet_footer(bytes, footer, problem)) return false;
+    context.allowance -= std::min(context.allowance, footer.held_bytes());
+    if (!bind(counts)) return false;
     std::uint64_t before = 0;
     while (group < footer.group_rows.size() && before + footer.group_rows[group] <= first_row)
       before += footer.group_rows[group++];

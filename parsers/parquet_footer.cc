@@ -138,11 +138,12 @@ const char* odd_converted_type(std::int64_t type) noexcept {
 struct SchemaElement {
   ParquetColumn column;
   std::int64_t type = -1;
-  std::int64_t repetition = 0;
+  std::int64_t repetition = -1;
   std::int64_t children = 0;
 };
 
 constexpr int kIntegerType = 10;  // Of the union LogicalType.
+constexpr std::int64_t kRequired = 0;
 constexpr std::int64_t kOptional = 1;
 constexpr std::int64_t kRepeated = 2;
 
@@ -219,6 +220,11 @@ class FooterReader {
       }
       if (element.type > static_cast<std::int64_t>(ParquetType::kFixedLength)) {
         problem_.damaged("with column " + quoted(element.column.name) + " of an unknown type");
+        return;
+      }
+      if (element.repetition != kRequired && element.repetition != kOptional) {
+        problem_.damaged("with a damaged footer: column " + quoted(element.column.name) +
+                         " is neither required nor optional");
         return;
       }
       element.column.type = static_cast<ParquetType>(element.type);
@@ -330,8 +336,7 @@ class FooterReader {
     for (ThriftField field; thrift_.next(field) && !problem_.any();) {
       switch (field.id) {
         case 3:
-          if (thrift_.enter(field)) read_chunk_facts(column, chunk);
-          has_facts = true;
+          has_facts = thrift_.enter(field) && read_chunk_facts(column, chunk);
           break;
         case 1:  // The path of another file, in which its offsets count.
           if (!thrift_.binary(field).empty()) {
@@ -349,6 +354,7 @@ class FooterReader {
           thrift_.skip(field);
       }
     }
+    if (problem_.any()) return;
     if (!has_facts && !chunk.is_encrypted) {
       problem_.damaged("with a damaged footer: a column without facts");
       return;
@@ -356,11 +362,15 @@ class FooterReader {
     footer_.chunks.push_back(chunk);
   }
 
-  void read_chunk_facts(const ParquetColumn& column, ParquetChunk& chunk) {
+  /// False when one is missing that each column has (parquet.thrift, ColumnMetaData).
+  bool read_chunk_facts(const ParquetColumn& column, ParquetChunk& chunk) {
+    constexpr std::uint32_t kNeeded = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 9;
+    std::uint32_t stated = 0;
     std::uint64_t data_page = 0;
     std::uint64_t dictionary_page = 0;
     std::uint64_t bytes = 0;
     for (ThriftField field; thrift_.next(field) && !problem_.any();) {
+      if (field.id > 0 && field.id < 32) stated |= std::uint32_t{1} << field.id;
       switch (field.id) {
         case 1:
           if (thrift_.number(field) != static_cast<std::int64_t>(column.type))
@@ -396,18 +406,20 @@ class FooterReader {
     }
     // Offset 0 is what writers put for "none".
     chunk.begin = dictionary_page > 0 && dictionary_page < data_page ? dictionary_page : data_page;
-    if (problem_.any() || !thrift_.good()) return;
+    if (problem_.any() || !thrift_.good()) return true;
+    if ((stated & kNeeded) != kNeeded) return false;
     if (chunk.value_count == 0) {  // No page, and what writers put for its place is their own.
       chunk.begin = chunk.end = kMagic.size();
-      return;
+      return true;
     }
     if (chunk.begin < kMagic.size() || chunk.begin > data_end_ || bytes > data_end_ - chunk.begin) {
       problem_.damaged("with a damaged footer: column " + quoted(column.name) +
                        " lies outside of the file");
-      return;
+      return true;
     }
     chunk.end = chunk.begin + bytes;
     bytes_all_ += bytes;
+    return true;
   }
 
   bool check_rows() {

@@ -72,6 +72,10 @@ struct ParquetFooter {
   std::vector<std::uint64_t> group_rows;
   std::vector<ParquetChunk> chunks;  ///< columns.size() of them a row group.
   std::uint64_t rows = 0;
+  /// Of memory, by its row groups.
+  [[nodiscard]] std::size_t held_bytes() const noexcept {
+    return chunks.capacity() * sizeof(ParquetChunk) + group_rows.capacity() * sizeof(std::uint64_t);
+  }
   [[nodiscard]] const ParquetChunk& chunk(std::size_t group, std::size_t column) const noexcept {
     return chunks[group * columns.size() + column];
   }

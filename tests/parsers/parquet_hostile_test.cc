@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "parsers/parquet_encoding.h"
+#include "parsers/parquet_footer.h"
 #include "tests/parsers/recorder.h"
 
 namespace fleetmeter::parsers::testing {
@@ -87,6 +88,8 @@ struct Facts {
   std::int64_t rows_stated = -1;  // -1: those of the row groups.
   bool states_rows = true;
   bool states_groups = true;
+  bool states_repetition = true;
+  int left_out_fact = 0;           // Of the column's, a field id.
   std::string behind_footer = {};  // Inside of its length.
 };
 
@@ -117,17 +120,21 @@ std::string build(const Facts& facts) {
       facts.chunk_bytes < 0 ? static_cast<std::int64_t>(data.size()) - 4 : facts.chunk_bytes;
   Thrift chunk;
   if (!facts.file_path.empty()) chunk.text(1, facts.file_path);
-  chunk.inner(3, Thrift()
-                     .number(1, facts.type, 5)
-                     .number(4, facts.codec, 5)
-                     .number(5, facts.rows)
-                     .number(7, chunk_bytes)
-                     .number(9, facts.chunk_offset)
-                     .end());
+  Thrift stated;
+  for (const auto& [id, value, type] : {std::tuple{1, facts.type, 5},
+                                        {4, facts.codec, 5},
+                                        {5, facts.rows, 6},
+                                        {7, chunk_bytes, 6},
+                                        {9, facts.chunk_offset, 6}}) {
+    if (id != facts.left_out_fact) stated.number(id, value, type);
+  }
+  chunk.inner(3, stated.end());
   const std::string group = Thrift().list(1, {chunk.end()}).number(3, facts.rows).end();
   const std::string root = Thrift().text(4, "schema").number(5, 1, 5).end();
   Thrift column;
-  column.number(1, facts.type, 5).number(3, 0, 5).text(4, facts.name);
+  column.number(1, facts.type, 5);
+  if (facts.states_repetition) column.number(3, 0, 5);
+  column.text(4, facts.name);
   if (facts.converted_type >= 0) column.number(6, facts.converted_type, 5);
   if (!facts.logical_type.empty()) column.inner(10, facts.logical_type);
   Thrift parts;
@@ -261,9 +268,31 @@ TEST(ParquetHostile, IndexesOutsideOfTheirDictionaryAreDamage) {
   EXPECT_THAT(
       problem_of(
           {.encoding = 8, .values = std::string("\1\0", 2), .dictionary = std::string(8, '\2')}),
-      HasSubstr("too few indexes"));
+      HasSubstr("indexes that end early or are too wide"));
+  // A run of index 2, in one bit.
+  EXPECT_THAT(problem_of({.encoding = 8,
+                          .values = std::string("\1\2\2", 3),
+                          .dictionary = std::string(16, '\2'),
+                          .dictionary_count = 2}),
+              HasSubstr("indexes that end early or are too wide"));
   EXPECT_THAT(problem_of({.dictionary = "x", .dictionary_count = 0x7fffffff}),
               HasSubstr("a dictionary shorter than its values"));
+}
+
+TEST(ParquetHostile, ColumnsStateAllThatTheFormatRequires) {
+  for (const int left_out : {1, 4, 5, 7, 9})
+    EXPECT_THAT(problem_of({.left_out_fact = left_out}), HasSubstr("a column without facts"));
+  EXPECT_THAT(problem_of({.states_repetition = false}), HasSubstr("neither required nor optional"));
+}
+
+/// Row groups without rows cost the footer little, and are held in memory each.
+TEST(ParquetHostile, RowGroupsTakeTheirMemoryOutOfTheObjects) {
+  const std::string bytes = build({.rows = 0, .groups = 400'000});
+  ParquetFooter footer;
+  ParquetProblem problem;
+  ASSERT_TRUE(read_parquet_footer(MemoryBytes(bytes), footer, problem)) << problem.text;
+  EXPECT_GE(footer.held_bytes(), 400'000 * (sizeof(ParquetChunk) + sizeof(std::uint64_t)));
+  EXPECT_LT(footer.held_bytes(), 10 * bytes.size());
 }
 
 TEST(ParquetHostile, PagesWithoutValuesEndWithTheirColumn) {
@@ -389,6 +418,10 @@ TEST(HybridReader, MixesRunsAndPackedGroups) {
   EXPECT_EQ(reader.take_constant(4), 5u);
   reader.start(std::string_view("\x01\0", 2), 3);
   EXPECT_FALSE(reader.read(values, 1));  // A run of nothing is no progress.
+  reader.start("\x08\x07", 3);
+  EXPECT_EQ(reader.take_constant(4), 7u);
+  reader.start("\x08\x08", 3);  // Four bits.
+  EXPECT_FALSE(reader.read(values, 4));
 }
 
 TEST(DeltaReader, ReadsWidthsUpTo64Bits) {

@@ -5,6 +5,7 @@
 #include <bit>
 #include <span>
 
+#include "aggregator/capped_sum.h"
 #include "aggregator/flow_facts.h"
 
 namespace fleetmeter::aggregator {
@@ -577,8 +578,8 @@ void FlowFolder::add_block(const FlowColumns& flows, const FlowRecordColumns& co
       continue;
     }
     const std::uint64_t bytes = all_bytes.or_zero(record), packets = all_packets.or_zero(record);
-    row.bytes += bytes;
-    row.packets += packets;
+    add_capped(row.bytes, bytes);
+    add_capped(row.packets, packets);
     if (bytes == 0 || packets == 0) [[unlikely]] {
       row.without_bytes += all_bytes.present(record) ? 0 : 1;
       row.without_packets += all_packets.present(record) ? 0 : 1;
@@ -594,14 +595,14 @@ void FlowFolder::add_parts(const FlowRecordColumns& columns, std::uint32_t i, st
   const std::uint64_t bytes_before = share_before_month(start_s, end_s, bytes);
   const std::uint64_t packets_before = share_before_month(start_s, end_s, packets);
   FlowSums::Row& row = sums_.at(block_.rows[i]);
-  row.bytes += bytes_before;
-  row.packets += packets_before;
+  add_capped(row.bytes, bytes_before);
+  add_capped(row.packets, packets_before);
   row.without_bytes += columns.bytes.present(block_.records[i]) ? 0 : 1;
   row.without_packets += columns.packets.present(block_.records[i]) ? 0 : 1;
   const auto minute = static_cast<std::uint32_t>(start_s / 60);
   FlowSums::Row& rest = sums_.at(sums_.rest_row(block_.series[i], minute, other_));
-  rest.bytes += bytes - bytes_before;
-  rest.packets += packets - packets_before;
+  add_capped(rest.bytes, bytes - bytes_before);
+  add_capped(rest.packets, packets - packets_before);
 }
 
 }  // namespace fleetmeter::aggregator

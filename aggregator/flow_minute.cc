@@ -2,17 +2,19 @@
 
 #include <algorithm>
 
+#include "aggregator/capped_sum.h"
+
 namespace fleetmeter::aggregator {
 
 void FlowMinuteSums::add(const FlowMinuteSums& other) noexcept {
   carry(other.source_index(), other.unknown());
-  accepted_bytes += other.accepted_bytes;
-  accepted_packets += other.accepted_packets;
-  accepted_records += other.accepted_records;
-  rejected_bytes += other.rejected_bytes;
-  rejected_packets += other.rejected_packets;
-  rejected_records += other.rejected_records;
-  nat_bytes += other.nat_bytes;
+  add_capped(accepted_bytes, other.accepted_bytes);
+  add_capped(accepted_packets, other.accepted_packets);
+  add_capped(accepted_records, other.accepted_records);
+  add_capped(rejected_bytes, other.rejected_bytes);
+  add_capped(rejected_packets, other.rejected_packets);
+  add_capped(rejected_records, other.rejected_records);
+  add_capped(nat_bytes, other.nat_bytes);
 }
 
 FlowMinuteSums& FlowMinute::add(std::uint32_t interface, std::size_t slot) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "aggregator/capped_sum.h"
+
 namespace fleetmeter::aggregator {
 namespace {
 
@@ -75,15 +77,15 @@ std::uint64_t FlowWindows::add_rows(const proto::AggregateBatch& batch, std::uin
     }
     sums.carry(source, unknown);
     if (series.is_accepted) {
-      sums.accepted_bytes += rows_.bytes[row];
-      sums.accepted_packets += rows_.packets[row];
-      sums.accepted_records += rows_.records[row];
+      add_capped(sums.accepted_bytes, rows_.bytes[row]);
+      add_capped(sums.accepted_packets, rows_.packets[row]);
+      add_capped(sums.accepted_records, rows_.records[row]);
     } else if (series.is_rejected) {
-      sums.rejected_bytes += rows_.bytes[row];
-      sums.rejected_packets += rows_.packets[row];
-      sums.rejected_records += rows_.records[row];
+      add_capped(sums.rejected_bytes, rows_.bytes[row]);
+      add_capped(sums.rejected_packets, rows_.packets[row]);
+      add_capped(sums.rejected_records, rows_.records[row]);
     }
-    if (series.is_nat_inside) sums.nat_bytes += rows_.bytes[row];
+    if (series.is_nat_inside) add_capped(sums.nat_bytes, rows_.bytes[row]);
   }
   return late;
 }

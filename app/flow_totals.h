@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
@@ -7,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "aggregator/capped_sum.h"
 #include "cost/network.h"
 #include "cost/network_rules.h"
 #include "cost/usage_store.h"
@@ -21,16 +23,16 @@ struct Traffic {
   std::uint64_t records_without_packets = 0, records_without_bytes = 0;
   Traffic& operator+=(const Traffic& other) noexcept {
     records += other.records;
-    packets += other.packets;
-    bytes += other.bytes;
+    aggregator::add_capped(packets, other.packets);
+    aggregator::add_capped(bytes, other.bytes);
     records_without_packets += other.records_without_packets;
     records_without_bytes += other.records_without_bytes;
     return *this;
   }
   Traffic& operator-=(const Traffic& other) noexcept {
     records -= other.records;
-    packets -= other.packets;
-    bytes -= other.bytes;
+    packets -= std::min(packets, other.packets);  // Capped sums may lack some.
+    bytes -= std::min(bytes, other.bytes);
     records_without_packets -= other.records_without_packets;
     records_without_bytes -= other.records_without_bytes;
     return *this;

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "aggregator/capped_sum.h"
 #include "aggregator/flow_rows.h"
 #include "aggregator/partial_aggregator.h"
 #include "aggregator/word_table.h"
@@ -122,9 +123,9 @@ void UsageTable::add(const proto::AggregateBatch& batch, std::uint8_t lacks) {
     for (std::size_t i = 0; i < rows.size(); ++i) {
       Series series = all[rows.series[i]];
       HourlyFlows::Row& row = row_of(series, rows.window_start_min[i] / 60, lacks);
-      row.bytes += rows.bytes[i];
-      row.packets += rows.packets[i];
-      row.records += rows.records[i];
+      aggregator::add_capped(row.bytes, rows.bytes[i]);
+      aggregator::add_capped(row.packets, rows.packets[i]);
+      aggregator::add_capped(row.records, rows.records[i]);
       if (!series.talks) continue;
       const bool owner_is_other = series.is_nat ? series.interface_is_other : series.owner_is_other;
       over_limit_.by_interface += series.interface_is_other ? rows.records[i] : 0;

@@ -189,6 +189,15 @@ Result<void> UsageFold::add_flows(const proto::AggregateBatch& batch, TextId env
   return {};
 }
 
+void FlowSums::add(const FlowSums& more) noexcept {
+  const auto up_to_max = [](std::uint64_t a, std::uint64_t b) {
+    return std::min(std::min(a, kMax) + std::min(b, kMax), kMax);
+  };
+  bytes = up_to_max(bytes, more.bytes);
+  packets = up_to_max(packets, more.packets);
+  records = up_to_max(records, more.records);
+}
+
 void UsageFold::add_rows(const aggregator::FlowRows& rows, std::span<FlowSeries> all) {
   for (std::size_t row = 0; row < rows.size(); ++row) {
     FlowSeries& series = all[rows.series[row]];
@@ -197,9 +206,7 @@ void UsageFold::add_rows(const aggregator::FlowRows& rows, std::span<FlowSeries>
       series.hour = hour;
       series.sums = &flows[{hour, series.key}];
     }
-    series.sums->bytes += rows.bytes[row];
-    series.sums->packets += rows.packets[row];
-    series.sums->records += rows.records[row];
+    series.sums->add({rows.bytes[row], rows.packets[row], rows.records[row]});
     if (series.runs) {
       see(series.facts[kEnvironment], series.facts[kOwner], rows.window_start_min[row],
           rows.long_records[row] > 0 ? kLongIntervalMinutes : 1);

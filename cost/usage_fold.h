@@ -56,8 +56,11 @@ struct FlowHour {
   FlowKeyId key = 0;
   friend auto operator<=>(const FlowHour&, const FlowHour&) = default;
 };
+/// Of an hour. They stop at kMax instead of wrapping: over 2.5 PB/s, and what SQLite's INTEGER holds.
 struct FlowSums {
+  static constexpr std::uint64_t kMax = 0x7fffffffffffffff;
   std::uint64_t bytes = 0, packets = 0, records = 0;
+  void add(const FlowSums& more) noexcept;
 };
 
 /// Gives strings and facts their numbers. May write to the store, hence may fail.

@@ -65,9 +65,7 @@ Result<void> Totals::flush() {
       if (!now) return std::move(now).error();
       found->second = now->value_or(FlowSums{});
     }
-    found->second.bytes += sums.bytes;
-    found->second.packets += sums.packets;
-    found->second.records += sums.records;
+    found->second.add(sums);
   }
   for (const auto& [key, quantity] : fold_.volumes) {
     auto total = hour(key);

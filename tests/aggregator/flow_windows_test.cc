@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <memory>
 #include <random>
@@ -40,6 +41,14 @@ TEST_F(FlowWindowsTest, ClosesAWindowOnceAtTheWatermark) {
   EXPECT_EQ(first[0].start_s, kNoon);
   EXPECT_TRUE(close(kNoon + 60).empty());
   EXPECT_EQ(close(kNoon + 600).size(), 1u);
+}
+
+TEST_F(FlowWindowsTest, SumsStopAtTheLargestNumberInsteadOfWrapping) {
+  constexpr std::uint64_t kMost = 0x7fffffffffffffff;
+  for (int i = 0; i < 3; ++i) add({{.start_s = kNoon, .bytes = kMost}});
+  const auto closed = close(kNoon + 60);
+  ASSERT_EQ(closed.size(), 1u);
+  EXPECT_EQ(closed[0].accepted_bytes, std::numeric_limits<std::uint64_t>::max());
 }
 
 TEST_F(FlowWindowsTest, NoDataMakesAWindowOfZeroAndSkipDataALowerBound) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <numeric>
 
 #include "app/flow_log_events.h"
@@ -69,6 +70,18 @@ TEST(FlowSummary, CountsEveryLineOnceByItsStatus) {
   EXPECT_EQ(summary.first_s, 1734718900u);
   EXPECT_EQ(summary.last_s, 1734719013u);
   EXPECT_TRUE(summary.anything_dropped());
+}
+
+TEST(FlowSummary, SumsStopAtTheLargestNumberInsteadOfWrapping) {
+  constexpr std::uint64_t kMost = 0x7fffffffffffffff;
+  std::string one = line("eni-1", "10.0.1.1", "10.0.2.1", 443, 1, 100);
+  one.replace(one.find(" 100 "), 5, " " + std::to_string(kMost) + " ");
+  EXPECT_EQ(summarize(one + one).accept, (Traffic{2, 2, 2 * kMost}));
+  const FlowSummary summary = summarize(one + one + one);
+  const Traffic all{3, 3, std::numeric_limits<std::uint64_t>::max()};
+  EXPECT_EQ(summary.accept, all);
+  EXPECT_EQ(list(summary, "source").entries[0].traffic, all);
+  EXPECT_EQ(list(summary, "interface").entries[0].traffic, all);
 }
 
 TEST(FlowSummary, PathClassesAddUpToWhatWasAccepted) {

@@ -181,6 +181,22 @@ TEST(UsageStore, SumsFlowsPerHourAndKeepsTheirFacts) {
   EXPECT_TRUE(store->flows(kHour, kHour + 2, "staging")->empty());
 }
 
+TEST(UsageStore, ASumThatHasNoRoomStopsInsteadOfWrapping) {
+  constexpr std::uint64_t kMost = 0x7fffffffffffffff;
+  Path path;
+  auto store = open(path);
+  const auto flow = [](std::uint64_t bytes) {
+    return Batch().flow(kMinute, "eni-1", "i-1", bytes);
+  };
+  feed(*store,
+       log_of({flow(kMost).flow(kMinute + 1, "eni-1", "i-1", kMost), flow(kMost), flow(7)}));
+  const Result<std::vector<FlowUsage>> flows = store->flows(kHour, kHour + 1);
+  ASSERT_TRUE(flows);
+  ASSERT_EQ(flows->size(), 1u);
+  EXPECT_EQ((*flows)[0].bytes, kMost);
+  EXPECT_EQ((*flows)[0].records, 4u);
+}
+
 TEST(UsageStore, OfTwoValuesOfOnePeriodTheLargerSampleCountWins) {
   Path path;
   auto store = open(path);

@@ -100,6 +100,7 @@ bool MetricFold::live(SeriesId id, GridTime at_s, const FoldSpec& spec,
 bool MetricFold::due(GridTime at_s, const FoldSpec& spec, const EvaluationContext& context) {
   take_in(at_s, spec, context);
   const std::vector<SeriesId>& asked = heard();
+  none_live_ = false;
   if (asked.size() == 1) return context.table.due_until(asked[0], context.frontier) >= at_s;
   if (scanned_for_s_ != at_s) {
     scanned_for_s_ = at_s;
@@ -116,12 +117,19 @@ bool MetricFold::due(GridTime at_s, const FoldSpec& spec, const EvaluationContex
   }
   if (any_due_) return true;
   scanned_ = 0;  // Nobody is live: the first that falls due decides.
+  none_live_ = true;
   return false;
 }
 
 GridTime MetricFold::next_wake(const EvaluationContext& context) const {
   const std::vector<SeriesId>& asked = heard();
   if (asked.empty()) return kNever;
+  if (none_live_) {
+    GridTime first_s = kNever;
+    for (const SeriesId id : asked)
+      first_s = std::min(first_s, context.table.next_expiry(id, context.frontier));
+    return first_s;
+  }
   const std::size_t witness = scanned_ < asked.size() ? scanned_ : 0;
   return context.table.next_expiry(asked[asked.size() == 1 ? 0 : witness], context.frontier);
 }

@@ -154,6 +154,7 @@ class MetricFold {
   aggregator::GridTime scanned_for_s_ = aggregator::kBeforeAll;
   std::uint32_t scanned_ = 0;
   bool any_due_ = false;
+  bool none_live_ = false;  ///< None was due or live when last asked.
 };
 
 }  // namespace fleetmeter::alarms

@@ -159,6 +159,24 @@ TEST(Scaling, AMachineThatWillComeTakesNothingFromTheGroupsOwnSeriesBefore) {
   EXPECT_EQ(fleet.decisions(), (Lines{"1 web 4>5"})) << "From minute 6 on the machine is read.";
 }
 
+// docs/time.md 5: a minute is evaluated as soon as it is due. Here by i-b, which is silent, and not
+// only once i-a comes.
+TEST(Scaling, WhereNoMachineIsLiveTheFirstThatFallsDueDecides) {
+  Fleet fleet(only(minute_rule()), Fleet::Input::kBounded);
+  fleet.inventory(
+      "{instances: [{id: i-a, group: web, valid_from: '2024-12-20T08:00:00Z'},"
+      " {id: i-b, group: web, valid_from: '2024-12-20T08:00:00Z'}],"
+      " groups: [{name: web, min: 2, max: 10, desired: 4}]}");
+  fleet.samples({Fleet::cpu("i-a", 600, 50), Fleet::cpu("i-b", 0, 50)});
+  proto::LogRecord record = fleet.observation("web", 10);
+  record.mutable_observation()->set_desired(7);
+  fleet.apply(record);
+  fleet.ticks(0, 12);
+  EXPECT_EQ(fleet.group().desired, 4);
+  fleet.ticks(13, 20);
+  EXPECT_EQ(fleet.group().desired, 7);
+}
+
 TEST(Scaling, SimplePoliciesAloneKnowNoWarmUp) {
   ScalingRule rule = minute_rule();
   rule.cooldown_s = 60;

@@ -314,31 +314,73 @@ GridTime MetricFold::next_data(GridTime after_s, const EvaluationContext& contex
   return next_s;
 }
 
+GridTime MetricFold::part_until(SeriesId id, GridTime from_s, const FoldSpec& spec,
+                                const EvaluationContext& context) const {
+  const aggregator::SeriesKey& key = context.table.info(id).key;
+  const bool stays = spec.group.empty() || !context.directory.names(id).machine ||
+                     key.dimension("AutoScalingGroupName") == spec.group;
+  if (stays && spec.young_s == 0) return kNever;
+  // A slot asks for the second before its end.
+  const GridTime last_s = minus(from_s, 1);
+  const GridTime change_s = context.directory.next_change(id, key, context.inventory, last_s);
+  const GridTime until_s = change_s == kNever ? kNever : change_s + 1;
+  const ResourceTerm term = context.directory.term(id, key, context.inventory, last_s);
+  if (spec.young_s == 0 || term.from_s == kBeforeAll) return until_s;
+  const GridTime grown_s = term.from_s + GridTime{spec.young_s};
+  return grown_s > from_s ? std::min(until_s, grown_s) : until_s;
+}
+
+GridTime MetricFold::next_member(GridTime at_s, const FoldSpec& spec,
+                                 const EvaluationContext& context) const {
+  GridTime next_s = kNever;
+  for (const SeriesId id : to_come_) {
+    const GridTime first_s = first_end_of(context.table.info(id));
+    if (first_s <= at_s && in_group(id, at_s, spec, context)) return at_s;
+    next_s = std::min(next_s, first_s > at_s ? first_s : part_until(id, at_s, spec, context));
+  }
+  return next_s;
+}
+
 GridTime MetricFold::same_until(GridTime at_s, SlotState state, const FoldSpec& spec,
                                 const EvaluationContext& context) const {
-  const bool missing = state == SlotState::kMissing;
-  // Where all of the range is missing, so is every part of it. What is unknown may have parts that
-  // are not, alone in a later span: only a range that nobody heard any of stays so.
-  const GridTime range_s = GridTime{spec.range_slots} * spec.period_s;
-  const GridTime from_s = missing ? at_s : minus(at_s, range_s);
-  GridTime until_s = next_data(from_s, context);
+  const bool missing = state == SlotState::kMissing, unknown = state == SlotState::kUnknown;
+  // A later range has spans that lie across those of this one: all of it must be alike. Where all of
+  // it is missing, so is every part of it; what is unknown may have parts that are not.
+  const GridTime from_s = minus(at_s, GridTime{spec.range_slots} * spec.period_s);
+  GridTime until_s = next_member(at_s, spec, context);
   if (members_.empty()) {
-    if (!spec.unseen_delay_s) return at_s;
-    return std::min(until_s, context.table.next_unseen(from_s, spec.period_s, missing));
+    if (!spec.unseen_delay_s) return state == SlotState::kNonexistent ? until_s : at_s;
+    const GridTime unseen_from_s = missing ? at_s : from_s;
+    return std::min(until_s, context.table.next_unseen(unseen_from_s, spec.period_s, missing));
   }
+  GridTime unheard_until_s = kBeforeAll;
   for (const SeriesId id : members_) {
+    until_s = std::min(until_s, part_until(id, from_s, spec, context));
+    if (until_s <= at_s) return at_s;
+    if (!takes_part(id, at_s, spec, context)) continue;
     const SeriesInfo& info = context.table.info(id);
     const GridTime own = info.own_period_s;
     // Its first slot may end up to a period later than that of its first datapoint.
-    if (first_end_of(info) + own > from_s) return at_s;
-    if (missing) {
-      until_s = std::min(until_s, context.table.next_heard(id, at_s, false));
-      continue;
-    }
-    if (own > spec.period_s) return at_s;
-    until_s = std::min(until_s, context.table.next_heard(id, from_s, true));
+    if (state == SlotState::kNonexistent || first_end_of(info) + own > from_s) return at_s;
+    // A datapoint may lack the statistic in one span and have it in another.
+    until_s = std::min(until_s, context.table.next_data(id, from_s));
+    if (missing) until_s = std::min(until_s, context.table.next_heard(id, at_s, false));
+    if (unknown && own <= spec.period_s)
+      unheard_until_s = std::max(unheard_until_s, context.table.next_heard(id, from_s, true));
   }
-  return until_s;
+  return unknown ? std::min(until_s, unheard_until_s) : until_s;
+}
+
+void MetricFold::pass_over(GridTime from_s, GridTime to_s, SlotState state,
+                           const FoldSpec& spec) noexcept {
+  const GridTime unit_s = spec.unit_s, ring = static_cast<GridTime>(seen_.size());
+  for (GridTime end_s = std::max(from_s + unit_s, to_s - (ring - 1) * unit_s); end_s <= to_s;
+       end_s += unit_s) {
+    FoldedSlot& slot = seen_[static_cast<std::size_t>(end_s / unit_s) % seen_.size()];
+    slot = FoldedSlot{};
+    slot.end_s = end_s;
+    slot.state = state;
+  }
 }
 
 GridTime MetricFold::expired_before(const FoldSpec& spec, const EvaluationContext& context) const {

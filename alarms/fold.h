@@ -111,11 +111,16 @@ class MetricFold {
   /// End of the first slot after `after_s` with data of a member, or of what has yet to come.
   [[nodiscard]] aggregator::GridTime next_data(aggregator::GridTime after_s,
                                                const EvaluationContext& context) const;
-  /// Nothing but `state`, kMissing or kUnknown, is in the range that ends at `at_s`: up to before
-  /// this time nothing else will be. kNever = always, at most `at_s` = that cannot be said.
+  /// Nothing but `state`, kMissing, kUnknown or kNonexistent, is in the range that ends at `at_s`,
+  /// the last time that was looked at: up to before this time nothing else will be. kNever = always,
+  /// at most `at_s` = that cannot be said.
   [[nodiscard]] aggregator::GridTime same_until(aggregator::GridTime at_s,
                                                 aggregator::SlotState state, const FoldSpec& spec,
                                                 const EvaluationContext& context) const;
+  /// Slots that end after `from_s`, up to and with `to_s`, are `state`, as same_until() told: what a
+  /// later range looks back on is taken for seen.
+  void pass_over(aggregator::GridTime from_s, aggregator::GridTime to_s,
+                 aggregator::SlotState state, const FoldSpec& spec) noexcept;
   /// Up to where slots had fallen due without data before this record.
   [[nodiscard]] aggregator::GridTime expired_before(const FoldSpec& spec,
                                                     const EvaluationContext& context) const;
@@ -140,6 +145,14 @@ class MetricFold {
                                           const EvaluationContext& context) const;
   [[nodiscard]] bool takes_part(aggregator::SeriesId id, aggregator::GridTime end_s,
                                 const FoldSpec& spec, const EvaluationContext& context) const;
+  /// First slot end after `from_s` for which the inventory, or a member's age, may say otherwise
+  /// whether it takes part.
+  [[nodiscard]] aggregator::GridTime part_until(aggregator::SeriesId id,
+                                                aggregator::GridTime from_s, const FoldSpec& spec,
+                                                const EvaluationContext& context) const;
+  /// First time after `at_s` at which one of `to_come_` may come in; `at_s` = it is there already.
+  [[nodiscard]] aggregator::GridTime next_member(aggregator::GridTime at_s, const FoldSpec& spec,
+                                                 const EvaluationContext& context) const;
   /// Of a machine that a group asks for: the inventory has it there.
   [[nodiscard]] bool in_group(aggregator::SeriesId id, aggregator::GridTime end_s,
                               const FoldSpec& spec, const EvaluationContext& context) const;

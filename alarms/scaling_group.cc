@@ -272,6 +272,7 @@ GridTime ScalingGroup::advance(const EvaluationContext& context, EventSink& sink
     if (!due(at_s, context, wake_s)) return wake_s;
     evaluated_s_ = at_s;
     evaluate_at(at_s, context, sink);
+    if (std::ranges::none_of(policies_, &Policy::valid)) pass_over(context);
   }
 }
 

@@ -100,6 +100,9 @@ class ScalingGroup {
   [[nodiscard]] bool due(aggregator::GridTime at_s, const EvaluationContext& context,
                          aggregator::GridTime& wake_s);
   void fit(Metric& metric, const EvaluationContext& context);
+  void pass_over(const EvaluationContext& context);
+  [[nodiscard]] aggregator::GridTime due_until(const EvaluationContext& context) const;
+  [[nodiscard]] aggregator::GridTime same_until(const EvaluationContext& context);
   void evaluate_at(aggregator::GridTime at_s, const EvaluationContext& context, EventSink& sink);
   void learn_capacity(aggregator::GridTime at_s, const EvaluationContext& context);
   void hear(const proto::Observation& observation, aggregator::GridTime at_s);

@@ -35,7 +35,51 @@ std::span<const Instance> entries_of(const Inventory& inventory, std::string_vie
                                   [](const Instance& one) { return std::string_view(one.id); });
 }
 
+void narrow(const Validity& valid, GridTime at_s, GridTime& from_s, GridTime& to_s) {
+  for (const GridTime bound_s : {valid.from_s, valid.to_s}) {
+    if (bound_s <= at_s) {
+      from_s = std::max(from_s, bound_s);
+    } else {
+      to_s = std::min(to_s, bound_s);
+    }
+  }
+}
+
+/// Narrows [from_s, to_s), which holds `at_s`, to where none of the entries named `name` begins or
+/// ends; `entries` are sorted by `name_of`.
+template <typename Entry>
+void narrow(const std::vector<Entry>& entries, std::string Entry::*name_of, std::string_view name,
+            GridTime at_s, GridTime& from_s, GridTime& to_s) {
+  const auto by_name = [name_of](const Entry& one) { return std::string_view(one.*name_of); };
+  for (const Entry& one : std::ranges::equal_range(entries, name, {}, by_name))
+    narrow(one.valid, at_s, from_s, to_s);
+}
+
 }  // namespace
+
+GridTime next_group_change(const Inventory& inventory, std::string_view name, GridTime after_s) {
+  GridTime from_s = aggregator::kBeforeAll, to_s = aggregator::kNever;
+  narrow(inventory.groups(), &aggregator::Group::name, name, after_s, from_s, to_s);
+  return to_s;
+}
+
+GridTime SeriesDirectory::next_change(SeriesId id, const aggregator::SeriesKey& key,
+                                      const Inventory* inventory, GridTime after_s) {
+  if (inventory == nullptr) return aggregator::kNever;
+  Unchanged& span = unchanged_[id];
+  if (span.version == version_ && span.from_s <= after_s && after_s < span.to_s) return span.to_s;
+  span = {version_, aggregator::kBeforeAll, aggregator::kNever};
+  for (const auto& [name, value] : key.dimensions) {
+    if (value.empty() || !inventory->known(value)) continue;
+    narrow(inventory->instances(), &Instance::id, value, after_s, span.from_s, span.to_s);
+    narrow(inventory->interfaces(), &aggregator::Interface::id, value, after_s, span.from_s,
+           span.to_s);
+    narrow(inventory->groups(), &aggregator::Group::name, value, after_s, span.from_s, span.to_s);
+    if (const auto* resource = inventory->resource(value))
+      narrow(resource->valid, after_s, span.from_s, span.to_s);
+  }
+  return span.to_s;
+}
 
 bool SeriesDirectory::ever_in_group(SeriesId id, const aggregator::SeriesKey& key,
                                     const Inventory* inventory, std::string_view group) {

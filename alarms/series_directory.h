@@ -23,6 +23,11 @@ struct ResourceTerm {
   std::string_view group;
 };
 
+/// First time after `after_s` at which an entry of the group of that name begins or ends.
+[[nodiscard]] aggregator::GridTime next_group_change(const aggregator::Inventory& inventory,
+                                                     std::string_view name,
+                                                     aggregator::GridTime after_s);
+
 /// The names of a series' dimensions, shared by all series that have the same.
 struct DimensionNames {
   std::string joined;  ///< "AutoScalingGroupName,InstanceId"
@@ -46,6 +51,12 @@ class SeriesDirectory {
   [[nodiscard]] ResourceTerm term(aggregator::SeriesId id, const aggregator::SeriesKey& key,
                                   const aggregator::Inventory* inventory,
                                   aggregator::GridTime at_s);
+  /// First time after `after_s` at which an entry of the inventory that a dimension value names
+  /// begins or ends: up to before it the resource is the same. kNever = none does.
+  [[nodiscard]] aggregator::GridTime next_change(aggregator::SeriesId id,
+                                                 const aggregator::SeriesKey& key,
+                                                 const aggregator::Inventory* inventory,
+                                                 aggregator::GridTime after_s);
   /// Whether some entry of the machine, of whatever time, names the group.
   [[nodiscard]] bool ever_in_group(aggregator::SeriesId id, const aggregator::SeriesKey& key,
                                    const aggregator::Inventory* inventory, std::string_view group);
@@ -76,8 +87,15 @@ class SeriesDirectory {
     std::span<const aggregator::Instance> entries;
   };
 
+  /// Nothing that a series' dimensions name begins or ends in [from_s, to_s).
+  struct Unchanged {
+    std::uint32_t version = 0;
+    aggregator::GridTime from_s = 0, to_s = 0;
+  };
+
   std::uint32_t version_ = 1;
   Machine machine_;
+  std::unordered_map<aggregator::SeriesId, Unchanged> unchanged_;  ///< Of those asked for it.
   std::vector<Entry> series_;
   std::vector<bool> remembered_;  ///< From a snapshot, for series that are added after it was read.
   std::vector<DimensionNames> names_;

@@ -265,11 +265,12 @@ AlarmInstance::Outcome AlarmInstance::quiet_after(GridTime at_s, const Evaluatio
   if (!same || (state != SlotState::kMissing && state != SlotState::kUnknown))
     return Outcome::kGoOn;
   const bool missing = state == SlotState::kMissing;
-  const bool more = !missing || fold_.last_end_s(context) > at_s;
+  const GridTime same_s = fold_.same_until(at_s, state, plan_->fold, context);
+  const bool more = !missing || same_s != kNever || fold_.last_end_s(context) > at_s;
   GridTime until_s = kNever;
   if (missing && plan_->retire_after_s != 0)
     until_s = ceil_to(quiet_since_s_ + plan_->retire_after_s, plan_->step_s);
-  if (more) until_s = std::min(until_s, fold_.same_until(at_s, state, plan_->fold, context));
+  until_s = std::min(until_s, same_s);
   const GridTime ends_s = fold_.ends_s(at_s, context);
   until_s = std::min(until_s, ends_s);
   if (until_s != kNever)

@@ -120,6 +120,27 @@ TEST(AlarmLife, AGapOfYearsIsNotWalkedMinuteByMinute) {
   }
 }
 
+/// A datapoint of ten minutes.
+proto::LogRecord of_ten_minutes(std::int64_t m, double value) {
+  proto::LogRecord record = Fleet::batch({Fleet::cpu(kA, m, value)});
+  record.mutable_batch()->mutable_datapoints()->set_period_s(0, 600);
+  return record;
+}
+
+// In nine of ten minutes no slot of the series ends, so nothing is missing in them that one could
+// have heard: what was not heard ends at 650.
+TEST(AlarmLife,
+     TimeInWhichNobodyListenedDoesNotCountForRetirementWhereSlotsAreLongerThanThePeriod) {
+  Fleet fleet(only(cpu_alarm()), Fleet::Input::kBounded);
+  fleet.listen("stream", 652);
+  fleet.apply(of_ten_minutes(0, 10));
+  for (const std::int64_t m : {655, 829, 900, 901}) {
+    fleet.progress("stream", m, true);
+    fleet.tick(m);
+  }
+  EXPECT_EQ(fleet.told("alarm.retired"), (Lines{"830 InstanceId=i-a"}));
+}
+
 TEST(AlarmLife, AnAlarmWithoutForEachEndsWithTheResourceThatItNames) {
   Fleet fleet(only(plain_alarm(MissingData::kBreaching)));
   fleet.inventory("instances: [{id: i-a}]");

@@ -80,6 +80,7 @@ GridTime AlarmInstance::advance(const EvaluationContext& context, EventSink& sin
     }
     const Outcome outcome = evaluate_at(at_s, context, sink);
     if (outcome == Outcome::kQuiet && !pass_over(resume_by_s_, context, wake_s)) break;
+    if (unknown_ && commands_.empty() && evaluated_s_ == at_s) pass_over_cycles(context);
     if (outcome == Outcome::kDormant) {
       dormant_ = true;
       if (resume_by_s_ != kNever) wake_s = resume_by_s_ + fold_.delay_s(context);
@@ -171,10 +172,7 @@ bool AlarmInstance::pass_over(GridTime until_s, const EvaluationContext& context
   const GridTime step_s = plan_->step_s, from_s = evaluated_s_;
   if (due_s != kBeforeAll)
     evaluated_s_ = std::max(evaluated_s_, std::min(last_s, floor_to(due_s, step_s)));
-  // What a later range looks back on is seen now: what is told later changes no past slot.
-  const GridTime range_s = GridTime{plan_->range_slots} * plan_->rule.period_s;
-  GridTime seen_s = std::max(from_s + step_s, floor_to(evaluated_s_ - range_s, step_s));
-  for (; seen_s <= evaluated_s_; seen_s += step_s) (void)fold_.at(seen_s, plan_->fold, context);
+  look_back(from_s, context);
   if (unknown_) quiet_since_s_ = evaluated_s_;
   const GridTime tick_s = context.frontier.tick_s;
   const bool by_tick = context.frontier.bounded && context.previous_tick_s != kBeforeAll &&
@@ -189,6 +187,36 @@ bool AlarmInstance::pass_over(GridTime until_s, const EvaluationContext& context
   resume_by_s_ = until_s;
   dormant_ = true;
   return false;
+}
+
+/// What a later range looks back on of the minutes behind `from_s`, that were passed over, is seen now:
+/// what is told later changes no past slot.
+void AlarmInstance::look_back(GridTime from_s, const EvaluationContext& context) {
+  const GridTime step_s = plan_->step_s;
+  const GridTime range_s = GridTime{plan_->range_slots} * plan_->rule.period_s;
+  GridTime seen_s = std::max(from_s + step_s, floor_to(evaluated_s_ - range_s, step_s));
+  for (; seen_s <= evaluated_s_; seen_s += step_s) (void)fold_.at(seen_s, plan_->fold, context);
+}
+
+/// A period that is shorter than the series' own holds none of its slots in some minutes: of what
+/// nobody heard these are missing and the others unknown, by turns. Once a whole turn has changed
+/// nothing, no later one does.
+void AlarmInstance::pass_over_cycles(const EvaluationContext& context) {
+  const GridTime at_s = evaluated_s_, step_s = plan_->step_s;
+  const GridTime due_s = fold_.due_until(at_s, plan_->fold, context);
+  if (due_s <= at_s + step_s) return;
+  const GridTime cycle_s = fold_.cycle_s(plan_->step_s, context);
+  if (cycle_s == kNever || since_s_ > at_s - cycle_s) return;
+  const GridTime from_s =
+      at_s - cycle_s - GridTime{plan_->range_slots} * GridTime{plan_->rule.period_s};
+  if (begin_s_ > from_s) return;
+  const GridTime until_s =
+      std::min(fold_.silent_until(from_s, at_s, plan_->fold, context), fold_.ends_s(at_s, context));
+  const GridTime last_s = std::min(due_s, until_s - 1);
+  if (last_s < at_s + cycle_s) return;
+  evaluated_s_ += (last_s - at_s) / cycle_s * cycle_s;
+  quiet_since_s_ = evaluated_s_;
+  look_back(at_s, context);
 }
 
 void AlarmInstance::begin(GridTime at_s, const EvaluationContext& context) {

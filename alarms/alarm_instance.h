@@ -112,6 +112,8 @@ class AlarmInstance {
   [[nodiscard]] bool wait_for_data(const EvaluationContext& context, aggregator::GridTime& wake_s);
   [[nodiscard]] bool pass_over(aggregator::GridTime until_s, const EvaluationContext& context,
                                aggregator::GridTime& wake_s);
+  void pass_over_cycles(const EvaluationContext& context);
+  void look_back(aggregator::GridTime from_s, const EvaluationContext& context);
   [[nodiscard]] Outcome quiet_after(aggregator::GridTime at_s, const EvaluationContext& context,
                                     const EventSink& sink);
   void begin(aggregator::GridTime at_s, const EvaluationContext& context);

@@ -1,6 +1,7 @@
 #include "alarms/fold.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "aggregator/shard.h"
 #include "aggregator/state_codec.h"
@@ -24,6 +25,7 @@ constexpr std::uint8_t kAnyDue = 1, kToCome = 2;
 
 /// Own periods that a member may stay away before a fold no longer waits for it.
 constexpr GridTime kLivePeriods = 3;
+constexpr GridTime kDayS = 86'400;
 
 GridTime minus(GridTime time_s, GridTime seconds) noexcept {
   return time_s < kBeforeAll + seconds ? kBeforeAll : time_s - seconds;
@@ -369,6 +371,30 @@ GridTime MetricFold::same_until(GridTime at_s, SlotState state, const FoldSpec& 
       unheard_until_s = std::max(unheard_until_s, context.table.next_heard(id, from_s, true));
   }
   return unknown ? std::min(until_s, unheard_until_s) : until_s;
+}
+
+GridTime MetricFold::silent_until(GridTime from_s, GridTime at_s, const FoldSpec& spec,
+                                  const EvaluationContext& context) const {
+  if (members_.empty()) return at_s;
+  GridTime until_s = next_member(at_s, spec, context);
+  for (const SeriesId id : members_) {
+    const SeriesInfo& info = context.table.info(id);
+    if (first_end_of(info) + GridTime{info.own_period_s} > from_s) return at_s;
+    // One of the two is the next slot, the other the first that is not like it.
+    const GridTime alike_until_s = std::max(context.table.next_heard(id, from_s, true),
+                                            context.table.next_heard(id, from_s, false));
+    until_s = std::min({until_s, alike_until_s, context.table.next_data(id, from_s)});
+  }
+  return until_s;
+}
+
+GridTime MetricFold::cycle_s(std::uint32_t step_s, const EvaluationContext& context) const {
+  GridTime cycle = step_s;
+  for (const SeriesId id : members_) {
+    cycle = std::lcm(cycle, GridTime{context.table.info(id).own_period_s});
+    if (cycle > kDayS) return kNever;
+  }
+  return cycle;
 }
 
 void MetricFold::pass_over(GridTime from_s, GridTime to_s, SlotState state,

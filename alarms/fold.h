@@ -117,6 +117,15 @@ class MetricFold {
   [[nodiscard]] aggregator::GridTime same_until(aggregator::GridTime at_s,
                                                 aggregator::SlotState state, const FoldSpec& spec,
                                                 const EvaluationContext& context) const;
+  /// No slot after `from_s`, at most `at_s`, has data, and those of a member are all heard or all
+  /// unheard: up to before this time it stays so. At most `at_s` = that cannot be said.
+  [[nodiscard]] aggregator::GridTime silent_until(aggregator::GridTime from_s,
+                                                  aggregator::GridTime at_s, const FoldSpec& spec,
+                                                  const EvaluationContext& context) const;
+  /// While it is silent, spans that end so far apart hold the like; a multiple of `step_s`. kNever =
+  /// over a day.
+  [[nodiscard]] aggregator::GridTime cycle_s(std::uint32_t step_s,
+                                             const EvaluationContext& context) const;
   /// Slots that end after `from_s`, up to and with `to_s`, are `state`, as same_until() told: what a
   /// later range looks back on is taken for seen.
   void pass_over(aggregator::GridTime from_s, aggregator::GridTime to_s,

@@ -141,6 +141,21 @@ TEST(AlarmLife,
   EXPECT_EQ(fleet.told("alarm.retired"), (Lines{"830 InstanceId=i-a"}));
 }
 
+// docs/time.md 5, where unheard slots and minutes without any take turns.
+TEST(AlarmLife, AnUnheardGapOfYearsIsNotWalkedWhereSlotsAreLongerThanThePeriod) {
+  constexpr std::int64_t kYears = 50LL * 365 * 1440;
+  RuleSet rules = only(plain_alarm(MissingData::kBreaching));
+  rules.alarms.push_back(cpu_alarm());
+  rules.alarms[1].name = "each";
+  Fleet fleet(rules);
+  fleet.apply(of_ten_minutes(-kYears, 10));
+  fleet.apply(of_ten_minutes(0, 90));
+  fleet.ticks(1, 12);
+  const std::string each = " InstanceId=i-a ";
+  EXPECT_EQ(fleet.changes().back(), "10" + each + "INSUFFICIENT_DATA>ALARM");
+  EXPECT_LT(fleet.engine().evaluations_total(), 1000U);
+}
+
 TEST(AlarmLife, AnAlarmWithoutForEachEndsWithTheResourceThatItNames) {
   Fleet fleet(only(plain_alarm(MissingData::kBreaching)));
   fleet.inventory("instances: [{id: i-a}]");

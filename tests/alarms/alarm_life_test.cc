@@ -156,6 +156,34 @@ TEST(AlarmLife, AnUnheardGapOfYearsIsNotWalkedWhereSlotsAreLongerThanThePeriod) 
   EXPECT_LT(fleet.engine().evaluations_total(), 1000U);
 }
 
+// A set of several samples has no percentile unless it brings it; the span that has slid behind it
+// has one again.
+TEST(AlarmLife, APercentileThatComesBackAsTheSpanSlidesIsNotPassedOver) {
+  AlarmRule rule = cpu_alarm(50);
+  rule.metric.statistic = "p90";
+  rule.period_s = 300;
+  Lines changes[2];
+  for (const bool every_minute : {false, true}) {
+    Fleet fleet(only(rule));
+    std::vector<Sample> samples;
+    for (std::int64_t m = 0; m < 15; ++m) samples.push_back(Fleet::cpu(kA, m, 90));
+    samples.push_back(Fleet::cpu(kA, -20, 10));
+    samples.push_back(Fleet::cpu(kA, 100, 10));
+    proto::LogRecord batch = Fleet::batch(samples);
+    for (const int m : {0, 5, 10}) {
+      proto::Datapoints& points = *batch.mutable_batch()->mutable_datapoints();
+      points.set_sample_count(m, 2);
+      points.set_sum(m, 180);
+      points.set_minimum(m, 80);
+    }
+    fleet.apply(std::move(batch));
+    fleet.ticks(every_minute ? 1 : 105, 105);
+    changes[every_minute] = fleet.changes();
+  }
+  EXPECT_EQ(changes[false], changes[true]);
+  EXPECT_FALSE(changes[false].empty());
+}
+
 TEST(AlarmLife, AnAlarmWithoutForEachEndsWithTheResourceThatItNames) {
   Fleet fleet(only(plain_alarm(MissingData::kBreaching)));
   fleet.inventory("instances: [{id: i-a}]");

@@ -17,9 +17,10 @@ namespace ondemand = simdjson::ondemand;
 
 struct Keys {
   bool message_type = false;
-  bool log_events = false;
-  bool upper_records = false;  // Kinesis event of Lambda.
-  bool lower_records = false;  // Firehose request, or Firehose event of Lambda.
+  // Arrays, how often they are there.
+  std::uint32_t log_events = 0;
+  std::uint32_t upper_records = 0;  // Kinesis event of Lambda.
+  std::uint32_t lower_records = 0;  // Firehose request, or Firehose event of Lambda.
   bool awslogs = false;
   bool message = false;
   bool raw_data = false;
@@ -57,9 +58,9 @@ struct EnvelopeParser::State {
       if (std::move(item).get(field) != simdjson::SUCCESS) return false;
       if (field.unescaped_key().get(key) != simdjson::SUCCESS) return false;
       keys.message_type |= key == "messageType";
-      keys.log_events |= key == "logEvents";
-      keys.upper_records |= key == "Records";
-      keys.lower_records |= key == "records";
+      keys.log_events += key == "logEvents" ? 1 : 0;
+      keys.upper_records += key == "Records" ? 1 : 0;
+      keys.lower_records += key == "records" ? 1 : 0;
       keys.awslogs |= key == "awslogs";
       keys.message |= key == "message";
       keys.raw_data |= key == "rawData";
@@ -84,26 +85,53 @@ struct EnvelopeParser::State {
     }
   }
 
-  Envelope::Kind take_subscription(ondemand::object& object, MessageSink& sink) {
+  /// Gives `take` the array under `name`, every one of `count`: a key that is there again brings
+  /// more of the same, and which of them other readers take is not agreed (RFC 8259, section 4).
+  /// False when there is none, one is no array, or `take` says so.
+  template <typename Take>
+  static bool take_arrays(ondemand::object& object, std::string_view name, std::uint32_t count,
+                          Take take) {
+    ondemand::array array;
+    if (count <= 1) {
+      return object.find_field_unordered(name).get_array().get(array) == simdjson::SUCCESS &&
+             take(array);
+    }
+    if (object.reset().error() != simdjson::SUCCESS) return false;
+    for (auto item : object) {
+      ondemand::field field;
+      std::string_view key;
+      if (std::move(item).get(field) != simdjson::SUCCESS ||
+          field.unescaped_key().get(key) != simdjson::SUCCESS)
+        return false;
+      if (key != name) continue;
+      if (field.value().get_array().get(array) != simdjson::SUCCESS || !take(array)) return false;
+    }
+    return true;
+  }
+
+  static Envelope::Kind take_subscription(ondemand::object& object, std::uint32_t log_events,
+                                          MessageSink& sink) {
     std::string_view type;
     if (!read_text(object, "messageType", type)) return Envelope::Kind::kUnknown;
     if (type == "CONTROL_MESSAGE") return Envelope::Kind::kControl;
-    ondemand::array events;
-    if (object.find_field_unordered("logEvents").get_array().get(events) != simdjson::SUCCESS) {
-      return Envelope::Kind::kUnknown;
-    }
+    const auto take = [&sink](ondemand::array& events) { return take_events(events, sink); };
+    return take_arrays(object, "logEvents", log_events, take) ? Envelope::Kind::kLogEvents
+                                                              : Envelope::Kind::kUnknown;
+  }
+
+  static bool take_events(ondemand::array& events, MessageSink& sink) {
     for (auto item : events) {
       ondemand::object event;
       const simdjson::error_code error = std::move(item).get_object().get(event);
       if (error == simdjson::SUCCESS) {
-        if (!take_event(event, sink)) return Envelope::Kind::kUnknown;
+        if (!take_event(event, sink)) return false;
       } else if (error == simdjson::INCORRECT_TYPE) {
         sink.on_log_message({}, {});  // No event: counted as one without a message.
       } else {
-        return Envelope::Kind::kUnknown;
+        return false;
       }
     }
-    return Envelope::Kind::kLogEvents;
+    return true;
   }
 
   /// Empty when the object has no such text. False when it is no JSON: nothing may be asked of the
@@ -125,16 +153,19 @@ struct EnvelopeParser::State {
     return true;
   }
 
-  Envelope::Kind take_records(ondemand::object& object, bool kinesis, MessageSink& sink,
+  Envelope::Kind take_records(ondemand::object& object, const Keys& keys, MessageSink& sink,
                               Envelope& out) {
+    const bool kinesis = keys.upper_records > 0;
     std::string_view request_id;
     if (!kinesis && !read_text(object, "requestId", request_id)) return Envelope::Kind::kUnknown;
     if (!request_id.empty() && !sink.keep_request(request_id)) return Envelope::Kind::kPayloads;
-    ondemand::array records;
-    if (object.find_field_unordered(kinesis ? "Records" : "records").get_array().get(records) !=
-        simdjson::SUCCESS) {
-      return Envelope::Kind::kUnknown;
-    }
+    const auto take = [&](ondemand::array& records) { return take_all_of(records, kinesis, out); };
+    const bool taken = kinesis ? take_arrays(object, "Records", keys.upper_records, take)
+                               : take_arrays(object, "records", keys.lower_records, take);
+    return taken ? Envelope::Kind::kPayloads : Envelope::Kind::kUnknown;
+  }
+
+  bool take_all_of(ondemand::array& records, bool kinesis, Envelope& out) {
     bool is_kinesis = false;
     for (auto item : records) {
       ondemand::object record;
@@ -143,7 +174,7 @@ struct EnvelopeParser::State {
         ++out.bad_base64;
         continue;
       }
-      if (error != simdjson::SUCCESS) return Envelope::Kind::kUnknown;
+      if (error != simdjson::SUCCESS) return false;
       ondemand::object inner;
       ondemand::value data;
       if (kinesis) {
@@ -151,8 +182,7 @@ struct EnvelopeParser::State {
         const bool is_missing =
             error == simdjson::NO_SUCH_FIELD || error == simdjson::INCORRECT_TYPE;
         // An SQS, SNS or S3 event has `Records` too.
-        if (error != simdjson::SUCCESS && !(is_missing && is_kinesis))
-          return Envelope::Kind::kUnknown;
+        if (error != simdjson::SUCCESS && !(is_missing && is_kinesis)) return false;
         is_kinesis = true;
         if (!is_missing) error = inner.find_field_unordered("data").get(data);
       } else {
@@ -164,7 +194,7 @@ struct EnvelopeParser::State {
         take_payload(data, out);
       }
     }
-    return Envelope::Kind::kPayloads;
+    return true;
   }
 
   Envelope::Kind take_awslogs(ondemand::object& object, Envelope& out) {
@@ -260,13 +290,14 @@ struct EnvelopeParser::State {
       return Envelope::Kind::kNotJson;
     document.rewind();
     if (document.get_object().get(object) != simdjson::SUCCESS) return Envelope::Kind::kNotJson;
-    if (keys.log_events || keys.message_type) return take_subscription(object, sink);
+    if (keys.log_events > 0 || keys.message_type)
+      return take_subscription(object, keys.log_events, sink);
     const bool has_payloads =
-        keys.lower_records || keys.upper_records || keys.awslogs || keys.raw_data;
+        keys.lower_records > 0 || keys.upper_records > 0 || keys.awslogs || keys.raw_data;
     // Room for all there can be: payloads stay where they are decoded to.
     if (has_payloads) out.bytes.resize(base64_room(value.size()) + ByteBuffer::kPaddingBytes);
-    if (keys.lower_records || keys.upper_records)
-      return take_records(object, keys.upper_records, sink, out);
+    if (keys.lower_records > 0 || keys.upper_records > 0)
+      return take_records(object, keys, sink, out);
     if (keys.awslogs) return take_awslogs(object, out);
     if (keys.raw_data) return take_raw_data(object, out);
     if (!keys.message && keys.flow_row) return take_flow_row(object, sink);

@@ -44,7 +44,8 @@ struct Envelope {
 [[nodiscard]] FlowLayout flow_row_layout();
 
 /// Opens one JSON object of the envelopes that AWS and its Lambda events wrap telemetry in. Key
-/// order does not matter, unknown keys are ignored; a byte that is no UTF-8 becomes '?'. Rules:
+/// order does not matter, unknown keys are ignored, of arrays with the same key (`logEvents` twice)
+/// each is read; a byte that is no UTF-8 becomes '?'. Rules:
 /// Amazon CloudWatch Logs User Guide, "Real-time processing of log data with subscriptions"; AWS
 /// Lambda Developer Guide, event formats of CloudWatch Logs, Kinesis and Data Firehose; Amazon Data
 /// Firehose Developer Guide, "HTTP endpoint delivery". Flow records as objects are what connectors

@@ -43,10 +43,12 @@ class PaddedBlock {
   ExactBlock block_;
 };
 
-/// Of an object in which a key is there twice, which one counts is nobody's rule.
-[[nodiscard]] inline bool has_equal_keys(simdjson::dom::object object) {
+/// Of an object in which a key is there twice, which one counts is nobody's rule, save of `but_for`.
+[[nodiscard]] inline bool has_equal_keys(simdjson::dom::object object,
+                                         std::string_view but_for = {}) {
   std::vector<std::string_view> keys;
   for (const auto& [key, value] : object) {
+    if (key == but_for) continue;
     for (const std::string_view seen : keys) {
       if (seen == key) return true;
     }

@@ -249,6 +249,9 @@ def main():
     write("gzip", "members_and_line_ends", (packed(b"one\n") + b"\n") * 3, choices=6)
     write("metric_json", "envelope_behind", '{"namespace":"N",' + json.dumps({"message": line(DEFAULT)})[1:], choices=3)
 
+    twice = subscription(messages)[:-1] + ", " + json.dumps({"logEvents": [{"id": "9", "message": line(DEFAULT)}]})[1:]
+    write("envelope", "events_twice", twice, choices=4)
+
 
 if __name__ == "__main__":
     main()

@@ -39,6 +39,30 @@ std::string firehose(std::initializer_list<std::string> records) {
 
 const std::string kOkRecord{kOkLine.substr(0, kOkLine.size() - 1)};
 
+TEST(Decoder, OfArraysWithTheSameKeyInAnEnvelopeEachIsRead) {
+  const std::string events = R"("logEvents":[)" + log_event("1", kOkRecord) + "]";
+  const std::string type = R"("messageType":"DATA_MESSAGE")";
+  const std::string others =
+      R"("logEvents":[)" + log_event("2", kOkRecord) + "," + log_event("3", kOkRecord) + "]";
+  for (const std::string& value :
+       {events + "," + others + "," + type, type + "," + events + "," + others,
+        events + "," + type + R"(,"owner":"1",)" + others + R"(,"more":{"logEvents":[]})"}) {
+    const Decoded decoded = decode_message("{" + value + "}");
+    EXPECT_THAT(decoded.flows, SizeIs(3)) << value;
+    EXPECT_EQ(decoded.dropped(PayloadDrop::kBadEnvelope), 0u);
+  }
+  // One that is no array is said, and takes nothing with it that was there before.
+  const Decoded broken = decode_message("{" + type + "," + others + R"(,"logEvents":5})");
+  EXPECT_THAT(broken.flows, SizeIs(2));
+  EXPECT_EQ(broken.dropped(PayloadDrop::kBadEnvelope), 1u);
+}
+
+TEST(Decoder, OfRecordsWithTheSameKeyInARequestEachIsRead) {
+  const std::string record = R"("records":[{"data":")" + base64(kOkRecord) + "\"}]";
+  const Decoded decoded = decode_message(R"({"requestId":"r-1",)" + record + "," + record + "}");
+  EXPECT_THAT(decoded.flows, SizeIs(2));
+}
+
 TEST(Decoder, ReadsEveryMemberOfAMultiMemberGzip) {
   const Decoded decoded = decode_message(from_base64(kEnvelopeMembersBase64));
   EXPECT_THAT(decoded.flows,

@@ -77,9 +77,11 @@ bool is_firehose_name(std::string_view file_name) {
 
 std::string encode(const FilePosition& position) {
   std::string text = "1";
-  for (const std::uint64_t field : {position.stream.member_start, position.stream.plain_bytes,
-                                    std::uint64_t{position.head_bytes}, position.head_hash,
-                                    std::uint64_t{position.done}, position.size}) {
+  for (const std::uint64_t field :
+       {position.stream.member_start, position.stream.plain_bytes,
+        std::uint64_t{position.head_bytes}, position.head_hash,
+        std::uint64_t{position.done} | std::uint64_t{position.stream.line_open} << 1,
+        position.size}) {
     text += ' ' + std::to_string(field);
   }
   return text + ' ' + position.stream.layout;
@@ -98,7 +100,8 @@ std::optional<FilePosition> decode_position(std::string_view text) {
   position.stream.plain_bytes = fields[1];
   position.head_bytes = static_cast<std::uint32_t>(fields[2]);
   position.head_hash = fields[3];
-  position.done = fields[4] != 0;
+  position.done = (fields[4] & 1) != 0;
+  position.stream.line_open = (fields[4] & 2) != 0;
   position.size = fields[5];
   position.stream.layout = std::string(text);
   return position;

@@ -20,6 +20,8 @@ std::string_view to_string(PayloadDrop reason) noexcept {
       return "unknown_content";
     case PayloadDrop::kParquet:
       return "parquet";
+    case PayloadDrop::kContinuedLine:
+      return "continued_line";
     case PayloadDrop::kCount:
       break;
   }

@@ -55,6 +55,8 @@ struct Decoder::State {
     payload.binding = &stream_binding;
     payload.is_stream = true;
     payload.is_resumed = from.member_start > 0 || from.plain_bytes > 0;
+    payload.line_open = from.line_open;
+    if (from.line_open) payload.content = Content::kLines;
     layout_is_bound = !from.layout.empty();
     unpacker.reset();
     unpack_from = from.member_start;
@@ -234,7 +236,8 @@ struct Decoder::State {
   std::size_t parse(std::string_view bytes, std::size_t padding_bytes, bool last) {
     const std::uint64_t headers = parser.counts.flows.headers;
     const std::size_t taken = parser.parse(payload, bytes, padding_bytes, last);
-    layout_is_bound |= parser.counts.flows.headers != headers;
+    layout_is_bound |=
+        parser.counts.flows.headers - headers > (payload.header_is_unended ? 1u : 0u);
     plain_in += taken;
     border = plain_in - payload.beyond_border;
     return taken;
@@ -259,13 +262,13 @@ struct Decoder::State {
 
   [[nodiscard]] StreamPosition position() const {
     if (!begun()) return {};
-    if (object_row > 0) return {0, object_row, {}};
+    if (object_row > 0) return {0, object_row, {}, false};
     const auto behind =
         std::find_if(members.begin(), members.end(),
                      [this](const MemberStart& member) { return member.plain_at > border; });
     const MemberStart& member = *std::prev(behind);
     return {member.file_at, border - member.plain_at,
-            layout_is_bound ? stream_binding.layout.names : std::string{}};
+            layout_is_bound ? stream_binding.layout.names : std::string{}, payload.line_open};
   }
 
   [[nodiscard]] bool begun() const noexcept { return !members.empty(); }

@@ -52,6 +52,9 @@ enum class PayloadDrop : std::uint8_t {
   kUnknownContent,  ///< "unknown_content": no rule of the sniffing table matches.
   /// "parquet": damaged, or outside of the flat subset (ParquetFlows); what came before is kept.
   kParquet,
+  /// "continued_line": the rest of a line that an earlier reading took as a record though its line
+  /// end was not there yet (StreamPosition::line_open).
+  kContinuedLine,
   kCount
 };
 [[nodiscard]] std::string_view to_string(PayloadDrop reason) noexcept;
@@ -78,6 +81,9 @@ struct StreamPosition {
   std::uint64_t plain_bytes = 0;   ///< Plain bytes of it that were consumed as whole records.
   /// Column names bound by the last header line, space separated; empty = options.
   std::string layout;
+  /// The record before it was a last line without a line end: what follows up to the next line end
+  /// continues that line and is none of its own. It is dropped (kContinuedLine), unless it is blank.
+  bool line_open = false;
   friend bool operator==(const StreamPosition&, const StreamPosition&) = default;
 };
 
@@ -111,8 +117,9 @@ class Decoder {
   /// The same of a piece that an Unpacker made of the stream, instead of feed(); finish() follows
   /// the one of Unpacker::end(). The Unpacker is the caller's, and begins where the stream does.
   void take(const PlainPiece& piece) noexcept;
-  /// End of the stream: a last line without a line end is a record; anything else unfinished is
-  /// counted truncated. Returns false when the stream could not be read to its end (truncated,
+  /// End of the stream: a last line without a line end is a record. One that cannot be read as one
+  /// is dropped by its reason, but position() stays before it: its rest may come. Anything else
+  /// unfinished is counted truncated. Returns false when the stream could not be read to its end (truncated,
   /// damaged): report the file, exit 1.
   bool finish() noexcept;
   /// Where a restart would continue: everything before it has reached the sink, nothing after it

@@ -38,6 +38,10 @@ class LineEnds {
   bool is_known_ = false;
 };
 
+std::uint64_t kept_records(const FlowCounts& counts) noexcept {
+  return counts.ok + counts.nodata + counts.skipdata;
+}
+
 bool is_readable(Content content) noexcept {
   return content != Content::kJsonArray && content != Content::kUnknown;
 }
@@ -143,6 +147,10 @@ std::size_t PayloadParser::parse_lines(PayloadState& state, std::string_view byt
       at = skip_on(state, bytes, at);
       continue;
     }
+    if (state.line_open) {
+      at += skip_continued_line(state, bytes.substr(at));
+      continue;
+    }
     if (!state.scanner.started()) {
       at = skip_blanks(bytes, at);
       if (at == bytes.size()) break;
@@ -179,17 +187,65 @@ std::size_t PayloadParser::parse_lines(PayloadState& state, std::string_view byt
       continue;
     }
     parse_messages();
-    const FlowParseResult result =
-        parse_flow_records(bytes.substr(at), options, *state.binding, flows_, counts.flows);
+    // The last line of a stream is judged alone.
+    const bool is_unended = last && state.is_stream && ends.from(at) == bytes.size();
+    if (is_unended) {
+      at += take_unended_line(state, bytes.substr(at), options);
+      continue;
+    }
+    const bool is_followed = last && state.is_stream;
+    const std::size_t lines_end = is_followed ? bytes.rfind('\n') + 1 : bytes.size();
+    const FlowParseResult result = parse_flow_records(bytes.substr(at, lines_end - at), options,
+                                                      *state.binding, flows_, counts.flows);
     at += result.consumed_bytes;
     if (result.stop == FlowStop::kFlush) flush_flows();
-    if (result.stop != FlowStop::kNeedMore) continue;
+    if (result.stop != FlowStop::kNeedMore || is_followed) continue;
     at = skip_blanks(bytes, at);
     if (bytes.size() - at <= kFlowLineBytesMax) break;
     skip_rest(state, long_lines());
   }
-  if (last && state.skipping != nullptr) end_skipping(state);
+  if (last && state.skipping != nullptr) {
+    ++*state.skipping;
+    state.skipping = nullptr;  // Its end is not there: the border stays before it.
+  }
   return at;
+}
+
+/// The last line of a stream, to which more may be appended. As a record it is counted, and what
+/// comes then continues it. As anything else it waits for its rest: a restart reads it again, and
+/// with the columns that it met.
+std::size_t PayloadParser::take_unended_line(PayloadState& state, std::string_view line,
+                                             const FlowParseOptions& options) {
+  const FlowBinding binding = *state.binding;
+  const std::uint64_t kept = kept_records(counts.flows), headers = counts.flows.headers;
+  const FlowParseResult result =
+      parse_flow_records(line, options, *state.binding, flows_, counts.flows);
+  if (result.stop == FlowStop::kFlush) flush_flows();
+  if (result.consumed_bytes == 0) {
+    if (result.stop != FlowStop::kFlush) skip_rest(state, long_lines());
+    return 0;
+  }
+  state.line_open = kept_records(counts.flows) > kept;
+  if (!state.line_open) {
+    state.beyond_border = line.size();
+    state.header_is_unended = counts.flows.headers > headers;
+    *state.binding = binding;
+  }
+  return line.size();
+}
+
+/// What comes up to the next line end belongs to a line that has been taken. Nothing is lost where
+/// that is blank.
+std::size_t PayloadParser::skip_continued_line(PayloadState& state,
+                                               std::string_view bytes) noexcept {
+  const std::size_t text = std::min(bytes.find_first_not_of(" \t\r"), bytes.size());
+  if (text == bytes.size()) return text;
+  if (bytes[text] == '\n') {
+    state.line_open = false;
+    return text + 1;
+  }
+  skip_rest(state, counts.dropped[static_cast<std::size_t>(PayloadDrop::kContinuedLine)]);
+  return 0;
 }
 
 /// Drops a JSON value that cannot be read on behind `begun`.
@@ -232,6 +288,7 @@ void PayloadParser::end_skipping(PayloadState& state) noexcept {
   ++*state.skipping;
   state.skipping = nullptr;
   state.beyond_border = 0;
+  state.line_open = false;
 }
 
 /// `bytes` begins with '{'; its first line has `line_bytes`. Returns 0 when the object is not whole yet.

@@ -11,6 +11,7 @@
 #include "parsers/decoder.h"
 #include "parsers/envelope.h"
 #include "parsers/flow_layout.h"
+#include "parsers/flow_parser.h"
 #include "parsers/inflate.h"
 #include "parsers/json_scan.h"
 #include "parsers/metric_json.h"
@@ -44,6 +45,9 @@ struct PayloadState {
   bool skipped_brace = false;  ///< The last of it but blanks was a '}'.
   /// Bytes at the end of what was taken that are no whole records (dropped, unreadable).
   std::size_t beyond_border = 0;
+  bool line_open = false;  ///< StreamPosition::line_open, of the border.
+  /// The last line of the stream is a header without line end: counted, and to be read again.
+  bool header_is_unended = false;
   bool after_value = false;    ///< kLines: what came last was a JSON value.
   bool request_begun = false;  ///< kResources: the one request has been counted.
   bool dead = false;           ///< The rest cannot be read; swallow it.
@@ -95,6 +99,9 @@ class PayloadParser final : private MessageSink {
   std::size_t parse_base64(PayloadState& state, std::string_view bytes, bool last);
   std::size_t parse_parquet(PayloadState& state, std::string_view bytes, bool last);
 
+  std::size_t take_unended_line(PayloadState& state, std::string_view line,
+                                const FlowParseOptions& options);
+  std::size_t skip_continued_line(PayloadState& state, std::string_view bytes) noexcept;
   void skip_value(PayloadState& state, std::string_view begun) noexcept;
   void skip_rest(PayloadState& state, std::uint64_t& count) noexcept;
   [[nodiscard]] static std::size_t skip_on(PayloadState& state, std::string_view bytes,

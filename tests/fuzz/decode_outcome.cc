@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "parsers/inflate.h"
+#include "parsers/sniff.h"
 #include "proto/check.h"
 
 namespace fleetmeter::fuzz {
@@ -161,6 +162,31 @@ void check_resume(std::string_view bytes, std::size_t stop, const Pieces& pieces
   after.resume(position);
   FM_CHECK(after.position() == position);
   after.feed(bytes.substr(position.member_start));
+  FM_CHECK(after.finish());
+  FM_CHECK(sink == whole.yield);
+}
+
+void check_growth(std::string_view bytes, std::size_t stop) {
+  if (!is_plain_text(bytes) || bytes.find("x^") != std::string_view::npos) return;
+  const std::string_view begun = bytes.substr(0, stop);
+  if (sniff(begun, true) != Content::kLines || sniff(bytes, true) != Content::kLines) return;
+  const Outcome whole = decode_stream(bytes);
+  if (!whole.whole) return;
+
+  DigestSink sink;
+  Decoder before{small_options(), sink};
+  before.resume_plain({});
+  before.feed(begun);
+  (void)before.finish();
+  const StreamPosition position = before.position();
+  FM_CHECK(position.plain_bytes <= stop);
+  Decoder after{small_options(), sink};
+  after.resume_plain(position);
+  after.feed(bytes.substr(position.plain_bytes));
+  const auto continued =
+      after.counts().dropped[static_cast<std::size_t>(PayloadDrop::kContinuedLine)];
+  FM_CHECK(continued <= (position.line_open ? 1 : 0));
+  if (position.line_open) return;
   FM_CHECK(after.finish());
   FM_CHECK(sink == whole.yield);
 }

@@ -73,4 +73,9 @@ void check_cuts(std::string_view bytes, const Pieces& pieces);
 /// whose lines cannot be taken for a beginning of something else.
 void check_resume(std::string_view bytes, std::size_t stop, const Pieces& pieces);
 
+/// A file of text that was read to its end, its last line too, when it had `stop` bytes, and has
+/// grown since: nothing is lost and nothing read twice. Where that line counted without its line end
+/// no more is said than that what continues it is dropped once.
+void check_growth(std::string_view bytes, std::size_t stop);
+
 }  // namespace fleetmeter::fuzz

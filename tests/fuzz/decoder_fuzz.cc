@@ -1,7 +1,7 @@
 // Any bytes: the decoder neither crashes nor reads past its input; what it yields and counts does
-// not depend on where a stream is cut, a stream resumed at any point goes on exactly, and what is
-// read without a fault is the same as one message. Three bytes choose the pieces, one the point of
-// the restart; the rest is the stream.
+// not depend on where a stream is cut, a stream resumed at any point goes on exactly, one that was
+// read to its end and has grown loses nothing, and what is read without a fault is the same as one
+// message. Three bytes choose the pieces, one the point of the restart; the rest is the stream.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -25,5 +25,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   check_cuts(bytes, pieces);
   check_resume(bytes, bytes.size() * stop_in_256 / 256, pieces);
+  check_growth(bytes, bytes.size() * stop_in_256 / 256);
   return 0;
 }

@@ -251,6 +251,9 @@ def main():
 
     twice = subscription(messages)[:-1] + ", " + json.dumps({"logEvents": [{"id": "9", "message": line(DEFAULT)}]})[1:]
     write("envelope", "events_twice", twice, choices=4)
+    tail = ["log-status", "start", "bytes"]
+    for i in range(4):
+        write("decoder", "grown_%d" % i, " ".join(tail) + "\n" + lines(tail, 4), choices=4)
 
 
 if __name__ == "__main__":

@@ -192,7 +192,7 @@ TEST_F(ExpandPathsTest, AStarThatEndsInASlashIsDirectoriesAlone) {
 
 TEST(FilePosition, ComesBackFromItsText) {
   FilePosition position;
-  position.stream = {123, 456, "version account-id srcaddr"};
+  position.stream = {123, 456, "version account-id srcaddr", true};
   position.head_bytes = 1024;
   position.head_hash = 0xffffffffffffffff;
   position.done = true;

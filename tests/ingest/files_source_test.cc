@@ -107,6 +107,36 @@ TEST_F(FilesSourceTest, ALastLineWithoutLineEndIsARecord) {
   EXPECT_EQ(world_.log.sums(), (Sums{2, 3, 0}));
 }
 
+TEST_F(FilesSourceTest, AFileThatGrowsBetweenBoundedRunsCountsEachLineOnceWhereverItWasCut) {
+  const std::string lines = flow_line(1) + flow_line(2) + flow_line(4);
+  for (std::size_t cut = 1; cut < lines.size(); cut += 7) {
+    World world;
+    const auto read = [&] {
+      const auto source = make_files_source(world.context(), options({folder_.path("a.log")}));
+      ASSERT_TRUE(source->start());
+      ASSERT_TRUE(eventually([&] { return source->finished(); }));
+    };
+    folder_.write("a.log", lines.substr(0, cut));
+    read();
+    folder_.append("a.log", lines.substr(cut));
+    read();
+    EXPECT_EQ(world.log.sums(), (Sums{3, 7, 0})) << cut;
+  }
+}
+
+TEST_F(FilesSourceTest, TheRestOfALineThatCountedBeforeItsEndWasThereIsDroppedByTheNextRun) {
+  const std::string header = "version interface-id action log-status start end packets bytes\n";
+  folder_.write("a.log", header + "2 eni-1 ACCEPT OK 1700000040 1700000100 1 12");
+  ASSERT_TRUE(read_all(options({folder_.path("a.log")})));
+  EXPECT_EQ(world_.log.sums(), (Sums{1, 12, 0}));
+  folder_.append("a.log", "34\n2 eni-1 ACCEPT OK 1700000040 1700000100 1 7\n");
+  ASSERT_TRUE(read_all(options({folder_.path("a.log")})));
+  EXPECT_EQ(world_.log.sums(), (Sums{2, 19, 0}));
+  EXPECT_EQ(
+      world_.decoded().dropped[static_cast<std::size_t>(parsers::PayloadDrop::kContinuedLine)], 1u);
+  EXPECT_EQ(world_.decoded().flows.malformed(), 0u);
+}
+
 TEST_F(FilesSourceTest, TwoSourcesThatReadTheSameLogEventsAtATimeCountEachOnce) {
   constexpr int kFiles = 20, kEvents = 50;
   for (int f = 0; f < kFiles; ++f) {

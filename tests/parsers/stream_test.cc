@@ -14,6 +14,7 @@ namespace fleetmeter::parsers::testing {
 namespace {
 
 using ::testing::ElementsAreArray;
+using ::testing::IsEmpty;
 
 struct Shape {
   std::string name;
@@ -321,6 +322,94 @@ TEST(Stream, ARestartInPlainTextReadsNothingTwice) {
     EXPECT_EQ(second.position().plain_bytes, lines.size()) << stop;
     EXPECT_EQ(second.counts().raw_bytes, rest.size());
   }
+}
+
+/// Reads `bytes` to their end, the last line too, from where an earlier reading ended.
+Decoded read_grown(std::string_view bytes, StreamPosition& position) {
+  Recorder recorder;
+  Decoder decoder{{}, recorder};
+  decoder.resume_plain(position);
+  decoder.feed(bytes.substr(position.plain_bytes));
+  const bool whole = decoder.finish();
+  position = decoder.position();
+  return {{decoder.counts()}, recorder.flows, recorder.metrics, whole};
+}
+
+TEST(Stream, OfAFileThatWasReadToItsEndWhileItGrewNoRecordIsLostOrReadTwice) {
+  const std::string lines = std::string(kOkLine) + std::string(kMetricJson) + "\r\n" +
+                            std::string(kNoDataLine) + std::string(kOkLine);
+  StreamPosition begin;
+  const Decoded whole = read_grown(lines, begin);
+  for (std::size_t stop = 0; stop <= lines.size(); ++stop) {
+    SCOPED_TRACE(stop);
+    StreamPosition position;
+    Decoded before = read_grown(std::string_view{lines}.substr(0, stop), position);
+    const Decoded after = read_grown(lines, position);
+    before.flows.insert(before.flows.end(), after.flows.begin(), after.flows.end());
+    before.metrics.insert(before.metrics.end(), after.metrics.begin(), after.metrics.end());
+    ASSERT_EQ(before.flows.size(), whole.flows.size());
+    ASSERT_EQ(before.metrics, whole.metrics);
+    EXPECT_EQ(after.dropped(PayloadDrop::kContinuedLine), 0u);
+    EXPECT_EQ(after.counts.flows.malformed(), 0u);
+    EXPECT_EQ(position, (StreamPosition{0, lines.size(), "", false}));
+  }
+}
+
+/// Its columns end in a number, so a cut line may look whole: what it said cannot be taken back, but
+/// its rest is no record of its own, though it looks like one.
+TEST(Stream, WhatContinuesALastLineThatCountedIsDroppedAsThat) {
+  const std::string begun = "log-status start bytes\nOK 1700000000 12";
+  for (const std::string rest : {"34", "34 OK 1700000000 1", " OK", "{"}) {
+    SCOPED_TRACE(rest);
+    StreamPosition position;
+    EXPECT_EQ(read_grown(begun, position).flows.size(), 1u);
+    EXPECT_EQ(position, (StreamPosition{0, begun.size(), "log-status start bytes", true}));
+    // Its end may take several readings.
+    const Decoded unended = read_grown(begun + rest, position);
+    EXPECT_THAT(unended.flows, IsEmpty());
+    EXPECT_EQ(unended.dropped(PayloadDrop::kContinuedLine), 1u);
+    EXPECT_EQ(position.plain_bytes, begun.size());
+    const Decoded after = read_grown(begun + rest + "\nOK 1700000000 7\n", position);
+    EXPECT_EQ(after.flows.size(), 1u);
+    EXPECT_EQ(after.dropped(PayloadDrop::kContinuedLine), 1u);
+    EXPECT_EQ(after.counts.flows.malformed(), 0u);
+    EXPECT_FALSE(position.line_open);
+  }
+}
+
+TEST(Stream, ALastLineThatIsNoRecordYetIsReadAgainWithItsRest) {
+  for (const std::size_t missing : {1u, 20u, 60u}) {
+    StreamPosition position;
+    const std::string lines = std::string(kNoDataLine) + std::string(kOkLine);
+    const Decoded cut = read_grown(lines.substr(0, lines.size() - 1 - missing), position);
+    EXPECT_EQ(cut.counts.flows.malformed(), 1u) << "It is said that something was there.";
+    EXPECT_EQ(position, (StreamPosition{0, kNoDataLine.size(), "", false}));
+    EXPECT_EQ(read_grown(lines, position).flows.size(), 1u);
+  }
+}
+
+TEST(Stream, AHeaderWithoutLineEndIsReadAgainWithItsRest) {
+  StreamPosition position;
+  (void)read_grown("log-status start by", position);
+  EXPECT_EQ(position.plain_bytes, 0u);
+  const Decoded after = read_grown("log-status start bytes\nOK 1700000000 7\n", position);
+  EXPECT_EQ(after.flows.size(), 1u);
+  EXPECT_EQ(after.counts.flows.unwindowed, 0u);
+}
+
+TEST(Stream, ALastLineOfAMemberIsContinuedByTheNextMember) {
+  const std::string first = gzip("log-status start bytes\nOK 1700000000 12");
+  Recorder before, after;
+  Decoder decoder{{}, before};
+  decoder.feed(first);
+  EXPECT_TRUE(decoder.finish());
+  EXPECT_EQ(before.flows.size(), 1u);
+  Decoder second{{}, after};
+  second.resume(decoder.position());
+  second.feed(gzip("34\nOK 1700000000 7\n"));
+  EXPECT_TRUE(second.finish());
+  EXPECT_EQ(after.flows.size(), 1u);
+  EXPECT_EQ(second.counts().dropped[static_cast<std::size_t>(PayloadDrop::kContinuedLine)], 1u);
 }
 
 TEST(Stream, ThePositionOfPlainTextIsTheOffsetBehindItsLastWholeLine) {

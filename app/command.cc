@@ -120,6 +120,11 @@ Result<std::uint32_t> in_range(const char* option, std::int64_t value, std::uint
 }
 
 Result<void> check_inventory_files(const std::vector<std::string>& files) {
+  for (const std::string& file : files) {
+    if (file == "-" || access(file.c_str(), R_OK) == 0) continue;
+    return Error{ErrorCode::kInvalidArgument,
+                 "--inventory: " + file + ": cannot be read: " + std::strerror(errno)};
+  }
   if (std::find(files.begin(), files.end(), "-") == files.end()) return {};
   return Error{ErrorCode::kInvalidArgument,
                "--inventory: `-` is not supported: an inventory is a file; write standard input to "

@@ -8,6 +8,7 @@
 #include "app/flow_summary.h"
 #include "app/input_counts.h"
 #include "app/yaml_reader.h"
+#include "ingest/drop_inputs.h"
 #include "ingest/files_source.h"
 #include "parsers/decoder.h"
 #include "parsers/flow_layout.h"
@@ -82,25 +83,6 @@ bool wraps_damage(const parsers::Decoder& decoder) {
                                                0;
 }
 
-/// What was wrong with a file, by what the decoder counted while it was read.
-std::string explain(const std::string& error, const parsers::Decoder& decoder) {
-  using parsers::PayloadDrop;
-  if (!decoder.problem().empty()) return decoder.problem();  // Of Parquet: what cannot be read.
-  if (dropped(decoder, PayloadDrop::kParquet)) return "is Parquet that this release cannot read";
-  if (dropped(decoder, PayloadDrop::kBadBase64))  // Its other lines may have looked like anything.
-    return "holds damaged base64; what could be read was kept";
-  if (dropped(decoder, PayloadDrop::kBadGzip))
-    return "holds damaged compressed data; what came before it was kept";
-  if (dropped(decoder, PayloadDrop::kTruncated))
-    return "is cut short; what came before the cut was kept";
-  if (dropped(decoder, PayloadDrop::kUnknownContent))
-    return "is neither a flow log, a metric stream nor an envelope of them";
-  if (dropped(decoder, PayloadDrop::kBadEnvelope)) return "is JSON of no known kind";
-  if (dropped(decoder, PayloadDrop::kTooLarge))
-    return "holds a value larger than the limit of one message";
-  return error;
-}
-
 /// What was read, and what only the hints of what to do need.
 struct Reading {
   FlowSummary summary;
@@ -128,13 +110,16 @@ Reading read_all(const Texts& files, FlowReader& reader, const FlowsOptions& opt
         bytes_done += bytes;
         bar.update(bytes_done, bytes_all);
       });
-      if (!whole || wraps_damage(decoder))
-        bad.push_back({file == "-" ? "standard input" : file, explain(error, decoder)});
+      if (!whole || wraps_damage(decoder)) {
+        bad.push_back({file == "-" ? "standard input" : file,
+                       error.empty() ? ingest::explain_bad_file(decoder) : error});
+      }
       const parsers::FlowCounts& flows = decoder.counts().flows;
       guessed_columns |= options.flow_format.empty() && !decoder.is_object() &&
                          flows.headers == 0 && flows.malformed() > 0;
       counts += decoder.counts();
       decoder.drop_samples().add_to(samples, file);
+      ingest::add_drop_inputs(decoder.counts(), file, samples);
     }
   }
   FlowSummary summary = reader.summarize(counts, options.by, options.top);

@@ -271,6 +271,13 @@ std::string Config::fingerprint() const {
   return hex;
 }
 
+/// Of a line counted from 1; 0 is none.
+static bool is_indented_by_tab(std::string_view text, int line) {
+  for (int i = 1; i < line; ++i) text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+  const std::string_view indent = text.substr(0, text.find_first_not_of(" \t"));
+  return line > 0 && indent.find('\t') != std::string_view::npos;
+}
+
 Result<Config> parse_config(std::string_view yaml, const std::string& file,
                             std::vector<ConfigProblem>& warnings, ConfigProblem* problem,
                             ConfigOrigin origin) {
@@ -289,13 +296,13 @@ Result<Config> parse_config(std::string_view yaml, const std::string& file,
     }
   } catch (const YAML::Exception& wrong) {
     const int line = wrong.mark.is_null() ? 0 : wrong.mark.line + 1;
+    std::string what = "not YAML: " + wrong.msg;
     // A condition without quotes.
-    const bool block = wrong.msg == YAML::ErrorMsg::CHAR_IN_BLOCK;
-    return refuse(file,
-                  {line, "",
-                   "not YAML: " + wrong.msg +
-                       (block ? "; a text that begins with > or | is quoted, like \"> 80\"" : "")},
-                  problem);
+    if (wrong.msg == YAML::ErrorMsg::CHAR_IN_BLOCK)
+      what += "; a text that begins with > or | is quoted, like \"> 80\"";
+    if (is_indented_by_tab(config.text, line))
+      what += "; the line is indented by a tab, where YAML wants blanks";
+    return refuse(file, {line, "", what}, problem);
   }
   if (context.problem()) return refuse(file, *context.problem(), problem);
   return config;

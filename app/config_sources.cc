@@ -102,6 +102,11 @@ void read_sources(YamlContext& context, const YAML::Node& node, Config& config) 
       const YAML::Node body = entry.take(kind);
       if (!body.IsDefined()) continue;
       ++kinds;
+      if (body.IsNull()) {
+        context.fail(body, entry.path_of(kind),
+                     "is empty; its keys stand in { } behind it, or below it and further in");
+        break;
+      }
       YamlObject object(context, body, entry.path_of(kind));
       read(context, object, config, std::string(kind) + ":" + std::to_string(i));
       object.done();

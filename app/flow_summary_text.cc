@@ -288,10 +288,9 @@ std::string flow_summary_problems(const FlowSummary& summary) {
     if (sum > 0) out += group_digits(sum) + what + " dropped: " + reasons + "\n";
   };
   group(" flow log lines", flow_reasons(summary));
-  for (const auto& [reason, sample] : summary.drop_samples)
-    out += "  " + reason + ", such as " + sample + "\n";
   group(" datapoints", metric_reasons(summary));
   group(" payloads", payload_reasons(summary));
+  out += samples_text(summary.drop_samples);
   group(" records", {summary.dropped.begin(), summary.dropped.end()});
   for (const FlowSummary::BadFile& bad : summary.bad_files)
     out += bad.file + ": " + bad.error + "\n";

@@ -8,6 +8,33 @@ namespace fleetmeter::app {
 
 using alarms::json_string;
 
+std::string_view hint_of(std::string_view reason) noexcept {
+  if (reason == "missing_key") {
+    return "a datapoint of a metric stream has namespace, metric_name, timestamp and value; other "
+           "JSON that is read is told by messageType and logEvents (CloudWatch Logs), records "
+           "(Firehose, Kinesis), message, or srcaddr and other flow log fields";
+  }
+  if (reason == "bad_envelope") {
+    return "JSON that is read is datapoints of metric streams, envelopes of CloudWatch Logs, "
+           "Firehose, Kinesis or Lambda, and flow records as objects, one after the other";
+  }
+  if (reason == "continued_line") {
+    return "an earlier run counted the last line of that file, which had no line end, and the file "
+           "has grown since";
+  }
+  return {};
+}
+
+std::string samples_text(const parsers::FlowDropSamples::ByReason& samples) {
+  std::string out;
+  for (const auto& [reason, sample] : samples) {
+    out += "  " + reason + ", such as " + sample + "\n";
+    if (const std::string_view hint = hint_of(reason); !hint.empty())
+      out += "    " + std::string(hint) + "\n";
+  }
+  return out;
+}
+
 bool nothing_read(const parsers::DecodeCounts& counts) noexcept {
   const parsers::FlowCounts& flows = counts.flows;
   const bool anything_kept = flows.ok + flows.nodata + flows.skipdata + counts.metrics.datapoints +

@@ -26,6 +26,11 @@ template <typename Reason, std::size_t kSize>
   return reasons;
 }
 
+/// What would have been right, of the reasons of drops that whoever begins meets; else "".
+[[nodiscard]] std::string_view hint_of(std::string_view reason) noexcept;
+/// For people: a line for each reason, with what was dropped for it and hint_of().
+[[nodiscard]] std::string samples_text(const parsers::FlowDropSamples::ByReason& samples);
+
 /// Nothing of the input could be used: no record, datapoint or control message. A header line counts
 /// where nothing was dropped: Parquet, which has none, and lines are to end alike.
 [[nodiscard]] bool nothing_read(const parsers::DecodeCounts& counts) noexcept;

@@ -1,6 +1,7 @@
 #include "app/run_summary.h"
 
 #include <algorithm>
+#include <iostream>
 #include <limits>
 #include <tuple>
 
@@ -40,6 +41,12 @@ void add_reasons(std::string& out, const std::uint64_t* counts, const char* what
   }
 }
 
+std::string why_nothing(const parsers::DecodeCounts& counts) {
+  if (counts.flows.malformed() == 0 || counts.flows.headers > 0) return "nothing could be read";
+  return "nothing could be read; if the columns are not the default ones and there is no header "
+         "line, name them: `flow_format` of the source, --flow-format of a replay";
+}
+
 std::string input_json(ingest::IngestCounters& counters) {
   const std::lock_guard lock(counters.mutex);
   return "{\"records\":" + records_json(counters.decode.flows) +
@@ -73,10 +80,9 @@ std::string data_quality(ingest::IngestCounters& counters) {
                     group_digits(decode.metrics.datapoints) + " datapoints, " +
                     group_digits(dropped_in_all(counters)) + " dropped\n";
   add_reasons<parsers::FlowDrop>(out, decode.flows.dropped, "flow records");
-  for (const auto& [reason, sample] : counters.drop_samples)
-    out += "    " + reason + ", such as " + sample + "\n";
   add_reasons<parsers::MetricDrop>(out, decode.metrics.dropped, "datapoints");
   add_reasons<parsers::PayloadDrop>(out, decode.dropped, "payloads");
+  out += samples_text(counters.drop_samples);
   for (const auto& [reason, count] : counters.dropped)
     out += "  dropped " + group_digits(count) + " records: " + reason + "\n";
   if (decode.flows.unwindowed > 0)
@@ -104,7 +110,11 @@ int read_exit_code(ingest::IngestCounters& counters, bool strict) {
   const bool has_bad = !counters.bad_inputs.empty();
   // A run that goes on where the last one ended finds files that hold nothing new.
   if (nothing && (dropped_in_all(counters) > 0 || (has_bad && counters.files_done == 0)))
-    return fail(kExitUsage, "nothing could be read");
+    return fail(kExitUsage, why_nothing(counters.decode));
+  if (nothing && !has_bad)
+    std::cerr
+        << "fleetmeter: nothing was read: the input is empty, or its files hold nothing that an "
+           "earlier run on this state has not read\n";
   if (has_bad) return kExitPartly;
   return strict && dropped_in_all(counters) > 0 ? kExitPartly : kExitDone;
 }

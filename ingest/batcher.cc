@@ -13,6 +13,7 @@
 
 #include "aggregator/datapoint_rows.h"
 #include "aggregator/flow_rows.h"
+#include "ingest/drop_inputs.h"
 #include "ingest/retry.h"
 #include "ingest/wait_notice.h"
 
@@ -93,11 +94,15 @@ aggregator::PartialAggregatorOptions aggregator_options(const SourceSettings& se
 }  // namespace
 
 struct Batcher::State {
-  void note_samples(const parsers::FlowDropSamples& samples, std::string_view input) {
+  void note_samples(const parsers::Decoder& decoder, std::string_view input) {
+    if (input.empty()) input = source;
     parsers::FlowDropSamples::ByReason& all = context.counters.drop_samples;
     const std::lock_guard lock(context.counters.mutex);
-    for (const std::string& reason : samples.add_to(all, input.empty() ? source : input)) {
-      if (!settings.bounded) spdlog::warn("dropped for {}, such as {}", reason, all[reason]);
+    for (const auto& reasons : {decoder.drop_samples().add_to(all, input),
+                                add_drop_inputs(decoder.counts(), input, all)}) {
+      for (const std::string& reason : reasons) {
+        if (!settings.bounded) spdlog::warn("dropped for {}, such as {}", reason, all[reason]);
+      }
     }
   }
 
@@ -263,7 +268,11 @@ void Batcher::refresh() { state_->refresh(); }
 void Batcher::count(parsers::Decoder& decoder, std::uint64_t raw_bytes, std::string_view input) {
   state_->raw_bytes += raw_bytes;
   state_->decoded += decoder.counts();
-  if (decoder.counts().flows.malformed() > 0) state_->note_samples(decoder.drop_samples(), input);
+  const parsers::DecodeCounts& counts = decoder.counts();
+  const bool is_dropped =
+      counts.flows.malformed() + counts.metrics.malformed() > 0 ||
+      std::ranges::any_of(counts.dropped, [](std::uint64_t count) { return count > 0; });
+  if (is_dropped) state_->note_samples(decoder, input);
   decoder.reset_counts();
 }
 

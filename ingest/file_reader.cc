@@ -11,18 +11,12 @@
 #include <cstring>
 #include <mutex>
 
+#include "ingest/files_source.h"
 #include "parsers/inflate.h"
 
 namespace fleetmeter::ingest {
 
 namespace {
-
-constexpr const char* kCutShort = "is damaged or cut short; what could be read was kept";
-
-/// What is wrong with what the decoder could not read.
-std::string why_bad(const parsers::Decoder& decoder) {
-  return decoder.problem().empty() ? kCutShort : decoder.problem();
-}
 
 std::string errno_text() { return std::strerror(errno); }
 
@@ -193,10 +187,11 @@ FileReader::Turn FileReader::read_pieces(InputFile& file, FileTurn& pieces,
     const std::uint64_t bytes = next.piece->raw_bytes;
     file.decoder.take(*next.piece);
     file.offset += bytes;
+    const std::string why = file.decoder.damaged() ? explain_bad_file(file.decoder) : "";
     batcher_.count(file.decoder, bytes, file.path);
     if (on_bytes) on_bytes(bytes);
-    if (file.decoder.damaged()) {
-      report_bad(file.path, why_bad(file.decoder));
+    if (!why.empty()) {
+      report_bad(file.path, why);
       return Turn::kBad;
     }
     if (!batcher_.full()) continue;
@@ -224,10 +219,11 @@ FileReader::Turn FileReader::read_object(InputFile& file, std::uint64_t bytes_ma
     const std::uint64_t bytes =
         std::max(file.offset, file.decoder.object_bytes_done()) - file.offset;
     file.offset += bytes;
+    const std::string why = file.decoder.damaged() ? explain_bad_file(file.decoder) : "";
     batcher_.count(file.decoder, bytes, file.path);
     if (on_bytes && bytes > 0) on_bytes(bytes);
-    if (file.decoder.damaged()) {
-      report_bad(file.path, why_bad(file.decoder));
+    if (!why.empty()) {
+      report_bad(file.path, why);
       turn = Turn::kBad;
     } else if (!taken) {
       turn = Turn::kEnd;
@@ -250,9 +246,10 @@ void FileReader::finish(InputFile& file) {
     file.decoder.take(memory_.slot.piece);
   }
   const bool whole = file.decoder.finish();
+  const std::string why = whole ? "" : explain_bad_file(file.decoder);
   batcher_.count(file.decoder, 0, file.path);
   if (whole) ++context_.counters.files_done;
-  if (!whole) report_bad(file.path, why_bad(file.decoder));
+  if (!whole) report_bad(file.path, why);
   note(file, whole);  // One that was not whole is looked at, and reported, by the next run too.
 }
 

@@ -206,8 +206,7 @@ bool FilesSource::follow_standard_input(const std::stop_token& stop) {
 
 bool finish_file(parsers::Decoder& decoder, std::string& error) {
   if (decoder.finish()) return true;
-  error = decoder.problem().empty() ? "is damaged or cut short; what could be read was kept"
-                                    : decoder.problem();
+  error = explain_bad_file(decoder);
   return false;
 }
 
@@ -227,6 +226,21 @@ bool decode_object(int fd, parsers::Decoder& decoder, std::string& error,
 
 std::unique_ptr<Source> make_files_source(SourceContext context, FilesOptions options) {
   return std::make_unique<FilesSource>(std::move(context), std::move(options));
+}
+
+std::string explain_bad_file(const parsers::Decoder& decoder) {
+  using parsers::PayloadDrop;
+  if (!decoder.problem().empty()) return decoder.problem();
+  const auto dropped = [&decoder](PayloadDrop reason) {
+    return decoder.counts().dropped[static_cast<std::size_t>(reason)] > 0;
+  };
+  if (dropped(PayloadDrop::kBadBase64))  // Its other lines may have looked like anything.
+    return "holds damaged base64; what could be read was kept";
+  if (dropped(PayloadDrop::kBadGzip))
+    return "holds damaged compressed data; what came before it was kept";
+  if (dropped(PayloadDrop::kTruncated)) return "is cut short; what came before the cut was kept";
+  if (dropped(PayloadDrop::kTooLarge)) return "holds a value larger than the limit of one message";
+  return "is damaged or cut short; what could be read was kept";
 }
 
 bool decode_file(const std::string& path, parsers::Decoder& decoder, std::string& error,

@@ -42,6 +42,10 @@ struct ExpandedPaths {
 /// one within each (by path). Hidden files (".x") count only when they are named.
 [[nodiscard]] ExpandedPaths expand_paths(const std::vector<std::string>& paths);
 
+/// Why a file could not be read to its end, to go on after its name; by what `decoder` has counted
+/// of it.
+[[nodiscard]] std::string explain_bad_file(const parsers::Decoder& decoder);
+
 /// Streams one file ("-" = standard input) through a decoder; false when it could not be read to
 /// its end (`error` says why).
 [[nodiscard]] bool decode_file(const std::string& path, parsers::Decoder& decoder,

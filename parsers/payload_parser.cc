@@ -99,6 +99,7 @@ std::size_t PayloadParser::parse_items(PayloadState& state, std::string_view byt
       break;
   }
   if (!is_readable(*state.content)) {
+    if (state.depth == 0) problem = explain_unread(*state.content, bytes);
     give_up(state, mark + bytes.size());  // A restart is to see the whole beginning again.
     return mark + bytes.size();
   }

@@ -90,6 +90,52 @@ bool is_text(std::string_view bytes) noexcept {
   });
 }
 
+/// Formats that come by mistake, by their first bytes. What is packed has to be unpacked.
+struct ForeignFormat {
+  std::string_view magic;
+  std::string_view name;
+  bool is_packed = false;
+};
+
+constexpr ForeignFormat kForeignFormats[] = {
+    {"PK\x03\x04", "a ZIP archive", true},
+    {"BZh", "bzip2", true},
+    {"\xfd"
+     "7zXZ",
+     "xz", true},
+    {"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", true},
+    {"\x04\x22\x4d\x18", "LZ4", true},
+    {"\xff\x06", "Snappy", true},
+    {"\xff\xfe", "UTF-16 text, which has to be saved as UTF-8"},
+    {"\xfe\xff", "UTF-16 text, which has to be saved as UTF-8"},
+    {"Obj\x01", "Avro"},
+    {"ORC", "ORC"},
+    {"SQLite format 3", "an SQLite database"},
+    {"\x7f"
+     "ELF",
+     "a program"},
+    {"%PDF-", "PDF"},
+    {"\x89PNG", "an image"},
+    {"\xff\xd8\xff", "an image"},
+    {"\xd4\xc3\xb2\xa1", "a packet capture"},
+    {"\xa1\xb2\xc3\xd4", "a packet capture"},
+    {"\x0a\x0d\x0d\x0a", "a packet capture"},
+};
+
+constexpr std::string_view kTarMagic = "ustar";
+constexpr std::size_t kTarMagicAt = 257;
+
+std::string name_of_foreign(std::string_view bytes) {
+  if (bytes.size() > kTarMagicAt && bytes.substr(kTarMagicAt).starts_with(kTarMagic))
+    return "a tar archive, which has to be unpacked first";
+  for (const ForeignFormat& format : kForeignFormats) {
+    if (bytes.starts_with(format.magic))
+      return std::string(format.name) +
+             (format.is_packed ? ", which has to be unpacked first" : "");
+  }
+  return "binary data";
+}
+
 }  // namespace
 
 std::optional<Content> sniff(std::string_view bytes, bool last) noexcept {
@@ -138,6 +184,19 @@ std::optional<Content> sniff_resumed(std::string_view bytes, bool last) noexcept
   if (!content || *content == Content::kCompressed) return content;
   const bool otlp = *content == Content::kFrames || *content == Content::kResources;
   return otlp && !is_text(bytes.substr(0, kEnough)) ? content : Content::kLines;
+}
+
+std::string explain_unread(Content content, std::string_view bytes) {
+  if (content == Content::kJsonArray) {
+    return "is a JSON array; JSON objects are read, one after the other: `jq -c '.[]'` makes them "
+           "of "
+           "an array";
+  }
+  if (content != Content::kUnknown) return {};
+  return "is neither a flow log, a metric stream nor an envelope of them, but seems to be " +
+         name_of_foreign(bytes) +
+         "; read are flow logs (text, Parquet), metric streams (JSON, OpenTelemetry), and the "
+         "envelopes of CloudWatch Logs and Firehose, plain, gzip or zstd";
 }
 
 }  // namespace fleetmeter::parsers

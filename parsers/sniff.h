@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace fleetmeter::parsers {
@@ -28,5 +29,9 @@ enum class Content : std::uint8_t {
 /// compressed members are told anew, everything else is text there. So is what holds text alone,
 /// though "}\n{\n" has the shape of a frame.
 [[nodiscard]] std::optional<Content> sniff_resumed(std::string_view bytes, bool last) noexcept;
+
+/// What bytes that begin so seem to be, and what would be read instead, to go on after their file's
+/// name ("is neither ..."). Of kUnknown and kJsonArray; of anything else "".
+[[nodiscard]] std::string explain_unread(Content content, std::string_view bytes);
 
 }  // namespace fleetmeter::parsers

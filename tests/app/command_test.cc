@@ -222,6 +222,87 @@ TEST_F(CommandTest, RunAndReplayFailWhenNothingCouldBeRead) {
   EXPECT_EQ(exit_codes(std::string(kRecord) + "x\n"), kExitDone) << "a counted drop";
 }
 
+/// The messages of `flows`, `run` and `replay` for one file that none of them can read.
+class UnreadableFileTest : public CommandTest {
+ protected:
+  std::vector<Outcome> read(const std::string& name, const std::string& bytes) {
+    const std::string file = write(name, bytes);
+    const std::string config =
+        write("fleet.yaml",
+              "state: " + path("state") + "\nsources: [ files: { paths: [" + file + "] } ]\n");
+    std::vector<Outcome> outcomes{type(command_flows, {file}),
+                                  type(command_run, {"-c", config, "--until-eof"}),
+                                  type(command_replay, {"-c", config, file})};
+    fs::remove_all(path("state"));
+    return outcomes;
+  }
+};
+
+TEST_F(UnreadableFileTest, WhatIsNoTelemetryIsNamedWithWhatItSeemsToBeAndWhatIsRead) {
+  const std::string rest(300, '\x01');
+  const std::pair<std::string, const char*> kKinds[] = {
+      {"PK\x03\x04" + rest, "a ZIP archive, which has to be unpacked first"},
+      {"BZh91AY&SY" + rest, "bzip2, which has to be unpacked"},
+      {std::string("\xff\xfe") + "2" + rest, "UTF-16 text, which has to be saved as UTF-8"},
+      {std::string("SQLite format 3\0", 16) + rest, "an SQLite database"},
+      {std::string("flow.log\0\0\0", 11) + std::string(246, '\0') + "ustar" + rest,
+       "a tar archive"},
+      {rest, "binary data"}};
+  for (const auto& [bytes, kind] : kKinds) {
+    for (const Outcome& outcome : read("taken.bin", bytes)) {
+      EXPECT_EQ(outcome.exit_code, kExitUsage);
+      EXPECT_THAT(outcome.err, HasSubstr("taken.bin: is neither a flow log"));
+      EXPECT_THAT(outcome.err, HasSubstr("seems to be " + std::string(kind)));
+      EXPECT_THAT(outcome.err, HasSubstr("read are flow logs (text, Parquet), metric streams"));
+    }
+  }
+}
+
+TEST_F(UnreadableFileTest, AnArrayOfObjectsIsToldHowToBecomeObjects) {
+  for (const Outcome& outcome : read("a.json", "[{\"namespace\":\"N\"}]\n")) {
+    EXPECT_EQ(outcome.exit_code, kExitUsage);
+    EXPECT_THAT(outcome.err, HasSubstr("a.json: is a JSON array"));
+    EXPECT_THAT(outcome.err, HasSubstr("jq -c '.[]'"));
+  }
+}
+
+TEST_F(UnreadableFileTest, AnUnknownObjectIsNamedWithTheKeysThatAreExpected) {
+  for (const Outcome& outcome : read("u.json", "{\"foo\":1}\n")) {
+    EXPECT_EQ(outcome.exit_code, kExitUsage);
+    EXPECT_THAT(outcome.err, HasSubstr("missing_key, such as " + path("u.json")));
+    EXPECT_THAT(outcome.err, HasSubstr("has namespace, metric_name, timestamp and value"));
+    EXPECT_THAT(outcome.err, HasSubstr("messageType and logEvents"));
+  }
+}
+
+TEST_F(UnreadableFileTest, DamagedCompressionIsNotToldAsACutFile) {
+  for (const Outcome& outcome : read("b.log.gz", "\x1f\x8b\x08garbage garbage garbage garbage")) {
+    EXPECT_EQ(outcome.exit_code, kExitUsage);
+    EXPECT_THAT(outcome.err, HasSubstr("b.log.gz: holds damaged compressed data"));
+  }
+}
+
+TEST_F(UnreadableFileTest, LinesWithOtherColumnsAreToldWhereColumnsAreNamed) {
+  const std::vector<Outcome> outcomes = read("c.log", "1 2 3\n");
+  EXPECT_THAT(outcomes[0].err, HasSubstr("--flow-format"));
+  for (const std::size_t command : {1u, 2u})
+    EXPECT_THAT(outcomes[command].err, HasSubstr("`flow_format` of the source"));
+}
+
+TEST_F(UnreadableFileTest, ARunThatFoundNothingSaysSo) {
+  for (const Outcome& outcome : read("e.log", "")) {
+    EXPECT_EQ(outcome.exit_code, kExitDone);
+    EXPECT_THAT(outcome.err, HasSubstr("the input is empty"));
+  }
+}
+
+TEST_F(CommandTest, AnInventoryThatIsNotThereIsNamedWithTheReason) {
+  const std::string file = write("flow.log", kRecord);
+  const Outcome outcome = type(command_flows, {"--inventory", path("nope.json"), file});
+  EXPECT_EQ(outcome.exit_code, kExitUsage);
+  EXPECT_THAT(outcome.err, HasSubstr("nope.json: cannot be read: No such file"));
+}
+
 /// In a process of its own, which has them closed.
 TEST_F(CommandTest, ClosedStandardStreamsFailAndAreNoFileThatIsOpenedLater) {
   const std::string file = write("flow.log", kRecord);

@@ -8,6 +8,7 @@
 #include "app/flow_summary.h"
 #include "app/input_counts.h"
 #include "app/yaml_reader.h"
+#include "ingest/compressed_copies.h"
 #include "ingest/drop_inputs.h"
 #include "ingest/files_source.h"
 #include "parsers/decoder.h"
@@ -235,9 +236,11 @@ int command_flows(const CommandLine& line) {
 
   if (auto named = check_inventory_files(options.inventory); !named) return fail(named.error());
   std::vector<FlowSummary::BadFile> bad;
-  const auto [files, missing] = ingest::expand_paths(options.paths);
+  auto [files, missing] = ingest::expand_paths(options.paths);
   for (const auto& [path, why] : missing) bad.push_back({path, why});
   if (files.empty()) return fail(kExitUsage, bad.front().file + ": " + bad.front().error);
+  for (const ingest::CompressedTwin& twin : ingest::take_out_compressed_copies(files))
+    std::cerr << ingest::to_text(twin) << '\n';
   const auto inventory = load_inventory(options.inventory);
   if (!inventory) return fail(kExitUsage, "--inventory: " + inventory.error().message);
   warn_of_unknown_fields(options.flow_format);

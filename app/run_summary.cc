@@ -100,6 +100,7 @@ std::string data_quality(ingest::IngestCounters& counters) {
   if (decode.duplicate_requests > 0)
     out += "  " + group_digits(decode.duplicate_requests) +
            " Firehose requests repeat earlier ones and are left out\n";
+  for (const std::string& notice : counters.notices) out += "  " + notice + "\n";
   for (const auto& [name, why] : counters.bad_inputs) out += "  " + name + ": " + why + "\n";
   return out;
 }

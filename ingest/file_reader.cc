@@ -60,6 +60,12 @@ void FileReader::forget_bad(const std::string& path) {
   context_.counters.bad_inputs.erase(path);
 }
 
+void FileReader::notice(const std::string& text) {
+  if (!settings_.bounded) return spdlog::warn("{}: {}", settings_.name, text);
+  const std::lock_guard lock(context_.counters.mutex);
+  context_.counters.notices.push_back(text);
+}
+
 Result<std::optional<FilePosition>> FileReader::stored_position(const std::string& key) {
   // Read already, to be committed with what follows.
   if (const auto waiting = positions_.find(key); waiting != positions_.end())

@@ -80,6 +80,8 @@ class FileReader {
   /// Once a path, however often it is tried; forgotten when it can be read after all.
   void report_bad(const std::string& path, const std::string& why);
   void forget_bad(const std::string& path);
+  /// What is no fault, and yet to be seen.
+  void notice(const std::string& text);
 
  private:
   Turn read_object(InputFile& file, std::uint64_t bytes_max, const std::stop_token& stop,

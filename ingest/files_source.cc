@@ -9,6 +9,7 @@
 #include <mutex>
 #include <thread>
 
+#include "ingest/compressed_copies.h"
 #include "ingest/file_reader.h"
 #include "ingest/followed_files.h"
 
@@ -76,6 +77,8 @@ Result<void> FilesSource::start() {
     }
     for (const auto& [path, why] : expanded.missing) reader_.report_bad(path, why);
     files_ = std::move(expanded.files);
+    for (const CompressedTwin& twin : take_out_compressed_copies(files_))
+      reader_.notice(to_text(twin));
     for (const std::string& file : files_) {
       std::error_code error;
       const auto size = std::filesystem::file_size(file, error);

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <filesystem>
 
+#include "ingest/compressed_copies.h"
+
 namespace fleetmeter::ingest {
 
 namespace {
@@ -23,6 +25,10 @@ constexpr const char* kIncomplete =
 
 std::int64_t changed_ns_of(const struct stat& status) {
   return std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
+}
+
+std::string inode_of(const struct stat& status) {
+  return std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
 }
 
 /// Does it no longer begin with what it was known by?
@@ -47,6 +53,7 @@ bool FollowedFiles::poll(const std::vector<std::string>& paths, const std::stop_
   }
   found = leave_unseen(stop) || found;
   close_idle();
+  has_polled_ = true;
   return found;
 }
 
@@ -63,11 +70,12 @@ bool FollowedFiles::look(const std::string& path, const std::stop_token& stop) {
   }
   const auto size = static_cast<std::uint64_t>(std::max<off_t>(status.st_size, 0));
   const std::int64_t changed_ns = changed_ns_of(status);
-  const std::string inode = std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
+  const std::string inode = inode_of(status);
   const auto [at, is_new] = files_.try_emplace(inode);
   Followed& followed = at->second;
   if (followed.seen) return false;  // Two names of one file.
   followed.seen = true;
+  if (is_new) notice_twin(path);
   const bool named = is_aws_object_name(std::filesystem::path(path).filename().string());
   const bool renamed = followed.named != named;
   followed.path = path;
@@ -111,6 +119,24 @@ bool FollowedFiles::look(const std::string& path, const std::stop_token& stop) {
     }
   }
   return read(followed, stop);
+}
+
+/// A file and what it was compressed to are two files here, and which is read when is chance.
+void FollowedFiles::notice_twin(const std::string& path) {
+  const std::string plain = name_before_compression(path);
+  if (plain.empty()) return;
+  struct stat status {};
+  const bool exists = stat(plain.c_str(), &status) == 0;
+  // One that is there was looked at before, as its name is shorter; one that is gone was followed up
+  // to now. The first poll knows of none, and may find very many files.
+  const bool is_twin = exists ? files_.contains(inode_of(status))
+                              : has_polled_ && std::ranges::any_of(files_, [&](const auto& entry) {
+                                  return entry.second.path == plain;
+                                });
+  if (is_twin) {
+    reader_.notice(path + " seems to be " + plain +
+                   " compressed, and counts once more: let `paths` match one of the two");
+  }
 }
 
 bool FollowedFiles::read(Followed& followed, const std::stop_token& stop) {

@@ -40,6 +40,7 @@ class FollowedFiles {
   };
   bool look(const std::string& path, const std::stop_token& stop);
   bool read(Followed& followed, const std::stop_token& stop);
+  void notice_twin(const std::string& path);
   bool leave_unseen(const std::stop_token& stop);
   void close_idle();
   void close_quietest(std::size_t keep);
@@ -50,6 +51,7 @@ class FollowedFiles {
   std::map<std::string, Followed>
       files_;  // By device and inode; only of files that are there, or still open.
   const DescriptorShare descriptors_{DescriptorShare::Kind::kFiles};
+  bool has_polled_ = false;
   std::size_t open_files_ = 0;  // So many at most: those closed since the last count included.
 };
 

@@ -33,6 +33,8 @@ struct IngestCounters {
       dropped;  ///< Guarded by mutex: aggregation drops by reason (future, ...).
   std::map<std::string, std::string>
       bad_inputs;  ///< Guarded by mutex: file or stream -> why it was not read to its end.
+  std::vector<std::string>
+      notices;  ///< Guarded by mutex: what else people should know of the input.
   /// Guarded by mutex: reason -> where something that was dropped for it came from; of a flow log
   /// line a colon and the line, too.
   parsers::FlowDropSamples::ByReason drop_samples;

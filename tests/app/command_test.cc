@@ -303,6 +303,24 @@ TEST_F(CommandTest, AnInventoryThatIsNotThereIsNamedWithTheReason) {
   EXPECT_THAT(outcome.err, HasSubstr("nope.json: cannot be read: No such file"));
 }
 
+TEST_F(CommandTest, ACompressedCopyBesideItsFileIsLeftOutByEveryCommand) {
+  fs::create_directories(path("logs"));
+  write("logs/a.log", kRecord);
+  // Not compressed in truth: what it holds decides.
+  const std::string copy = write("logs/a.log.gz", kRecord);
+  const std::string config =
+      write("fleet.yaml", "state: " + path("state") + "\nsources: [ files: { paths: [" +
+                              path("logs") + "] } ]\n");
+  for (const Outcome& outcome :
+       {type(command_flows, {path("logs")}), type(command_run, {"-c", config, "--until-eof"}),
+        type(command_replay, {"-c", config, path("logs")})}) {
+    EXPECT_EQ(outcome.exit_code, kExitDone);
+    EXPECT_THAT(outcome.err, HasSubstr(copy + " holds nothing that " + path("logs/a.log")));
+  }
+  EXPECT_THAT(type(command_flows, {path("logs"), "--format", "json"}).out,
+              HasSubstr("\"total\":1"));
+}
+
 /// In a process of its own, which has them closed.
 TEST_F(CommandTest, ClosedStandardStreamsFailAndAreNoFileThatIsOpenedLater) {
   const std::string file = write("flow.log", kRecord);

@@ -52,6 +52,7 @@ CASES = [
     ("fleetmeter run -c binary.yaml --until-eof", 2, r"binary: is neither a flow log.* seems to be binary data; read are flow logs"),
     ("fleetmeter flows array.json", 2, r"array.json: is a JSON array.*jq -c '\.\[\]'"),
     ("fleetmeter flows object.json", 2, r"missing_key, such as object.json\n +a datapoint of a metric stream has namespace, metric_name"),
+    ("fleetmeter flows rotated", 0, r"^rotated/a.log.gz holds nothing that rotated/a.log does not, and is left out$"),
     ("fleetmeter flows garbage.log", 2, r"--flow-format"),
     ("fleetmeter flows --strict good.log garbage.log", 1, r"1 flow log lines dropped"),
     ("fleetmeter flows cut.log.gz", 1, r"cut.log.gz: is cut short"),
@@ -108,6 +109,9 @@ def prepare(fleetmeter, directory):
     write("array.json", "[{}]\n")
     write("object.json", '{"foo": 1}\n')
     write("binary.yaml", FLEET.format(state="binary-state", paths="binary", follow="false"))
+    (directory / "rotated").mkdir()
+    write("rotated/a.log", LINE)
+    (directory / "rotated/a.log.gz").write_bytes(gzip.compress(LINE.encode()))
     (directory / "binary").write_bytes(b"\x00\x01\x02binary\xff")
     (directory / os.fsdecode(b"odd\xff.log")).write_text(LINE)
     packed = gzip.compress("".join(LINE.replace("4249", str(i)) for i in range(5000)).encode())

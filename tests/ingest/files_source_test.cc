@@ -2,11 +2,14 @@
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <random>
+#include <sstream>
 
 #include "tests/ingest/ingest_fixture.h"
 #include "tests/parsers/recorder.h"
@@ -22,6 +25,7 @@ using testing::Folder;
 using testing::MemoryLog;
 using testing::World;
 using Sums = MemoryLog::Sums;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -105,6 +109,36 @@ TEST_F(FilesSourceTest, ALastLineWithoutLineEndIsARecord) {
   folder_.write("a.log", flow_line(1) + cut);
   ASSERT_TRUE(read_all(options({folder_.path()})));
   EXPECT_EQ(world_.log.sums(), (Sums{2, 3, 0}));
+}
+
+TEST_F(FilesSourceTest, ACompressedCopyBesideItsFileCountsOnceAndIsNamed) {
+  folder_.write("a.log", flow_line(1) + flow_line(2));
+  const std::string copy = folder_.write("a.log.gz", gzip(flow_line(1) + flow_line(2)));
+  const std::string other = folder_.write("b.log.gz", gzip(flow_line(4)));
+  folder_.write("b.log", flow_line(8));
+  ASSERT_TRUE(read_all(options({folder_.path()})));
+  EXPECT_EQ(world_.log.sums(), (Sums{4, 15, 0}));
+  EXPECT_THAT(world_.counters.notices,
+              ElementsAre(AllOf(HasSubstr(copy), HasSubstr("left out")),
+                          AllOf(HasSubstr(other), HasSubstr("both read"))));
+  EXPECT_THAT(world_.bad_inputs(), IsEmpty());
+}
+
+TEST_F(FilesSourceTest, AFollowedFileThatTurnsUpCompressedIsWarnedOf) {
+  std::ostringstream said;
+  const auto before = spdlog::default_logger();
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>(
+      "files", std::make_shared<spdlog::sinks::ostream_sink_mt>(said)));
+  folder_.write("a.log", flow_line(1));
+  const auto source = follow({folder_.path()});
+  EXPECT_TRUE(reaches({1, 1, 0}));
+  folder_.rename("a.log", "a.log.1");
+  let_poll();
+  const std::string compressed = folder_.write("a.log.1.gz", gzip(flow_line(1)));
+  EXPECT_TRUE(reaches({2, 2, 0}));
+  source->stop();
+  spdlog::set_default_logger(before);
+  EXPECT_THAT(said.str(), HasSubstr(compressed + " seems to be " + folder_.path("a.log.1")));
 }
 
 TEST_F(FilesSourceTest, AFileThatGrowsBetweenBoundedRunsCountsEachLineOnceWhereverItWasCut) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "cost/network_hours.h"
+#include "cost/usage_fold.h"
 
 namespace fleetmeter::cost {
 namespace {
@@ -48,6 +49,19 @@ void InstanceSeconds::finish(MonthUsage& month) {
   }
 }
 
+void add_gateway_minutes(std::string_view sighting, const std::string& environment,
+                         std::uint32_t hour, std::uint64_t minutes, MonthUsage& month) {
+  const auto told = read_gateway_sighting(sighting);
+  if (!told) return;
+  const auto& [name, metric] = *told;
+  MonthUsage::GatewayHours& gateway = month.metered_gateways[std::string(name)];
+  if (gateway.environment.empty()) gateway.environment = environment;
+  MonthUsage::GatewayHours::Minutes& of_hour = gateway.minutes[hour];
+  std::uint32_t& count =
+      metric == "BytesInFromSource" ? of_hour.from_source : of_hour.from_destination;
+  count += static_cast<std::uint32_t>(minutes);
+}
+
 MonthUsage month_usage(const std::vector<HourlyUsage>& usage, const std::vector<FlowUsage>& flows) {
   MonthUsage month;
   InstanceSeconds instances;
@@ -62,6 +76,8 @@ MonthUsage month_usage(const std::vector<HourlyUsage>& usage, const std::vector<
       MonthUsage::GatewayHours& gateway = month.metered_gateways[row->resource];
       gateway.environment = row->environment;
       gateway.bytes[row->hour] += row->quantity;
+    } else if (row->kind == "nat_minutes") {
+      add_gateway_minutes(row->resource, row->environment, row->hour, row->quantity, month);
     } else {
       month.totals[row->kind][{row->environment, row->resource}] += row->quantity;
     }

@@ -39,6 +39,12 @@ struct MonthUsage {
   struct GatewayHours {
     std::string environment;
     std::map<std::uint32_t, std::uint64_t> bytes;  ///< By Unix hour.
+    /// Of its metrics, by Unix hour: minutes that each of the two told. An hour that an earlier
+    /// release wrote has none.
+    struct Minutes {
+      std::uint32_t from_source = 0, from_destination = 0;
+    };
+    std::map<std::uint32_t, Minutes> minutes = {};
   };
   std::map<std::string, GatewayHours> metered_gateways;   ///< By NAT gateway, from its metrics.
   std::map<std::string, GatewayHours> recorded_gateways;  ///< By its interface, from flow records.
@@ -81,6 +87,10 @@ class InstanceSeconds {
 class FlowCharger;
 /// Its results, into the month.
 void take_charges(const FlowCharger& charger, MonthUsage& month);
+
+/// Minutes of an hour in which a NAT gateway's metric was there, named by its sighting.
+void add_gateway_minutes(std::string_view sighting, const std::string& environment,
+                         std::uint32_t hour, std::uint64_t minutes, MonthUsage& month);
 
 /// Of rows in any order.
 [[nodiscard]] MonthUsage month_usage(const std::vector<HourlyUsage>& usage,

@@ -250,8 +250,40 @@ class ToDate {
                : interface_id;
   }
 
-  /// Hours that a gateway was seen in are full hours; the bytes of an hour are the metrics' where
-  /// there are any, else the flow records'.
+  /// What a gateway processed, hour by hour.
+  struct Processed {
+    std::map<std::uint32_t, std::uint64_t> bytes;
+    std::uint64_t partly_metered = 0;  ///< Hours of which the metrics tell only a part.
+  };
+
+  /// The bytes of an hour are the metrics' where both are there in all of its minutes. Either
+  /// telling is a lower bound elsewhere, so the larger counts: a stream that began late, or that
+  /// leaves out a metric, must not replace what the flow records saw. The first and the last hour
+  /// are cut short by when we listened, which is nothing to tell.
+  static Processed processed_by(const MonthUsage::GatewayHours& metered,
+                                const std::map<std::uint32_t, std::uint64_t>& recorded) {
+    Processed processed{recorded, 0};
+    for (const auto& [hour, bytes] : metered.bytes) {
+      const auto found = metered.minutes.find(hour);
+      const MonthUsage::GatewayHours::Minutes minutes =
+          found == metered.minutes.end() ? MonthUsage::GatewayHours::Minutes{} : found->second;
+      std::uint64_t& counted = processed.bytes[hour];
+      if (minutes.from_source >= 60 && minutes.from_destination >= 60) {
+        counted = bytes;
+        continue;
+      }
+      const bool is_edge =
+          hour == metered.bytes.begin()->first || hour == metered.bytes.rbegin()->first;
+      const bool is_told = found != metered.minutes.end();
+      const bool lacks_minutes =
+          is_told && (!is_edge || minutes.from_source != minutes.from_destination);
+      if (lacks_minutes || counted > bytes) ++processed.partly_metered;
+      counted = std::max(counted, bytes);
+    }
+    return processed;
+  }
+
+  /// Hours that a gateway was seen in are full hours.
   void add_nat_gateways() {
     std::map<std::string, std::map<std::uint32_t, std::uint64_t>> recorded;
     std::map<std::string, std::string> environment_of;
@@ -265,11 +297,10 @@ class ToDate {
       }
     }
     for (const auto& [gateway, environment] : environment_of) {
-      std::map<std::uint32_t, std::uint64_t> hours = recorded[gateway];
       const auto metered = usage_.metered_gateways.find(gateway);
-      if (metered != usage_.metered_gateways.end()) {
-        for (const auto& [hour, bytes] : metered->second.bytes) hours[hour] = bytes;
-      }
+      const auto& [hours, partly_metered] = processed_by(
+          metered == usage_.metered_gateways.end() ? MonthUsage::GatewayHours{} : metered->second,
+          recorded[gateway]);
       std::uint64_t bytes_total = 0;
       for (const auto& [hour, bytes] : hours) bytes_total += bytes;
       const Resource* resource = inventory_.resource(gateway);
@@ -277,8 +308,15 @@ class ToDate {
       if (resource != nullptr) seen_gateways_.insert(resource->address);
       const Quantity count = units(static_cast<std::int64_t>(hours.size()));
       add(environment, region, gateway, "gateway hours", "vpc.nat_gateway.hours", count);
-      add(environment, region, gateway, "data processed", "vpc.nat_gateway.data",
-          gigabytes(bytes_total, options_.bytes_per_gb));
+      Draft& data = add(environment, region, gateway, "data processed", "vpc.nat_gateway.data",
+                        gigabytes(bytes_total, options_.bytes_per_gb));
+      if (partly_metered > 0) {
+        data.reason = fmt::format(
+            "in {} of {} hours its metrics do not tell both directions of every minute; of them "
+            "and "
+            "the flow records the larger counts there",
+            partly_metered, hours.size());
+      }
       const std::int64_t addresses =
           resource == nullptr
               ? 1

@@ -93,6 +93,17 @@ std::size_t FlowFactsHash::operator()(const FlowFacts& facts) const noexcept {
   return hash;
 }
 
+std::string gateway_sighting(std::string_view gateway, std::string_view metric) {
+  return std::string(gateway).append("/").append(metric);
+}
+
+std::optional<std::pair<std::string_view, std::string_view>> read_gateway_sighting(
+    std::string_view sighting) noexcept {
+  const std::size_t slash = sighting.rfind('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  return std::pair{sighting.substr(0, slash), sighting.substr(slash + 1)};
+}
+
 /// The batch's strings as numbers of the store, looked up once each and only when used.
 struct UsageFold::Strings {
   const proto::AggregateBatch& batch;
@@ -251,6 +262,7 @@ struct UsageFold::MetricSeries {
   std::optional<TextId> instance;
   const BilledMetric* metric = nullptr;
   TextId kind = 0, resource = 0, name = 0;
+  std::optional<TextId> sighting;  // Of a NAT gateway's metric.
 };
 
 Result<std::vector<UsageFold::MetricSeries>> UsageFold::read_metrics(
@@ -282,6 +294,13 @@ Result<std::vector<UsageFold::MetricSeries>> UsageFold::read_metrics(
     if (const std::string_view index = dimension_of(series, kIndex); !index.empty())
       name.append("/").append(index);
     if (auto done = id_of(name, one.name); !done) return std::move(done).error();
+    if (one.metric->kind != "nat_bytes") continue;
+    one.sighting.emplace();
+    if (auto done =
+            id_of(gateway_sighting(dimension_of(series, one.metric->dimension), one.metric->metric),
+                  *one.sighting);
+        !done)
+      return std::move(done).error();
   }
   return all;
 }
@@ -303,11 +322,12 @@ void UsageFold::add_points(const aggregator::DatapointRows& points,
   for (std::size_t row = 0; row < points.size(); ++row) {
     if (points.start_s[row] < 0) continue;
     const MetricSeries& series = all[points.series[row]];
-    if (series.instance && points.sample_count[row] > 0) {
-      // A period covers its minutes; one that is not told counts as the minute it starts in.
-      see(environment, *series.instance, points.start_s[row] / 60,
-          std::clamp<std::int64_t>(points.period_s[row] / 60, 1, kMinutesPerHour));
-    }
+    // A period covers its minutes; one that is not told counts as the minute it starts in.
+    const std::int64_t first_minute = points.start_s[row] / 60;
+    const auto minutes_count =
+        std::clamp<std::int64_t>(points.period_s[row] / 60, 1, kMinutesPerHour);
+    if (series.instance && points.sample_count[row] > 0)
+      see(environment, *series.instance, first_minute, minutes_count);
     if (series.metric == nullptr) continue;
     const std::optional<std::int64_t> quantity = whole(points.sum[row] * series.metric->scale);
     const std::optional<std::int64_t> count = whole(points.sample_count[row] * 1e6);
@@ -315,6 +335,7 @@ void UsageFold::add_points(const aggregator::DatapointRows& points,
     PeriodValue& value =
         periods[{environment, series.kind, series.resource, series.name, points.start_s[row]}];
     value = std::max(value, PeriodValue{*count, *quantity});
+    if (series.sighting) see(environment, *series.sighting, first_minute, minutes_count);
   }
 }
 

@@ -3,9 +3,12 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "aggregator/datapoint_rows.h"
@@ -47,6 +50,12 @@ using FlowFacts = std::array<std::uint32_t, kFlowFacts>;
 /// Those facts of a series that are no text, all others 0.
 [[nodiscard]] FlowFacts plain_facts(const proto::FlowAggregates& flows, int series);
 
+/// Under what the minutes of one metric of a NAT gateway are kept. No instance id has a '/'.
+[[nodiscard]] std::string gateway_sighting(std::string_view gateway, std::string_view metric);
+/// Gateway and metric that a sighting is of; nullopt = it is an instance's.
+[[nodiscard]] std::optional<std::pair<std::string_view, std::string_view>> read_gateway_sighting(
+    std::string_view sighting) noexcept;
+
 struct FlowFactsHash {
   [[nodiscard]] std::size_t operator()(const FlowFacts& facts) const noexcept;
 };
@@ -85,7 +94,7 @@ class UsageFold {
  public:
   /// environment, hour, kind, resource
   using HourKey = std::tuple<TextId, std::uint32_t, TextId, TextId>;
-  /// environment, instance, hour
+  /// environment, instance or what gateway_sighting names, hour
   using MinuteKey = std::tuple<TextId, TextId, std::uint32_t>;
   /// environment, kind, resource, metric, start
   using PeriodKey = std::tuple<TextId, TextId, TextId, TextId, std::int64_t>;

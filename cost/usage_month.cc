@@ -143,6 +143,17 @@ Result<void> read_instances(SqliteDatabase& database, const Texts& texts, std::u
   };
   const auto end_row = [&] {
     if (seen == 0) return;
+    const std::string& name = texts.at(instance);
+    if (read_gateway_sighting(name)) {
+      if (hour >= from_hour && hour < to_hour) {
+        const auto at = static_cast<std::uint32_t>(hour);
+        month.see(at);
+        const auto minutes = static_cast<std::uint64_t>(std::popcount(seen));
+        add_gateway_minutes(name, texts.at(environment), at, minutes, month);
+      }
+      seen = 0;
+      return;
+    }
     const std::uint64_t of =
         (static_cast<std::uint64_t>(environment) << 32) | static_cast<std::uint64_t>(instance);
     std::int64_t& end = ends.try_emplace(of, INT64_MIN / 2).first->second;

@@ -75,6 +75,15 @@ Result<void> add_instances(SqliteDatabase& database, const Texts& texts, std::ui
       add_run(usage, name, texts.at(of.second), first, end, from_hour, to_hour);
   };
   const auto end_hour = [&] {
+    if (of.first >= 0 && seen != 0 && read_gateway_sighting(texts.at(of.second))) {
+      const std::string& name = texts.at(of.first);
+      const bool asked = hour >= from_hour && hour < to_hour;
+      if (asked && (environment.empty() || name == environment)) {
+        usage[{name, static_cast<std::uint32_t>(hour), "nat_minutes", texts.at(of.second)}] +=
+            static_cast<std::uint64_t>(std::popcount(seen));
+      }
+      seen = 0;
+    }
     for (; seen != 0; seen &= seen - 1) {
       const std::int64_t minute = hour * 60 + std::countr_zero(seen);
       if (end == first || minute - end >= kSightingGapMinutes) {

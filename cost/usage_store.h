@@ -33,7 +33,8 @@ struct FlowUsage {
 };
 
 /// One metered total of one hour. kind: "instance_seconds" (resource = instance id), "nat_bytes"
-/// (NAT gateway id, from AWS/NATGateway metrics), "flow_log_bytes", "flow_log_records",
+/// (NAT gateway id, from AWS/NATGateway metrics), "nat_minutes" (such an id, '/' and one of the two
+/// metrics: minutes that it told), "flow_log_bytes", "flow_log_records",
 /// "flow_log_unsized_records" (of these, from Parquet), "flow_records_without_bytes" (that may have
 /// been accepted), "metric_updates", "log_bytes" (log group), "lcu_hours_e9" (load balancer),
 /// "lb_bytes", ...

@@ -41,7 +41,7 @@ CREATE TABLE usage_hour (
 ) WITHOUT ROWID;
 CREATE TABLE instance_minutes (
   environment INTEGER NOT NULL, instance INTEGER NOT NULL, hour INTEGER NOT NULL, partition INTEGER NOT NULL,
-  mask INTEGER NOT NULL,            -- bit i = minute i was seen
+  mask INTEGER NOT NULL,            -- bit i = minute i was seen; of a NAT gateway's metric too, as gateway/metric
   PRIMARY KEY (hour, environment, instance, partition)
 ) WITHOUT ROWID;
 CREATE TABLE metric_period (

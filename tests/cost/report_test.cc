@@ -1557,6 +1557,57 @@ TEST(ToDate, AGatewayPaysForAllOfItsAddresses) {
   EXPECT_EQ(line(report, "nat-3", "public IPv4"), nullptr);
 }
 
+/// What an hour's legs of gateway eni-nat in the flow records come to, in GB.
+FlowUsage recorded_by_gateway(std::uint64_t gb, std::uint32_t hour = 500'000) {
+  FlowUsage flow = accepted_egress(proto::PATH_SAME_AZ, gb);
+  flow.hour = hour;
+  flow.direction = proto::DIRECTION_INGRESS;
+  flow.role = proto::ROLE_NAT;
+  flow.nat_leg = proto::NAT_LEG_INSIDE;
+  flow.interface = "eni-nat";
+  flow.owner = "i-1";
+  return flow;
+}
+
+TEST(ToDate, AGatewaysMetricsCountInsteadOfFlowRecordsOnlyWhereBothTellTheWholeHour) {
+  const auto inventory = inventory_of(
+      "region: us-east-1\nenvironment: prod\n"
+      "interfaces: [ { id: eni-nat, role: nat, resource: nat-1 } ]\n"
+      "resources: [ { type: aws_nat_gateway, id: nat-1 } ]\n");
+  const auto processed = [&](std::uint64_t source_minutes, std::uint64_t destination_minutes,
+                             std::uint64_t metered_gb) {
+    const Report report =
+        *make_report({.basis = ReportOptions::Basis::kToDate}, prices(), *inventory, nullptr,
+                     {used("nat_bytes", "nat-1", metered_gb << 30),
+                      used("nat_minutes", "nat-1/BytesInFromSource", source_minutes),
+                      used("nat_minutes", "nat-1/BytesInFromDestination", destination_minutes)},
+                     {recorded_by_gateway(10)});
+    return *line(report, "nat-1", "data processed");
+  };
+  EXPECT_EQ(processed(60, 60, 9).quantity, units(9)) << "the metrics are what is billed";
+  EXPECT_EQ(processed(60, 60, 9).reason, "");
+  EXPECT_EQ(processed(1, 1, 1).quantity, units(10)) << "the stream began late";
+  EXPECT_EQ(processed(0, 60, 0).quantity, units(10)) << "one metric alone is in the stream";
+  EXPECT_THAT(processed(0, 60, 0).reason, HasSubstr("in 1 of 1 hours its metrics do not tell"));
+  EXPECT_EQ(processed(30, 30, 11).quantity, units(11)) << "the flow records tell less";
+}
+
+TEST(ToDate, AGapInAGatewaysMetricsIsTold) {
+  std::vector<HourlyUsage> usage;
+  for (const std::uint32_t hour : {500'000u, 500'001u, 500'002u}) {
+    usage.push_back(used("nat_bytes", "nat-1", 1ull << 30, hour));
+    for (const char* metric : {"nat-1/BytesInFromSource", "nat-1/BytesInFromDestination"})
+      usage.push_back(used("nat_minutes", metric, 30, hour));
+  }
+  const Report report = to_date(
+      "region: us-east-1\nenvironment: prod\n"
+      "resources: [ { type: aws_nat_gateway, id: nat-1 } ]\n",
+      usage);
+  EXPECT_EQ(line(report, "nat-1", "data processed")->quantity, units(3));
+  EXPECT_THAT(line(report, "nat-1", "data processed")->reason, HasSubstr("in 1 of 3 hours"))
+      << "when the first began and the last ends is ours";
+}
+
 TEST(ToDate, SaysThatUsageOfTheFileIsNotUsed) {
   const UsageFile stated = usage_of("fleetmeter: { environment: prod }");
   const UsageFile usage = usage_of("resource_usage: { aws_s3_bucket.a: { storage_gb: 1TB } }");

@@ -220,6 +220,26 @@ TEST(UsageStore, NatBytesAreThoseComingInFromBothSides) {
   EXPECT_EQ(quantity(*store, "nat_bytes", "nat-1"), 2000u);
 }
 
+TEST(UsageStore, MinutesThatEachOfAGatewaysMetricsToldAreCountedOnce) {
+  Path path;
+  auto store = open(path);
+  const auto told = [](const char* metric, std::int64_t minute, std::uint32_t period_s = 60) {
+    return Batch().metric("AWS/NATGateway", metric, "NatGatewayId", "nat-1", kSecond + minute * 60,
+                          1, 0, period_s);
+  };
+  feed(*store, log_of({told("BytesInFromSource", 0), told("BytesInFromSource", 0),
+                       told("BytesInFromSource", 5, 300), told("BytesInFromDestination", 59),
+                       told("BytesOutToSource", 7)}));
+  EXPECT_EQ(quantity(*store, "nat_minutes", "nat-1/BytesInFromSource"), 6u);
+  EXPECT_EQ(quantity(*store, "nat_minutes", "nat-1/BytesInFromDestination"), 1u);
+  EXPECT_EQ(quantity(*store, "nat_minutes", "nat-1/BytesOutToSource"), 0u);
+  EXPECT_EQ(quantity(*store, "instance_seconds", "nat-1/BytesInFromSource"), 0u);
+  const MonthUsage::GatewayHours gateway =
+      store->month(kHour, kHour + 1)->metered_gateways.at("nat-1");
+  EXPECT_EQ(gateway.minutes.at(kHour).from_source, 6u);
+  EXPECT_EQ(gateway.minutes.at(kHour).from_destination, 1u);
+}
+
 TEST(UsageStore, UnitsOfATablesIndexesAreTheTablesToo) {
   Path path;
   auto store = open(path);
@@ -712,6 +732,9 @@ TEST(UsageStore, AMonthReadHourByHourEqualsTheSumOfItsRows) {
     ASSERT_EQ(read->metered_gateways.size(), expected.metered_gateways.size());
     EXPECT_EQ(read->metered_gateways.at("nat-1").bytes,
               expected.metered_gateways.at("nat-1").bytes);
+    for (const auto& [hour, minutes] : expected.metered_gateways.at("nat-1").minutes)
+      EXPECT_EQ(read->metered_gateways.at("nat-1").minutes.at(hour).from_source,
+                minutes.from_source);
     ASSERT_EQ(read->charged.size(), expected.charged.size());
     for (std::size_t i = 0; i < read->charged.size(); ++i) {
       EXPECT_EQ(read->charged[i].owner, expected.charged[i].owner);

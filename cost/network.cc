@@ -81,6 +81,7 @@ std::uint32_t FlowCharger::add(const FlowView& facts) {
   addressed_[key.peer_interface] = true;
   if (facts.path_class == proto::PATH_EXTERNAL) key.beyond = kPublic;
   if (facts.path_class == proto::PATH_OTHER_PRIVATE) key.beyond = kPrivate;
+  key.passes_resource = key.beyond == kPublic && facts.traffic_path == kPathSameVpc;
   std::string_view behind;
   if (facts.role == proto::ROLE_NAT) {
     if (is_inside_leg(facts)) behind = gateways_.behind(facts);
@@ -138,6 +139,7 @@ void FlowCharger::mark(std::span<const Row> rows) {
   ++round_;
   logged_.resize(texts_.size());
   environments_.resize(texts_.size());
+  strangers_.resize(texts_.size());
   for (auto* marks : {&leaves_, &behind_}) {
     for (std::vector<std::uint32_t>& one : *marks) one.resize(texts_.size());
   }
@@ -156,6 +158,8 @@ void FlowCharger::mark(std::span<const Row> rows) {
       for (const Beyond beyond : {kPublic, kPrivate}) {
         if (leaves_[beyond][key.interface] == round_) behind_[beyond][key.behind] = round_;
       }
+      if (behind_[kPublic][key.behind] == round_ && !texts_[key.behind].starts_with("i-"))
+        strangers_[key.environment] = round_;
     }
     // A record that the other end answers by name stands for no other. Where there can be none such,
     // an interface that is a peer by its address is taken to send from it.
@@ -184,7 +188,8 @@ Seen FlowCharger::see(KeyState& key) const {
   if (key.is_endpoint && !addressed_[key.interface]) seen.peer_logged = false;
   if (key.beyond != kNowhere) {
     const std::vector<std::uint32_t>& behind = behind_[key.beyond];
-    seen.behind_gateway = behind[key.owner] == round_ || behind[key.interface] == round_;
+    seen.behind_gateway = behind[key.owner] == round_ || behind[key.interface] == round_ ||
+                          (key.passes_resource && strangers_[key.environment] == round_);
   }
   return seen;
 }

@@ -65,6 +65,8 @@ class FlowCharger {
     Beyond beyond = kNowhere;  ///< Where its peer lies.
     bool leaves = false;       ///< Bytes that were not rejected on a gateway's outside leg.
     bool is_endpoint = false;
+    bool passes_resource =
+        false;  ///< Path 1 for a public address: a gateway of the VPC let it out.
     /// Sums that its bytes are added to, at most two, for each answer that the hour gives (Seen).
     std::array<std::array<std::uint32_t, 2>, 4> sums{
         {{kUnmade, kNone}, {kUnmade, kNone}, {kUnmade, kNone}, {kUnmade, kNone}}};
@@ -110,8 +112,10 @@ class FlowCharger {
   // By number of a name: the last round (one an hour) in which it held.
   std::vector<std::uint32_t> logged_;
   std::array<std::vector<std::uint32_t>, 2> leaves_, behind_;  // By Beyond.
-  std::vector<std::uint32_t> written_, covered_;               // The same by number of a span.
-  std::vector<std::uint32_t> environments_;  // Of interfaces, by number; where logged_ holds.
+  // By environment: something left for the internet for an address that no owner is known of.
+  std::vector<std::uint32_t> strangers_;
+  std::vector<std::uint32_t> written_, covered_;  // The same by number of a span.
+  std::vector<std::uint32_t> environments_;       // Of interfaces, by number; where logged_ holds.
   std::uint32_t round_ = 0;
   std::vector<Sum> sums_;
   std::map<ChargeKey, std::uint32_t> sum_numbers_;

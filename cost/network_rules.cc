@@ -5,7 +5,7 @@
 namespace fleetmeter::cost {
 namespace {
 
-constexpr std::uint32_t kPathSameVpc = 1, kPathVirtualPrivateGateway = 3, kPathPeering = 4,
+constexpr std::uint32_t kPathVirtualPrivateGateway = 3, kPathPeering = 4,
                         kPathInterRegionPeering = 5, kPathLocalGateway = 6,
                         kPathGatewayEndpoint = 7;
 

@@ -13,6 +13,10 @@
 
 namespace fleetmeter::cost {
 
+/// Path code of what goes to another resource of the VPC first, whatever its destination. Rule:
+/// Amazon VPC User Guide, "Flow log records", traffic-path.
+inline constexpr std::uint32_t kPathSameVpc = 1;
+
 /// FlowUsage without its sums; views die with whoever holds the strings.
 struct FlowView {
   std::string_view environment;

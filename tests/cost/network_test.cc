@@ -234,6 +234,30 @@ TEST(ChargeFlows, AnInstanceWithItsOwnPublicAddressPaysBesideTheGateway) {
             3u);
 }
 
+/// The gateway's records name the address of a machine whose own name the instance or interface.
+std::vector<FlowUsage> example_with_unknown_address(std::uint32_t path) {
+  std::vector<FlowUsage> flows = nat_example();
+  for (FlowUsage& f : flows) {
+    if (f.nat_leg == proto::NAT_LEG_INSIDE) f.owner = "10.0.10.5";
+    if (f.interface == "eni-1" && f.direction == kOut) f.traffic_path = path;
+  }
+  return flows;
+}
+
+TEST(ChargeFlows, WhatLeftThroughAResourceOfTheVpcIsPaidAtTheGatewayWhoeverTheMachineIs) {
+  EXPECT_EQ(sums(example_with_unknown_address(1)).at(Charge::kInternetEgress), 100 * kGb);
+  EXPECT_EQ(sums(example_with_unknown_address(8)).at(Charge::kInternetEgress), 200 * kGb)
+      << "by an internet gateway of its own";
+  std::vector<FlowUsage> unlogged = example_with_unknown_address(1);
+  std::erase_if(unlogged, [](const FlowUsage& f) { return f.role == proto::ROLE_NAT; });
+  EXPECT_EQ(sums(unlogged).at(Charge::kInternetEgress), 100 * kGb);
+  std::vector<FlowUsage> elsewhere = example_with_unknown_address(1);
+  for (FlowUsage& f : elsewhere) {
+    if (f.role == proto::ROLE_NAT) f.environment = "dev";
+  }
+  EXPECT_EQ(sums(elsewhere).at(Charge::kInternetEgress), 200 * kGb) << "another's gateway";
+}
+
 TEST(ChargeFlows, ChargesBothHalvesAtTheSenderAndNothingAtTheReceiver) {
   FlowUsage out = flow("eni-1", "i-1", kOut, proto::PATH_CROSS_AZ, 100);
   out.peer_interface = "eni-2";

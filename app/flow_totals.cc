@@ -23,8 +23,9 @@ void add_nat(const std::vector<cost::ChargedBytes>& charged, std::uint64_t Traff
   }
 }
 
-/// What the rows pay that have bytes, of an amount of each in place of its bytes: which record stands
-/// for a byte is chosen by its facts, not by its size, so packets and records are charged alike.
+/// What the rows pay that have bytes, of an amount of each in place of its bytes. Which record stands
+/// for what a gateway processed is chosen by its facts, not by its size, so that its packets and
+/// records are charged alike.
 template <typename Amount>
 std::vector<cost::ChargedBytes> charge(const HourlyFlows& flows, Amount&& amount) {
   constexpr std::uint32_t kUnseen = UINT32_MAX, kLearned = UINT32_MAX - 1;

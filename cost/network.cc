@@ -95,6 +95,7 @@ std::uint32_t FlowCharger::add(const FlowView& facts) {
   } else if (facts.peer_role != proto::ROLE_NAT) {
     find_other_end(facts, key);
   }
+  find_twin(facts, key);
   keys_.push_back(key);
   facts_.push_back({facts, behind});
   return static_cast<std::uint32_t>(keys_.size() - 1);
@@ -135,8 +136,92 @@ void FlowCharger::find_other_end(const FlowView& facts, KeyState& key) {
   key.covers = told(sends, peer != 0 ? to_interface(zone, peer) : between(zone, peer_zone));
 }
 
+/// Which other records tell the same bytes: the sender's those of a receiver or an endpoint, a NAT
+/// gateway's what a machine sent to the internet, whose path does not say that it took another way.
+void FlowCharger::find_twin(const FlowView& facts, KeyState& key) {
+  if (!has_passed(facts)) return;
+  const auto of = [this](Span::Kind kind, std::uint32_t name) {
+    return name == 0 ? 0 : number_of(Span{.kind = kind, .named = name});
+  };
+  if (facts.role == proto::ROLE_NAT) {
+    // Without a direction the record names its source as the owner.
+    const bool enters =
+        facts.direction == proto::DIRECTION_INGRESS ||
+        (facts.direction == proto::DIRECTION_UNKNOWN && key.behind == number_of(facts.owner));
+    if (is_inside_leg(facts) && enters) key.tells = of(Span::kIntoGateways, key.behind);
+  } else if (key.beyond == kPublic && is_egress(facts)) {
+    const bool may_be_behind = facts.traffic_path == 0 || facts.traffic_path == kPathSameVpc;
+    const bool is_transit = facts.role == proto::ROLE_TRANSIT_GATEWAY;
+    if (!may_be_behind || is_transit || gateways_.empty()) return;
+    key.tells = of(Span::kOwnPublic, key.owner);
+    key.told_by = of(Span::kIntoGateways, key.owner);
+  } else {
+    key.tells = key.own_record;
+    if (!is_egress(facts) || key.is_endpoint) key.told_by = key.peer_record;
+  }
+}
+
+/// Hours that do not follow each other have no edge in common.
+void FlowCharger::begin_hour(std::uint32_t hour) {
+  const bool follows = hour == hour_ + 1;
+  if (!follows) {
+    for (const Open& open : open_) add_to(open.sums, hour_, open.bytes);
+    open_.clear();
+  }
+  round_ += follows ? 1 : 2;
+  hour_ = hour;
+}
+
+void FlowCharger::tell(std::uint32_t span, std::uint64_t bytes) {
+  if (span == 0) return;
+  Told& told = told_[round_ % 2][span];
+  if (told.round != round_) told = {round_, 0};
+  told.bytes += bytes;
+}
+
+std::uint64_t FlowCharger::told_in(std::uint32_t round, std::uint32_t span) const {
+  const Told& told = told_[round % 2][span];
+  return told.round == round ? told.bytes : 0;
+}
+
+/// Bytes that the other records of an hour tell and these do not.
+std::uint64_t FlowCharger::left_over(std::uint32_t round, std::uint32_t tells,
+                                     std::uint32_t told_by) const {
+  const std::uint64_t others = told_in(round, told_by), own = told_in(round, tells);
+  return others > own ? others - own : 0;
+}
+
+/// Decides about the rows of the hour before: all bytes of a span or none. What explains them is used
+/// up.
+void FlowCharger::close_open() {
+  for (const Open& open : open_) {
+    Verdict& verdict = verdicts_[open.tells];
+    if (verdict.round != round_) {
+      verdict = {round_, left_over(round_, open.tells, open.told_by) >= open.unexplained};
+      if (verdict.explained) tell(open.tells, open.unexplained);
+    }
+    if (!verdict.explained) add_to(open.sums, hour_, open.bytes);
+  }
+  open_.clear();
+}
+
+/// Whether nothing of the hour stands for the record, and something of the hours beside it may.
+bool FlowCharger::may_wait(const KeyState& key, const Seen& seen) const {
+  return key.told_by != 0 && !(key.beyond == kPublic ? seen.behind_gateway : seen.peer_logged);
+}
+
+/// Whether nothing is to be added yet, or at all: the hour before has left over what the hour's rows
+/// of the span tell, or the hour after may.
+bool FlowCharger::wait(const KeyState& key, const std::array<std::uint32_t, 2>& sums,
+                       std::uint64_t bytes) {
+  const std::uint64_t own = told_in(round_, key.tells);
+  const std::uint64_t before = left_over(round_ - 1, key.tells, key.told_by);
+  if (own == 0 || before >= own) return own != 0;
+  open_.push_back({key.tells, key.told_by, own - before, sums, bytes});
+  return true;
+}
+
 void FlowCharger::mark(std::span<const Row> rows) {
-  ++round_;
   logged_.resize(texts_.size());
   environments_.resize(texts_.size());
   strangers_.resize(texts_.size());
@@ -144,11 +229,14 @@ void FlowCharger::mark(std::span<const Row> rows) {
     for (std::vector<std::uint32_t>& one : *marks) one.resize(texts_.size());
   }
   for (auto* marks : {&written_, &covered_}) marks->resize(spans_.size() + 1);
+  for (std::vector<Told>& told : told_) told.resize(spans_.size() + 1);
+  verdicts_.resize(spans_.size() + 1);
   for (const Row& row : rows) {
     const KeyState& key = keys_[row.key];
     logged_[key.interface] = round_;
     environments_[key.interface] = key.environment;
     written_[key.own_record] = round_;
+    tell(key.tells, row.bytes);
     if (key.leaves) leaves_[key.beyond][key.interface] = round_;
   }
   logged_[0] = written_[0] = 0;  // What has no name is nobody's.
@@ -194,22 +282,30 @@ Seen FlowCharger::see(KeyState& key) const {
   return seen;
 }
 
+void FlowCharger::add_to(const std::array<std::uint32_t, 2>& sums, std::uint32_t hour,
+                         std::uint64_t bytes) {
+  for (const std::uint32_t number : sums) {
+    if (number == kNone) break;
+    Sum& sum = sums_[number];
+    sum.charged.bytes += bytes;
+    if (sum.hours == nullptr) continue;
+    if (sum.hours->empty() || sum.hours->back().first != hour) sum.hours->push_back({hour, 0});
+    sum.hours->back().second += bytes;
+  }
+}
+
 void FlowCharger::charge(std::uint32_t hour, std::span<const Row> rows) {
+  begin_hour(hour);
   mark(rows);
+  close_open();
   for (const Row& row : rows) {
     KeyState& key = keys_[row.key];
     if (is_covered(key)) continue;
     const Seen seen = see(key);
     auto& sums = key.sums[(seen.peer_logged ? 1u : 0u) + (seen.behind_gateway ? 2u : 0u)];
     if (sums[0] == kUnmade) make_sums(row.key, seen, sums);
-    for (const std::uint32_t number : sums) {
-      if (number == kNone) break;
-      Sum& sum = sums_[number];
-      sum.charged.bytes += row.bytes;
-      if (sum.hours == nullptr) continue;
-      if (sum.hours->empty() || sum.hours->back().first != hour) sum.hours->push_back({hour, 0});
-      sum.hours->back().second += row.bytes;
-    }
+    if (may_wait(key, seen) && wait(key, sums, row.bytes)) continue;
+    add_to(sums, hour, row.bytes);
   }
 }
 
@@ -247,17 +343,37 @@ std::uint32_t FlowCharger::sum_of(const FlowView& facts, const Due& due) {
   return place->second;
 }
 
+/// The last hour has none after it yet that could stand for its open rows.
+std::vector<std::uint64_t> FlowCharger::bytes_of_sums() const {
+  std::vector<std::uint64_t> bytes;
+  bytes.reserve(sums_.size());
+  for (const Sum& sum : sums_) bytes.push_back(sum.charged.bytes);
+  for (const Open& open : open_) {
+    for (const std::uint32_t number : open.sums) {
+      if (number != kNone) bytes[number] += open.bytes;
+    }
+  }
+  return bytes;
+}
+
 std::vector<ChargedBytes> FlowCharger::charged() const {
+  const std::vector<std::uint64_t> bytes = bytes_of_sums();
   std::vector<ChargedBytes> result;
   result.reserve(sums_.size());
-  for (const auto& [key, number] : sum_numbers_) result.push_back(sums_[number].charged);
+  for (const auto& [key, number] : sum_numbers_) {
+    result.push_back(sums_[number].charged);
+    result.back().bytes = bytes[number];
+  }
+  // Rows that the next hour stood for may leave a sum of nothing.
+  std::erase_if(result, [](const ChargedBytes& one) { return one.bytes == 0; });
   return result;
 }
 
 std::map<std::string, std::uint64_t> FlowCharger::without_action() const {
+  const std::vector<std::uint64_t> bytes = bytes_of_sums();
   std::map<std::string, std::uint64_t> result;
-  for (const auto& [environment, number] : without_action_)
-    result[environment] = sums_[number].charged.bytes;
+  for (const auto& [environment, number] : without_action_) result[environment] = bytes[number];
+  std::erase_if(result, [](const auto& one) { return one.second == 0; });
   return result;
 }
 

@@ -20,6 +20,9 @@ namespace fleetmeter::cost {
 /// sender; ingress ones only where the sender's interface is not in the logged set; NAT inside legs
 /// when the NAT interface is logged. Rule: docs/network-cost.md (Amazon EC2 On-Demand Pricing "Data
 /// transfer"; Amazon VPC pricing "NAT gateway").
+/// A record counts in the hour of its start, so that near the hour's edge two records of the same bytes
+/// may lie in different hours: what nothing answers in its own hour is compared with what the hours
+/// beside it leave over.
 /// Memory grows with the number of keys (combinations of facts), never with the hours. First learn()
 /// every key of a NAT gateway's interface, then add() keys and charge() hours, ascending, each once.
 /// Views of the keys stay with their owner, who must outlive this. Not thread safe.
@@ -33,7 +36,8 @@ class FlowCharger {
   void learn(const FlowView& facts) { gateways_.learn(facts); }
   /// Numbers keys from 0. All are numbered before the hour they first appear in.
   std::uint32_t add(const FlowView& facts);
-  /// All rows of one hour; a key may come more than once.
+  /// All rows of one hour; a key may come more than once. Hours in which nothing was recorded may be
+  /// left out.
   void charge(std::uint32_t hour, std::span<const Row> rows);
 
   /// Sums of all hours, of accepted records, sorted by content.
@@ -63,7 +67,10 @@ class FlowCharger {
     std::uint32_t covers = 0;
     std::array<std::uint32_t, 2> covered_by{};
     Beyond beyond = kNowhere;  ///< Where its peer lies.
-    bool leaves = false;       ///< Bytes that were not rejected on a gateway's outside leg.
+    /// Of spans_: where its bytes are told, and where other records tell them that stand for it;
+    /// 0 = nowhere.
+    std::uint32_t tells = 0, told_by = 0;
+    bool leaves = false;  ///< Bytes that were not rejected on a gateway's outside leg.
     bool is_endpoint = false;
     bool passes_resource =
         false;  ///< Path 1 for a public address: a gateway of the VPC let it out.
@@ -82,7 +89,9 @@ class FlowCharger {
   /// Bytes that pass between two ends, as a record tells of them: between two interfaces, between a
   /// zone and an interface that it names, or between two zones. Numbers of names_, 0 = not said.
   struct Span {
-    enum Kind : std::uint8_t { kOfPair, kToInterface, kBetweenZones };
+    /// kIntoGateways and kOwnPublic: what `named` sends to the internet, as NAT gateways and as its
+    /// own records tell it.
+    enum Kind : std::uint8_t { kOfPair, kToInterface, kBetweenZones, kIntoGateways, kOwnPublic };
     Kind kind = kOfPair;
     bool by_sender = false;  ///< Who writes the record.
     proto::PathClass path_class = proto::PATH_UNCLASSIFIED;
@@ -93,7 +102,35 @@ class FlowCharger {
   [[nodiscard]] std::uint32_t number_of(std::string_view name);
   [[nodiscard]] std::uint32_t number_of(const Span& span);
   void find_other_end(const FlowView& facts, KeyState& key);
+  /// Bytes of the last round in which it was told.
+  struct Told {
+    std::uint32_t round = 0;
+    std::uint64_t bytes = 0;
+  };
+  /// A row for which other records may stand in the hour after its own.
+  struct Open {
+    std::uint32_t tells = 0, told_by = 0;
+    /// Of all rows of the hour that tell the same: what it and the hour before leave unexplained.
+    std::uint64_t unexplained = 0;
+    std::array<std::uint32_t, 2> sums{};
+    std::uint64_t bytes = 0;
+  };
+  struct Verdict {
+    std::uint32_t round = 0;
+    bool explained = false;
+  };
+  void find_twin(const FlowView& facts, KeyState& key);
+  void begin_hour(std::uint32_t hour);
   void mark(std::span<const Row> rows);
+  void tell(std::uint32_t span, std::uint64_t bytes);
+  [[nodiscard]] std::uint64_t told_in(std::uint32_t round, std::uint32_t span) const;
+  [[nodiscard]] std::uint64_t left_over(std::uint32_t round, std::uint32_t tells,
+                                        std::uint32_t told_by) const;
+  void close_open();
+  [[nodiscard]] bool may_wait(const KeyState& key, const Seen& seen) const;
+  bool wait(const KeyState& key, const std::array<std::uint32_t, 2>& sums, std::uint64_t bytes);
+  void add_to(const std::array<std::uint32_t, 2>& sums, std::uint32_t hour, std::uint64_t bytes);
+  [[nodiscard]] std::vector<std::uint64_t> bytes_of_sums() const;
   [[nodiscard]] bool is_covered(const KeyState& key) const;
   [[nodiscard]] Seen see(KeyState& key) const;
   void make_sums(std::uint32_t key, Seen seen, std::array<std::uint32_t, 2>& sums);
@@ -116,7 +153,10 @@ class FlowCharger {
   std::vector<std::uint32_t> strangers_;
   std::vector<std::uint32_t> written_, covered_;  // The same by number of a span.
   std::vector<std::uint32_t> environments_;       // Of interfaces, by number; where logged_ holds.
-  std::uint32_t round_ = 0;
+  std::array<std::vector<Told>, 2> told_;         // The same, of even and of odd rounds.
+  std::vector<Verdict> verdicts_;                 // The same.
+  std::vector<Open> open_;                        // Of the last hour.
+  std::uint32_t round_ = 0, hour_ = 0;
   std::vector<Sum> sums_;
   std::map<ChargeKey, std::uint32_t> sum_numbers_;
   std::map<std::string, std::uint32_t> without_action_;  // Of sums_, by environment.

@@ -45,6 +45,7 @@ class NatGateways {
  public:
   /// Takes other records for nothing.
   void learn(const FlowView& flow);
+  [[nodiscard]] bool empty() const noexcept { return gateways_.empty(); }
   /// Who stands behind the gateway on an inside leg; empty while nothing tells the two ends apart.
   [[nodiscard]] std::string_view behind(const FlowView& inside_leg) const;
 

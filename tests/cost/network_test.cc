@@ -258,6 +258,56 @@ TEST(ChargeFlows, WhatLeftThroughAResourceOfTheVpcIsPaidAtTheGatewayWhoeverTheMa
   EXPECT_EQ(sums(elsewhere).at(Charge::kInternetEgress), 200 * kGb) << "another's gateway";
 }
 
+std::vector<FlowUsage> in_hour(std::uint32_t hour, std::vector<FlowUsage> flows) {
+  for (FlowUsage& f : flows) f.hour = hour;
+  return flows;
+}
+std::vector<FlowUsage> operator+(std::vector<FlowUsage> a, const std::vector<FlowUsage>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+TEST(ChargeFlows, AGatewaysRecordsOfTheHourBesideStandForWhatTheirOwnHourDoesNotTell) {
+  constexpr std::uint32_t kHour = 500'000;
+  const std::vector<FlowUsage> own{flow("eni-1", "i-1", kOut, proto::PATH_EXTERNAL, 100)};
+  const std::vector<FlowUsage> gateway{nat(proto::NAT_LEG_INSIDE, kIn, 100),
+                                       nat(proto::NAT_LEG_OUTSIDE, kOut, 100)};
+  const auto egress = [&](std::uint32_t own_hour) {
+    return sums(in_hour(own_hour, own) + in_hour(kHour, gateway)).at(Charge::kInternetEgress);
+  };
+  EXPECT_EQ(egress(kHour), 100u);
+  EXPECT_EQ(egress(kHour - 1), 100u) << "the machine's record began before the hour";
+  EXPECT_EQ(egress(kHour + 1), 100u) << "the gateway's did";
+  EXPECT_EQ(egress(kHour - 2), 200u) << "no edge lies between the two";
+  const auto both = in_hour(kHour, own + gateway);
+  EXPECT_EQ(sums(in_hour(kHour - 1, own) + both).at(Charge::kInternetEgress), 200u)
+      << "the gateway's bytes are told in their own hour";
+  EXPECT_EQ(sums(in_hour(kHour - 1, own) + in_hour(kHour, gateway) + in_hour(kHour + 1, own))
+                .at(Charge::kInternetEgress),
+            200u)
+      << "what stands for one hour's bytes stands for no other's";
+}
+
+TEST(ChargeFlows, ASendersRecordsOfTheHourBesideStandForTheReceivers) {
+  constexpr std::uint32_t kHour = 500'000;
+  FlowUsage out = flow("eni-1", "i-1", kOut, proto::PATH_CROSS_AZ, 100);
+  out.peer_interface = "eni-2";
+  FlowUsage in = flow("eni-2", "i-2", kIn, proto::PATH_CROSS_AZ, 100);
+  in.peer_interface = "eni-1";
+  for (const std::uint32_t hour : {kHour - 1, kHour + 1}) {
+    const std::vector<ChargedBytes> once =
+        charge_flows(in_hour(hour, {out}) + in_hour(kHour, {in}));
+    ASSERT_EQ(once.size(), 1u);
+    EXPECT_EQ(once[0].halves, 2u);
+    EXPECT_EQ(once[0].bytes, 100u);
+  }
+  // Logging of the sender began with the second hour.
+  std::map<std::uint32_t, std::uint64_t> by_halves;
+  for (const ChargedBytes& c : charge_flows(in_hour(kHour, {in}) + in_hour(kHour + 1, {in, out})))
+    by_halves[c.halves] += c.bytes;
+  EXPECT_EQ(by_halves, (std::map<std::uint32_t, std::uint64_t>{{2, 100}, {1, 100}}));
+}
+
 TEST(ChargeFlows, ChargesBothHalvesAtTheSenderAndNothingAtTheReceiver) {
   FlowUsage out = flow("eni-1", "i-1", kOut, proto::PATH_CROSS_AZ, 100);
   out.peer_interface = "eni-2";
@@ -299,10 +349,6 @@ FlowUsage in_zone(const std::string& number, const std::string& zone) {
   FlowUsage f = flow("eni-" + number, "i-" + number, kOut, proto::PATH_CROSS_AZ, 0);
   f.owner_az = f.interface_az = zone;
   return f;
-}
-std::vector<FlowUsage> operator+(std::vector<FlowUsage> a, const std::vector<FlowUsage>& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
 }
 using Charges = std::map<Charge, std::uint64_t>;
 
@@ -421,7 +467,7 @@ TEST(ChargeFlows, LooksForTheSenderOverAllShardsOfTheHour) {
   FlowUsage in = flow("eni-2", "i-2", kIn, proto::PATH_CROSS_AZ, 100);
   in.peer_interface = "eni-1";
   ASSERT_EQ(charge_flows({out, in}).size(), 1u);
-  in.hour += 1;  // Another hour, in which eni-1 wrote nothing.
+  in.hour += 2;  // Another hour, in which eni-1 wrote nothing, nor in those beside it.
   EXPECT_EQ(charge_flows({out, in}).size(), 2u);
 }
 

@@ -84,6 +84,7 @@ std::uint32_t FlowCharger::add(const FlowView& facts) {
   key.passes_resource = key.beyond == kPublic && facts.traffic_path == kPathSameVpc;
   std::string_view behind;
   if (facts.role == proto::ROLE_NAT) {
+    key.hours = &nat_hours_[{std::string(facts.environment), std::string(facts.interface)}];
     if (is_inside_leg(facts)) behind = gateways_.behind(facts);
     key.behind = number_of(behind);
     key.leaves = !is_inside_leg(facts) && has_passed(facts) && key.beyond != kNowhere;
@@ -237,6 +238,9 @@ void FlowCharger::mark(std::span<const Row> rows) {
     environments_[key.interface] = key.environment;
     written_[key.own_record] = round_;
     tell(key.tells, row.bytes);
+    const bool is_first =
+        key.hours != nullptr && (key.hours->empty() || key.hours->back().first != hour_);
+    if (is_first) key.hours->push_back({hour_, 0});
     if (key.leaves) leaves_[key.beyond][key.interface] = round_;
   }
   logged_[0] = written_[0] = 0;  // What has no name is nobody's.

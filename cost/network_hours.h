@@ -45,7 +45,8 @@ class FlowCharger {
   /// By environment, once per byte: what would pay something if it was let through, of records that
   /// do not say whether it was.
   [[nodiscard]] std::map<std::string, std::uint64_t> without_action() const;
-  /// What gateways processed in each hour, by environment and interface (or address).
+  /// What gateways processed in each hour, by environment and interface (or address). Hours in which
+  /// a gateway's interface wrote any record, one without data included, are there with 0.
   using Hours = std::vector<std::pair<std::uint32_t, std::uint64_t>>;
   [[nodiscard]] const std::map<std::pair<std::string, std::string>, Hours>& nat_hours() const {
     return nat_hours_;
@@ -62,6 +63,7 @@ class FlowCharger {
     std::uint32_t environment = 0, peer_environment = 0;                     ///< The same.
     /// Of spans_: that this record was written, that the peer's of the same bytes was.
     std::uint32_t own_record = 0, peer_record = 0;
+    Hours* hours = nullptr;  ///< Of a gateway's own records: of nat_hours_.
     /// Of spans_: records of the other end that this one stands for where one of the two interfaces
     /// is not known by its address; those that stand for this one.
     std::uint32_t covers = 0;

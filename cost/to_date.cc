@@ -30,6 +30,7 @@ class ToDate {
         warnings_(warnings) {}
 
   std::vector<Draft> run() {
+    stand();
     add_instances();
     add_nat_gateways();
     add_transfer();
@@ -283,7 +284,29 @@ class ToDate {
     return processed;
   }
 
-  /// Hours that a gateway was seen in are full hours.
+  /// By what telemetry and the inventory know one thing: environment and address of its entry.
+  using Entry = std::pair<std::string, std::string>;
+  Entry entry_of(const Resource& resource) const {
+    return {standing_.placement.environment_of(resource), resource.address};
+  }
+
+  /// What the inventory says of the hours seen; nothing where none were: no time has passed then that
+  /// we know of.
+  void stand() {
+    if (options_.hours == 0) return;
+    Result<std::vector<Draft>> drafts = standing_.run(warnings_);
+    if (drafts) standing_drafts_ = *std::move(drafts);  // Only a usage file can be wrong.
+    for (const Draft& draft : standing_drafts_) {
+      if (draft.type != "aws_nat_gateway" || draft.component != "gateway hours") continue;
+      GatewayTime& time = gateway_times_[{draft.environment, draft.resource}];
+      time.hours = time.hours + draft.quantity.value_or(Quantity{});
+      time.reason = draft.reason;
+    }
+  }
+
+  /// A gateway is billed by the hour whether anything passes it or not, so one that the inventory has
+  /// stands in all hours seen that it holds in; of another the hours count in which its metrics or
+  /// its interface's records were there. Rule: Amazon VPC pricing, "NAT gateway".
   void add_nat_gateways() {
     std::map<std::string, std::map<std::uint32_t, std::uint64_t>> recorded;
     std::map<std::string, std::string> environment_of;
@@ -305,9 +328,18 @@ class ToDate {
       for (const auto& [hour, bytes] : hours) bytes_total += bytes;
       const Resource* resource = inventory_.resource(gateway);
       const std::string region = resource != nullptr ? resource->region : std::string();
-      if (resource != nullptr) seen_gateways_.insert(resource->address);
-      const Quantity count = units(static_cast<std::int64_t>(hours.size()));
-      add(environment, region, gateway, "gateway hours", "vpc.nat_gateway.hours", count);
+      Quantity count = units(static_cast<std::int64_t>(hours.size()));
+      std::string reason;
+      if (resource != nullptr) {
+        seen_gateways_.insert(entry_of(*resource));
+        const auto standing = gateway_times_.find(entry_of(*resource));
+        if (standing != gateway_times_.end() && standing->second.hours > count) {
+          count = standing->second.hours;
+          reason = standing->second.reason;
+        }
+      }
+      add(environment, region, gateway, "gateway hours", "vpc.nat_gateway.hours", count).reason =
+          reason;
       Draft& data = add(environment, region, gateway, "data processed", "vpc.nat_gateway.data",
                         gigabytes(bytes_total, options_.bytes_per_gb));
       if (partly_metered > 0) {
@@ -323,7 +355,8 @@ class ToDate {
               : addresses_of_gateway(Subject(standing_, *resource, environment, region, {}));
       if (addresses > 0) {
         add(environment, region, gateway, "public IPv4", "vpc.public_ipv4.in_use",
-            multiply(count, addresses));
+            multiply(count, addresses))
+            .reason = reason;
       }
     }
   }
@@ -412,11 +445,8 @@ class ToDate {
   /// What stands and costs by the hour or the month without being metered: volumes, databases, load
   /// balancers, endpoints, clusters. It is taken to have stood in all the hours seen.
   void add_standing() {
-    if (options_.hours == 0) return;  // Nothing was seen: no time has passed that we know of.
     std::size_t unmetered = 0;
-    Result<std::vector<Draft>> drafts = standing_.run(warnings_);
-    if (!drafts) return;  // Only a usage file can be wrong.
-    for (Draft& draft : *drafts) {
+    for (Draft& draft : standing_drafts_) {
       if (is_metered(draft)) continue;
       if (!draft.quantity && draft.reason.starts_with("depends on usage")) {
         ++unmetered;
@@ -441,7 +471,7 @@ class ToDate {
     const bool database =
         draft.type == "aws_db_instance" || draft.type == "aws_rds_cluster_instance";
     return (draft.component.starts_with("instance hours") && !database) ||
-           seen_gateways_.contains(draft.resource);
+           seen_gateways_.contains({draft.environment, draft.resource});
   }
 
   void add_unpriced(const std::string& environment, const std::string& component, Quantity gb,
@@ -458,7 +488,13 @@ class ToDate {
   const MonthUsage& usage_;
   Estimator standing_;
   std::vector<std::string>& warnings_;
-  std::set<std::string> seen_gateways_;  // Addresses of their entries.
+  struct GatewayTime {
+    Quantity hours;
+    std::string reason;
+  };
+  std::vector<Draft> standing_drafts_;
+  std::map<Entry, GatewayTime> gateway_times_;  // Of the inventory's.
+  std::set<Entry> seen_gateways_;
   std::vector<Draft> drafts_;
 };
 

@@ -1469,7 +1469,7 @@ TEST(ToDate, PricesWhatTelemetrySaw) {
   EXPECT_EQ(amount(*report, "1 instances", "instance hours, m5.large windows"), "0.28");
   EXPECT_THAT(amount(*report, "1 instances", "instance hours"),
               HasSubstr("the inventory does not know"));
-  EXPECT_EQ(amount(*report, "nat-1", "gateway hours"), "0.05");
+  EXPECT_EQ(amount(*report, "nat-1", "gateway hours"), "0.09");
   EXPECT_EQ(amount(*report, "nat-1", "data processed"), "0.05");
   EXPECT_EQ(amount(*report, "flow logs", "*"), "1.00");
   EXPECT_EQ(amount(*report, "metric stream", "*"), "3.00");
@@ -1590,6 +1590,41 @@ TEST(ToDate, AGatewaysMetricsCountInsteadOfFlowRecordsOnlyWhereBothTellTheWholeH
   EXPECT_EQ(processed(0, 60, 0).quantity, units(10)) << "one metric alone is in the stream";
   EXPECT_THAT(processed(0, 60, 0).reason, HasSubstr("in 1 of 1 hours its metrics do not tell"));
   EXPECT_EQ(processed(30, 30, 11).quantity, units(11)) << "the flow records tell less";
+}
+
+TEST(ToDate, AGatewayStandsInAllHoursSeenAndOneThatNoInventoryHasInThoseOfItsRecords) {
+  const auto inventory = inventory_of(
+      "region: us-east-1\nenvironment: prod\n"
+      "interfaces: [ { id: eni-nat, role: nat, resource: nat-1 } ]\n"
+      "resources:\n"
+      "  - { type: aws_nat_gateway, address: a, id: nat-1 }\n"
+      "  - { type: aws_nat_gateway, address: b, id: nat-2 }\n"
+      "  - { type: aws_nat_gateway, address: c, id: nat-3, valid_from: 2027-01-15T09:00:00Z }\n");
+  FlowUsage unknown = recorded_by_gateway(0, 500'001);
+  unknown.interface = "eni-unknown";
+  unknown.status = proto::FLOW_NODATA;
+  const Report report =
+      *make_report({.basis = ReportOptions::Basis::kToDate}, prices(), *inventory, nullptr,
+                   {used("metric_updates", "", 0), used("metric_updates", "", 0, 500'002),
+                    used("nat_bytes", "nat-3", 0, 500'002)},
+                   {recorded_by_gateway(1), unknown});
+  EXPECT_EQ(report.hours, 3u);
+  EXPECT_EQ(line(report, "nat-1", "gateway hours")->quantity, units(3)) << "idle in two";
+  EXPECT_EQ(line(report, "nat-1", "public IPv4")->quantity, units(3));
+  EXPECT_EQ(line(report, "b", "gateway hours")->quantity, units(3)) << "never seen";
+  EXPECT_EQ(line(report, "nat-3", "gateway hours")->quantity, units(2)) << "since 09:00";
+  EXPECT_THAT(line(report, "nat-3", "gateway hours")->reason, HasSubstr("counted from"));
+  EXPECT_EQ(line(report, "eni-unknown", "gateway hours")->quantity, units(1)) << "without data";
+}
+
+TEST(ToDate, GatewaysOfOneAddressInTwoEnvironmentsAreTwo) {
+  const Report report = to_date(
+      "region: us-east-1\nresources:\n"
+      "  - { type: aws_nat_gateway, address: a, id: nat-1, environment: prod }\n"
+      "  - { type: aws_nat_gateway, address: a, id: nat-2, environment: dev }\n",
+      {used("nat_bytes", "nat-1", 0)});
+  EXPECT_EQ(line(report, "nat-1", "gateway hours")->quantity, units(1));
+  EXPECT_EQ(line(report, "a", "gateway hours")->quantity, units(1));
 }
 
 TEST(ToDate, AGapInAGatewaysMetricsIsTold) {
@@ -1727,7 +1762,7 @@ TEST(ToDate, WhatStandsCountsForTheHoursSeen) {
   EXPECT_EQ(amount(*report, "aws_instance.i", "root volume storage*"), "0.10");
   EXPECT_EQ(line(*report, "aws_instance.i", "instance hours*"), nullptr)
       << "as seen, or not at all";
-  EXPECT_EQ(amount(*report, "nat-1", "gateway hours"), "0.09") << "of the two hours seen";
+  EXPECT_EQ(amount(*report, "nat-1", "gateway hours"), "0.45") << "in what hours it told anything";
   EXPECT_EQ(line(*report, "aws_nat_gateway.n", "*"), nullptr) << "billed once";
   EXPECT_EQ(amount(*report, "aws_nat_gateway.quiet", "gateway hours"), "0.45") << "it stands";
   EXPECT_THAT(report->warnings, testing::Contains(HasSubstr("no telemetry here meters")));

@@ -288,6 +288,19 @@ TEST(UsageStore, InstanceTimeIsASetOfMinutesFromMetricsAndFlows) {
   EXPECT_EQ(quantity(*store, "instance_seconds", "i-10min"), 600u);
 }
 
+TEST(UsageStore, ARecordWithoutDataIsASightingToo) {
+  Path path;
+  auto store = open(path);
+  Batch batch;
+  for (std::uint32_t minute = 0; minute < 30; ++minute) {
+    batch.flow(kMinute + minute, "eni-1", "i-1", 0);
+    if (minute > 0)
+      batch.proto.mutable_flows()->set_status(static_cast<int>(minute), proto::FLOW_NODATA);
+  }
+  feed(*store, log_of({batch}));
+  EXPECT_EQ(quantity(*store, "instance_seconds", "i-1"), 30 * 60u);
+}
+
 TEST(UsageStore, FillsGapsOfLessThanFiveMinutesOnly) {
   Path path;
   auto store = open(path);

@@ -71,6 +71,15 @@ Result<Report> make_report(const ReportOptions& options, const PriceBook& prices
         fmt::format("{}: usage by resource and type is an estimate's, and is not used to date",
                     usage_file->name()));
   }
+  if (seen.hours == 0) {
+    report.total = report.stated_total = std::nullopt;
+    report.warnings.insert(report.warnings.begin(),
+                           options.month.empty()
+                               ? "nothing was recorded: the total is unknown, and not 0"
+                               : fmt::format("nothing was recorded of {}: its total is unknown, "
+                                             "and not 0",
+                                             options.month));
+  }
   check_budgets(options, report);
   return report;
 }

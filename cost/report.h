@@ -59,7 +59,8 @@ struct Report {
   std::string month, currency = "USD", basis;
   std::uint32_t hours = 730;
   std::vector<EnvironmentReport> environments;
-  std::optional<Money> total = Money{}, stated_total = Money{};  ///< As an environment's.
+  /// As an environment's; nullopt too where nothing was recorded of the time.
+  std::optional<Money> total = Money{}, stated_total = Money{};
   std::uint32_t unknown_lines = 0;
   std::vector<std::string> warnings;
 };

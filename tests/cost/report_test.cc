@@ -1484,6 +1484,17 @@ Report to_date(const std::string& yaml, const std::vector<HourlyUsage>& usage,
   return report ? *std::move(report) : Report{};
 }
 
+TEST(ToDate, AMonthOfWhichNothingWasRecordedIsUnknownAndNotZero) {
+  const Report report =
+      *make_report({.month = "2026-03", .basis = ReportOptions::Basis::kToDate}, prices(),
+                   *inventory_of("region: us-east-1\nresources: [ { type: aws_eip, id: e } ]\n"),
+                   nullptr, {}, {});
+  EXPECT_EQ(report.total, std::nullopt);
+  EXPECT_EQ(report.stated_total, std::nullopt);
+  EXPECT_THAT(report.warnings, testing::Contains(HasSubstr("nothing was recorded of 2026-03")));
+  EXPECT_THAT(render(report, Format::kJson), HasSubstr("\"total\":null"));
+}
+
 TEST(ToDate, AMachineThatChangedPaysForWhatItWasInEachHour) {
   std::vector<HourlyUsage> usage;  // 500'000 is 2027-01-15T08:00:00Z.
   for (std::uint32_t hour = 499'990; hour < 500'010; ++hour)

@@ -524,6 +524,7 @@ Result<std::vector<Draft>> Estimator::run(std::vector<std::string>& out_warnings
       price(*resource);
   }
   price_lone_instances();
+  add_unknown_machines();
   price_lone_groups();
   price_data_transfer();
   warn_unmatched();
@@ -533,7 +534,7 @@ Result<std::vector<Draft>> Estimator::run(std::vector<std::string>& out_warnings
 }
 
 void Estimator::price(const aggregator::Resource& resource) {
-  if (!resource.type.starts_with("aws_") || is_free(resource.type)) return;
+  if (is_free(resource.type)) return;
   if (is_facts_of_machine(resource) && instance(resource.id) != nullptr) return;
   std::string environment = placement.environment_of(resource);
   std::string region = placement.region_or(resource.region, environment);
@@ -545,8 +546,13 @@ void Estimator::price(const aggregator::Resource& resource) {
   Subject subject(*this, resource, std::move(environment), std::move(region), std::move(usage));
   const auto known = known_types().find(resource.type);
   if (known == known_types().end()) {
-    subject.add_unknown(resource.type, fmt::format("unsupported: the estimate does not know {} yet",
-                                                   resource.type));
+    const bool of_aws = resource.type.starts_with("aws_");
+    subject.add_unknown(
+        resource.type,
+        of_aws ? fmt::format("unsupported: the estimate does not know {} yet", resource.type)
+               : fmt::format("unsupported: {} is no type of the AWS provider, such as "
+                             "aws_nat_gateway",
+                             resource.type));
     return;
   }
   const std::size_t first = drafts.size();
@@ -591,6 +597,34 @@ void Estimator::price_lone_instances() {
     add_lone_machine(subject, instance);
     doubt(first);
     cut_to(instance.valid, first);
+  }
+}
+
+/// Machines that only an interface names: nothing says what they are. Where the environment has
+/// groups, they may be billed with one of these.
+void Estimator::add_unknown_machines() {
+  std::set<std::string> with_groups;
+  for (const aggregator::Group& group : inventory.groups())
+    with_groups.insert(placement.environment_of(group));
+  for (const char* type : {"aws_autoscaling_group", "aws_eks_node_group"}) {
+    for (const aggregator::Resource* group : of_type(type))
+      with_groups.insert(placement.environment_of(*group));
+  }
+  std::set<std::string> told;
+  for (const aggregator::Instance& one : inventory.instances()) told.insert(one.id);
+  for (const aggregator::Interface& interface : inventory.interfaces()) {
+    const std::string& id = interface.instance_id;
+    if (id.empty() || !counts(interface.valid) || find("aws_instance", id) != nullptr) continue;
+    std::string environment = placement.environment_of(interface);
+    if (with_groups.contains(environment) || !told.insert(id).second) continue;
+    aggregator::Resource stand_in;
+    stand_in.type = "aws_instance";
+    stand_in.address = stand_in.id = id;
+    std::string region = placement.region_or(interface.region, environment);
+    Subject(*this, stand_in, std::move(environment), std::move(region), {})
+        .add_unknown("instance hours",
+                     "only interfaces of the inventory name this instance, so nothing says what it "
+                     "is");
   }
 }
 

@@ -21,6 +21,7 @@ class Placement {
   [[nodiscard]] std::string environment_of(const aggregator::Resource& resource) const;
   [[nodiscard]] std::string environment_of(const aggregator::Instance& instance) const;
   [[nodiscard]] std::string environment_of(const aggregator::Group& group) const;
+  [[nodiscard]] std::string environment_of(const aggregator::Interface& interface) const;
   /// The region that the entry names, else the environment's (by configuration, or of its entries if
   /// they agree), else the only one of the inventory, else the default.
   [[nodiscard]] std::string region_or(const std::string& region,
@@ -152,6 +153,7 @@ class Estimator {
   /// which their entry holds.
   void cut_to(const aggregator::Validity& valid, std::size_t first);
   void price_lone_instances();
+  void add_unknown_machines();
   void price_lone_groups();
   void price_data_transfer();
   void warn_unmatched();

@@ -70,6 +70,19 @@ std::string Placement::environment_of(const aggregator::Group& group) const {
   return std::string(inventory_->environment_of(facts));
 }
 
+std::string Placement::environment_of(const aggregator::Interface& interface) const {
+  aggregator::Inventory::Facts facts;
+  facts.account = interface.account;
+  facts.region = interface.region;
+  facts.vpc_id = interface.vpc_id;
+  facts.subnet_id = interface.subnet_id;
+  facts.instance_id = interface.instance_id;
+  facts.interface_id = interface.id;
+  facts.tags = &interface.tags;
+  facts.at_s = some_time(interface.valid);
+  return std::string(inventory_->environment_of(facts));
+}
+
 std::string Placement::region_or(const std::string& region, const std::string& environment) const {
   if (!region.empty()) return region;
   const auto found = regions_.find(environment);

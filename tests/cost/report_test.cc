@@ -974,6 +974,30 @@ TEST(Estimate, AGatewayCountsUntilItWasDeleted) {
   EXPECT_EQ(line(february, "aws_nat_gateway/nat-2", "*"), nullptr);
 }
 
+TEST(Estimate, AMachineThatOnlyInterfacesNameIsAnUnknownLineOnce) {
+  const std::string interfaces =
+      "region: us-east-1\nenvironment: prod\ninterfaces:\n"
+      "  - { id: eni-a, role: instance, instance: i-a, address: 10.0.0.1 }\n"
+      "  - { id: eni-a2, role: instance, instance: i-a, address: 10.0.0.2 }\n"
+      "  - { id: eni-b, role: instance, instance: i-b, address: 10.0.0.3 }\n"
+      "instances: [ { id: i-b, type: m5.large } ]\n";
+  const Report report = estimate(*inventory_of(interfaces));
+  EXPECT_THAT(amount(report, "i-a", "instance hours"), HasSubstr("only interfaces"));
+  EXPECT_EQ(report.unknown_lines, 1u);
+  EXPECT_EQ(line(report, "i-a", "instance hours")->source, "inventory");
+  const Report grouped = estimate(*inventory_of(
+      interfaces + "groups: [ { name: workers, desired: 1, instance_type: m5.large } ]\n"));
+  EXPECT_EQ(line(grouped, "i-a", "*"), nullptr) << "it may be the group's";
+}
+
+TEST(Estimate, AResourceOfNoTypeOfAwsIsUnsupportedAndNotLeftOut) {
+  const Report report =
+      estimate_of({"ebs_volume|type: gp3, size: 500", "AWS_NAT_GATEWAY|allocation_id: e"});
+  EXPECT_THAT(amount(report, "ebs_volume.*", "*"), HasSubstr("unsupported: ebs_volume is no"));
+  EXPECT_THAT(amount(report, "AWS_NAT_GATEWAY.*", "*"), HasSubstr("unsupported"));
+  EXPECT_EQ(report.unknown_lines, 2u);
+}
+
 TEST(Estimate, GatewaysAndLoadBalancersPayFullHoursAndAZoneTheWholeMonth) {
   const auto inventory = inventory_of(
       "region: us-east-1\nresources:\n"

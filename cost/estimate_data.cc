@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "cost/estimate.h"
 
@@ -85,6 +86,70 @@ void add_performance_insights(Subject& subject, const std::string& type) {
   draft.reason = fmt::format("the number of vCPUs of {} is not known", type);
 }
 
+/// From when on a major version pays for extended support, and from when on as in its third year.
+/// Rule: Amazon RDS User Guide, "Supported MySQL major versions on Amazon RDS" and "Amazon RDS
+/// Extended Support charges"; Amazon RDS for PostgreSQL Release Notes, "Release calendar".
+struct ExtendedSupport {
+  std::string_view engine, major;
+  std::chrono::sys_days from, third_year;
+};
+const ExtendedSupport* find_extended_support(std::string_view engine, std::string_view version) {
+  using namespace std::chrono;
+  static constexpr ExtendedSupport kVersions[] = {
+      {"mysql", "5.7", sys_days{2024y / 3 / 1}, sys_days{2026y / 3 / 1}},
+      {"mysql", "8.0", sys_days{2026y / 8 / 1}, sys_days{2028y / 8 / 1}},
+      {"postgres", "11", sys_days{2024y / 4 / 1}, sys_days{2026y / 4 / 1}},
+      {"postgres", "12", sys_days{2025y / 3 / 1}, sys_days{2027y / 3 / 1}},
+      {"postgres", "13", sys_days{2026y / 3 / 1}, sys_days{2028y / 3 / 1}}};
+  // Aurora's versions of PostgreSQL have the same dates.
+  if (engine == "aurora-postgresql") engine = "postgres";
+  const auto found = std::ranges::find_if(kVersions, [&](const ExtendedSupport& one) {
+    const bool is_major = version == one.major ||
+                          (version.starts_with(one.major) && version[one.major.size()] == '.');
+    return engine == one.engine && is_major;
+  });
+  return found == std::end(kVersions) ? nullptr : found;
+}
+
+/// By the vCPU and hour, of a standby too. Rule: Amazon RDS pricing, "Amazon RDS Extended Support".
+void add_extended_support(Subject& subject, const std::string& engine, const std::string& version,
+                          const std::string& type, bool multi_az) {
+  if (engine == "aurora-mysql" && version.starts_with("5.7")) {
+    return subject.add_unknown("extended support of aurora-mysql 5.7",
+                               "unsupported: extended support of Aurora MySQL version 2");
+  }
+  const ExtendedSupport* support = find_extended_support(engine, version);
+  const Period& period = subject.estimator.period;
+  const Period all;
+  if (support == nullptr || period.from_s == all.from_s || period.to_s == all.to_s) return;
+  const auto hours_since = [&](std::chrono::sys_days day) {
+    const std::int64_t day_s = std::chrono::sys_seconds{day}.time_since_epoch().count();
+    return scale(subject.month(), period.to_s - std::clamp(day_s, period.from_s, period.to_s),
+                 period.to_s - period.from_s);
+  };
+  const std::string component = fmt::format("extended support of {} {}", engine, support->major);
+  const Quantity third_year = hours_since(support->third_year);
+  const Quantity before = hours_since(support->from) - third_year;
+  if (type == "db.serverless") {
+    if (before + third_year > Quantity{})
+      subject.add_unknown(component, "unsupported: extended support of serverless capacity");
+    return;
+  }
+  const std::optional<Quantity> vcpus = vcpus_of(subject, type);
+  const auto add = [&](const char* years, const char* key, Quantity hours) {
+    if (hours == Quantity{}) return;
+    Draft& draft =
+        subject.add(fmt::format("{}, {}", component, years), key,
+                    multiply(product(hours, vcpus.value_or(Quantity{})), multi_az ? 2 : 1));
+    draft.unit = "vCPU-h";
+    if (vcpus) return;
+    draft.quantity.reset();
+    draft.reason = fmt::format("the number of vCPUs of {} is not known", type);
+  };
+  add("years 1 and 2", "rds.extended_support.years_1_2", before);
+  add("year 3", "rds.extended_support.year_3", third_year);
+}
+
 /// A read replica is of its source's engine and as large, and of the same class and storage where it
 /// does not say otherwise. Rule: Amazon RDS API Reference, "CreateDBInstanceReadReplica".
 Resource with_source(const Subject& database) {
@@ -98,8 +163,8 @@ Resource with_source(const Subject& database) {
     // Of another storage type, the source's performance says nothing.
     const bool same_storage = facts.attributes["storage_type"].empty();
     for (const std::string_view name :
-         {"engine", "license_model", "instance_class", "allocated_storage", "storage_type", "iops",
-          "storage_throughput"}) {
+         {"engine", "engine_version", "license_model", "instance_class", "allocated_storage",
+          "storage_type", "iops", "storage_throughput"}) {
       if (!same_storage && (name == "iops" || name == "storage_throughput")) continue;
       const auto told = source->attributes.find(std::string(name));
       std::string& own = facts.attributes[std::string(name)];
@@ -132,6 +197,7 @@ void price_db_instance(Subject& subject) {
                fmt::format("instance hours, {} {}{}", type, engine, multi_az ? " Multi-AZ" : ""),
                fmt::format("rds.instance.{}.{}", type, engine), multi_az, subject.month())
       .unit = "h";
+  add_extended_support(subject, engine, facts.text("engine_version"), type, multi_az);
   // An instance of an Aurora cluster has no storage of its own.
   if (!engine.starts_with("aurora")) price_db_storage(subject, facts, engine, multi_az);
   // Rule: Amazon RDS pricing, "T4g and T3 CPU Credits".
@@ -179,14 +245,16 @@ const Resource* cluster_of(const Subject& instance) {
 
 void price_aurora_instance(Subject& subject) {
   const std::string type = subject.text("instance_class");
-  std::string engine = subject.text("engine");
+  std::string engine = subject.text("engine"), version = subject.text("engine_version");
   add_db_address(subject);
   bool optimized = is_io_optimized(subject);
   if (const Resource* found = cluster_of(subject)) {
     const Subject cluster(subject.estimator, *found, "", "", {});
     optimized = optimized || is_io_optimized(cluster);
     if (engine.empty()) engine = cluster.text("engine");
+    if (version.empty()) version = cluster.text("engine_version");
   }
+  add_extended_support(subject, engine, version, type, false);
   if (type == "db.serverless") {
     return void(subject.add_usage(
         "serverless capacity",

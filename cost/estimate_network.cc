@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <initializer_list>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "cost/estimate.h"
@@ -74,6 +75,53 @@ void add_node_addresses(Subject& subject, std::initializer_list<const char*> lis
   subject.add("public IPv4", "vpc.public_ipv4.in_use", multiply(subject.month(), *nodes));
 }
 
+/// Protocols of a load balancer's listeners, as far as the inventory has these.
+std::set<std::string> protocols_of(const Subject& balancer) {
+  const aggregator::Resource& resource = balancer.resource;
+  std::set<std::string> protocols;
+  for (const char* type : {"aws_lb_listener", "aws_alb_listener"}) {
+    for (const aggregator::Resource* listener : balancer.estimator.of_type(type)) {
+      for (const char* attribute : {"load_balancer_arn", "load_balancer_arn_address"}) {
+        const std::string of = listener->attribute(attribute);
+        const std::string protocol = listener->attribute("protocol");
+        const bool own = of == resource.address || of == resource.id || of == balancer.text("arn");
+        if (!of.empty() && own && !protocol.empty()) protocols.insert(protocol);
+      }
+    }
+  }
+  return protocols;
+}
+
+/// Connections weigh by the protocol; TCP is taken where no listener is known. Rule: Elastic Load
+/// Balancing pricing, "NLCU details".
+void add_network_capacity_units(Subject& subject) {
+  struct Weights {
+    std::int64_t new_connections, active_connections;
+    auto operator<=>(const Weights&) const = default;
+  };
+  constexpr Weights kTcp{800, 100'000}, kUdp{400, 50'000}, kTls{50, 3'000};
+  std::set<Weights> weights;
+  for (const std::string& protocol : protocols_of(subject)) {
+    if (protocol == "TLS") weights.insert(kTls);
+    if (protocol == "UDP" || protocol == "TCP_UDP") weights.insert(kUdp);
+    if (protocol == "TCP" || protocol == "TCP_UDP") weights.insert(kTcp);
+  }
+  const bool tells_connections = subject.usage("new_connections").has_value() ||
+                                 subject.usage("active_connections").has_value();
+  if (weights.size() > 1 && tells_connections && !subject.usage("monthly_lcu_hours")) {
+    return subject.add_unknown(
+        "LCU",
+        fmt::format("depends on usage: state monthly_lcu_hours of {} in the usage file, since its "
+                    "listeners are of several protocols, whose connections do not weigh alike",
+                    subject.resource.address));
+  }
+  const Weights of = weights.empty() ? kTcp : *weights.begin();
+  add_capacity_units(subject, "elb.network.lcu",
+                     {{"new_connections", of.new_connections, false},
+                      {"active_connections", of.active_connections, false},
+                      {"processed_bytes_gb", 1, true}});
+}
+
 /// A partial hour is a full one. Rule: Elastic Load Balancing pricing.
 void price_load_balancer(Subject& subject) {
   const std::string kind = subject.text("load_balancer_type", "application");
@@ -101,10 +149,7 @@ void price_load_balancer(Subject& subject) {
                         {"processed_bytes_gb", 1, true},
                         {"rule_evaluations", 1'000, false}});
   } else {
-    add_capacity_units(subject, "elb.network.lcu",
-                       {{"new_connections", 800, false},
-                        {"active_connections", 100'000, false},
-                        {"processed_bytes_gb", 1, true}});
+    add_network_capacity_units(subject);
   }
   // Clients reach such a one by IPv6 alone.
   if (subject.text("ip_address_type") == "dualstack-without-public-ipv4") return;

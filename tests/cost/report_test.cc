@@ -974,6 +974,58 @@ TEST(Estimate, AGatewayCountsUntilItWasDeleted) {
   EXPECT_EQ(line(february, "aws_nat_gateway/nat-2", "*"), nullptr);
 }
 
+TEST(Estimate, ADatabaseVersionPastStandardSupportPaysForExtendedSupportByTheVcpu) {
+  const auto support = [](const std::string& engine, const std::string& version,
+                          const std::string& month, const std::string& more = {}) {
+    return amount(
+        estimate_of({"aws_db_instance|engine: " + engine + ", engine_version: \"" + version +
+                     "\", instance_class: db.r5.2xlarge, allocated_storage: 100" + more},
+                    {}, {.month = month}),
+        "*", "extended support*");
+  };
+  EXPECT_EQ(support("mysql", "5.7.44", "2026-02"), "584.00") << "8 vCPUs x 730 h x 0.10";
+  EXPECT_EQ(support("mysql", "5.7.44", "2026-03"), "1168.00") << "the third year";
+  EXPECT_EQ(support("mysql", "5.7", "2024-02"), "no such line");
+  EXPECT_EQ(support("postgres", "12.22", "2026-11", ", multi_az: true"), "1168.00")
+      << "the standby too";
+  EXPECT_EQ(support("postgres", "16.3", "2026-11"), "no such line");
+  EXPECT_EQ(support("mariadb", "10.6", "2026-11"), "no such line");
+}
+
+TEST(Estimate, ExtendedSupportWhosePriceIsNotKnownIsAnUnknownLine) {
+  const Report report = estimate_of(
+      {"aws_rds_cluster_instance|engine: aurora-mysql, engine_version: 5.7.mysql_aurora.2.11.4, "
+       "instance_class: db.r5.large",
+       "aws_rds_cluster_instance|engine: aurora-postgresql, engine_version: \"12.9\", "
+       "instance_class: db.r5.large"},
+      {}, {.month = "2026-11"});
+  EXPECT_THAT(amount(report, "*.r0", "extended support*"), HasSubstr("unsupported"));
+  EXPECT_EQ(amount(report, "*.r1", "extended support*"), "146.00");
+}
+
+TEST(Estimate, ConnectionsOfANetworkLoadBalancerWeighByTheProtocolOfItsListeners) {
+  const auto lcu = [](const std::string& listeners) {
+    const auto inventory = inventory_of(
+        "region: us-east-1\nenvironment: prod\nresources:\n"
+        "  - { type: aws_lb, address: nlb, attributes: { load_balancer_type: network, internal: "
+        "true } }\n" +
+        listeners);
+    const UsageFile usage = usage_of(
+        "version: 0.1\nresource_usage:\n  nlb: { new_connections: 500, active_connections: 30000, "
+        "processed_bytes_gb: 100 }\n");
+    return amount(estimate(*inventory, &usage), "nlb", "LCU");
+  };
+  const auto listener = [](const std::string& protocol) {
+    return "  - { type: aws_lb_listener, address: l-" + protocol +
+           ", attributes: { load_balancer_arn_address: nlb, protocol: " + protocol + " } }\n";
+  };
+  EXPECT_EQ(lcu(""), "2.74") << "TCP: 500 / 800 units";
+  EXPECT_EQ(lcu(listener("TCP")), "2.74");
+  EXPECT_EQ(lcu(listener("UDP")), "5.48");
+  EXPECT_EQ(lcu(listener("TLS")), "43.80") << "500 / 50";
+  EXPECT_THAT(lcu(listener("TLS") + listener("TCP")), HasSubstr("several protocols"));
+}
+
 TEST(Estimate, AMachineThatOnlyInterfacesNameIsAnUnknownLineOnce) {
   const std::string interfaces =
       "region: us-east-1\nenvironment: prod\ninterfaces:\n"

@@ -42,6 +42,14 @@ Result<Report> estimate(const ReportOptions& options, const PriceBook& prices,
   return report;
 }
 
+/// To date, what is billed by the month is billed for the part that was seen of the month's own hours,
+/// as AWS prorates it: a whole February costs a month. Rule: Amazon EBS pricing, "GB-month".
+std::uint32_t hours_of_bill(const ReportOptions& options) {
+  const Period month = period_of_month(options.month), all;
+  if (month.from_s == all.from_s || month.to_s == all.to_s) return options.hours;
+  return static_cast<std::uint32_t>((month.to_s - month.from_s) / 3600);
+}
+
 }  // namespace
 
 Result<Report> make_report(const ReportOptions& options, const PriceBook& prices,
@@ -61,9 +69,9 @@ Result<Report> make_report(const ReportOptions& options, const PriceBook& prices
   std::vector<std::string> warnings;
   ReportOptions seen = options;
   seen.hours = usage.hours();
-  std::vector<Draft> drafts =
-      drafts_to_date(seen, options.hours, prices, inventory, usage, warnings);
-  Report report = settle(seen, options.hours, prices, usage_file, std::move(drafts));
+  const std::uint32_t month_hours = hours_of_bill(options);
+  std::vector<Draft> drafts = drafts_to_date(seen, month_hours, prices, inventory, usage, warnings);
+  Report report = settle(seen, month_hours, prices, usage_file, std::move(drafts));
   report.warnings.insert(report.warnings.begin(), warnings.begin(), warnings.end());
   if (usage_file != nullptr &&
       !(usage_file->resources().empty() && usage_file->defaults().empty())) {

@@ -21,7 +21,9 @@ struct ReportOptions {
   /// "2026-11"; empty = of the data or the current one, given by the caller.
   std::string month = {};
   enum class Basis : std::uint8_t { kEstimate, kToDate } basis = Basis::kEstimate;
-  std::uint32_t hours = 730;  ///< Of a month in an estimate; "actual" = 672..744.
+  /// Of a month in an estimate; "actual" = 672..744. To date the month's own count, these only where
+  /// no month is named.
+  std::uint32_t hours = 730;
   /// --assume os=linux|windows; nullopt = what the inventory says.
   std::optional<bool> assume_windows = {};
   bool free_tier = false;

@@ -1855,6 +1855,24 @@ TEST(ToDate, WhatStandsCountsForTheHoursSeen) {
   EXPECT_THAT(report->warnings, testing::Contains(HasSubstr("no telemetry here meters")));
 }
 
+TEST(ToDate, AWholeMonthOfAVolumeCostsAMonthHoweverLongItIs) {
+  const auto inventory = inventory_of(
+      "region: us-east-1\nenvironment: prod\nresources:\n"
+      "  - { address: v, type: aws_ebs_volume, attributes: { type: gp3, size: 100 } }\n");
+  const auto cost = [&](const char* month, std::uint32_t first_hour, std::uint32_t hours) {
+    return amount(*make_report({.month = month, .basis = ReportOptions::Basis::kToDate}, prices(),
+                               *inventory, nullptr,
+                               {used("metric_updates", "", 0, first_hour),
+                                used("metric_updates", "", 0, first_hour + hours - 1)},
+                               {}),
+                  "v", "volume storage*");
+  };
+  constexpr std::uint32_t kJanuary = 490'896, kFebruary = kJanuary + 744;  // Of 2026.
+  EXPECT_EQ(cost("2026-01", kJanuary, 744), "8.00");
+  EXPECT_EQ(cost("2026-02", kFebruary, 672), "8.00");
+  EXPECT_EQ(cost("2026-02", kFebruary, 336), "4.00") << "half of it";
+}
+
 TEST(ToDate, DatabasesAndZonesStandToo) {
   const auto inventory = inventory_of(
       "region: us-east-1\nenvironment: prod\nresources:\n"

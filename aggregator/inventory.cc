@@ -121,11 +121,11 @@ Result<void> read_inventory_text(const std::string& text, InventoryEntries& out,
                                  InventoryWarnings& warnings) {
   const std::size_t start = text.find_first_not_of(" \t\r\n\xef\xbb\xbf");
   const bool json = start != std::string::npos && (text[start] == '{' || text[start] == '[');
-  if (!json) return read_plain(text, /*json=*/false, out, warnings);
+  if (!json) return read_plain(text, /*json=*/false, InventoryOrigin::kFile, out, warnings);
   JsonDocument document;
   if (auto parsed = parse_json(text.substr(start), document); !parsed) {
     // YAML's flow style looks like JSON and need not be.
-    if (read_plain(text, /*json=*/false, out, warnings)) return {};
+    if (read_plain(text, /*json=*/false, InventoryOrigin::kFile, out, warnings)) return {};
     return parsed.error();
   }
   if (const TerraformKind kind = terraform_kind(document.root); kind != TerraformKind::kNone) {
@@ -136,7 +136,7 @@ Result<void> read_inventory_text(const std::string& text, InventoryEntries& out,
     read_aws(document.root, out, warnings);
     return {};
   }
-  return read_plain(text.substr(start), /*json=*/true, out, warnings);
+  return read_plain(text.substr(start), /*json=*/true, InventoryOrigin::kFile, out, warnings);
 }
 
 void IdIndex::reserve(std::size_t ids) {
@@ -318,7 +318,9 @@ Result<std::shared_ptr<const Inventory>> Inventory::deserialize(std::string_view
   InventoryEntries entries;
   std::vector<Problem> unknown;  // Keys of a newer release: it may say more than we know.
   InventoryWarnings warnings("inventory", unknown);
-  if (auto read = read_plain(std::string(bytes), /*json=*/true, entries, warnings); !read) {
+  if (auto read =
+          read_plain(std::string(bytes), /*json=*/true, InventoryOrigin::kLog, entries, warnings);
+      !read) {
     Error error = std::move(read.error()).with_context("stored inventory");
     error.code = ErrorCode::kDataLoss;
     return error;

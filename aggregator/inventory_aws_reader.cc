@@ -228,7 +228,8 @@ void read_nat_gateway(const element& in, InventoryEntries& out) {
   put(entry, "state", json_text(in, "State"));
   begin_at(json_text(in, "CreateTime"), entry.valid);
   std::int64_t deleted = 0;
-  if (parse_rfc3339(json_text(in, "DeleteTime"), deleted)) entry.valid.to_s = deleted;
+  if (parse_rfc3339(json_text(in, "DeleteTime"), deleted))
+    entry.valid.to_s = std::max(deleted, entry.valid.from_s);
   std::size_t public_addresses = 0;
   for (const element address : json_list(in, "NatGatewayAddresses")) {
     if (!json_text(address, "PublicIp").empty()) ++public_addresses;

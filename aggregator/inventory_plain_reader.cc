@@ -18,8 +18,12 @@ struct FileDefaults {
 /// first error.
 class MapReader {
  public:
-  MapReader(const DocumentNode& node, std::string path, InventoryWarnings& warnings)
-      : node_(node), path_(std::move(path)), warnings_(warnings) {}
+  MapReader(const DocumentNode& node, std::string path, InventoryOrigin origin,
+            InventoryWarnings& warnings)
+      : node_(node),
+        path_(std::move(path)),
+        strict_(origin == InventoryOrigin::kFile),
+        warnings_(warnings) {}
 
   const DocumentNode* take(std::string_view key) {
     asked_.insert(std::string(key));
@@ -101,6 +105,9 @@ class MapReader {
   void validity(Validity& out) {
     time("valid_from", out.from_s);
     time("valid_to", out.to_s);
+    if (!strict_ || out.to_s >= out.from_s) return;
+    fail(*take("valid_to"), "valid_to",
+         "a time not before valid_from, " + format_rfc3339(out.from_s));
   }
   void fail(const DocumentNode& node, std::string_view key, std::string_view wanted) {
     if (!error_.empty()) return;
@@ -121,6 +128,7 @@ class MapReader {
  private:
   const DocumentNode& node_;
   std::string path_;
+  bool strict_;
   InventoryWarnings& warnings_;
   std::unordered_set<std::string> asked_;
   std::string error_;
@@ -220,7 +228,8 @@ void complete(MapReader& map, const DocumentNode& node, const FileDefaults&,
 
 template <typename Entry>
 Result<void> read_list(MapReader& file, std::string_view key, const FileDefaults& defaults,
-                       InventoryWarnings& warnings, std::vector<Entry>& out) {
+                       InventoryOrigin origin, InventoryWarnings& warnings,
+                       std::vector<Entry>& out) {
   const DocumentNode* list = file.take(key);
   if (list == nullptr) return {};
   if (list->kind != Kind::kList) {
@@ -228,7 +237,7 @@ Result<void> read_list(MapReader& file, std::string_view key, const FileDefaults
     return file.finish();
   }
   for (const DocumentNode& node : list->items) {
-    MapReader map(node, std::string(key) + "[].", warnings);
+    MapReader map(node, std::string(key) + "[].", origin, warnings);
     if (node.kind != Kind::kMap) {
       map.fail(node, "", "a map");
       return map.finish();
@@ -244,8 +253,8 @@ Result<void> read_list(MapReader& file, std::string_view key, const FileDefaults
 
 }  // namespace
 
-Result<void> read_plain(const std::string& text, bool json, InventoryEntries& out,
-                        InventoryWarnings& warnings) {
+Result<void> read_plain(const std::string& text, bool json, InventoryOrigin origin,
+                        InventoryEntries& out, InventoryWarnings& warnings) {
   const auto document = json ? parse_json_document(text) : parse_yaml_document(text);
   if (!document) return document.error();
   if (document->kind == Kind::kNull) {
@@ -257,7 +266,7 @@ Result<void> read_plain(const std::string& text, bool json, InventoryEntries& ou
                  "no inventory: neither Terraform state or plan, nor AWS CLI output, nor a map of "
                  "the plain form"};
   }
-  MapReader file(*document, "", warnings);
+  MapReader file(*document, "", origin, warnings);
   FileDefaults defaults;
   file.text("region", defaults.region);
   file.text("account", defaults.account);
@@ -273,17 +282,16 @@ Result<void> read_plain(const std::string& text, bool json, InventoryEntries& ou
   for (const std::string& cidr : vpc.cidrs) check_cidr(file, "vpc_cidr", cidr);
   if (!vpc.cidrs.empty() || !vpc.id.empty()) out.vpcs.push_back(std::move(vpc));
 
-  if (auto done = read_list(file, "vpcs", defaults, warnings, out.vpcs); !done) return done;
-  if (auto done = read_list(file, "subnets", defaults, warnings, out.subnets); !done) return done;
-  if (auto done = read_list(file, "interfaces", defaults, warnings, out.interfaces); !done)
-    return done;
-  if (auto done = read_list(file, "instances", defaults, warnings, out.instances); !done)
-    return done;
-  if (auto done = read_list(file, "groups", defaults, warnings, out.groups); !done) return done;
-  if (auto done = read_list(file, "resources", defaults, warnings, out.resources); !done)
-    return done;
-  if (auto done = read_list(file, "environments", defaults, warnings, out.environments); !done)
-    return done;
+  const auto read = [&](std::string_view key, auto& entries) {
+    return read_list(file, key, defaults, origin, warnings, entries);
+  };
+  if (auto done = read("vpcs", out.vpcs); !done) return done;
+  if (auto done = read("subnets", out.subnets); !done) return done;
+  if (auto done = read("interfaces", out.interfaces); !done) return done;
+  if (auto done = read("instances", out.instances); !done) return done;
+  if (auto done = read("groups", out.groups); !done) return done;
+  if (auto done = read("resources", out.resources); !done) return done;
+  if (auto done = read("environments", out.environments); !done) return done;
   return file.finish();
 }
 

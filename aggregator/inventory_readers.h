@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -26,9 +27,12 @@ class InventoryWarnings {
 [[nodiscard]] Result<void> read_inventory_text(const std::string& text, InventoryEntries& out,
                                                InventoryWarnings& warnings);
 
+/// A release that has learned to refuse more must still read what an earlier one took into the log.
+enum class InventoryOrigin : std::uint8_t { kFile, kLog };
+
 /// The plain form (docs/inventory.md).
-[[nodiscard]] Result<void> read_plain(const std::string& text, bool json, InventoryEntries& out,
-                                      InventoryWarnings& warnings);
+[[nodiscard]] Result<void> read_plain(const std::string& text, bool json, InventoryOrigin origin,
+                                      InventoryEntries& out, InventoryWarnings& warnings);
 
 /// Role of an interface by what EC2 says of it. Rule: Amazon EC2 User Guide, "Requester-managed
 /// network interfaces", and the InterfaceType values of the EC2 API reference, "NetworkInterface".

@@ -107,6 +107,31 @@ TEST_F(InventoryTest, WrongValuesNameTheKeyAndWhatWouldBeRight) {
   EXPECT_THAT(error_of("- a\n- b\n"), HasSubstr("no inventory"));
 }
 
+TEST_F(InventoryTest, AnEntryThatEndsBeforeItBeginsIsAnErrorAtItsEnd) {
+  EXPECT_EQ(error_of("instances:\n- id: i-1\n  valid_from: \"2026-10-16T00:00:00Z\"\n"
+                     "  valid_to: \"2026-10-15T00:00:00Z\"\n"),
+            "fleet.json: line 4: instances[].valid_to must be a time not before valid_from, "
+            "2026-10-16T00:00:00Z");
+  for (const std::string entry : {"interfaces: [{id: eni-1, ", "groups: [{name: g, ",
+                                  "resources: [{type: aws_ebs_volume, "}) {
+    EXPECT_THAT(error_of(entry + "valid_from: \"2026-10-02T00:00:00Z\", "
+                                 "valid_to: \"2026-10-01T23:59:59Z\"}]"),
+                HasSubstr("[].valid_to must be a time not before valid_from"));
+  }
+  // Half open: one that ends as it begins held at no time, which is no contradiction.
+  parse(
+      "instances: [{id: i-1, valid_from: \"2026-10-02T00:00:00Z\", "
+      "valid_to: \"2026-10-02T00:00:00Z\"}]");
+  EXPECT_EQ(inventory->instance("i-1", 1790899200), nullptr);
+}
+
+TEST_F(InventoryTest, WhatAnEarlierReleaseTookIntoTheLogIsStillRead) {
+  const auto stored = Inventory::deserialize(
+      R"({"instances":[{"id":"i-1","valid_from":"2026-10-16T00:00:00Z","valid_to":"2026-10-15T00:00:00Z"}]})");
+  ASSERT_TRUE(stored) << stored.error().message;
+  EXPECT_EQ((*stored)->instances().size(), 1u);
+}
+
 TEST_F(InventoryTest, AFileThatCannotBeReadIsAnErrorThatNamesIt) {
   auto loaded = Inventory::load({"/nonexistent/state.json"}, {}, warnings);
   ASSERT_FALSE(loaded);

@@ -114,12 +114,14 @@ class MapReader {
     if (node.line > 0) error_ = "line " + std::to_string(node.line) + ": ";
     error_ += path_ + std::string(key) + " must be " + std::string(wanted);
   }
+  void warn_unknown(const DocumentNode& value, const std::string& key) {
+    const std::string line = value.line > 0 ? "line " + std::to_string(value.line) + ": " : "";
+    warnings_.add(line + "unknown key " + path_ + key + " is ignored");
+  }
   /// After the last take(): unknown keys warn, once a path.
   Result<void> finish() {
     for (const auto& [name, value] : node_.entries) {
-      if (asked_.count(name) != 0) continue;
-      const std::string line = value.line > 0 ? "line " + std::to_string(value.line) + ": " : "";
-      warnings_.add(line + "unknown key " + path_ + name + " is ignored");
+      if (asked_.count(name) == 0) warn_unknown(value, name);
     }
     if (!error_.empty()) return Error{ErrorCode::kInvalidArgument, error_};
     return {};
@@ -213,8 +215,18 @@ void complete(MapReader& map, const DocumentNode& node, const FileDefaults& defa
   fill_owner(defaults, out);
 }
 
+/// A misspelt attribute is one that nobody reads.
+void warn_of_attributes(MapReader& map) {
+  const DocumentNode* attributes = map.take("attributes");
+  if (attributes == nullptr) return;
+  for (const auto& [name, value] : attributes->entries) {
+    if (!is_known_attribute(name)) map.warn_unknown(value, "attributes." + name);
+  }
+}
+
 void complete(MapReader& map, const DocumentNode& node, const FileDefaults& defaults,
               Resource& out) {
+  warn_of_attributes(map);
   or_default(out.environment, defaults.environment);
   require(map, node, "type", out.type);
   if (out.address.empty()) out.address = out.type + "/" + out.id;

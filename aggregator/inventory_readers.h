@@ -41,6 +41,9 @@ enum class InventoryOrigin : std::uint8_t { kFile, kLog };
                                                      const std::string& description,
                                                      bool requester_managed, bool has_instance,
                                                      std::string& resource_id);
+/// Whether anything reads an attribute of this name ("multi_az", "ebs_block_device.0.volume_size",
+/// "allocation_id_address"): of any type, since most names are those of several.
+[[nodiscard]] bool is_known_attribute(std::string_view name);
 /// nullopt when it is none of instance, nat, alb, nlb, endpoint, rds, transit_gateway, lambda,
 /// other, unknown.
 [[nodiscard]] std::optional<proto::InterfaceRole> role_by_name(std::string_view name);

@@ -71,6 +71,19 @@ bool is_allowed(std::string_view name) {
   return names.count(name) != 0;
 }
 
+/// Of a flattened attribute: "ebs_block_device.0.volume_size", "subnet_ids.#".
+bool is_allowed_path(std::string_view path) {
+  while (true) {
+    const std::size_t dot = path.find('.');
+    const std::string_view part = path.substr(0, dot);
+    const bool place = part == "#" || (!part.empty() && part.find_first_not_of("0123456789") ==
+                                                            std::string_view::npos);
+    if (!place && !is_allowed(part)) return false;
+    if (dot == std::string_view::npos) return true;
+    path.remove_prefix(dot + 1);
+  }
+}
+
 // Beyond this a flattened list is a data set, not a shape.
 constexpr std::size_t kItemsMax = 256;
 
@@ -120,6 +133,19 @@ void copy_allowed_attributes(const element& values, const std::optional<element>
   for (const auto [key, value] : simdjson::dom::object(values)) {
     if (is_allowed(key)) flatten(std::string(key), value, child(sensitive, key), out);
   }
+}
+
+bool is_known_attribute(std::string_view name) {
+  // What the list does not hold because no Terraform file says it.
+  for (const std::string_view own :
+       {"windows", "system", "instance_lifecycle", "public_address_count"}) {
+    if (name == own) return true;
+  }
+  for (const std::string_view of_plans : {"", "_address", "_count"}) {
+    if (name.ends_with(of_plans) && is_allowed_path(name.substr(0, name.size() - of_plans.size())))
+      return true;
+  }
+  return false;
 }
 
 bool is_known_terraform_type(std::string_view type) {

@@ -70,6 +70,31 @@ TEST_F(InventoryTest, UnknownKeysWarnOnceEachAndTheRestHolds) {
   EXPECT_EQ(at("10.0.2.1").subnet->az, "us-east-1b");
 }
 
+TEST_F(InventoryTest, AnAttributeThatNobodyReadsWarnsAtItsLine) {
+  parse(R"yaml(resources:
+  - type: aws_ebs_volume
+    attributes: { type: gp3, size: 100, iop: 16000,
+                  throughputs: 1000 }
+  - { type: aws_db_instance, attributes: { instance_class: db.t3.small, multiaz: true } }
+)yaml");
+  EXPECT_THAT(warned(),
+              ElementsAre("line 3: unknown key resources[].attributes.iop is ignored",
+                          "line 4: unknown key resources[].attributes.throughputs is ignored",
+                          "line 5: unknown key resources[].attributes.multiaz is ignored"));
+}
+
+TEST_F(InventoryTest, AttributesOfBlocksListsPlansAndOurOwnAreKnown) {
+  parse(R"yaml(resources:
+  - type: aws_instance
+    attributes: { instance_type: t3.small, root_block_device.#: 1, root_block_device.0.volume_size: 8,
+                  windows: true, system: rhel, instance_lifecycle: spot }
+  - type: aws_nat_gateway
+    attributes: { allocation_id_address: aws_eip.nat, public_address_count: 2, subnet_ids_count: 2 }
+  - { type: aws_ecs_service, attributes: { desired_count: 2 } }
+)yaml");
+  EXPECT_THAT(warned(), IsEmpty());
+}
+
 TEST_F(InventoryTest, AnUnknownKeyOfYamlNamesItsLine) {
   parse("region: us-east-1\nregoin: us-east-1\n");
   EXPECT_THAT(warned(), ElementsAre("line 2: unknown key regoin is ignored"));

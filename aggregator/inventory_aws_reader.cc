@@ -145,6 +145,19 @@ void read_interface(const element& in, const std::string& instance_id, Inventory
   out.interfaces.push_back(std::move(entry));
 }
 
+/// The volumes of a machine: of those that no other file describes the bill at least says that they
+/// are not known.
+void read_attached_volumes(const element& in, const Instance& machine, InventoryEntries& out) {
+  for (const element mapping : json_list(in, "BlockDeviceMappings")) {
+    Resource volume = resource_of("aws_ebs_volume", text_in(mapping, "Ebs", "VolumeId"));
+    if (volume.id.empty()) continue;
+    put(volume, "instance_id", machine.id);
+    volume.account = machine.account;
+    volume.region = region_of_zone(machine.az);
+    out.resources.push_back(std::move(volume));
+  }
+}
+
 void read_instance(const element& in, const std::string& account, InventoryEntries& out) {
   Instance entry;
   entry.id = json_text(in, "InstanceId");
@@ -173,6 +186,7 @@ void read_instance(const element& in, const std::string& account, InventoryEntri
   }
   if (entry.state == "terminated" || entry.state == "shutting-down")
     end_at(json_text(in, "StateTransitionReason"), entry.valid);
+  read_attached_volumes(in, entry, out);
   // What only the bill asks for is the resource's; of most machines there is nothing to say.
   if (!facts.attributes.empty()) {
     facts.account = entry.account;

@@ -174,6 +174,37 @@ void fill_groups(InventoryEntries& entries) {
   }
 }
 
+/// A volume that is named by its machine (`aws ec2 describe-instances`) and described by no file.
+bool is_only_named(const Resource& one) {
+  return one.type == "aws_ebs_volume" && one.attributes.size() == 1 &&
+         one.attributes.contains("instance_id") && one.address == one.type + "/" + one.id;
+}
+
+/// Such a volume is as old as its machine. Where the machine's resource or its group says what
+/// volumes there are, it is one of those and no other.
+void complete_named_volumes(InventoryEntries& entries) {
+  std::unordered_map<std::string_view, const Instance*> machines;
+  std::unordered_set<std::string> described;  // Own texts: resources move below.
+  for (const Instance& one : entries.instances) {
+    machines[one.id] = &one;
+    if (!one.group.empty() || one.tags.contains("eks:nodegroup-name")) described.insert(one.id);
+  }
+  for (const Resource& one : entries.resources) {
+    if (one.type == "aws_instance" && one.attributes.contains("instance_type"))
+      described.insert(one.id);
+  }
+  std::vector<Resource> kept;
+  for (Resource& one : entries.resources) {
+    if (is_only_named(one)) {
+      const auto machine = machines.find(one.attributes.at("instance_id"));
+      if (machine != machines.end() && described.contains(machine->second->id)) continue;
+      if (machine != machines.end()) one.valid = machine->second->valid;
+    }
+    kept.push_back(std::move(one));
+  }
+  entries.resources = std::move(kept);
+}
+
 }  // namespace
 
 std::string region_of_zone(std::string_view zone) {
@@ -227,6 +258,7 @@ void merge_entries(InventoryEntries& entries) {
       interface.role = proto::ROLE_INSTANCE;
   }
   fill_groups(entries);
+  complete_named_volumes(entries);
   // What is planned first: of an id, resource() finds the last.
   std::stable_sort(entries.resources.begin(), entries.resources.end(),
                    [](const Resource& a, const Resource& b) {

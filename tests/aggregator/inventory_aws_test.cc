@@ -93,6 +93,59 @@ TEST_F(AwsInventoryTest, ANatGatewayWithSeveralPublicAddressesSaysHowMany) {
   EXPECT_EQ(inventory->resource("nat-2")->attributes.count("public_address_count"), 0U);
 }
 
+constexpr const char* kMachineWithVolumes =
+    R"({"Reservations": [{"OwnerId": "111111111111", "Instances": [
+  {"InstanceId": "i-1", "InstanceType": "m5.large", "LaunchTime": "2026-09-01T00:00:00+00:00",
+   "Placement": {"AvailabilityZone": "us-east-1a"},
+   "BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeId": "vol-77"}},
+                           {"DeviceName": "/dev/xvdb", "Ebs": {"VolumeId": "vol-78"}}]}]}]})";
+
+std::vector<std::string> volumes_of(const Inventory& inventory) {
+  std::vector<std::string> ids;
+  for (const Resource& one : inventory.resources()) {
+    if (one.type == "aws_ebs_volume") ids.push_back(one.id);
+  }
+  return ids;
+}
+
+TEST_F(AwsInventoryTest, VolumesThatOnlyTheirMachineNamesAreResourcesWithoutSize) {
+  parse(kMachineWithVolumes);
+  EXPECT_THAT(volumes_of(*inventory), ElementsAre("vol-77", "vol-78"));
+  const Resource* volume = inventory->resource("vol-77");
+  EXPECT_EQ(volume->attribute("size"), "");
+  EXPECT_EQ(volume->region, "us-east-1");
+  EXPECT_EQ(volume->account, "111111111111");
+  EXPECT_EQ(volume->valid.from_s, 1788220800);  // Of the machine.
+  const auto stored = Inventory::deserialize(inventory->serialize());
+  ASSERT_TRUE(stored);
+  EXPECT_EQ((*stored)->version(), inventory->version());
+}
+
+TEST_F(AwsInventoryTest, AVolumeIsAsItIsDescribedWhereverItIsNamedToo) {
+  const std::string described =
+      R"({"Volumes": [{"VolumeId": "vol-77", "VolumeType": "gp3", "Size": 100,
+    "CreateTime": "2026-01-01T00:00:00+00:00", "AvailabilityZone": "us-east-1a"}]})";
+  for (const bool first : {false, true}) {
+    const std::pair<std::string, std::string> named{"instances.json", kMachineWithVolumes};
+    const std::pair<std::string, std::string> volumes{"volumes.json", described};
+    first ? parse_all({volumes, named}) : parse_all({named, volumes});
+    EXPECT_THAT(volumes_of(*inventory), ElementsAre("vol-77", "vol-78"));
+    EXPECT_EQ(inventory->resource("vol-77")->attribute("size"), "100");
+    EXPECT_EQ(inventory->resource("vol-77")->valid.from_s, 1767225600);
+  }
+}
+
+TEST_F(AwsInventoryTest, VolumesOfAMachineWhoseResourceOrGroupHasThemAreNotThereTwice) {
+  parse_all({{"instances.json", kMachineWithVolumes},
+             {"plain.yaml",
+              "resources: [{type: aws_instance, id: i-1, attributes: {instance_type: "
+              "m5.large, root_block_device.0.volume_size: 8}}]"}});
+  EXPECT_THAT(volumes_of(*inventory), IsEmpty());
+  parse_all({{"instances.json", kMachineWithVolumes},
+             {"plain.yaml", "groups: [{name: g, instances: [i-1]}]"}});
+  EXPECT_THAT(volumes_of(*inventory), IsEmpty());
+}
+
 TEST_F(AwsInventoryTest, VolumesAreResources) {
   load_fleet({{.name = "prod", .tags = {{"Environment", "prod"}}}});
   int gp3 = 0;

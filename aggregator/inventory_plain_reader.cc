@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <charconv>
+#include <initializer_list>
 
 #include "aggregator/inventory_document.h"
 #include "aggregator/inventory_fields.h"
@@ -102,6 +104,24 @@ class MapReader {
                name + "'");
     }
   }
+  /// One of the words that there are.
+  void check_word(std::string_view key, const std::string& value,
+                  std::initializer_list<std::string_view> known) {
+    if (!strict_ || value.empty() || std::find(known.begin(), known.end(), value) != known.end())
+      return;
+    std::string all;
+    for (const std::string_view& one : known) {
+      all += all.empty() ? "" : &one == known.end() - 1 ? " or " : ", ";
+      all += one;
+    }
+    fail(*take(key), key, all + ", not '" + value + "'");
+  }
+  /// `value` of `key` within what the group's other numbers allow.
+  void check_size(std::string_view key, bool right, const std::string& wanted) {
+    const DocumentNode* node = take(key);
+    if (strict_ && node != nullptr && !right)
+      fail(*node, key, wanted + ", not '" + node->text + "'");
+  }
   void validity(Validity& out) {
     time("valid_from", out.from_s);
     time("valid_to", out.to_s);
@@ -203,14 +223,36 @@ void complete(MapReader& map, const DocumentNode& node, const FileDefaults& defa
 void complete(MapReader& map, const DocumentNode& node, const FileDefaults& defaults,
               Instance& out) {
   map.text("subnet_id", out.subnet_id);
+  // Rule: Amazon EC2 API Reference, "InstanceState".
+  map.check_word("state", out.state,
+                 {"pending", "running", "shutting-down", "terminated", "stopping", "stopped"});
   or_default(out.vpc_id, defaults.vpc_id);
   require(map, node, "id", out.id);
   fill_owner(defaults, out);
 }
 
+/// Rule: Amazon EC2 Auto Scaling User Guide, "Set scaling limits for your Auto Scaling group".
+void check_sizes(MapReader& map, const Group& group) {
+  if (group.minimum && group.maximum) {
+    map.check_size("min", *group.minimum <= *group.maximum,
+                   "at most max, " + std::to_string(*group.maximum));
+  }
+  if (!group.desired) return;
+  if (group.minimum) {
+    map.check_size("desired", *group.desired >= *group.minimum,
+                   "at least min, " + std::to_string(*group.minimum));
+  }
+  if (group.maximum) {
+    map.check_size("desired", *group.desired <= *group.maximum,
+                   "at most max, " + std::to_string(*group.maximum));
+  }
+}
+
 void complete(MapReader& map, const DocumentNode& node, const FileDefaults& defaults, Group& out) {
   map.number("min", out.minimum);
   map.number("max", out.maximum);
+  map.check_word("kind", out.kind, {"asg", "ecs_service", "eks_node_group", "other"});
+  check_sizes(map, out);
   require(map, node, "name", out.name);
   fill_owner(defaults, out);
 }

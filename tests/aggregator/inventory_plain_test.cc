@@ -150,10 +150,33 @@ TEST_F(InventoryTest, AnEntryThatEndsBeforeItBeginsIsAnErrorAtItsEnd) {
   EXPECT_EQ(inventory->instance("i-1", 1790899200), nullptr);
 }
 
+TEST_F(InventoryTest, AStateOrKindThatThereIsNotIsAnErrorThatNamesThoseThereAre) {
+  EXPECT_EQ(error_of("instances:\n- {id: i-1, type: m5.large, state: stoped}\n"),
+            "fleet.json: line 2: instances[].state must be pending, running, shutting-down, "
+            "terminated, stopping or stopped, not 'stoped'");
+  EXPECT_EQ(error_of("groups:\n- name: g\n  kind: asgs\n"),
+            "fleet.json: line 3: groups[].kind must be asg, ecs_service, eks_node_group or other, "
+            "not 'asgs'");
+  parse("instances: [{id: i-1, state: stopped}]\ngroups: [{name: g, kind: ecs_service}]\n");
+  EXPECT_EQ(inventory->instance("i-1", 0)->state, "stopped");
+}
+
+TEST_F(InventoryTest, AGroupsDesiredSizeLiesWithinItsLimits) {
+  EXPECT_THAT(error_of("groups:\n- { name: g, min: 5, max: 3 }\n"),
+              HasSubstr("line 2: groups[].min must be at most max, 3, not '5'"));
+  EXPECT_THAT(error_of("groups:\n- name: g\n  max: 3\n  desired: 9\n"),
+              HasSubstr("line 4: groups[].desired must be at most max, 3, not '9'"));
+  EXPECT_THAT(error_of("groups:\n- { name: g, min: 2, desired: 1 }\n"),
+              HasSubstr("groups[].desired must be at least min, 2, not '1'"));
+  parse("groups: [{ name: g, min: 3, max: 3, desired: 3 }]");
+  EXPECT_EQ(group_named("g")->desired, 3);
+}
+
 TEST_F(InventoryTest, WhatAnEarlierReleaseTookIntoTheLogIsStillRead) {
   const auto stored = Inventory::deserialize(
-      R"({"instances":[{"id":"i-1","valid_from":"2026-10-16T00:00:00Z","valid_to":"2026-10-15T00:00:00Z"}]})");
+      R"({"groups":[{"name":"g","kind":"asgs","maximum":3,"desired":9}],"instances":[{"id":"i-1","state":"stoped","valid_from":"2026-10-16T00:00:00Z","valid_to":"2026-10-15T00:00:00Z"}]})");
   ASSERT_TRUE(stored) << stored.error().message;
+  EXPECT_EQ((*stored)->groups().front().desired, 9);
   EXPECT_EQ((*stored)->instances().size(), 1u);
 }
 

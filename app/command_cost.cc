@@ -118,8 +118,10 @@ Result<Inputs> load_inputs(const CostOptions& options) {
     if (!usage) return std::move(usage).error();
     inputs.usage_file = *std::move(usage);
   }
-  auto prices =
-      options.prices.empty() ? cost::PriceBook::embedded() : cost::PriceBook::load(options.prices);
+  std::vector<std::string> warnings;
+  auto prices = options.prices.empty() ? cost::PriceBook::embedded()
+                                       : cost::PriceBook::load(options.prices, &warnings);
+  for (const std::string& warning : warnings) std::cerr << "--prices: warning: " << warning << '\n';
   if (!prices) return std::move(prices).error();
   inputs.prices = *std::move(prices);
   inputs.files = files;

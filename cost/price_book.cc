@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <set>
-#include <sstream>
 
 #include "cost/csv_reader.h"
 #include "cost/embedded_prices.h"
@@ -14,16 +16,43 @@
 namespace fleetmeter::cost {
 namespace {
 
+constexpr std::string_view kInstanceTypes = "instance-types", kFreeTier = "free-tier";
+
 Error bad(const std::string& name, std::size_t line, const std::string& what) {
   return {ErrorCode::kInvalidArgument, fmt::format("{}:{}: {}", name, line, what)};
 }
 
+/// Without the byte order mark that spreadsheets write in front.
 Result<std::string> read_file(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file) return Error{ErrorCode::kUnavailable, fmt::format("cannot read {}", path.string())};
-  return std::move(text).str();
+  if (!file) {
+    const std::string why = std::strerror(errno);
+    return Error{ErrorCode::kUnavailable,
+                 fmt::format("{}: cannot be read: {}", path.string(), why)};
+  }
+  std::string text(std::istreambuf_iterator<char>(file), {});
+  constexpr std::string_view kMark = "\xef\xbb\xbf";
+  if (text.starts_with(kMark)) text.erase(0, kMark.size());
+  return text;
+}
+
+/// "us-east-1", "us-gov-west-1": by its form, since AWS adds regions.
+bool is_region(std::string_view name) {
+  const std::size_t last = name.rfind('-');
+  if (last == std::string_view::npos || name.find('-') == last) return false;
+  const std::string_view place = name.substr(0, last), number = name.substr(last + 1);
+  return !number.empty() && number.find_first_not_of("0123456789") == std::string_view::npos &&
+         place.find_first_not_of("abcdefghijklmnopqrstuvwxyz-") == std::string_view::npos;
+}
+
+/// Families of keys that hold the name of a type, of which AWS adds others.
+bool is_open_family(std::string_view key) {
+  for (const std::string_view family :
+       {"ec2.instance.", "ec2.windows_surcharge.", "ec2.cpu_credits.", "rds.instance.",
+        "rds.performance_insights.", "elasticache.node.", "msk.broker."}) {
+    if (key.starts_with(family)) return true;
+  }
+  return false;
 }
 
 /// "m5.large" out of "ec2.instance.m5.large.linux"; empty for another key.
@@ -52,9 +81,8 @@ Result<PriceBook> PriceBook::embedded() {
   return parse(texts);
 }
 
-Result<PriceBook> PriceBook::load(const std::string& directory) {
-  std::vector<std::pair<std::string, std::string>> texts;
-  for (const EmbeddedFile& file : embedded_prices()) texts.emplace_back(file.name, file.text);
+Result<PriceBook> PriceBook::load(const std::string& directory,
+                                  std::vector<std::string>* warnings) {
   std::error_code failed;
   std::set<std::filesystem::path> paths;  // In a fixed order, whatever the file system's.
   for (std::filesystem::directory_iterator it(directory, failed), end; !failed && it != end;
@@ -65,12 +93,58 @@ Result<PriceBook> PriceBook::load(const std::string& directory) {
     return Error{ErrorCode::kNotFound,
                  fmt::format("price directory {}: {}", directory, failed.message())};
   }
+  constexpr const char* kNames =
+      "<region>.csv such as us-east-1.csv, instance-types.csv or free-tier.csv";
+  if (paths.empty()) {
+    return Error{
+        ErrorCode::kInvalidArgument,
+        fmt::format("price directory {}: holds no price file; give it {}", directory, kNames)};
+  }
+  Result<PriceBook> built_in = embedded();
+  if (!built_in) return built_in;
+  std::vector<std::pair<std::string, std::string>> texts;
+  for (const EmbeddedFile& file : embedded_prices()) texts.emplace_back(file.name, file.text);
+  std::vector<std::string> unknown;
   for (const std::filesystem::path& path : paths) {
+    const std::string stem = path.stem().string();
+    const bool prices = is_region(stem);
+    if (!prices && stem != kInstanceTypes && stem != kFreeTier) {
+      return Error{
+          ErrorCode::kInvalidArgument,
+          fmt::format("{}: is no price file by its name; it must be {}", path.string(), kNames)};
+    }
     Result<std::string> text = read_file(path);
     if (!text) return std::move(text).error();
+    if (prices) {
+      if (auto right = built_in->check_overlay(path.string(), *text, unknown); !right)
+        return std::move(right).error();
+    }
     texts.emplace_back(path.string(), *std::move(text));
   }
+  if (warnings != nullptr) warnings->insert(warnings->end(), unknown.begin(), unknown.end());
   return parse(texts);
+}
+
+Result<void> PriceBook::check_overlay(const std::string& name, std::string_view text,
+                                      std::vector<std::string>& warnings) const {
+  Result<std::vector<CsvRow>> rows = read_csv(name, text, {"key", "unit"});
+  if (!rows) return std::move(rows).error();
+  std::set<std::string> met;
+  for (const CsvRow& row : *rows) {
+    const std::string& key = row.fields[0];
+    const std::string_view unit = unit_of(key);
+    if (!unit.empty() && !row.fields[1].empty() && row.fields[1] != unit) {
+      return bad(name, row.line,
+                 fmt::format("unit of '{}' must be {}, as the built-in price's is, not '{}'", key,
+                             unit, row.fields[1]));
+    }
+    if (unit.empty() && !key.empty() && !is_open_family(key) && met.insert(key).second) {
+      warnings.push_back(
+          fmt::format("{}:{}: '{}' is the key of no built-in price; nothing may ask for it", name,
+                      row.line, key));
+    }
+  }
+  return {};
 }
 
 Result<PriceBook> PriceBook::parse(
@@ -78,9 +152,9 @@ Result<PriceBook> PriceBook::parse(
   PriceBook book;
   for (const auto& [name, text] : named_texts) {
     const std::string stem = std::filesystem::path(name).stem().string();
-    Result<void> read = stem == "instance-types" ? book.read_instance_types(name, text)
-                        : stem == "free-tier"    ? book.read_free_tier(name, text)
-                                                 : book.read_prices(name, stem, text);
+    Result<void> read = stem == kInstanceTypes ? book.read_instance_types(name, text)
+                        : stem == kFreeTier    ? book.read_free_tier(name, text)
+                                               : book.read_prices(name, stem, text);
     if (!read) return std::move(read).error();
   }
   book.add_surcharged();

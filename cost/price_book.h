@@ -55,8 +55,11 @@ class PriceBook {
   /// The facts that the binary carries.
   static Result<PriceBook> embedded();
   /// Those, overlaid by the files of `directory`: `<region>.csv` (all tiers of a key are replaced
-  /// together), `instance-types.csv`, `free-tier.csv`. Errors name file and line.
-  static Result<PriceBook> load(const std::string& directory);
+  /// together), `instance-types.csv`, `free-tier.csv`. Errors name file and line: also of a file by
+  /// another name and of a unit that is not the built-in price's. `warnings` gets "FILE:LINE: ..." of
+  /// keys that no built-in price has and that are of no open family (`ec2.instance.<type>...`).
+  static Result<PriceBook> load(const std::string& directory,
+                                std::vector<std::string>* warnings = nullptr);
   /// From named texts, in order, later ones overlay earlier ones; for tests and `load`.
   static Result<PriceBook> parse(
       const std::vector<std::pair<std::string, std::string>>& named_texts);
@@ -73,6 +76,9 @@ class PriceBook {
 
  private:
   using Prices = std::map<std::string, Price, std::less<>>;
+  /// Of a file that overlays the built-in prices, before it is read: keys and units.
+  [[nodiscard]] Result<void> check_overlay(const std::string& name, std::string_view text,
+                                           std::vector<std::string>& warnings) const;
   Result<void> read_prices(const std::string& name, const std::string& region,
                            std::string_view text);
   Result<void> read_instance_types(const std::string& name, std::string_view text);

@@ -292,7 +292,10 @@ Result<Config> parse_config(std::string_view yaml, const std::string& file,
       return refuse(file, {0, "", "holds more than one YAML document; keep one"}, problem);
     if (const YAML::Node root = YAML::Load(config.text); !root.IsNull()) {
       read_root(context, root, config);
-      if (origin == ConfigOrigin::kFile) check_flow_rules(context, root, config);
+      if (origin == ConfigOrigin::kFile) {
+        check_flow_rules(context, root, config);
+        check_conditions(context, root, config);
+      }
     }
   } catch (const YAML::Exception& wrong) {
     const int line = wrong.mark.is_null() ? 0 : wrong.mark.line + 1;

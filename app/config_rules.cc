@@ -510,7 +510,92 @@ void check_flow_metric(YamlContext& context, const YAML::Node& metric, const std
                   near.empty() ? "" : "did you mean `" + near + "`? ", fmt::join(known, ", ")));
 }
 
+/// Whether a value of the metric is a share in percent: by its name, or one of the metrics whose unit
+/// CloudWatch gives as Percent though their names do not say so. Rule: the services' pages of
+/// metrics, such as Amazon RDS User Guide, "Amazon CloudWatch metrics for Amazon RDS"; Amazon
+/// CloudWatch User Guide, "Metrics collected by the CloudWatch agent".
+bool is_in_percent(const alarms::MetricSelector& metric) {
+  if (metric.statistic.starts_with("PR(")) return true;  // The share of values in a range.
+  if (metric.statistic == "SampleCount") return false;
+  std::string name = metric.name;
+  std::ranges::transform(name, name.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  });
+  for (const std::string_view part : {"percent", "utilization", "utilisation", "%"}) {
+    if (name.find(part) != std::string::npos) return true;
+  }
+  for (const std::string_view end :
+       {"burstbalance", "hitratio", "hitrate", "errorrate", "reservation", "memorypressure"}) {
+    if (name.ends_with(end)) return true;
+  }
+  static const std::set<std::string_view> kNames{"cpuuser",
+                                                 "cpusystem",
+                                                 "cpuidle",
+                                                 "cpuiowait",
+                                                 "cpunice",
+                                                 "cpusoftirq",
+                                                 "kafkadatalogsdiskused",
+                                                 "kafkaapplogsdiskused",
+                                                 "heapusage",
+                                                 "rootdiskused",
+                                                 "heapmemoryaftergc"};
+  return name.starts_with("cpu_usage") || kNames.contains(name);
+}
+
+/// A `%` in a condition on a metric that is no share would be taken for nothing: 10 bytes for 10 %.
+void check_percent(YamlContext& context, const YAML::Node& when, const std::string& path,
+                   const alarms::MetricSelector& metric) {
+  if (!when.IsDefined() || !when.IsScalar()) return;
+  const std::string text = when.Scalar();
+  const std::string bare = text.substr(0, text.find('%'));
+  if (bare.size() == text.size()) return;
+  const auto condition = parse_condition(text);
+  if (!condition) return;  // Said already.
+  if (std::ranges::count(text, '%') > 1)
+    return context.fail(when, path,
+                        fmt::format("`{}` holds more than one %; write \"{}%\"", text, bare));
+  if (metric.name.empty() || is_in_percent(metric)) return;
+  static const std::set<std::string_view> kBytes{"FreeStorageSpace", "FreeLocalStorage",
+                                                 "FreeableMemory", "FreeEphemeralStorage"};
+  std::string instead = "in the metric's own unit and without %";
+  if (metric.metric_namespace.starts_with("AWS/") && kBytes.contains(metric.name)) {
+    constexpr double kBytesOf20Gib = 20.0 * 1024 * 1024 * 1024;
+    instead = fmt::format("in bytes: \"{}{:.0f}\" is {}% of 20 GiB",
+                          text.substr(0, text.find_first_of("0123456789.+-")),
+                          condition->threshold / 100 * kBytesOf20Gib, condition->threshold);
+  }
+  context.fail(when, path,
+               fmt::format("`{}`: {} {} is not in percent; write the number {}", text,
+                           metric.metric_namespace, metric.name, instead));
+}
+
 }  // namespace
+
+void check_conditions(YamlContext& context, const YAML::Node& root, const Config& config) {
+  for (std::size_t i = 0; i < config.rules.alarms.size(); ++i) {
+    const YAML::Node alarm = root["alarms"][i];
+    check_percent(context, alarm["when"], fmt::format("alarms[{}].when", i),
+                  config.rules.alarms[i].metric);
+  }
+  for (std::size_t i = 0; i < config.rules.scaling.size(); ++i) {
+    const YAML::Node policies = root["scaling"][i]["policies"];
+    if (!policies.IsDefined() || !policies.IsSequence()) continue;
+    for (std::size_t j = 0; j < policies.size(); ++j) {
+      for (const char* kind : {"simple", "step"}) {
+        const YAML::Node policy = policies[j];
+        if (!policy.IsMap() || !policy[kind].IsDefined() || !policy[kind].IsMap()) continue;
+        const YAML::Node body = policy[kind];
+        const auto& metrics = config.rules.scaling[i].metrics;
+        const auto metric = body["metric"].IsDefined() && body["metric"].IsScalar()
+                                ? metrics.find(body["metric"].Scalar())
+                                : metrics.end();
+        if (metric == metrics.end()) continue;
+        check_percent(context, body["when"],
+                      fmt::format("scaling[{}].policies[{}].{}.when", i, j, kind), metric->second);
+      }
+    }
+  }
+}
 
 void read_alarms(YamlContext& context, const YAML::Node& node, Config& config) {
   if (!node.IsDefined()) return;

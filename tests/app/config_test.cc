@@ -527,6 +527,58 @@ TEST(Config, AFlowMetricIsOneThatThereIs) {
                3, {"scaling[0].metrics.cpu.name", "`Bits`", "AcceptedBytes"});
 }
 
+std::string alarm_on(const std::string& metric, const std::string& when) {
+  return "alarms:\n  - name: a\n    metric: " + metric + "\n    when: \"" + when + "\"\n";
+}
+
+TEST(Config, APercentSignIsForMetricsInPercent) {
+  const std::string storage = "{ namespace: AWS/RDS, name: FreeStorageSpace, statistic: Minimum }";
+  expect_wrong("bytes", alarm_on(storage, "< 10%"), 4,
+               {"alarms[0].when", "`< 10%`: AWS/RDS FreeStorageSpace is not in percent",
+                "in bytes: \"< 2147483648\" is 10% of 20 GiB"});
+  expect_wrong("own metric", alarm_on("{ namespace: My/App, name: QueueDepth }", ">= 5 %"), 4,
+               {"My/App QueueDepth is not in percent; write the number in the metric's own unit"});
+  expect_wrong(
+      "count of samples",
+      alarm_on("{ namespace: AWS/EC2, name: CPUUtilization, statistic: SampleCount }", "< 10%"), 4,
+      {"is not in percent"});
+  for (const char* metric :
+       {"{ namespace: AWS/EC2, name: CPUUtilization }",
+        "{ namespace: AWS/EBS, name: BurstBalance }",
+        "{ namespace: CWAgent, name: disk_used_percent }",
+        "{ namespace: CWAgent, name: cpu_usage_idle }",
+        "{ namespace: CWAgent, name: \"LogicalDisk % Free Space\" }",
+        "{ namespace: AWS/CloudFront, name: 5xxErrorRate }",
+        "{ namespace: AWS/ApplicationELB, name: TargetResponseTime, statistic: \"PR(:1)\" }"}) {
+    EXPECT_TRUE(parse(alarm_on(metric, "< 10%"))) << metric;
+  }
+  EXPECT_TRUE(parse(alarm_on(storage, "< 2147483648")));
+  std::vector<ConfigProblem> warnings;
+  EXPECT_TRUE(
+      parse_config(alarm_on(storage, "< 10%"), "fleet.yaml", warnings, nullptr, ConfigOrigin::kLog))
+      << "an earlier release took it into the log";
+}
+
+TEST(Config, OnePercentSignIsEnough) {
+  expect_wrong("twice", alarm_on("{ namespace: AWS/EC2, name: CPUUtilization }", "< 10%%"), 4,
+               {"alarms[0].when", "`< 10%%` holds more than one %; write \"< 10%\""});
+}
+
+TEST(Config, APercentSignOfAPolicyIsForMetricsInPercentToo) {
+  const auto rule = [](const std::string& policy) {
+    return "scaling:\n- group: { asg: g }\n  metrics: { cpu: { namespace: AWS/EC2, name: "
+           "CPUUtilization }, queue: { namespace: AWS/SQS, name: "
+           "ApproximateNumberOfMessagesVisible } }\n  policies:\n  - " +
+           policy + "\n";
+  };
+  EXPECT_TRUE(parse(rule("simple: { metric: cpu, when: \"> 70%\", add: 1 }")));
+  expect_wrong("simple", rule("simple: { metric: queue, when: \"> 70%\", add: 1 }"), 5,
+               {"scaling[0].policies[0].simple.when", "is not in percent"});
+  expect_wrong("step",
+               rule("step: { metric: queue, when: \"> 70%\", steps: [ { from: 0, add: 1 } ] }"), 5,
+               {"scaling[0].policies[0].step.when", "is not in percent"});
+}
+
 TEST(Config, APeriodShorterThanFlowLogsAreCapturedAtIsWarnedOf) {
   EXPECT_TRUE(warnings_of(flow_alarm("AcceptedBytes")).empty());
   EXPECT_EQ(warnings_of(flow_alarm("AcceptedBytes", ", period: 30s")).size(), 1U);

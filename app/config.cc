@@ -107,6 +107,20 @@ void read_environments(YamlContext& context, const YAML::Node& node, Config& con
   }
 }
 
+/// Rule: AWS Account Management Reference Guide, "View AWS account identifiers".
+void check_accounts(YamlContext& context, const YAML::Node& root, const Config& config) {
+  for (const aggregator::EnvironmentMatch& one : config.environments) {
+    for (const std::string& account : one.accounts) {
+      if (account.size() == 12 && account.find_first_not_of("0123456789") == std::string::npos)
+        continue;
+      const YAML::Node entry = root["environments"][one.name];
+      context.fail(entry["accounts"], "environments." + one.name + ".accounts",
+                   "`" + account + "` is not an account id: 12 digits in quotes, like " +
+                       "\"123456789012\"");
+    }
+  }
+}
+
 /// `- terraform: state.json` or a bare path; the kind is a hint for people, content decides.
 void read_inventory(YamlContext& context, const YAML::Node& node, Config& config) {
   if (!node.IsDefined()) return;
@@ -293,6 +307,7 @@ Result<Config> parse_config(std::string_view yaml, const std::string& file,
     if (const YAML::Node root = YAML::Load(config.text); !root.IsNull()) {
       read_root(context, root, config);
       if (origin == ConfigOrigin::kFile) {
+        check_accounts(context, root, config);
         check_flow_rules(context, root, config);
         check_conditions(context, root, config);
       }

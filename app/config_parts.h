@@ -18,7 +18,7 @@ void read_scaling(YamlContext& context, const YAML::Node& node, Config& config);
 void check_references(YamlContext& context, const YAML::Node& root, const Config& config);
 /// Metrics of the flow logs must be those that there are.
 void check_flow_rules(YamlContext& context, const YAML::Node& root, const Config& config);
-/// A `%` in a condition is of a metric in percent.
+/// A `%` in a condition is of a metric in percent, and a simple policy changes something.
 void check_conditions(YamlContext& context, const YAML::Node& root, const Config& config);
 /// KEY, KEY_env and KEY_file of a secret; KEY itself is refused unless `inline_allowed`.
 SecretRef read_secret(YamlObject& object, const std::string& key, bool inline_allowed = false);

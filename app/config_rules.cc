@@ -569,6 +569,15 @@ void check_percent(YamlContext& context, const YAML::Node& when, const std::stri
                            metric.metric_namespace, metric.name, instead));
 }
 
+/// A simple policy that changes nothing; of steps one may, as those of EC2 Auto Scaling.
+void check_adjustment(YamlContext& context, const YAML::Node& simple, const std::string& path) {
+  for (const char* key : {"add", "remove", "add_percent", "remove_percent"}) {
+    const YAML::Node given = simple[key];
+    if (given.IsDefined() && given.IsScalar() && parse_integer(given.Scalar()) == 0)
+      context.fail(given, path + "." + key, "`0` changes nothing; write 1 or more");
+  }
+}
+
 }  // namespace
 
 void check_conditions(YamlContext& context, const YAML::Node& root, const Config& config) {
@@ -585,13 +594,14 @@ void check_conditions(YamlContext& context, const YAML::Node& root, const Config
         const YAML::Node policy = policies[j];
         if (!policy.IsMap() || !policy[kind].IsDefined() || !policy[kind].IsMap()) continue;
         const YAML::Node body = policy[kind];
+        const std::string path = fmt::format("scaling[{}].policies[{}].{}", i, j, kind);
+        if (policies[j]["simple"].IsDefined()) check_adjustment(context, body, path);
         const auto& metrics = config.rules.scaling[i].metrics;
         const auto metric = body["metric"].IsDefined() && body["metric"].IsScalar()
                                 ? metrics.find(body["metric"].Scalar())
                                 : metrics.end();
         if (metric == metrics.end()) continue;
-        check_percent(context, body["when"],
-                      fmt::format("scaling[{}].policies[{}].{}.when", i, j, kind), metric->second);
+        check_percent(context, body["when"], path + ".when", metric->second);
       }
     }
   }

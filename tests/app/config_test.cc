@@ -579,6 +579,26 @@ TEST(Config, APercentSignOfAPolicyIsForMetricsInPercentToo) {
                {"scaling[0].policies[0].step.when", "is not in percent"});
 }
 
+TEST(Config, AnAccountIsTwelveDigits) {
+  const std::string head = "environments:\n  prod:\n    accounts: ";
+  expect_wrong("short", head + "[\"123456789012\", \"12345\"]\n", 3,
+               {"environments.prod.accounts", "`12345` is not an account id: 12 digits"});
+  expect_wrong("a name", head + "my-account\n", 3, {"`my-account` is not an account id"});
+  EXPECT_TRUE(parse(head + "\"012345678901\"\n"));
+  std::vector<ConfigProblem> warnings;
+  EXPECT_TRUE(parse_config(head + "\"12345\"\n", "f.yaml", warnings, nullptr, ConfigOrigin::kLog));
+}
+
+TEST(Config, ASimplePolicyChangesSomething) {
+  const auto simple = [](const std::string& how) {
+    return group_with("policies: [ { simple: { metric: cpu, when: \"> 7\", " + how + " } } ]");
+  };
+  expect_wrong("add", simple("add: 0"), 3,
+               {"scaling[0].policies[0].simple.add", "`0` changes nothing; write 1 or more"});
+  expect_wrong("percent", simple("remove_percent: 0"), 3, {".simple.remove_percent"});
+  EXPECT_TRUE(parse(simple("set: 0")));
+}
+
 TEST(Config, APeriodShorterThanFlowLogsAreCapturedAtIsWarnedOf) {
   EXPECT_TRUE(warnings_of(flow_alarm("AcceptedBytes")).empty());
   EXPECT_EQ(warnings_of(flow_alarm("AcceptedBytes", ", period: 30s")).size(), 1U);

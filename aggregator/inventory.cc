@@ -1,11 +1,13 @@
 #include "aggregator/inventory.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <iterator>
 #include <set>
-#include <sstream>
 #include <utility>
 
 #include "aggregator/inventory_aws.h"
@@ -65,15 +67,16 @@ Result<std::string> read_file(const std::string& path) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) return folder_error(path);
   std::ifstream in(path, std::ios::binary);
-  std::ostringstream text;
-  if (!in || !(text << in.rdbuf())) {
-    // An empty file sets failbit on the output too; it is read, and the reader says that it holds
-    // nothing.
-    if (in.is_open() && in.peek() == std::ifstream::traits_type::eof() && !in.bad())
-      return std::string();
-    return Error{ErrorCode::kInvalidArgument, path + ": cannot be read"};
+  if (!in) {
+    const int failed = errno;
+    const bool pattern = failed == ENOENT && path.find_first_of("*?[") != std::string::npos;
+    return Error{ErrorCode::kInvalidArgument,
+                 path + ": cannot be read: " + std::strerror(failed) +
+                     (pattern ? "; patterns are not read here, name the files one by one" : "")};
   }
-  return std::move(text).str();
+  std::string text(std::istreambuf_iterator<char>(in), {});
+  if (in.bad()) return Error{ErrorCode::kInvalidArgument, path + ": cannot be read to its end"};
+  return text;
 }
 
 void set_environments_of_resources(const Inventory& inventory, std::vector<Resource>& resources) {

@@ -95,6 +95,7 @@ Result<Inputs> load_inputs(const CostOptions& options) {
     std::vector<ConfigProblem> warnings;
     auto config = load_config(options.config, warnings);
     if (!config) return std::move(config).error();
+    if (auto there = check_inventory(*config); !there) return std::move(there).error();
     files = config->inventory;
     environments = config->environments;
     inputs.budgets = config->budgets;

@@ -165,6 +165,7 @@ int command_replay(const CommandLine& line) {
   if (!config) return fail(config.error());
   if (auto known = check_environment(*config, options.environment); !known)
     return fail(known.error());
+  if (auto there = check_inventory(*config); !there) return fail(there.error());
   ingest::FilesOptions files;
   files.settings.name = "files:0";
   files.settings.flow_format = options.flow_format;

@@ -189,6 +189,7 @@ int command_run(const CommandLine& line) {
   if (!config) return fail(config.error());
   if (auto known = check_environment(*config, options.environment); !known)
     return fail(known.error());
+  if (auto there = check_inventory(*config); !there) return fail(there.error());
   for (const ConfigProblem& warning : warnings)
     spdlog::warn("{}:{}: {}", options.config, warning.line, warning.text());
   // It would wait forever for what cannot come.

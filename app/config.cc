@@ -131,6 +131,7 @@ void read_inventory(YamlContext& context, const YAML::Node& node, Config& config
     if (path == "-")
       context.fail(at, key, "`-` is not supported: an inventory is a file, like state.json");
     config.inventory.push_back(context.path_from_file(path));
+    config.inventory_places.push_back({at.Mark().line + 1, key});
   };
   static const std::set<std::string> kKinds{"terraform", "aws", "file"};
   for (std::size_t i = 0; i < node.size(); ++i) {
@@ -388,6 +389,28 @@ Result<std::map<std::string, alarms::Receiver>> resolve_receivers(const Config& 
     receivers.emplace(name, std::move(receiver));
   }
   return receivers;
+}
+
+Result<void> check_inventory(const Config& config) {
+  for (std::size_t i = 0; i < config.inventory.size(); ++i) {
+    const std::string& path = config.inventory[i];
+    if (std::ifstream(path, std::ios::binary)) continue;
+    const int failed = errno;
+    const ConfigPlace place =
+        i < config.inventory_places.size() ? config.inventory_places[i] : ConfigPlace{};
+    std::string todo = "; allow its reading to the user that runs this";
+    if (failed == ENOENT && path.find_first_of("*?[") != std::string::npos) {
+      todo = "; patterns are not read here, name the files one by one";
+    } else if (failed == ENOENT) {
+      todo = place.key.ends_with(".terraform")
+                 ? "; write it with `terraform show -json`, or name another"
+                 : "; name a file that there is, or leave the entry out";
+      todo += " (paths are relative to the configuration)";
+    }
+    return refuse(config.file, {place.line, place.key, path + ": " + std::strerror(failed) + todo},
+                  nullptr);
+  }
+  return {};
 }
 
 Result<void> check_environment(const Config& config, const std::string& environment) {

@@ -39,6 +39,12 @@ struct NotifyConfig {
   SecretRef url, secret;
 };
 
+/// Where a value stands in the file, for what is wrong with it that shows later.
+struct ConfigPlace {
+  int line = 0;     ///< From 1.
+  std::string key;  ///< A path like "inventory[0].terraform".
+};
+
 /// The whole configuration: plain values, defaults here, checked once at load. Unknown keys, wrong
 /// types and impossible values are errors that name file, line, key and what would be right.
 struct Config {
@@ -52,7 +58,8 @@ struct Config {
   std::vector<ingest::FilesOptions> files;
   std::vector<FirehoseConfig> firehose;
   std::vector<KafkaConfig> kafka;
-  std::vector<std::string> inventory;  ///< Paths, relative to the configuration file.
+  std::vector<std::string> inventory;         ///< Paths, relative to the configuration file.
+  std::vector<ConfigPlace> inventory_places;  ///< One a path.
   std::vector<aggregator::SeriesSetting> series;
   std::uint32_t capture_interval_s = 0;  ///< Of flow logs: 0 = seen, 60 or 600.
   alarms::RuleSet rules;
@@ -86,6 +93,11 @@ enum class ConfigOrigin : std::uint8_t { kFile, kLog };
 [[nodiscard]] Result<Config> load_config(const std::string& file,
                                          std::vector<ConfigProblem>& warnings,
                                          ConfigProblem* problem = nullptr);
+
+/// That the files of `inventory` can be opened, which parse_config does not try: else
+/// kInvalidArgument with the place in the configuration, why, and what to do. For commands that are
+/// about to read them.
+[[nodiscard]] Result<void> check_inventory(const Config& config);
 
 /// kInvalidArgument, naming what there is, for an `--environment` that the configuration does not
 /// declare. One that declares none takes any name, and empty is fine.

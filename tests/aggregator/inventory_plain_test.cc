@@ -183,7 +183,12 @@ TEST_F(InventoryTest, WhatAnEarlierReleaseTookIntoTheLogIsStillRead) {
 TEST_F(InventoryTest, AFileThatCannotBeReadIsAnErrorThatNamesIt) {
   auto loaded = Inventory::load({"/nonexistent/state.json"}, {}, warnings);
   ASSERT_FALSE(loaded);
-  EXPECT_THAT(loaded.error().message, HasSubstr("/nonexistent/state.json"));
+  EXPECT_EQ(loaded.error().message,
+            "/nonexistent/state.json: cannot be read: No such file or directory");
+  EXPECT_THAT(Inventory::load({"/dev/null/state.json"}, {}, warnings).error().message,
+              HasSubstr("cannot be read: Not a directory"));
+  EXPECT_THAT(Inventory::load({"/nonexistent/*.json"}, {}, warnings).error().message,
+              HasSubstr("patterns are not read here, name the files one by one"));
 }
 
 TEST_F(InventoryTest, AnEmptyFileHoldsNothingAndSaysSo) {

@@ -464,6 +464,18 @@ TEST_F(CommandTest, CostWritesAFileInTheFormatOfItsName) {
   EXPECT_THAT(text, HasSubstr("2026-11"));
 }
 
+TEST_F(CommandTest, CommandsThatReadTheInventoryNameItsPlaceInTheConfiguration) {
+  const std::string config = write(
+      "fleet.yaml", "sources: [ files: { paths: [x.log] } ]\ninventory: [ terraform: s.json ]\n");
+  for (const Outcome& outcome : {type(command_run, {"-c", config, "--until-eof"}),
+                                 type(command_replay, {"-c", config, write("flow.log", kRecord)}),
+                                 type(command_cost, {"report", "-c", config})}) {
+    EXPECT_EQ(outcome.exit_code, kExitUsage);
+    EXPECT_THAT(outcome.err, HasSubstr("fleet.yaml:2: inventory[0].terraform: " + path("s.json") +
+                                       ": No such file or directory; "));
+  }
+}
+
 TEST_F(CommandTest, CostRefusesInventoriesThatHoldNothing) {
   const std::string nothing = write("nothing.json", "{}");
   const std::string unread = write("endpoints.json", R"({"VpcEndpoints":[{"VpcEndpointId":"v"}]})");

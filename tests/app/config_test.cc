@@ -739,6 +739,25 @@ TEST(Config, ReceiversThatCannotWorkAreErrorsBeforeAnythingRuns) {
   EXPECT_THAT(absent.error().message, HasSubstr("CONFIG_TEST_ABSENT"));
 }
 
+TEST(Config, AnInventoryFileThatCannotBeOpenedIsNamedWhereTheConfigurationNamesIt) {
+  const auto problem = [](const std::string& entry) {
+    const auto config = parse("fleet: f\ninventory:\n  - " + entry + "\n");
+    EXPECT_TRUE(config) << "rules check opens no file";
+    const auto opened = check_inventory(*config);
+    return opened ? std::string() : opened.error().message;
+  };
+  EXPECT_THAT(problem("terraform: state.json"),
+              testing::AllOf(HasSubstr("/etc/fleetmeter/fleet.yaml:3: inventory[0].terraform: "
+                                       "/etc/fleetmeter/state.json: No such file or directory"),
+                             HasSubstr("terraform show -json"),
+                             HasSubstr("relative to the configuration")));
+  EXPECT_THAT(problem("aws: \"dumps/*.json\""),
+              testing::AllOf(HasSubstr("inventory[0].aws"), HasSubstr("No such file"),
+                             HasSubstr("patterns are not read here")));
+  EXPECT_THAT(problem("/dev/null/state.json"), HasSubstr("Not a directory"));
+  EXPECT_EQ(problem("/dev/null"), "");
+}
+
 TEST(Config, FilesThatAreNoneSaySo) {
   std::vector<ConfigProblem> warnings;
   EXPECT_THAT(load_config("/nowhere/fleet.yaml", warnings).error().message,

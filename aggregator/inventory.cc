@@ -79,6 +79,13 @@ Result<std::string> read_file(const std::string& path) {
   return text;
 }
 
+/// By its byte order mark. YAML may be UTF-16; JSON between systems is UTF-8 (RFC 8259, 8.1).
+bool is_utf16_json(std::string_view text) {
+  if (!text.starts_with("\xff\xfe") && !text.starts_with("\xfe\xff")) return false;
+  const std::size_t start = text.find_first_not_of(std::string_view(" \t\r\n\0", 5), 2);
+  return start != std::string_view::npos && (text[start] == '{' || text[start] == '[');
+}
+
 void set_environments_of_resources(const Inventory& inventory, std::vector<Resource>& resources) {
   for (Resource& one : resources) {
     if (one.environment.empty()) one.environment = inventory.environment_of(facts_of(one));
@@ -122,6 +129,12 @@ void InventoryWarnings::add(std::string message) {
 
 Result<void> read_inventory_text(const std::string& text, InventoryEntries& out,
                                  InventoryWarnings& warnings) {
+  if (is_utf16_json(text)) {
+    return Error{
+        ErrorCode::kInvalidArgument,
+        "is JSON in UTF-16, as `>` of Windows PowerShell writes it; write UTF-8: `aws ... | "
+        "Out-File -Encoding utf8 FILE`"};
+  }
   const std::size_t start = text.find_first_not_of(" \t\r\n\xef\xbb\xbf");
   const bool json = start != std::string::npos && (text[start] == '{' || text[start] == '[');
   if (!json) return read_plain(text, /*json=*/false, InventoryOrigin::kFile, out, warnings);

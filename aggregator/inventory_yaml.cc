@@ -35,6 +35,12 @@ Result<DocumentNode> convert(const YAML::Node& node, int depth) {
             ErrorCode::kInvalidArgument,
             "line " + std::to_string(entry.first.Mark().line + 1) + ": a key must be text"};
       }
+      // Rule: YAML Language-Independent Types, "Merge Key": not part of YAML 1.2.
+      if (entry.first.Scalar() == "<<") {
+        return Error{ErrorCode::kInvalidArgument,
+                     "line " + std::to_string(entry.first.Mark().line + 1) +
+                         ": merge keys (<<) are not read; write the keys out"};
+      }
       out.entries.emplace_back(entry.first.Scalar(), *std::move(converted));
     }
   }

@@ -191,6 +191,23 @@ TEST_F(InventoryTest, AFileThatCannotBeReadIsAnErrorThatNamesIt) {
               HasSubstr("patterns are not read here, name the files one by one"));
 }
 
+TEST_F(InventoryTest, JsonInUtf16SaysWhatItIs) {
+  std::string text = "\xff\xfe";
+  for (const char c : std::string("{\"Reservations\": []}")) text += {c, '\0'};
+  EXPECT_THAT(error_of(text), testing::AllOf(HasSubstr("fleet.json: is JSON in UTF-16"),
+                                             HasSubstr("Out-File -Encoding utf8")));
+  std::string yaml = "\xff\xfe";
+  for (const char c : std::string("region: us-east-1\nregoin: x\n")) yaml += {c, '\0'};
+  parse(yaml);
+  EXPECT_THAT(warned(), ElementsAre("line 2: unknown key regoin is ignored"));
+}
+
+TEST_F(InventoryTest, AMergeKeyOfYamlIsRefusedByItsName) {
+  EXPECT_THAT(error_of("resources:\n- type: aws_ebs_volume\n  attributes: &a { type: gp3 }\n"
+                       "- type: aws_ebs_volume\n  attributes:\n    <<: *a\n"),
+              HasSubstr("line 6: merge keys (<<) are not read; write the keys out"));
+}
+
 TEST_F(InventoryTest, AnEmptyFileHoldsNothingAndSaysSo) {
   parse("");
   EXPECT_THAT(warned(), ElementsAre("holds nothing"));

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -85,6 +87,31 @@ struct Inputs {
   std::map<std::string, cost::Budget> budgets;
 };
 
+/// What the usage file says of an environment that there is not would be of no line's.
+Result<void> check_environments(const cost::UsageFile& usage,
+                                const aggregator::Inventory& inventory) {
+  if (inventory.environments().empty()) return {};  // Any name is one.
+  Texts known;
+  for (const aggregator::EnvironmentMatch& one : inventory.environments())
+    known.push_back(one.name);
+  for (const aggregator::Resource& one : inventory.resources()) {
+    if (std::ranges::find(known, one.environment) == known.end() && !one.environment.empty() &&
+        one.environment != "unassigned")
+      known.push_back(one.environment);
+  }
+  known.emplace_back("unassigned");
+  for (const cost::NamedEnvironment& named : usage.environments()) {
+    if (std::ranges::find(known, named.name) != known.end()) continue;
+    const std::string near = nearest_word(named.name, known);
+    std::string all;
+    for (const std::string& one : known) all += (all.empty() ? "" : ", ") + one;
+    return bad(usage.name() + ":" + std::to_string(named.line) + ": " + named.key + ": `" +
+               named.name + "` is none of " + all +
+               (near.empty() ? "" : "; did you mean `" + near + "`?"));
+  }
+  return {};
+}
+
 Result<Inputs> load_inputs(const CostOptions& options) {
   Inputs inputs;
   if (auto named = check_inventory_files(options.inventory); !named)
@@ -117,6 +144,8 @@ Result<Inputs> load_inputs(const CostOptions& options) {
   if (!options.usage.empty()) {
     auto usage = cost::UsageFile::load(options.usage);
     if (!usage) return std::move(usage).error();
+    if (auto known = check_environments(*usage, *inputs.inventory); !known)
+      return std::move(known).error();
     inputs.usage_file = *std::move(usage);
   }
   std::vector<std::string> warnings;

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <set>
-#include <sstream>
 #include <system_error>
 #include <utility>
 
@@ -33,6 +35,8 @@ struct Reader {
     std::set<std::string> met;
     for (const auto& entry : node) {
       if (!entry.first.IsScalar()) return bad(entry.first, key, "a key must be a plain word");
+      if (entry.first.Scalar() == "<<")
+        return bad(entry.first, key, "merge keys (<<) are not read; write the keys out");
       if (!met.insert(entry.first.Scalar()).second)
         return bad(entry.first, entry.first.Scalar(), "is given twice");
     }
@@ -76,7 +80,8 @@ struct Reader {
     return {};
   }
 
-  Result<StatedLine> read_stated(const YAML::Node& node) const {
+  Result<StatedLine> read_stated(const YAML::Node& node,
+                                 std::vector<NamedEnvironment>& environments) const {
     const std::string key = "fleetmeter.stated[]";
     if (auto map = expect_map(node, key); !map) return std::move(map).error();
     StatedLine line;
@@ -87,6 +92,7 @@ struct Reader {
       const std::string& value = entry.second.Scalar();
       if (what == "environment") {
         line.environment = value;
+        environments.push_back({value, key + ".environment", line_of(entry.second)});
       } else if (what == "resource") {
         line.resource = value;
       } else if (what == "component") {
@@ -104,7 +110,8 @@ struct Reader {
   }
 
   Result<void> read_own(const YAML::Node& node, std::string& environment,
-                        std::vector<StatedLine>& stated) const {
+                        std::vector<StatedLine>& stated,
+                        std::vector<NamedEnvironment>& environments) const {
     if (auto map = expect_map(node, "fleetmeter"); !map) return map;
     for (const auto& entry : node) {
       const std::string& key = entry.first.Scalar();
@@ -112,11 +119,12 @@ struct Reader {
         if (!entry.second.IsScalar())
           return bad(entry.second, "fleetmeter.environment", "must be a name");
         environment = entry.second.Scalar();
+        environments.push_back({environment, "fleetmeter.environment", line_of(entry.second)});
       } else if (key == "stated") {
         if (!entry.second.IsSequence())
           return bad(entry.second, "fleetmeter.stated", "must be a list of lines");
         for (const YAML::Node& item : entry.second) {
-          Result<StatedLine> line = read_stated(item);
+          Result<StatedLine> line = read_stated(item, environments);
           if (!line) return std::move(line).error();
           stated.push_back(*std::move(line));
         }
@@ -171,10 +179,16 @@ Result<UsageFile> UsageFile::load(const std::string& path) {
   if (std::filesystem::is_directory(path, error))
     return Error{ErrorCode::kInvalidArgument, path + ": is a folder and cannot be read"};
   std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file) return Error{ErrorCode::kNotFound, fmt::format("cannot read usage file {}", path)};
-  return parse(path, text.str());
+  if (!file) {
+    const int failed = errno;
+    return Error{ErrorCode::kNotFound,
+                 fmt::format("usage file {}: cannot be read: {}", path, std::strerror(failed))};
+  }
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  if (file.bad())
+    return Error{ErrorCode::kNotFound,
+                 fmt::format("usage file {}: cannot be read to its end", path)};
+  return parse(path, text);
 }
 
 Result<UsageFile> UsageFile::parse(const std::string& name, const std::string& text) {
@@ -196,7 +210,8 @@ Result<UsageFile> UsageFile::parse(const std::string& name, const std::string& t
       } else if (key == "resource_usage") {
         read = reader.read_group(entry.second, key, false, file.resources_);
       } else if (key == "fleetmeter") {
-        read = reader.read_own(entry.second, file.environment_, file.stated_);
+        read =
+            reader.read_own(entry.second, file.environment_, file.stated_, file.own_environments_);
       } else {
         read = reader.bad(
             entry.first, key,
@@ -253,6 +268,19 @@ std::vector<std::string> UsageFile::addresses_of(std::string_view type) const {
       addresses.push_back(address);
   }
   return addresses;
+}
+
+std::vector<NamedEnvironment> UsageFile::environments() const {
+  std::vector<NamedEnvironment> named = own_environments_;
+  for (const auto* group : {&defaults_, &resources_}) {
+    for (const auto& [of, values] : *group) {
+      if (const auto found = values.find("environment");
+          found != values.end() && of.starts_with("aws_data_transfer")) {
+        named.push_back({found->second.text, of + ".environment", found->second.line});
+      }
+    }
+  }
+  return named;
 }
 
 }  // namespace fleetmeter::cost

@@ -29,6 +29,12 @@ struct UsageValue {
 /// Nested keys dotted: "standard.storage_gb".
 using UsageValues = std::map<std::string, UsageValue, std::less<>>;
 
+/// An environment that the file names, and where.
+struct NamedEnvironment {
+  std::string name, key;
+  std::size_t line = 0;
+};
+
 /// Monthly usage that no inventory knows, by Terraform address. The format is that of infracost's
 /// usage file, version 0.1, so that existing files work, with our own section `fleetmeter:` besides
 /// (docs/cost.md, "Usage file"). `[*]` in an address holds for every index of count or for_each
@@ -50,6 +56,8 @@ class UsageFile {
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   /// Environment of the pseudo resources and of what no inventory entry places; empty = unassigned.
   [[nodiscard]] const std::string& environment() const noexcept { return environment_; }
+  /// Every environment that the file names, in no special order, for checking that there is one.
+  [[nodiscard]] std::vector<NamedEnvironment> environments() const;
   /// Every address of the file, for telling of those that match nothing.
   [[nodiscard]] const std::map<std::string, UsageValues, std::less<>>& resources() const noexcept {
     return resources_;
@@ -69,6 +77,7 @@ class UsageFile {
   // Addresses of the file that hold "[*]", by their form in which every index is one.
   std::map<std::string, std::vector<std::string>, std::less<>> patterns_;
   std::vector<StatedLine> stated_;
+  std::vector<NamedEnvironment> own_environments_;  // Of the section `fleetmeter:`.
 };
 
 /// '*' stands for any text, also an empty one; everything else for itself.

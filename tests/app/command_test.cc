@@ -464,6 +464,17 @@ TEST_F(CommandTest, CostWritesAFileInTheFormatOfItsName) {
   EXPECT_THAT(text, HasSubstr("2026-11"));
 }
 
+TEST_F(CommandTest, CostNamesAnEnvironmentOfTheUsageFileThatThereIsNot) {
+  const std::string config = write("fleet.yaml", "environments: { prod: { region: us-east-1 } }\n");
+  const std::string usage = write("u.yml", "version: 0.1\nfleetmeter: {environment: porod}\n");
+  const Outcome outcome = type(command_cost, {"report", "-c", config, "--usage", usage});
+  EXPECT_EQ(outcome.exit_code, kExitUsage);
+  EXPECT_THAT(outcome.err, HasSubstr("u.yml:2: fleetmeter.environment: `porod` is none of prod, "
+                                     "unassigned; did you mean `prod`?"));
+  EXPECT_EQ(type(command_cost, {"report", "--usage", usage}).exit_code, kExitDone)
+      << "without declared environments any name is one";
+}
+
 TEST_F(CommandTest, CommandsThatReadTheInventoryNameItsPlaceInTheConfiguration) {
   const std::string config = write(
       "fleet.yaml", "sources: [ files: { paths: [x.log] } ]\ninventory: [ terraform: s.json ]\n");

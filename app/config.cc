@@ -67,8 +67,14 @@ cost::Budget read_budget(YamlContext& context, const YAML::Node& node, const std
   YamlObject object(context, node, path);
   const std::string usd = object.required_text("monthly_usd");
   const auto money = cost::parse_money(usd);
-  if (!usd.empty() && (!money || money->e10_usd <= 0))
+  if (!money && usd.find_first_not_of("0123456789.") == std::string::npos &&
+      std::ranges::count(usd, '.') <= 1 && usd.size() > 1) {
+    object.fail("monthly_usd", "`" + usd +
+                                   "` cannot be counted: at most 922 million USD, with at most 10 "
+                                   "digits behind the point");
+  } else if (!usd.empty() && (!money || money->e10_usd <= 0)) {
     object.fail("monthly_usd", "`" + usd + "` is not an amount above 0, like 500 or 499.99");
+  }
   if (money) budget.monthly = *money;
   for (const std::string& text : object.texts("alert_at")) {
     const bool percent = !text.empty() && text.back() == '%';

@@ -758,6 +758,16 @@ TEST(Config, AnInventoryFileThatCannotBeOpenedIsNamedWhereTheConfigurationNamesI
   EXPECT_EQ(problem("/dev/null"), "");
 }
 
+TEST(Config, ABudgetBeyondWhatCanBeCountedSaysSo) {
+  const auto budget = [](const std::string& usd) {
+    return "environments:\n  prod: { budget: { monthly_usd: " + usd + " } }\n";
+  };
+  expect_wrong("large", budget("99999999999999"), 2,
+               {"monthly_usd", "cannot be counted: at most 922 million USD"});
+  expect_wrong("fine", budget("0.000000000001"), 2, {"at most 10 digits behind the point"});
+  expect_wrong("nothing", budget("0"), 2, {"is not an amount above 0"});
+}
+
 TEST(Config, FilesThatAreNoneSaySo) {
   std::vector<ConfigProblem> warnings;
   EXPECT_THAT(load_config("/nowhere/fleet.yaml", warnings).error().message,

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -249,14 +250,37 @@ cost::Format cost_format(OutputFormat format) {
   return cost::Format::kTable;
 }
 
-/// "report.html" is meant as HTML unless --format says otherwise.
-std::string format_name(const CostOptions& options, bool format_given) {
-  static constexpr std::pair<std::string_view, const char*> kByEnd[] = {
-      {".html", "html"}, {".json", "json"}, {".csv", "csv"}, {".md", "markdown"}};
-  for (const auto& [end, format] : kByEnd) {
-    if (!format_given && options.out.ends_with(end)) return format;
+/// "report.html" is meant as HTML unless --format says otherwise, and so is an ending that we do not
+/// know: nobody means a table by "report.pdf".
+Result<std::string> format_name(const CostOptions& options, bool format_given) {
+  static constexpr std::pair<std::string_view, const char*> kByEnd[] = {{".html", "html"},
+                                                                        {".json", "json"},
+                                                                        {".csv", "csv"},
+                                                                        {".md", "markdown"},
+                                                                        {".txt", "table"}};
+  const std::string end = std::filesystem::path(options.out).extension().string();
+  if (format_given || end.empty()) return options.format;
+  std::string known;
+  for (const auto& [name, format] : kByEnd) {
+    if (end == name) return std::string(format);
+    known += (known.empty() ? "" : ", ") + std::string(name);
   }
-  return options.format;
+  return bad("--out: " + options.out + ": `" + end + "` is none of the endings " + known +
+             "; take one, or say what to write with --format");
+}
+
+/// The report would take the place of what it is made of.
+Result<void> check_out(const CostOptions& options, const Texts& inventory) {
+  Texts read = inventory;
+  read.push_back(options.config);
+  read.push_back(options.usage);
+  for (const std::string& file : read) {
+    std::error_code none;
+    if (!options.out.empty() && !file.empty() &&
+        std::filesystem::equivalent(options.out, file, none))
+      return bad("--out: " + options.out + " is read for the report; choose another file");
+  }
+  return {};
 }
 
 int write_report(const cost::Report& report, OutputFormat format, const std::string& out) {
@@ -268,9 +292,10 @@ int write_report(const cost::Report& report, OutputFormat format, const std::str
     return std::cout ? kExitDone : fail(kExitPartly, "standard output could not be written");
   }
   std::ofstream file(out, std::ios::binary | std::ios::trunc);
-  file << text;
-  file.close();
-  return file ? kExitDone : fail(kExitUsage, "--out: " + out + " cannot be written");
+  if (file) file << text << std::flush;
+  if (!file)
+    return fail(kExitUsage, "--out: " + out + ": cannot be written: " + std::strerror(errno));
+  return kExitDone;
 }
 
 /// Says which budgets are exceeded; true when any is.
@@ -289,6 +314,7 @@ bool exceeds_a_budget(const cost::Report& report) {
 int report(const CostOptions& options, OutputFormat format) {
   const auto inputs = load_inputs(options);
   if (!inputs) return fail(inputs.error());
+  if (auto other = check_out(options, inputs->files); !other) return fail(other.error());
   const auto made = report_options(options, *inputs);
   if (!made) return fail(made.error());
   // With a usage file there is what it states; an empty plan is no mistake then.
@@ -328,7 +354,9 @@ int command_cost(const CommandLine& line) {
   if (verbs.size() > 1)
     return fail(kExitUsage,
                 "cost report: `" + verbs[1] + "` is left over; files go to --inventory or --usage");
-  const auto format = parse_format(format_name(options, !(*values)["format"].defaulted()));
+  const auto name = format_name(options, !(*values)["format"].defaulted());
+  if (!name) return fail(name.error());
+  const auto format = parse_format(*name);
   return format ? report(options, *format) : static_cast<int>(kExitUsage);
 }
 

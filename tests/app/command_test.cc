@@ -464,6 +464,34 @@ TEST_F(CommandTest, CostWritesAFileInTheFormatOfItsName) {
   EXPECT_THAT(text, HasSubstr("2026-11"));
 }
 
+TEST_F(CommandTest, CostSaysWhichEndingsOfAFileItKnows) {
+  const std::string inventory = write("i.yaml", "vpc_cidr: 10.0.0.0/16\n");
+  const auto to = [&](const std::string& out, std::vector<std::string> more = {}) {
+    std::vector<std::string> arguments{"report", "--inventory", inventory, "--out", path(out)};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return type(command_cost, std::move(arguments));
+  };
+  const Outcome pdf = to("x.pdf");
+  EXPECT_EQ(pdf.exit_code, kExitUsage);
+  EXPECT_THAT(pdf.err, HasSubstr("`.pdf` is none of the endings .html, .json, .csv, .md, .txt"));
+  EXPECT_FALSE(fs::exists(path("x.pdf")));
+  EXPECT_EQ(to("x.pdf", {"--format", "html"}).exit_code, kExitDone);
+  EXPECT_EQ(to("x.txt").exit_code, kExitDone);
+  EXPECT_EQ(to("x").exit_code, kExitDone);
+  EXPECT_THAT(to("absent/x.csv").err, HasSubstr("cannot be written: No such file or directory"));
+}
+
+TEST_F(CommandTest, CostDoesNotOverwriteWhatItReads) {
+  const std::string inventory = write("i.json", R"({"vpc_cidr": "10.0.0.0/16"})");
+  fs::create_symlink(inventory, path("link.json"));
+  for (const std::string& out : {inventory, path("link.json")}) {
+    const Outcome outcome = type(command_cost, {"report", "--inventory", inventory, "--out", out});
+    EXPECT_EQ(outcome.exit_code, kExitUsage);
+    EXPECT_THAT(outcome.err, HasSubstr("is read for the report; choose another file"));
+  }
+  EXPECT_EQ(fs::file_size(inventory), 27U);
+}
+
 TEST_F(CommandTest, CostNamesAnEnvironmentOfTheUsageFileThatThereIsNot) {
   const std::string config = write("fleet.yaml", "environments: { prod: { region: us-east-1 } }\n");
   const std::string usage = write("u.yml", "version: 0.1\nfleetmeter: {environment: porod}\n");

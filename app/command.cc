@@ -14,6 +14,8 @@
 #include <iostream>
 #include <sstream>
 
+#include "parsers/flow_field.h"
+
 namespace fleetmeter::app {
 
 namespace po = boost::program_options;
@@ -129,6 +131,25 @@ Result<void> check_inventory_files(const std::vector<std::string>& files) {
   return Error{ErrorCode::kInvalidArgument,
                "--inventory: `-` is not supported: an inventory is a file; write standard input to "
                "one and name it, or name /dev/stdin"};
+}
+
+std::string flow_format_of(const std::string& given) {
+  using parsers::FlowField;
+  static constexpr std::pair<std::string_view, FlowField> kLast[] = {
+      {"v2", FlowField::kLogStatus},
+      {"v3", FlowField::kPktDstaddr},
+      {"v4", FlowField::kSublocationId},
+      {"v5", FlowField::kTrafficPath}};
+  for (const auto& [version, last] : kLast) {
+    if (given != version) continue;
+    std::string names;
+    for (std::size_t i = 0; i <= static_cast<std::size_t>(last); ++i) {
+      names += i == 0 ? "" : " ";
+      names += parsers::info(static_cast<FlowField>(i)).name;
+    }
+    return names;
+  }
+  return given;
 }
 
 bool stdout_is_terminal() noexcept { return isatty(STDOUT_FILENO) != 0; }

@@ -67,6 +67,11 @@ int fail(const Error& error);  ///< kExitUsage for what the user can fix, kExitP
 /// standard input is telemetry, and one word has one meaning in all commands.
 [[nodiscard]] Result<void> check_inventory_files(const std::vector<std::string>& files);
 
+/// The fields that `--flow-format` means: "v2" to "v5" are all those up to that version in the order
+/// of the AWS documentation; anything else is such a list already. Rule: Amazon VPC User Guide, "Flow
+/// log records", "Available fields".
+[[nodiscard]] std::string flow_format_of(const std::string& given);
+
 /// First of all: standard streams that were closed become ones that fail, so that no file which is
 /// opened later takes their number and is read, or written, as if it were one of them.
 void occupy_closed_streams() noexcept;

@@ -173,6 +173,21 @@ int finish(const Reading& reading, OutputFormat format, bool strict) {
   return strict && summary.anything_dropped() ? kExitPartly : kExitDone;
 }
 
+/// A list by NAT gateways that stays empty because nothing says which interfaces are theirs.
+void hint_at_gateways(const FlowSummary& summary, const aggregator::Inventory& inventory) {
+  const bool known = std::ranges::any_of(
+      inventory.interfaces(), [](const auto& one) { return one.role == proto::ROLE_NAT; });
+  for (const TopList& list : summary.top) {
+    if (list.by != "nat" && list.by != "nat_gateway") continue;
+    if (std::ranges::any_of(list.entries, [](const TopEntry& one) { return !one.remainder; }))
+      continue;
+    std::cerr << "--by " << list.by << ": "
+              << (known ? "nothing went through the NAT gateways of the inventory\n"
+                        : "no interface is known as a NAT gateway's; name them in an --inventory "
+                          "file, like `interfaces: [{ id: eni-..., role: nat }]`\n");
+  }
+}
+
 Command make_command() {
   Command command(
       "fleetmeter flows [OPTION]... PATH...|-",
@@ -191,9 +206,9 @@ Command make_command() {
       "inventory", po::value<Texts>()->composing()->value_name("FILE"),
       "Terraform state, AWS CLI describe-*.json, or plain YAML/JSON; may be repeated")(
       "flow-format", po::value<std::string>()->default_value("")->value_name("FMT"),
-      "LogFormat of files without header line (default: version 2)")(
-      "format", po::value<std::string>()->default_value("table"),
-      "table, json, csv, markdown or html")(
+      "LogFormat of files without header line, or v2 to v5 for all fields of a version (default: "
+      "v2)")("format", po::value<std::string>()->default_value("table"),
+             "table, json, csv, markdown or html")(
       "top", po::value<std::int64_t>()->default_value(10)->value_name("N"),
       "entries of each list, 0 to 100000")(
       "by", po::value<Texts>()->composing()->value_name("KEY"),
@@ -217,7 +232,7 @@ int command_flows(const CommandLine& line) {
   options.paths = texts_of(*values, "path");
   options.inventory = texts_of(*values, "inventory");
   options.by = texts_of(*values, "by");
-  options.flow_format = (*values)["flow-format"].as<std::string>();
+  options.flow_format = flow_format_of((*values)["flow-format"].as<std::string>());
   options.environment = (*values)["environment"].as<std::string>();
   const auto format = parse_format((*values)["format"].as<std::string>());
   if (!format) return kExitUsage;
@@ -230,7 +245,8 @@ int command_flows(const CommandLine& line) {
       return fail(kExitUsage,
                   "--by: `" + key + "` is none of the lists; see `fleetmeter flows --help`");
   }
-  if (options.by.empty()) options.by = known;
+  const bool asked = !options.by.empty();
+  if (!asked) options.by = known;
   if (options.paths.empty())
     return fail(kExitUsage, "flows needs a file, directory or pattern, or - for standard input");
 
@@ -245,8 +261,10 @@ int command_flows(const CommandLine& line) {
   if (!inventory) return fail(kExitUsage, "--inventory: " + inventory.error().message);
   warn_of_unknown_fields(options.flow_format);
   FlowReader reader(*inventory, options.environment);
-  return finish(read_all(files, reader, options, std::move(bad)), *format,
-                values->count("strict") > 0);
+  const Reading reading = read_all(files, reader, options, std::move(bad));
+  if (asked && !nothing_read(reading.summary.counts))
+    hint_at_gateways(reading.summary, **inventory);
+  return finish(reading, *format, values->count("strict") > 0);
 }
 
 }  // namespace fleetmeter::app

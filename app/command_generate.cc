@@ -156,6 +156,17 @@ Result<generate::FleetOptions> fleet_of(const GenerateOptions& options) {
   return fleet;
 }
 
+/// What the options are called here.
+Error in_our_words(Error error) {
+  constexpr std::string_view kScript = "script: ";
+  if (error.message.ends_with("holds telemetry already; remove it or choose another directory"))
+    error.message += ", or give --replace";
+  if (error.message.starts_with(kScript)) error.message.replace(0, kScript.size(), "--incident: ");
+  if (error.message.find(": target ") != std::string::npos)
+    error.message += ", the number of such targets; they count from 0";
+  return error;
+}
+
 int generate_fleet(const GenerateOptions& options) {
   const auto fleet = fleet_of(options);
   if (!fleet) return fail(fleet.error());
@@ -165,7 +176,7 @@ int generate_fleet(const GenerateOptions& options) {
       bar.update(static_cast<std::uint64_t>(done * 1000), 1000);
     });
   }();
-  if (!summary) return fail(summary.error());
+  if (!summary) return fail(in_our_words(summary.error()));
   std::cout << options.out << ": " << group_digits(summary->flow_lines) << " flow log lines, "
             << group_digits(summary->datapoints) << " datapoints in "
             << group_digits(summary->files) << " files, " << human_bytes(summary->plain_bytes)

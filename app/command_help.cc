@@ -77,7 +77,10 @@ int command_help(const CommandLine& line) {
     return kExitDone;
   }
   const auto& topics = (*values)["topic"].as<std::vector<std::string>>();
-  if (topics.size() > 1) return fail(kExitUsage, "help: one topic at a time");
+  // A verb's help is its command's.
+  const bool verb = topics.size() == 2 && ((topics[0] == "cost" && topics[1] == "report") ||
+                                           (topics[0] == "rules" && topics[1] == "check"));
+  if (topics.size() > 1 && !verb) return fail(kExitUsage, "help: one topic at a time");
   if (topics.front() != "config") return help_of(topics.front());
   std::cout << config_example();
   return kExitDone;

@@ -168,7 +168,7 @@ int command_replay(const CommandLine& line) {
   if (auto there = check_inventory(*config); !there) return fail(there.error());
   ingest::FilesOptions files;
   files.settings.name = "files:0";
-  files.settings.flow_format = options.flow_format;
+  files.settings.flow_format = flow_format_of(options.flow_format);
   if (options.flow_format.empty() && !config->files.empty())
     files.settings.flow_format = config->files.front().settings.flow_format;
   files.paths = (*values)["path"].as<std::vector<std::string>>();

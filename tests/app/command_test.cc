@@ -386,6 +386,52 @@ TEST_F(CommandTest, FlowsNamesTheUnknownFieldOfAFormatAndTheOneThatWasMeant) {
       "");
 }
 
+TEST_F(CommandTest, FlowsKnowsTheFormatsThatGenerateWritesByName) {
+  std::string line =
+      "5 123456789012 eni-1 10.0.1.1 203.0.113.9 40000 443 6 2 300 1734718982 "
+      "1734719013 ACCEPT OK";
+  for (int i = 0; i < 15; ++i) line += " -";
+  const std::string file = write("v5.log", line + "\n");
+  const Outcome outcome = type(command_flows, {"--flow-format", "v5", "--strict", file});
+  EXPECT_EQ(outcome.exit_code, kExitDone);
+  EXPECT_EQ(outcome.err, "");
+  EXPECT_EQ(flow_format_of("v2").find("vpc-id"), std::string::npos);
+  EXPECT_THAT(flow_format_of("v3"), testing::EndsWith(" pkt-dstaddr"));
+  EXPECT_EQ(flow_format_of("${srcaddr} bytes"), "${srcaddr} bytes");
+}
+
+TEST_F(CommandTest, FlowsSaysWhyAListByNatGatewaysIsEmpty) {
+  const std::string file = write("flow.log", kRecord);
+  EXPECT_THAT(type(command_flows, {file, "--by", "nat"}).err,
+              HasSubstr("--by nat: no interface is known as a NAT gateway's; name them"));
+  EXPECT_EQ(type(command_flows, {file}).err, "") << "not asked for";
+  const std::string gateway = write("nat.yaml", "interfaces: [{ id: eni-9, role: nat }]\n");
+  EXPECT_THAT(type(command_flows, {file, "--by", "nat_gateway", "--inventory", gateway}).err,
+              HasSubstr("nothing went through the NAT gateways"));
+}
+
+TEST_F(CommandTest, HelpOfAVerbIsThatOfItsCommand) {
+  EXPECT_EQ(type(command_help, {"cost", "report"}).out, type(command_help, {"cost"}).out);
+  EXPECT_EQ(type(command_help, {"rules", "check"}).exit_code, kExitDone);
+  EXPECT_EQ(type(command_help, {"cost", "flows"}).exit_code, kExitUsage);
+}
+
+TEST_F(CommandTest, GenerateNamesTheOptionThatReplacesAnEarlierFleet) {
+  const std::vector<std::string> arguments{"--out",      path("fleet"), "--machines",    "4",
+                                           "--duration", "30m",         "--no-incidents"};
+  ASSERT_EQ(type(command_generate, arguments).exit_code, kExitDone);
+  EXPECT_THAT(type(command_generate, arguments).err, HasSubstr("or give --replace"));
+}
+
+TEST_F(CommandTest, GenerateSaysWhichTargetsAnIncidentHas) {
+  const Outcome outcome =
+      type(command_generate, {"--out", path("fleet"), "--machines", "4", "--duration", "4h",
+                              "--incident", "cpu@65+18:99:92.5"});
+  EXPECT_EQ(outcome.exit_code, kExitUsage);
+  EXPECT_THAT(outcome.err, HasSubstr("--incident: cpu@65+18: target 99 is not below 1, the number "
+                                     "of such targets; they count from 0"));
+}
+
 TEST_F(CommandTest, GenerateWritesWhatFlowsReads) {
   const std::string fleet = path("fleet");
   const Outcome made = type(

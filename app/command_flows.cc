@@ -11,6 +11,7 @@
 #include "ingest/compressed_copies.h"
 #include "ingest/drop_inputs.h"
 #include "ingest/files_source.h"
+#include "ingest/flow_log_overlap.h"
 #include "parsers/decoder.h"
 #include "parsers/flow_layout.h"
 
@@ -95,7 +96,8 @@ Reading read_all(const Texts& files, FlowReader& reader, const FlowsOptions& opt
   parsers::DecoderOptions decoding;
   decoding.flow_format = options.flow_format;
   decoding.fields = FlowReader::fields_needed();
-  parsers::Decoder decoder(decoding, reader);
+  ingest::FlowLogOverlap overlap(reader);
+  parsers::Decoder decoder(decoding, overlap);
   parsers::DecodeCounts counts = decoder.counts();  // The format itself may hold unknown fields.
 
   bool guessed_columns = false;
@@ -106,6 +108,7 @@ Reading read_all(const Texts& files, FlowReader& reader, const FlowsOptions& opt
     ProgressBar bar("reading");
     for (const std::string& file : files) {
       decoder.reset_counts();
+      overlap.begin(file);
       std::string error;
       const bool whole = ingest::decode_file(file, decoder, error, [&](std::uint64_t bytes) {
         bytes_done += bytes;
@@ -123,6 +126,7 @@ Reading read_all(const Texts& files, FlowReader& reader, const FlowsOptions& opt
       ingest::add_drop_inputs(decoder.counts(), file, samples);
     }
   }
+  for (const std::string& notice : overlap.take_notices()) std::cerr << notice << '\n';
   FlowSummary summary = reader.summarize(counts, options.by, options.top);
   summary.bad_files = std::move(bad);
   summary.drop_samples = std::move(samples);

@@ -104,7 +104,7 @@ FileReader::Open FileReader::open(const std::string& path, std::unique_ptr<Input
   const bool piped = path == "-" || is_piped(fd);
   auto identity = piped ? FileIdentity{} : identify(fd, settings_.name, path);
   auto opened = std::make_unique<InputFile>(fd, path, identity.value_or(FileIdentity{}),
-                                            batcher_.decoder_options(), batcher_.sink());
+                                            batcher_.decoder_options(), overlap_);
   if (!identity) {
     report_bad(path, errno_text());
     return Open::kBad;
@@ -158,9 +158,15 @@ void FileReader::note(InputFile& file, bool done) {
       encode({file.decoder.position(), identity.head_bytes, identity.head_hash, done, file.offset});
 }
 
+void FileReader::count(InputFile& file, std::uint64_t raw_bytes) {
+  batcher_.count(file.decoder, raw_bytes, file.path);
+  for (const std::string& text : overlap_.take_notices()) notice(text);
+}
+
 FileReader::Turn FileReader::read_on(InputFile& file, std::uint64_t bytes_max,
                                      const std::stop_token& stop,
                                      const std::function<void(std::uint64_t)>& on_bytes) {
+  overlap_.begin(file.path);
   if (file.object) return read_object(file, bytes_max, stop, on_bytes);
   const std::uint64_t begin = file.offset;
   FileTurn pieces(file.descriptor.get(), file.identity.key.empty(), file.unpacker, memory_,
@@ -194,7 +200,7 @@ FileReader::Turn FileReader::read_pieces(InputFile& file, FileTurn& pieces,
     file.decoder.take(*next.piece);
     file.offset += bytes;
     const std::string why = file.decoder.damaged() ? explain_bad_file(file.decoder) : "";
-    batcher_.count(file.decoder, bytes, file.path);
+    count(file, bytes);
     if (on_bytes) on_bytes(bytes);
     if (!why.empty()) {
       report_bad(file.path, why);
@@ -226,7 +232,7 @@ FileReader::Turn FileReader::read_object(InputFile& file, std::uint64_t bytes_ma
         std::max(file.offset, file.decoder.object_bytes_done()) - file.offset;
     file.offset += bytes;
     const std::string why = file.decoder.damaged() ? explain_bad_file(file.decoder) : "";
-    batcher_.count(file.decoder, bytes, file.path);
+    count(file, bytes);
     if (on_bytes && bytes > 0) on_bytes(bytes);
     if (!why.empty()) {
       report_bad(file.path, why);
@@ -247,13 +253,14 @@ FileReader::Turn FileReader::read_object(InputFile& file, std::uint64_t bytes_ma
 }
 
 void FileReader::finish(InputFile& file) {
+  overlap_.begin(file.path);
   if (!file.object) {
     file.unpacker.end(memory_.slot.room, memory_.slot.piece);
     file.decoder.take(memory_.slot.piece);
   }
   const bool whole = file.decoder.finish();
   const std::string why = whole ? "" : explain_bad_file(file.decoder);
-  batcher_.count(file.decoder, 0, file.path);
+  count(file, 0);
   if (whole) ++context_.counters.files_done;
   if (!whole) report_bad(file.path, why);
   note(file, whole);  // One that was not whole is looked at, and reported, by the next run too.

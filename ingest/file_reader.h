@@ -12,6 +12,7 @@
 #include "ingest/file_bytes.h"
 #include "ingest/file_position.h"
 #include "ingest/file_turn.h"
+#include "ingest/flow_log_overlap.h"
 #include "ingest/source.h"
 
 namespace fleetmeter::ingest {
@@ -89,12 +90,14 @@ class FileReader {
   Turn read_pieces(InputFile& file, FileTurn& pieces, const std::stop_token& stop,
                    const std::function<void(std::uint64_t)>& on_bytes);
   void note(InputFile& file, bool done);
+  void count(InputFile& file, std::uint64_t raw_bytes);
   Result<std::optional<FilePosition>> stored_position(const std::string& key);
   void resume(InputFile& file, const FilePosition& position);
 
   const SourceContext& context_;
   const SourceSettings& settings_;
   Batcher batcher_;
+  FlowLogOverlap overlap_{batcher_.sink()};
   std::map<std::string, std::string> positions_;  // To go with the next commit.
   InflateAhead inflate_ahead_;
   PieceMemory memory_;

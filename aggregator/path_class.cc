@@ -34,8 +34,10 @@ AddressRange range_of(const parsers::IpAddress& address) noexcept {
 
 std::string range_name(const parsers::IpAddress& address) {
   switch (range_of(address)) {
-    case AddressRange::kPublic:
-      return "internet";
+    case AddressRange::kPublic: {
+      const bool is_nat64 = address.high == 0x0064ff9b00000000 && address.low >> 32 == 0;
+      return address.is_v4() || is_nat64 ? "internet" : std::string(kIpv6Internet);
+    }
     case AddressRange::kLinkLocal:
       return "link-local";
     case AddressRange::kMulticast:

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "aggregator/cidr.h"
 #include "parsers/flow_columns.h"
@@ -37,7 +38,11 @@ inline constexpr std::array kSpecialNetworks{
 /// loopback).
 [[nodiscard]] AddressRange range_of(const parsers::IpAddress& address) noexcept;
 
-/// Name of the range for reports, few enough to group by: "internet", "10.5.0.0/16",
+/// Name of the internet's part that no NAT gateway leads to: all of IPv6 but 64:ff9b::/96, which
+/// stands for IPv4. Rule: Amazon VPC User Guide, "NAT gateways" (DNS64 and NAT64); RFC 6052.
+inline constexpr std::string_view kIpv6Internet = "internet (IPv6)";
+
+/// Name of the range for reports, few enough to group by: "internet", kIpv6Internet, "10.5.0.0/16",
 /// "fd12:3456::/32", "link-local", ...
 [[nodiscard]] std::string range_name(const parsers::IpAddress& address);
 

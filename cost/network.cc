@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "aggregator/capped_sum.h"
+#include "aggregator/path_class.h"
 #include "cost/network_hours.h"
 #include "proto/check.h"
 
@@ -81,6 +83,7 @@ std::uint32_t FlowCharger::add(const FlowView& facts) {
   addressed_[key.peer_interface] = true;
   if (facts.path_class == proto::PATH_EXTERNAL) key.beyond = kPublic;
   if (facts.path_class == proto::PATH_OTHER_PRIVATE) key.beyond = kPrivate;
+  key.is_ipv6 = key.beyond == kPublic && facts.peer_owner == aggregator::kIpv6Internet;
   key.passes_resource = key.beyond == kPublic && facts.traffic_path == kPathSameVpc;
   std::string_view behind;
   if (facts.role == proto::ROLE_NAT) {
@@ -153,7 +156,7 @@ void FlowCharger::find_twin(const FlowView& facts, KeyState& key) {
   } else if (key.beyond == kPublic && is_egress(facts)) {
     const bool may_be_behind = facts.traffic_path == 0 || facts.traffic_path == kPathSameVpc;
     const bool is_transit = facts.role == proto::ROLE_TRANSIT_GATEWAY;
-    if (!may_be_behind || is_transit || gateways_.empty()) return;
+    if (!may_be_behind || is_transit || key.is_ipv6 || gateways_.empty()) return;
     key.tells = of(Span::kOwnPublic, key.owner);
     key.told_by = of(Span::kIntoGateways, key.owner);
   } else {
@@ -278,7 +281,7 @@ Seen FlowCharger::see(KeyState& key) const {
   seen.peer_environment = texts_[peer_environment];
   // A client's record does not name an endpoint whose address is not known.
   if (key.is_endpoint && !addressed_[key.interface]) seen.peer_logged = false;
-  if (key.beyond != kNowhere) {
+  if (key.beyond != kNowhere && !key.is_ipv6) {
     const std::vector<std::uint32_t>& behind = behind_[key.beyond];
     seen.behind_gateway = behind[key.owner] == round_ || behind[key.interface] == round_ ||
                           (key.passes_resource && strangers_[key.environment] == round_);
@@ -291,10 +294,10 @@ void FlowCharger::add_to(const std::array<std::uint32_t, 2>& sums, std::uint32_t
   for (const std::uint32_t number : sums) {
     if (number == kNone) break;
     Sum& sum = sums_[number];
-    sum.charged.bytes += bytes;
+    aggregator::add_capped(sum.charged.bytes, bytes);
     if (sum.hours == nullptr) continue;
     if (sum.hours->empty() || sum.hours->back().first != hour) sum.hours->push_back({hour, 0});
-    sum.hours->back().second += bytes;
+    aggregator::add_capped(sum.hours->back().second, bytes);
   }
 }
 

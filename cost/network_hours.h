@@ -74,6 +74,7 @@ class FlowCharger {
     std::uint32_t tells = 0, told_by = 0;
     bool leaves = false;  ///< Bytes that were not rejected on a gateway's outside leg.
     bool is_endpoint = false;
+    bool is_ipv6 = false;  ///< Its peer is in the internet by IPv6, where no NAT gateway leads.
     bool passes_resource =
         false;  ///< Path 1 for a public address: a gateway of the VPC let it out.
     /// Sums that its bytes are added to, at most two, for each answer that the hour gives (Seen).

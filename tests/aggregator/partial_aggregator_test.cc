@@ -645,6 +645,8 @@ TEST(PathClass, KnowsTheRangesThatAreNotTheInternet) {
   const auto v4 = [](std::uint32_t a) { return parsers::IpAddress{0, 0xffff00000000ull | a}; };
   EXPECT_EQ(range_name(v4(0x0a05060b)), "10.5.0.0/16");
   EXPECT_EQ(range_name(v4(0x08080808)), "internet");
+  EXPECT_EQ(range_name({0x20010db800000000, 1}), "internet (IPv6)");
+  EXPECT_EQ(range_name({0x0064ff9b00000000, 0xc6336407}), "internet") << "NAT64 reaches IPv4";
   EXPECT_EQ(range_name(v4(0xa9fea9fe)), "link-local");
   EXPECT_EQ(range_name(v4(0xe0000001)), "multicast");
   EXPECT_EQ(range_of(v4(0xac200001)), AddressRange::kPublic)

@@ -6,6 +6,7 @@
 #include <map>
 #include <random>
 
+#include "aggregator/path_class.h"
 #include "cost/network_hours.h"
 
 namespace fleetmeter::cost {
@@ -265,6 +266,13 @@ std::vector<FlowUsage> in_hour(std::uint32_t hour, std::vector<FlowUsage> flows)
 std::vector<FlowUsage> operator+(std::vector<FlowUsage> a, const std::vector<FlowUsage>& b) {
   a.insert(a.end(), b.begin(), b.end());
   return a;
+}
+
+TEST(ChargeFlows, WhatLeavesByIpv6PaysBesideTheGatewayThatItCannotPass) {
+  std::vector<FlowUsage> flows = nat_example();
+  flows.push_back(flow("eni-1", "i-1", kOut, proto::PATH_EXTERNAL, 5 * kGb));
+  flows.back().peer_owner = aggregator::kIpv6Internet;
+  EXPECT_EQ(sums(flows).at(Charge::kInternetEgress), 105 * kGb);
 }
 
 TEST(ChargeFlows, AGatewaysRecordsOfTheHourBesideStandForWhatTheirOwnHourDoesNotTell) {

@@ -65,5 +65,7 @@ void copy_allowed_attributes(const simdjson::dom::element& values,
 [[nodiscard]] bool is_known_terraform_type(std::string_view type);
 /// Types that cost nothing and say nothing of a place: left out without a word.
 [[nodiscard]] bool is_free_terraform_type(std::string_view type);
+/// Of a provider whose machines cost money elsewhere.
+[[nodiscard]] bool is_of_another_cloud(std::string_view type);
 
 }  // namespace fleetmeter::aggregator

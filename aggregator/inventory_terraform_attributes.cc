@@ -34,12 +34,12 @@ constexpr std::array kAllowed{
     "virtual_name", "no_device", "volume_type", "volume_size", "volume_id", "type", "size", "iops",
     "throughput", "multi_attach_enabled", "storage_tier", "source_snapshot_id", "source_region",
     // network
-    "connectivity_type", "load_balancer_type", "internal", "vpc_endpoint_type", "service_name",
-    "network_interface_ids", "primary_network_interface_id", "network_interface_id",
-    "allocation_id", "secondary_allocation_ids", "association_id", "network_interface", "public_ip",
-    "private_ip", "private_ips", "ip_address_type", "transit_gateway_id",
-    "transit_gateway_attachment_id", "cidr_block", "attachment", "instance", "domain",
-    "associate_public_ip_address", "subnet_mapping", "interface_type",
+    "connectivity_type", "load_balancer_type", "load_balancer_arn", "protocol", "internal",
+    "vpc_endpoint_type", "service_name", "network_interface_ids", "primary_network_interface_id",
+    "network_interface_id", "allocation_id", "secondary_allocation_ids", "association_id",
+    "network_interface", "public_ip", "private_ip", "private_ips", "ip_address_type",
+    "transit_gateway_id", "transit_gateway_attachment_id", "cidr_block", "attachment", "instance",
+    "domain", "associate_public_ip_address", "subnet_mapping", "interface_type",
     "enable_cross_zone_load_balancing", "ip_address",
     // databases and caches
     "engine", "engine_version", "engine_mode", "instance_class", "db_cluster_instance_class",
@@ -165,6 +165,8 @@ bool is_known_terraform_type(std::string_view type) {
       "aws_lb",
       "aws_alb",
       "aws_elb",
+      "aws_lb_listener",
+      "aws_alb_listener",
       "aws_vpc_endpoint",
       "aws_vpc",
       "aws_subnet",
@@ -218,6 +220,13 @@ bool is_known_terraform_type(std::string_view type) {
       "aws_wafv2_web_acl",
       "aws_mq_broker"};
   return types.count(type) != 0;
+}
+
+bool is_of_another_cloud(std::string_view type) {
+  constexpr std::string_view kProviders[] = {"google_",       "azurerm_", "azapi_",   "alicloud_",
+                                             "digitalocean_", "hcloud_",  "linode_",  "oci_",
+                                             "ibm_",          "vultr_",   "scaleway_"};
+  return std::ranges::any_of(kProviders, [&](auto prefix) { return type.starts_with(prefix); });
 }
 
 bool is_free_terraform_type(std::string_view type) {

@@ -183,12 +183,14 @@ class TerraformReader {
 
   void add(const Block& block, const element& values) {
     if (block.mode == "data") return add_image(block, values);
-    if (!block.type.starts_with("aws_") || is_free_terraform_type(block.type)) return;
+    const bool known = is_known_terraform_type(block.type);
+    if (is_of_another_cloud(block.type))
+      warnings_.add("resources of type " + block.type + " are not of AWS: left out");
+    if (!block.type.starts_with("aws_") || (is_free_terraform_type(block.type) && !known)) return;
     Resource resource;
     resource.address = block.address;
     resource.type = block.type;
     resource.planned = planned_;
-    const bool known = is_known_terraform_type(block.type);
     // Of an unknown type even an id may be a secret.
     if (known) copy_allowed_attributes(values, block.sensitive, resource.attributes);
     for (const std::string& name : secrets_) erase_attribute(resource.attributes, name);

@@ -446,6 +446,31 @@ TEST_F(InventoryTest, WhatAddsToABillPassesTheAllowList) {
             "true");
 }
 
+TEST_F(InventoryTest, ListenersAreKeptForWhatTheirProtocolWeighs) {
+  parse(plan(
+      planned("aws_lb.b") + "," + planned("aws_lb_listener.l", R"({"protocol":"TLS"})") + "," +
+          planned("aws_lb_listener_rule.r"),
+      R"({"resources":[)" +
+          configured("aws_lb_listener.l", "load_balancer_arn", R"("aws_lb.b.arn","aws_lb.b")") +
+          "]}"));
+  EXPECT_THAT(warned(), IsEmpty());
+  ASSERT_NE(resource_at("aws_lb_listener.l"), nullptr);
+  EXPECT_EQ(resource_at("aws_lb_listener.l")->attributes.at("protocol"), "TLS");
+  EXPECT_EQ(resource_at("aws_lb_listener.l")->attributes.at("load_balancer_arn_address"),
+            "aws_lb.b");
+  EXPECT_EQ(resource_at("aws_lb_listener_rule.r"), nullptr);
+}
+
+TEST_F(InventoryTest, MachinesOfAnotherCloudAreSaidToBeLeftOut) {
+  const auto other = [](const std::string& type) {
+    return R"(,{"mode":"managed","address":")" + type + R"(.x","type":")" + type +
+           R"(","values":{}})";
+  };
+  parse(plan(planned("aws_lb.b") + other("google_compute_instance") + other("random_id"),
+             R"({"resources":[]})"));
+  EXPECT_THAT(warned(), ElementsAre(HasSubstr("google_compute_instance are not of AWS: left out")));
+}
+
 TEST_F(InventoryTest, AnEmptyStateSaysSo) {
   parse(R"({"format_version":"1.0"})");
   EXPECT_THAT(warned(), Contains("holds no AWS resource"));

@@ -250,8 +250,8 @@ cost::Format cost_format(OutputFormat format) {
   return cost::Format::kTable;
 }
 
-/// "report.html" is meant as HTML unless --format says otherwise, and so is an ending that we do not
-/// know: nobody means a table by "report.pdf".
+/// "report.html" is meant as HTML unless --format says otherwise. An ending that is none of ours is
+/// refused then: nobody means a table by "report.pdf".
 Result<std::string> format_name(const CostOptions& options, bool format_given) {
   static constexpr std::pair<std::string_view, const char*> kByEnd[] = {{".html", "html"},
                                                                         {".json", "json"},

@@ -62,7 +62,7 @@ alarms:
     #- environments: [prod]          # default: all, `unassigned` included
     metric: { namespace: CWAgent, name: disk_used_percent, statistic: Maximum }
     for_each: InstanceId             # one alarm a value of this dimension; without it: one in all
-    when: "> 80"                     # >, >=, <, <=
+    when: "> 80"                     # >, >=, <, <=; "> 80%" too if the metric is in percent
     period: 60s
     datapoints: 5 of 5               # M of N periods
     #- range: 8                      # periods looked at to find N datapoints

@@ -512,11 +512,12 @@ void check_flow_metric(YamlContext& context, const YAML::Node& metric, const std
 
 /// Whether a value of the metric is a share in percent: by its name, or one of the metrics whose unit
 /// CloudWatch gives as Percent though their names do not say so. Rule: the services' pages of
-/// metrics, such as Amazon RDS User Guide, "Amazon CloudWatch metrics for Amazon RDS"; Amazon
-/// CloudWatch User Guide, "Metrics collected by the CloudWatch agent".
+/// metrics, such as Amazon RDS User Guide, "Amazon CloudWatch metrics for Amazon RDS". What a metric
+/// that is none of AWS's is in, its owner knows.
 bool is_in_percent(const alarms::MetricSelector& metric) {
   if (metric.statistic.starts_with("PR(")) return true;  // The share of values in a range.
   if (metric.statistic == "SampleCount") return false;
+  if (!metric.metric_namespace.starts_with("AWS/")) return true;
   std::string name = metric.name;
   std::ranges::transform(name, name.begin(), [](char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
@@ -539,7 +540,7 @@ bool is_in_percent(const alarms::MetricSelector& metric) {
                                                  "heapusage",
                                                  "rootdiskused",
                                                  "heapmemoryaftergc"};
-  return name.starts_with("cpu_usage") || kNames.contains(name);
+  return kNames.contains(name);
 }
 
 /// A `%` in a condition on a metric that is no share would be taken for nothing: 10 bytes for 10 %.

@@ -536,8 +536,6 @@ TEST(Config, APercentSignIsForMetricsInPercent) {
   expect_wrong("bytes", alarm_on(storage, "< 10%"), 4,
                {"alarms[0].when", "`< 10%`: AWS/RDS FreeStorageSpace is not in percent",
                 "in bytes: \"< 2147483648\" is 10% of 20 GiB"});
-  expect_wrong("own metric", alarm_on("{ namespace: My/App, name: QueueDepth }", ">= 5 %"), 4,
-               {"My/App QueueDepth is not in percent; write the number in the metric's own unit"});
   expect_wrong(
       "count of samples",
       alarm_on("{ namespace: AWS/EC2, name: CPUUtilization, statistic: SampleCount }", "< 10%"), 4,
@@ -546,8 +544,7 @@ TEST(Config, APercentSignIsForMetricsInPercent) {
        {"{ namespace: AWS/EC2, name: CPUUtilization }",
         "{ namespace: AWS/EBS, name: BurstBalance }",
         "{ namespace: CWAgent, name: disk_used_percent }",
-        "{ namespace: CWAgent, name: cpu_usage_idle }",
-        "{ namespace: CWAgent, name: \"LogicalDisk % Free Space\" }",
+        "{ namespace: CWAgent, name: cpu_usage_idle }", "{ namespace: My/App, name: memory_used }",
         "{ namespace: AWS/CloudFront, name: 5xxErrorRate }",
         "{ namespace: AWS/ApplicationELB, name: TargetResponseTime, statistic: \"PR(:1)\" }"}) {
     EXPECT_TRUE(parse(alarm_on(metric, "< 10%"))) << metric;

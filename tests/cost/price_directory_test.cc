@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -29,7 +30,7 @@ class PriceDirectory : public testing::Test {
   }
 
   std::filesystem::path directory_ =
-      std::filesystem::path(testing::TempDir()) / "fleetmeter_price_directory";
+      std::filesystem::path(testing::TempDir()) / ("fleetmeter_prices_" + std::to_string(getpid()));
   std::vector<std::string> warnings_;
 };
 

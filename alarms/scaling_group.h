@@ -38,7 +38,8 @@ class ScalingGroup {
   void datapoint_changed(aggregator::SeriesId id, aggregator::GridTime start_s,
                          const EvaluationContext& context) noexcept;
 
-  /// Takes effect at the first grid minute at or after its time.
+  /// A fact takes effect at the first grid minute at or after its time; what became of an action at
+  /// the next one that is evaluated, for it says of a past decision that it never happened.
   void observe(const proto::Observation& observation);
   /// As AlarmInstance::advance.
   aggregator::GridTime advance(const EvaluationContext& context, EventSink& sink);
@@ -105,8 +106,9 @@ class ScalingGroup {
   [[nodiscard]] aggregator::GridTime same_until(const EvaluationContext& context);
   void evaluate_at(aggregator::GridTime at_s, const EvaluationContext& context, EventSink& sink);
   void learn_capacity(aggregator::GridTime at_s, const EvaluationContext& context);
-  void hear(const proto::Observation& observation, aggregator::GridTime at_s);
-  void take_back(std::size_t decision, aggregator::GridTime at_s);
+  void hear_result(const proto::Observation& observation);
+  void hear_facts(const proto::Observation& observation);
+  void take_back(std::size_t decision);
   void read_capacity(Metric& metric, aggregator::GridTime at_s, const EvaluationContext& context);
   void evaluate_policy(Policy& policy, aggregator::GridTime at_s, const EvaluationContext& context,
                        EventSink& sink);
@@ -126,7 +128,8 @@ class ScalingGroup {
   [[nodiscard]] std::string standstill_reason(bool cooling, bool warming, bool has_wish) const;
   [[nodiscard]] bool load_policies(aggregator::StateReader& reader, std::string_view& in, bool same,
                                    const EvaluationContext& context);
-  [[nodiscard]] std::uint32_t slowest_delay_s(const EvaluationContext& context) const;
+  [[nodiscard]] aggregator::GridTime expiry_s(aggregator::GridTime decided_s,
+                                              const EvaluationContext& context) const;
 
   const ScalingRule* rule_;
   std::string name_;

@@ -19,8 +19,10 @@ void ScalingGroup::learn_capacity(GridTime at_s, const EvaluationContext& contex
   const auto ripe = [&](const proto::Observation& observation) {
     return observation.time_s() <= at_s;
   };
-  for (const proto::Observation& observation : pending_) {
-    if (ripe(observation)) hear(observation, at_s);
+  for (proto::Observation& observation : pending_) {
+    hear_result(observation);
+    observation.clear_result();  // Heard once; its facts may be of a later minute.
+    if (ripe(observation)) hear_facts(observation);
   }
   std::erase_if(pending_, ripe);
   for (Metric& metric : metrics_) {
@@ -29,16 +31,19 @@ void ScalingGroup::learn_capacity(GridTime at_s, const EvaluationContext& contex
   }
 }
 
-void ScalingGroup::hear(const proto::Observation& observation, GridTime at_s) {
-  const bool failed = !observation.result().empty() && observation.result() != "delivered";
-  for (std::size_t i = 0; failed && i < own_.size(); ++i) {
+void ScalingGroup::hear_result(const proto::Observation& observation) {
+  if (observation.result().empty() || observation.result() == "delivered") return;
+  for (std::size_t i = 0; i < own_.size(); ++i) {
     if (own_[i].event_id != observation.event_id()) continue;
     const bool named = !observation.receiver().empty() && !own_[i].receivers.empty();
     // Told twice, or by somebody who was not asked: the others' word still counts.
-    if (named && std::erase(own_[i].receivers, observation.receiver()) == 0) break;
-    if (!named || own_[i].receivers.empty()) take_back(i, at_s);
-    break;
+    if (named && std::erase(own_[i].receivers, observation.receiver()) == 0) return;
+    if (!named || own_[i].receivers.empty()) take_back(i);
+    return;
   }
+}
+
+void ScalingGroup::hear_facts(const proto::Observation& observation) {
   const bool newer = observation.time_s() >= known_s_ &&
                      (own_.empty() || observation.time_s() > own_.back().time_s);
   if (observation.has_desired() && newer) {
@@ -51,7 +56,7 @@ void ScalingGroup::hear(const proto::Observation& observation, GridTime at_s) {
 
 /// What was decided did not happen; its cooldown stays, so that we do not hammer. A later decision
 /// asked for a capacity of its own, which this one's failure does not change.
-void ScalingGroup::take_back(std::size_t decision, GridTime at_s) {
+void ScalingGroup::take_back(std::size_t decision) {
   const OwnDecision failed = own_[decision];
   std::erase_if(warming_,
                 [&](const Warming& warming) { return warming.decided_s == failed.time_s; });
@@ -59,7 +64,7 @@ void ScalingGroup::take_back(std::size_t decision, GridTime at_s) {
   if (decision < own_.size()) own_[decision].before = failed.before;
   if (!own_.empty()) return;
   known_ = failed.before;
-  known_s_ = at_s;
+  known_s_ = failed.time_s;
 }
 
 void ScalingGroup::read_capacity(Metric& metric, GridTime at_s, const EvaluationContext& context) {

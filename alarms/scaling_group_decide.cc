@@ -104,12 +104,13 @@ std::string ScalingGroup::standstill_reason(bool cooling, bool warming, bool has
   return cooling ? "no policy is in ALARM; cooling down" : "no policy is in ALARM";
 }
 
-std::uint32_t ScalingGroup::slowest_delay_s(const EvaluationContext& context) const {
+/// Until when a decision of that minute may still be carried out. Rule: docs/time.md 7.
+GridTime ScalingGroup::expiry_s(GridTime decided_s, const EvaluationContext& context) const {
   std::uint32_t delay = 0;
   for (const Metric& metric : metrics_) {
     if (metric.kind == InputKind::kMetric) delay = std::max(delay, metric.fold.delay_s(context));
   }
-  return delay;
+  return decided_s + delay + kExpiryS;
 }
 
 proto::Event ScalingGroup::make_event(std::string_view type, GridTime at_s, std::int64_t current,
@@ -148,20 +149,24 @@ void ScalingGroup::decide(GridTime at_s, std::int64_t current, const Decision& d
                                decimal_text(wish.metric_value), current, decision.desired,
                                wish.capacity, limits_now.minimum, limits_now.maximum));
   for (const std::string& receiver : rule_->act) event.add_act(receiver);
-  if (!context.frontier.bounded) event.set_expires_s(at_s + slowest_delay_s(context) + kExpiryS);
+  if (!context.frontier.bounded) event.set_expires_s(expiry_s(at_s, context));
+  // As one that is taken back at once: a backlog makes decisions that nobody is going to carry out.
+  const bool late = !context.frontier.bounded && context.frontier.append_time_s > event.expires_s();
 
-  if (own_.size() == kOwnMax) own_.erase(own_.begin());
-  own_.push_back({decision.desired, current, at_s, event.id(), rule_->act});
+  if (!late) {
+    if (own_.size() == kOwnMax) own_.erase(own_.begin());
+    own_.push_back({decision.desired, current, at_s, event.id(), rule_->act});
+  }
   last_action_s_ = at_s;
   if (wish.simple) cooldown_until_s_ = at_s + GridTime{wish.cooldown_s};
-  if (decision.desired > current && wish.warm_up_s > 0) {
+  if (!late && decision.desired > current && wish.warm_up_s > 0) {
     warming_.push_back({at_s + GridTime{wish.warm_up_s}, decision.desired - current, at_s});
   }
   if (!has_warm_up(*rule_)) {
     // A scale-out ends the cooldown of a scale-in.
     scale_in_held_s_ = decision.desired < current ? at_s + GridTime{wish.cooldown_s} : kBeforeAll;
   }
-  last_reason_ = event.reason();
+  last_reason_ = event.reason() + (late ? "; too late to be carried out" : "");
   sink.events.push_back(std::move(event));
 }
 

@@ -383,6 +383,8 @@ Outcome outcome(const Scenario& scenario, Walk walk) {
       step.record(fleet);
       if (!step.listens.empty()) heard.insert(step.listens);
     } else {
+      fleet.clock(
+          step.tick);  // When a record was appended says what comes too late: the same in all.
       for (std::int64_t m = last; walk != Walk::kRanges && m < step.tick; ++m) {
         if (walk == Walk::kTicks) {
           tick(m);

@@ -179,6 +179,51 @@ TEST_F(Outcome, ForAnyTimeMeansThatManyPeriodsOfTheMetricsOwn) {
   EXPECT_EQ(fleet.decisions()[0], "30 web 4>5") << "20-25 and 25-30.";
 }
 
+/// Every five minutes in [from, to] one of these, ready to be compared.
+Lines every_five(std::int64_t from, std::int64_t to, const std::string& decision) {
+  Lines lines;
+  for (std::int64_t m = from; m <= to; m += 5)
+    lines.push_back(std::to_string(m) + " web " + decision);
+  return lines;
+}
+
+// docs/time.md 7: a decision expires when its record was appended over 5 min after it fell due.
+TEST_F(Outcome, ADecisionThatHasExpiredWhenItIsMadeNeverHappened) {
+  for (const std::int64_t restart_at : {0, 60, 118}) {
+    SCOPED_TRACE(restart_at);
+    Fleet& fleet = start(web_rule(kInAfterS));
+    fleet.clock(120);  // Two hours of backlog.
+    fleet.run(kWeb, 0, restart_at, 90);
+    fleet.restart();
+    fleet.run(kWeb, restart_at, 126, 90);
+    Lines expected = every_five(5, 115, "4>5");  // That of minute 115 is in time: until 123.
+    expected.insert(expected.end(), {"120 web 5>6", "125 web 6>7"});
+    EXPECT_EQ(fleet.decisions(), expected);
+  }
+}
+
+TEST_F(Outcome, WhatADecisionThatHasExpiredWouldHaveAddedDoesNotWarm) {
+  ScalingRule rule = step_rule(3600);
+  rule.step[0].steps = {{0, {}, 2}};
+  Fleet& fleet = start(rule);
+  fleet.clock(60);
+  fleet.run(kWeb, 0, 55, 90);
+  ASSERT_EQ(fleet.decisions().size(), 52U) << "None of them holds the next one back until 52.";
+  EXPECT_EQ(fleet.decisions().back(), "52 web 4>6");
+}
+
+// An action that waited when the process stopped expires when it starts again; what is told of it
+// then holds for the backlog as well.
+TEST_F(Outcome, WhatBecameOfAnActionIsHeardBeforeTheBacklogIsDecided) {
+  Fleet& fleet = start(web_rule(kInAfterS));
+  fleet.run(kWeb, 0, 6, 90);
+  ASSERT_EQ(fleet.decisions(), (Lines{"5 web 4>5"}));
+  fleet.clock(60);
+  tell(60, last_id(), "expired");
+  fleet.run(kWeb, 6, 56, 90);
+  EXPECT_EQ(fleet.decisions(), every_five(5, 55, "4>5"));
+}
+
 TEST_F(Outcome, NewPoliciesKeepTheGroupsCapacityAndItsCooldown) {
   Fleet& fleet = start(web_rule(kInAfterS));
   fleet.run(kWeb, 0, 6, 90);

@@ -125,6 +125,15 @@ TEST_F(PipelineSimTest, EveryByteIsBilledOnceAcrossCrashesRefusalsAndRedelivery)
   EXPECT_GT(total.changes, kSeeds);
 }
 
+std::vector<std::string> without_scaling(std::vector<std::string> events) {
+  std::erase_if(events, [](const std::string& event) {
+    return event.find("\"type\":\"scaling.") != std::string::npos;
+  });
+  return events;
+}
+
+/// But for what scaling decides behind a decision that came too late to be carried out (docs/time.md
+/// 7): where a source may be out of reach for longer than that takes, alarms alone are compared.
 TEST_F(PipelineSimTest, EventsAreThoseOfAnUndisturbedRun) {
   std::size_t alarms = 0, decisions = 0;
   for (std::uint32_t seed = kFirst; seed < kEnd; ++seed) {
@@ -132,10 +141,18 @@ TEST_F(PipelineSimTest, EventsAreThoseOfAnUndisturbedRun) {
     const Telemetry telemetry(seed, kMinutes);
     Faults faults = kEverything;
     faults.bill = false;
+    const bool in_time = seed % 2 == 0;
+    if (in_time) faults.unreachable_max_s = 240;
     PipelineSim sim(telemetry, seed, faults);
     sim.run();
     ASSERT_EQ(sim.broken(), "");
-    ASSERT_EQ(difference(sim.events(telemetry.end_s), undisturbed(telemetry)), "");
+    const std::vector<std::string> got = sim.events(telemetry.end_s);
+    const std::vector<std::string> wanted = undisturbed(telemetry);
+    if (in_time) {
+      ASSERT_EQ(difference(got, wanted), "");
+    } else {
+      ASSERT_EQ(difference(without_scaling(got), without_scaling(wanted)), "");
+    }
     for (const proto::Event& event : sim.event_records())
       ++(event.has_scaling() ? decisions : alarms);
   }

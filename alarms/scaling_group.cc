@@ -280,6 +280,11 @@ void ScalingGroup::evaluate_at(GridTime at_s, const EvaluationContext& context, 
   for (Metric& metric : metrics_) fit(metric, context);
   learn_capacity(at_s, context);
   for (Policy& policy : policies_) evaluate_policy(policy, at_s, context, sink);
+  if (founded() < own_.size()) {
+    last_reason_ =
+        "an action failed on which a later one is based: waits until that is carried out or fails";
+    return;
+  }
   const std::optional<std::int64_t> current = capacity(context.inventory);
   if (!current) {
     last_reason_ =

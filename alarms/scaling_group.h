@@ -109,6 +109,9 @@ class ScalingGroup {
   void hear_result(const proto::Observation& observation);
   void hear_facts(const proto::Observation& observation);
   void take_back(std::size_t decision);
+  [[nodiscard]] std::size_t founded() const noexcept;
+  void believe(std::int64_t count, aggregator::GridTime at_s, std::size_t settled);
+  void settle_unfounded(aggregator::GridTime at_s, const EvaluationContext& context);
   void read_capacity(Metric& metric, aggregator::GridTime at_s, const EvaluationContext& context);
   void evaluate_policy(Policy& policy, aggregator::GridTime at_s, const EvaluationContext& context,
                        EventSink& sink);
@@ -141,7 +144,8 @@ class ScalingGroup {
   std::optional<std::int64_t> known_;  ///< Desired capacity, from facts.
   aggregator::GridTime known_s_ = aggregator::kBeforeAll;
   std::optional<std::int64_t> in_service_;
-  std::vector<OwnDecision> own_;  ///< Oldest first, each on top of the one before; bounded.
+  /// Oldest first, bounded; each on top of the one before, but where that was taken back (founded).
+  std::vector<OwnDecision> own_;
   aggregator::GridTime evaluated_s_ = aggregator::kBeforeAll;
   aggregator::GridTime last_action_s_ = 0;
   aggregator::GridTime cooldown_until_s_ = 0;

@@ -25,6 +25,7 @@ void ScalingGroup::learn_capacity(GridTime at_s, const EvaluationContext& contex
     if (ripe(observation)) hear_facts(observation);
   }
   std::erase_if(pending_, ripe);
+  settle_unfounded(at_s, context);
   for (Metric& metric : metrics_) {
     if (metric.kind != InputKind::kMetric && !metric.fold.members().empty())
       read_capacity(metric, at_s, context);
@@ -54,17 +55,42 @@ void ScalingGroup::hear_facts(const proto::Observation& observation) {
   if (observation.has_in_service()) in_service_ = observation.in_service();
 }
 
-/// What was decided did not happen; its cooldown stays, so that we do not hammer. A later decision
-/// asked for a capacity of its own, which this one's failure does not change.
+/// What was decided did not happen; its cooldown stays, so that we do not hammer. Later decisions have
+/// lost what they are based on.
 void ScalingGroup::take_back(std::size_t decision) {
   const OwnDecision failed = own_[decision];
   std::erase_if(warming_,
                 [&](const Warming& warming) { return warming.decided_s == failed.time_s; });
   own_.erase(own_.begin() + static_cast<std::ptrdiff_t>(decision));
-  if (decision < own_.size()) own_[decision].before = failed.before;
-  if (!own_.empty()) return;
-  known_ = failed.before;
-  known_s_ = failed.time_s;
+  if (decision == 0 && !known_) believe(failed.before, failed.time_s, 0);
+}
+
+/// How many of our decisions, oldest first, start from what the one before them asked for (the first
+/// from what is known). Those behind were made on top of one that was taken back. They asked for
+/// capacities as such: they count if they are carried out, and until that is known they do not.
+std::size_t ScalingGroup::founded() const noexcept {
+  std::optional<std::int64_t> basis = known_;
+  for (std::size_t i = 0; i < own_.size(); ++i) {
+    if (basis && own_[i].before != *basis) return i;
+    basis = own_[i].capacity;
+  }
+  return own_.size();
+}
+
+/// The group has `count` as of `at_s`, whatever the oldest `settled` decisions asked for.
+void ScalingGroup::believe(std::int64_t count, GridTime at_s, std::size_t settled) {
+  known_ = count;
+  known_s_ = std::max(known_s_, at_s);
+  own_.erase(own_.begin(), own_.begin() + static_cast<std::ptrdiff_t>(settled));
+}
+
+/// A decision of which nobody has said that it failed by the time it expires was carried out. Should
+/// that be said later, it is taken back like any other.
+void ScalingGroup::settle_unfounded(GridTime at_s, const EvaluationContext& context) {
+  for (std::size_t i = founded(); i < own_.size(); i = founded()) {
+    if (at_s <= expiry_s(own_[i].time_s, context)) return;
+    own_[i].before = i == 0 ? *known_ : own_[i - 1].capacity;
+  }
 }
 
 void ScalingGroup::read_capacity(Metric& metric, GridTime at_s, const EvaluationContext& context) {
@@ -89,7 +115,7 @@ void ScalingGroup::read_capacity(Metric& metric, GridTime at_s, const Evaluation
 }
 
 std::optional<std::int64_t> ScalingGroup::capacity(const aggregator::Inventory* inventory) const {
-  if (!own_.empty()) return own_.back().capacity;
+  if (const std::size_t count = founded(); count > 0) return own_[count - 1].capacity;
   if (known_) return known_;
   if (inventory != nullptr) {
     const aggregator::Group* group =

@@ -154,7 +154,7 @@ void ScalingGroup::decide(GridTime at_s, std::int64_t current, const Decision& d
   const bool late = !context.frontier.bounded && context.frontier.append_time_s > event.expires_s();
 
   if (!late) {
-    if (own_.size() == kOwnMax) own_.erase(own_.begin());
+    if (own_.size() == kOwnMax) believe(own_.front().capacity, own_.front().time_s, 1);
     own_.push_back({decision.desired, current, at_s, event.id(), rule_->act});
   }
   last_action_s_ = at_s;

@@ -82,17 +82,61 @@ TEST_F(Outcome, OfSeveralReceiversEachMustHaveFailed) {
   EXPECT_EQ(desired(), 4);
 }
 
-TEST_F(Outcome, AnOlderDecisionThatFailedDoesNotUndoTheNewerOne) {
+// The next two: what was taken back never counts, whatever was decided after it. Decisions ask for
+// absolute capacities, so one that was made on top of it counts if it is carried out.
+TEST_F(Outcome, ADecisionOnTopOfOneThatFailedCountsOnceItIsCarriedOut) {
   Fleet& fleet = start(step_rule(0));
   fleet.run(kWeb, 0, 4, 50);
   fleet.run(kWeb, 4, 6, 90);
   ASSERT_EQ(fleet.decisions(), (Lines{"5 web 4>5", "6 web 5>6"}));
   tell(6, fleet.events[0].id(), "failed");
-  fleet.run(kWeb, 6, 7, 50);
-  EXPECT_EQ(desired(), 6) << "Six was asked for as such.";
+  fleet.run(kWeb, 6, 14, 90);
+  EXPECT_EQ(desired(), 4) << "Whether six is reached is known at minute 15.";
+  EXPECT_EQ(fleet.decisions().size(), 2U) << "Neither 4>5 nor 6>7 is right in both cases.";
+  EXPECT_NE(fleet.group().last_reason.find("waits"), std::string::npos);
+  fleet.restart();
+  fleet.run(kWeb, 14, 15, 90);
+  EXPECT_EQ(fleet.decisions().back(), "15 web 6>7") << "Its expiry passed at minute 14.";
+}
+
+TEST_F(Outcome, ADecisionOnTopOfOneThatFailedLeavesNothingWhenItFailsToo) {
+  Fleet& fleet = start(step_rule(0));
+  fleet.run(kWeb, 0, 4, 50);
+  fleet.run(kWeb, 4, 7, 90);
+  ASSERT_EQ(fleet.decisions(), (Lines{"5 web 4>5", "6 web 5>6", "7 web 6>7"}));
   tell(7, fleet.events[1].id(), "failed");
-  fleet.run(kWeb, 7, 8, 50);
-  EXPECT_EQ(desired(), 4) << "Five was never reached either.";
+  fleet.run(kWeb, 7, 8, 90);
+  EXPECT_EQ(desired(), 5) << "The first still stands.";
+  tell(8, fleet.events[0].id(), "failed");
+  fleet.run(kWeb, 8, 9, 90);
+  EXPECT_EQ(desired(), 4);
+  tell(9, fleet.events[2].id(), "failed");
+  fleet.run(kWeb, 9, 10, 90);
+  EXPECT_EQ(fleet.decisions().back(), "10 web 4>5");
+}
+
+TEST_F(Outcome, AnActuatorThatIsDownLeavesNoLadderOfDecisions) {
+  Fleet& fleet = start(web_rule(kInAfterS));  // The cooldown is shorter than an expiry.
+  std::size_t told = 0;
+  for (std::int64_t m = 0; m < 45; ++m) {
+    if (told < fleet.events.size() && fleet.events[told].expires_s() <= minute(m))
+      tell(m, fleet.events[told++].id(), "expired");
+    fleet.run(kWeb, m, m + 1, 90);
+  }
+  EXPECT_EQ(fleet.decisions(), (Lines{"5 web 4>5", "10 web 5>6", "19 web 4>5", "24 web 5>6",
+                                      "33 web 4>5", "38 web 5>6"}));
+}
+
+TEST_F(Outcome, ADecisionIsTakenBackHoweverLateItIsToldToHaveFailed) {
+  Fleet& fleet = start(step_rule(0));
+  fleet.run(kWeb, 0, 4, 50);
+  fleet.run(kWeb, 4, 6, 90);
+  tell(6, fleet.events[0].id(), "failed");
+  fleet.run(kWeb, 6, 30, 50);
+  EXPECT_EQ(desired(), 6);
+  tell(30, fleet.events[1].id(), "expired");
+  fleet.run(kWeb, 30, 31, 50);
+  EXPECT_EQ(desired(), 4);
 }
 
 TEST_F(Outcome, TheNewerOfTwoFailingLeavesTheOlder) {

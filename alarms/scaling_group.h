@@ -109,7 +109,9 @@ class ScalingGroup {
   void hear_result(const proto::Observation& observation);
   void hear_facts(const proto::Observation& observation);
   void take_back(std::size_t decision);
+  void forget_warming(const OwnDecision& decision);
   [[nodiscard]] std::size_t founded() const noexcept;
+  [[nodiscard]] std::size_t settled_by(std::int64_t count, aggregator::GridTime start_s) const;
   void believe(std::int64_t count, aggregator::GridTime at_s, std::size_t settled);
   void settle_unfounded(aggregator::GridTime at_s, const EvaluationContext& context);
   void read_capacity(Metric& metric, aggregator::GridTime at_s, const EvaluationContext& context);
@@ -143,6 +145,7 @@ class ScalingGroup {
 
   std::optional<std::int64_t> known_;  ///< Desired capacity, from facts.
   aggregator::GridTime known_s_ = aggregator::kBeforeAll;
+  std::optional<std::int64_t> shown_;  ///< What the metric says in the minute being decided.
   std::optional<std::int64_t> in_service_;
   /// Oldest first, bounded; each on top of the one before, but where that was taken back (founded).
   std::vector<OwnDecision> own_;

@@ -11,7 +11,9 @@ using aggregator::GridTime;
 using aggregator::SlotState;
 
 constexpr GridTime kStepS = 60;
-constexpr GridTime kConfirmS = 300;  ///< Older unconfirmed decisions give way to what metrics say.
+/// A datapoint that begins so long after a decision says whether it was carried out: it is the one
+/// that ends 300 s after it, when the default cooldown is over.
+constexpr GridTime kConfirmS = 240;
 
 }  // namespace
 
@@ -26,6 +28,7 @@ void ScalingGroup::learn_capacity(GridTime at_s, const EvaluationContext& contex
   }
   std::erase_if(pending_, ripe);
   settle_unfounded(at_s, context);
+  shown_.reset();
   for (Metric& metric : metrics_) {
     if (metric.kind != InputKind::kMetric && !metric.fold.members().empty())
       read_capacity(metric, at_s, context);
@@ -59,10 +62,14 @@ void ScalingGroup::hear_facts(const proto::Observation& observation) {
 /// lost what they are based on.
 void ScalingGroup::take_back(std::size_t decision) {
   const OwnDecision failed = own_[decision];
-  std::erase_if(warming_,
-                [&](const Warming& warming) { return warming.decided_s == failed.time_s; });
+  forget_warming(failed);
   own_.erase(own_.begin() + static_cast<std::ptrdiff_t>(decision));
   if (decision == 0 && !known_) believe(failed.before, failed.time_s, 0);
+}
+
+void ScalingGroup::forget_warming(const OwnDecision& decision) {
+  std::erase_if(warming_,
+                [&](const Warming& warming) { return warming.decided_s == decision.time_s; });
 }
 
 /// How many of our decisions, oldest first, start from what the one before them asked for (the first
@@ -101,17 +108,34 @@ void ScalingGroup::read_capacity(Metric& metric, GridTime at_s, const Evaluation
     in_service_ = count;
     return;
   }
-  if (own_.empty()) {
-    if (known_ && at_s <= known_s_) return;
-  } else {
-    // A datapoint from while our decision was still being carried out shows the old number.
-    const OwnDecision& newest = own_.back();
-    const bool settled = newest.capacity == count || at_s - kStepS >= newest.time_s + kConfirmS;
-    if (!settled) return;
+  shown_ = count;
+  const GridTime start_s = at_s - std::max<GridTime>(kStepS, metric.fold.own_period_s(context));
+  const std::size_t settled = settled_by(count, start_s);
+  bool confirmed = false;
+  for (std::size_t i = settled; i-- > 0;) {
+    confirmed = confirmed || own_[i].capacity == count;
+    if (!confirmed && start_s >= own_[i].time_s + kConfirmS) forget_warming(own_[i]);
   }
-  own_.clear();
-  known_ = count;
-  known_s_ = at_s;
+  if (own_.empty() ? !known_ || at_s > known_s_ : settled > 0) believe(count, at_s, settled);
+}
+
+/// How many of our decisions, oldest first, are of no account beside a datapoint that begins at
+/// `start_s`: the first that asked for `count` and all before it, and each that it is young enough to
+/// contradict. A number that none of them asked for or started from is somebody else's, and overrules
+/// them all at once; any other may be from while a decision was still being carried out.
+std::size_t ScalingGroup::settled_by(std::int64_t count, GridTime start_s) const {
+  bool ours = known_ == count;
+  bool confirmed = false;
+  std::size_t settled = 0;
+  for (std::size_t i = 0; i < own_.size(); ++i) {
+    const OwnDecision& own = own_[i];
+    const bool confirms = !confirmed && own.capacity == count;
+    if (confirms || start_s >= own.time_s + kConfirmS) settled = i + 1;
+    confirmed = confirmed || confirms;
+    ours = ours || confirms || own.before == count;
+  }
+  const bool foreign = !ours && !own_.empty() && start_s >= own_.front().time_s;
+  return foreign ? own_.size() : settled;
 }
 
 std::optional<std::int64_t> ScalingGroup::capacity(const aggregator::Inventory* inventory) const {

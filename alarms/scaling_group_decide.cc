@@ -78,7 +78,13 @@ void ScalingGroup::arbitrate_at(GridTime at_s, std::int64_t current,
   if (decision.cut && !limited_) report_limit(at_s, current, *decision.winner, limits_now, sink);
   limited_ = decision.cut || (limited_ && cut);
   const bool keeps = decision.winner != nullptr && decision.winner->capacity == current;
-  if (decision.winner != nullptr && decision.desired != current) {
+  const bool would_remove = decision.desired > current && shown_ && decision.desired < *shown_;
+  if (would_remove) {
+    last_reason_ = fmt::format(
+        "{} wants {}, but the group still has {}: what was removed last is "
+        "not confirmed",
+        decision.winner->policy, decision.winner->capacity, *shown_);
+  } else if (decision.winner != nullptr && decision.desired != current) {
     decide(at_s, current, decision, limits_now, context, sink);
   } else if (held != nullptr && (keeps || decision.winner == nullptr)) {
     last_reason_ = held->text + " holds, but the group cools down";

@@ -231,6 +231,97 @@ Lines every_five(std::int64_t from, std::int64_t to, const std::string& decision
   return lines;
 }
 
+/// A minute of the group "web" in which its metric says that it has `desired`.
+void run_with_capacity(Fleet& fleet, std::int64_t m, double cpu, double desired) {
+  const Sample capacity{.metric_namespace = "AWS/AutoScaling",
+                        .name = "GroupDesiredCapacity",
+                        .dimensions = {{"AutoScalingGroupName", "web"}},
+                        .minute = m,
+                        .value = desired,
+                        .source = "stream"};
+  fleet.samples({capacity, Fleet::cpu("i-a", m, cpu), Fleet::cpu("i-b", m, cpu)});
+  fleet.tick(m + 1);
+}
+
+// The rule's own cooldown is the default one: whenever a decision is 300 s old there is a newer one.
+TEST_F(Outcome, AMetricThatContradictsADecisionIsBelievedWhateverWasDecidedSince) {
+  for (const double cpu : {90.0, 10.0}) {
+    Fleet& fleet = start(web_rule(300));
+    for (std::int64_t m = 0; m < 30; ++m) run_with_capacity(fleet, m, cpu, 7);
+    EXPECT_EQ(fleet.decisions(), every_five(5, 30, cpu > 50 ? "7>8" : "7>6"));
+  }
+}
+
+TEST_F(Outcome, WhatAContradictedDecisionAddedNoLongerWarms) {
+  Fleet& fleet = start(step_rule(3600));
+  for (std::int64_t m = 0; m < 4; ++m) run_with_capacity(fleet, m, 50, 7);
+  for (std::int64_t m = 4; m < 10; ++m) run_with_capacity(fleet, m, 90, 7);
+  EXPECT_EQ(fleet.decisions(), (Lines{"5 web 7>8", "10 web 7>8"}));
+}
+
+TEST_F(Outcome, ADatapointContradictsOnlyDecisionsThatAreOldEnoughForIt) {
+  Fleet& fleet = start(step_rule(0));
+  for (std::int64_t m = 0; m < 4; ++m) run_with_capacity(fleet, m, 50, 4);
+  run_with_capacity(fleet, 4, 90, 4);
+  run_with_capacity(fleet, 5, 50, 4);
+  run_with_capacity(fleet, 6, 90, 4);
+  ASSERT_EQ(fleet.decisions(), (Lines{"5 web 4>5", "7 web 5>6"}));
+  for (std::int64_t m = 7; m < 9; ++m) run_with_capacity(fleet, m, 50, 4);
+  EXPECT_EQ(desired(), 6);
+  run_with_capacity(fleet, 9, 90, 4);
+  EXPECT_EQ(desired(), 4) << "Minute 9 is 240 s younger than the first, but not than the second.";
+  run_with_capacity(fleet, 10, 90, 4);
+  EXPECT_EQ(fleet.decisions().size(), 2U);
+  run_with_capacity(fleet, 11, 90, 4);
+  EXPECT_EQ(fleet.decisions().back(), "12 web 4>5");
+}
+
+TEST_F(Outcome, AMetricConfirmsTheDecisionThatItShowsAndNotTheOnesAfterIt) {
+  Fleet& fleet = start(step_rule(0));
+  for (std::int64_t m = 0; m < 4; ++m) run_with_capacity(fleet, m, 50, 4);
+  for (std::int64_t m = 4; m < 6; ++m) run_with_capacity(fleet, m, 90, 4);
+  ASSERT_EQ(fleet.decisions(), (Lines{"5 web 4>5", "6 web 5>6"}));
+  tell(6, fleet.events[0].id(), "failed");
+  run_with_capacity(fleet, 6, 50, 4);
+  EXPECT_EQ(desired(), 4);
+  run_with_capacity(fleet, 7, 50, 6);
+  EXPECT_EQ(desired(), 6) << "The metric need not wait for the expiry.";
+}
+
+// One writer per count: a number that we never ordered is somebody else's.
+TEST_F(Outcome, ANumberThatWeNeverOrderedIsBelievedAtOnce) {
+  for (const double cpu : {90.0, 10.0}) {
+    ScalingRule rule = web_rule(kInAfterS);
+    rule.simple[0].for_s = 60;
+    rule.cooldown_s = 60;
+    Fleet& fleet = start(rule);
+    for (std::int64_t m = 0; m < 4; ++m) run_with_capacity(fleet, m, 50, 5);
+    run_with_capacity(fleet, 4, 10, 5);
+    ASSERT_EQ(fleet.decisions(), (Lines{"5 web 5>4"}));
+    run_with_capacity(fleet, 5, cpu, 9);
+    EXPECT_EQ(fleet.decisions().back(), cpu > 50 ? "6 web 9>10" : "6 web 9>8");
+  }
+}
+
+TEST_F(Outcome, AScaleOutNeverOrdersFewerThanTheMetricSays) {
+  ScalingRule rule = web_rule(kInAfterS);
+  rule.simple[0].for_s = 60;
+  rule.simple[1].amount = -4;
+  rule.cooldown_s = 60;
+  Fleet& fleet = start(rule);
+  for (std::int64_t m = 0; m < 4; ++m) run_with_capacity(fleet, m, 50, 9);
+  run_with_capacity(fleet, 4, 10, 9);
+  ASSERT_EQ(fleet.decisions(), (Lines{"5 web 9>5"}));
+  run_with_capacity(fleet, 5, 90, 9);
+  run_with_capacity(fleet, 6, 90, 9);
+  EXPECT_EQ(fleet.decisions().size(), 1U) << "Six would remove three more than the load allows.";
+  EXPECT_EQ(
+      fleet.group().last_reason,
+      "cpu > 70.0 wants 6, but the group still has 9: what was removed last is not confirmed");
+  run_with_capacity(fleet, 7, 90, 5);
+  EXPECT_EQ(fleet.decisions().back(), "8 web 5>6");
+}
+
 // docs/time.md 7: a decision expires when its record was appended over 5 min after it fell due.
 TEST_F(Outcome, ADecisionThatHasExpiredWhenItIsMadeNeverHappened) {
   for (const std::int64_t restart_at : {0, 60, 118}) {

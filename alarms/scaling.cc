@@ -97,6 +97,11 @@ std::uint32_t warm_up_of(const ScalingRule& rule, const StepPolicy& policy) noex
   return policy.warm_up_s.value_or(rule.default_warm_up_s.value_or(rule.cooldown_s));
 }
 
+std::uint32_t simple_warm_up_of(const ScalingRule& rule) noexcept {
+  if (rule.step.empty() || !has_warm_up(rule)) return 0;
+  return rule.default_warm_up_s.value_or(rule.cooldown_s);
+}
+
 CapacityLimits limits_of(std::optional<std::int64_t> minimum, std::optional<std::int64_t> maximum,
                          std::optional<std::int64_t> quota) noexcept {
   CapacityLimits limits{minimum.value_or(0), maximum.value_or(kCapacityMax)};

@@ -44,6 +44,9 @@ namespace fleetmeter::alarms {
 /// How long capacity that `policy` added counts as new: EstimatedInstanceWarmup, else the default,
 /// else the group's cooldown; of an ECS service the policy's cooldown, else the rule's.
 [[nodiscard]] std::uint32_t warm_up_of(const ScalingRule& rule, const StepPolicy& policy) noexcept;
+/// The same for what a simple policy added: the group's default, else its cooldown. 0 where no step
+/// policy would look at it, and for ECS services.
+[[nodiscard]] std::uint32_t simple_warm_up_of(const ScalingRule& rule) noexcept;
 
 /// Limits of a group. The quota is hard: it caps max, and min too.
 struct CapacityLimits {

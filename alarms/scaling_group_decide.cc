@@ -29,8 +29,7 @@ std::optional<Wish> ScalingGroup::wish_of(const Policy& policy, std::int64_t cur
   if (policy.simple != nullptr) {
     wish.simple = true;
     wish.cooldown_s = policy.simple->cooldown_s.value_or(rule_->cooldown_s);
-    // Warming capacity is the business of step policies alone.
-    wish.warm_up_s = rule_->step.empty() ? 0 : rule_->default_warm_up_s.value_or(0);
+    wish.warm_up_s = simple_warm_up_of(*rule_);
     wish.capacity = adjusted(policy.simple->adjustment, current, policy.simple->amount,
                              policy.simple->min_adjustment_magnitude);
     return wish;

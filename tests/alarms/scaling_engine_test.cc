@@ -418,6 +418,7 @@ TEST(Scaling, AWishThatCoolsDownKeepsNobodyFromRemoving) {
                 .warm_up_s = 0}};
   rule.simple.pop_back();
   rule.cooldown_s = 240;
+  rule.default_warm_up_s = 0;
   rule.desired = 3;
   Fleet fleet(only(rule));
   fleet.inventory("{instances: [{id: i-a, group: web}, {id: i-b, group: web}]}");

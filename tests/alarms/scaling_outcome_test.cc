@@ -197,9 +197,32 @@ TEST_F(Outcome, NothingIsRemovedByAnyPolicyWhileSomethingWarms) {
   EXPECT_EQ(fleet.decisions().back(), "15 web 5>4");
 }
 
+// EC2 Auto Scaling User Guide, "Instance warmup": whichever policy launched it, for the default
+// warm-up, else the group's cooldown.
+TEST_F(Outcome, WhatASimplePolicyAddedWarmsForTheStepPoliciesOfItsGroup) {
+  for (const std::optional<std::uint32_t> warm_up_s : {std::optional<std::uint32_t>(), {120U}}) {
+    ScalingRule rule = step_rule(0);
+    rule.step[0].comparison = Comparison::kLess;
+    rule.step[0].threshold = 30;
+    rule.step[0].steps = {{{}, 0, -2}};
+    rule.simple = {simple_policy(Comparison::kGreater, 70, 60, 3)};
+    rule.simple[0].cooldown_s = 60;
+    rule.default_warm_up_s = warm_up_s;
+    Fleet& fleet = start(rule);
+    fleet.run(kWeb, 0, 4, 50);
+    fleet.run(kWeb, 4, 5, 90);
+    fleet.run(kWeb, 5, 10, 10);
+    const std::string removal = (warm_up_s ? "7" : "10") + std::string(" web 7>5");
+    ASSERT_GE(fleet.decisions().size(), 2U);
+    EXPECT_EQ(fleet.decisions()[0], "5 web 4>7");
+    EXPECT_EQ(fleet.decisions()[1], removal);
+  }
+}
+
 TEST_F(Outcome, ACooldownHoldsSimplePoliciesOnly) {
   ScalingRule rule = step_rule(0);
   rule.simple = {simple_policy(Comparison::kGreater, 70, 60, 1)};
+  rule.default_warm_up_s = 0;
   rule.step[0].threshold = 90;
   Fleet& fleet = start(rule);
   fleet.run(kWeb, 0, 4, 50);

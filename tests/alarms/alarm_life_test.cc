@@ -184,6 +184,25 @@ TEST(AlarmLife, APercentileThatComesBackAsTheSpanSlidesIsNotPassedOver) {
   EXPECT_FALSE(changes[false].empty());
 }
 
+// docs/alarms.md, "Folding": two values have no trimmed mean, though each has one of its own. What is
+// missing for that reason alone does not stay so, and the alarm must not sleep over it.
+TEST(AlarmLife, ATrimmedMeanThatComesBackAsTheSpanSlidesEndsItsAlarm) {
+  for (const Fleet::Input input : {Fleet::Input::kLive, Fleet::Input::kBounded}) {
+    AlarmRule rule = cpu_alarm(100, 1, 1, MissingData::kIgnore);
+    rule.metric.statistic = "tm90";
+    rule.comparison = Comparison::kLess;
+    rule.period_s = 120;
+    rule.range_slots = 1;
+    Fleet fleet(only(rule), input);
+    fleet.datapoints(kA, 0, 3, 50);
+    fleet.datapoint(kA, 10, 50);
+    fleet.datapoint(kA, 11, 120);
+    fleet.ticks(1, 20);
+    EXPECT_EQ(fleet.changes(),
+              (Lines{"1 InstanceId=i-a INSUFFICIENT_DATA>ALARM", "13 InstanceId=i-a ALARM>OK"}));
+  }
+}
+
 TEST(AlarmLife, AnAlarmWithoutForEachEndsWithTheResourceThatItNames) {
   Fleet fleet(only(plain_alarm(MissingData::kBreaching)));
   fleet.inventory("instances: [{id: i-a}]");

@@ -53,7 +53,6 @@ AlarmState evaluate_known(const EvaluationRule& rule, std::span<const RangeSlot>
   const std::uint32_t n = rule.evaluation_periods;
   const std::uint32_t m = rule.datapoints_to_alarm;
   const Tally seen = tally(range, n, unknown_as);
-  if (seen.existing == 0) return current;
   if (seen.real >= n) return decided(seen.newest_breaching >= m);
 
   const std::uint32_t fill = std::min(n, seen.existing) - seen.real;
@@ -80,9 +79,13 @@ AlarmState evaluate(const EvaluationRule& rule, std::span<const RangeSlot> range
   FM_CHECK(rule.datapoints_to_alarm <= rule.evaluation_periods);
   FM_CHECK(range.size() >= rule.evaluation_periods);
 
-  const bool unknown = std::any_of(range.begin(), range.end(), [](const RangeSlot& slot) {
-    return slot.kind == Kind::kUnknown;
+  const bool unknown =
+      std::ranges::any_of(range, [](const RangeSlot& slot) { return slot.kind == Kind::kUnknown; });
+  // A young alarm is OK for want of M slots, whatever they hold: of slots that decide nothing, not.
+  const bool known = std::ranges::any_of(range, [](const RangeSlot& slot) {
+    return slot.kind != Kind::kUnknown && slot.kind != Kind::kNonexistent;
   });
+  if (!known) return current;
   const AlarmState if_missing = evaluate_known(rule, range, Kind::kMissing, current);
   if (!unknown) return if_missing;
   // What we did not hear may have been anything, so only a state that holds whatever it was is one.

@@ -29,9 +29,10 @@ struct EvaluationRule {
 /// real points (N or more): the newest N of them decide and the missing-data treatment plays no
 /// part. Too few: all of them count, and only the gap up to N is filled, and never for slots that
 /// do not exist. With kMissing and kIgnore an alarm whose real points all breach and whose oldest
-/// breaching one is at least M slots old goes to (keeps out of) ALARM. Rule: Amazon CloudWatch User
-/// Guide, "Configuring how CloudWatch alarms treat missing data" and "Avoiding premature
-/// transitions to alarm state". Choices where it is silent: docs/alarms.md.
+/// breaching one is at least M slots old goes to (keeps out of) ALARM. No slot that is known: the
+/// state stays. Rule: Amazon CloudWatch User Guide, "Configuring how CloudWatch alarms treat missing
+/// data" and "Avoiding premature transitions to alarm state". Choices where it is silent:
+/// docs/alarms.md.
 [[nodiscard]] AlarmState evaluate(const EvaluationRule& rule, std::span<const RangeSlot> range,
                                   AlarmState current) noexcept;
 

@@ -124,11 +124,15 @@ const char* comparison_phrase(Comparison comparison) noexcept {
 std::string transition_reason(const AlarmRule& rule, std::span<const SeenValue> range,
                               AlarmState from, AlarmState to) {
   const std::vector<SeenValue> values = deciding(rule, range);
-  // Slots before the alarm's first datapoint are not there to be filled.
-  const auto existing = static_cast<std::size_t>(std::ranges::count_if(
-      range, [](const SeenValue& value) { return value.kind != Kind::kNonexistent; }));
+  const auto count = [range](Kind kind) {
+    return static_cast<std::size_t>(
+        std::ranges::count(range, kind, [](const SeenValue& value) { return value.kind; }));
+  };
+  // Slots before the alarm's first datapoint are not there to be filled, nor are unknown ones.
+  const std::size_t existing = range.size() - count(Kind::kNonexistent);
   const std::size_t filled =
-      std::min<std::size_t>(rule.evaluation_periods, existing) - values.size();
+      std::min(std::min<std::size_t>(rule.evaluation_periods, existing) - values.size(),
+               count(Kind::kMissing));
   if (to == AlarmState::kInsufficientData) {
     return fmt::format("Insufficient Data: {} datapoint{} {} unknown.", filled, plural(filled),
                        filled == 1 ? "was" : "were");

@@ -416,6 +416,52 @@ TEST(Engine, APeriodWithTooFewSamplesForItsPercentileKeepsTheStateIfTheRuleSaysS
                                    "2 InstanceId=i-a OK>ALARM", "4 InstanceId=i-a ALARM>OK"}));
 }
 
+// docs/alarms.md, `low_samples: ignore`; what is missing later is what the rule says of it.
+TEST(Engine, AnAlarmOfTooFewSamplesHasNoStateUntilThereAreEnough) {
+  const auto events = [](MissingData missing) {
+    AlarmRule rule = cpu_alarm(80, 3, 3, missing);
+    rule.metric.statistic = "p50";  // It takes 20 samples.
+    rule.ignore_low_samples = true;
+    Fleet fleet(only(rule));
+    for (std::int64_t m = 0; m < 6; ++m) {
+      proto::LogRecord record = Fleet::batch({Fleet::cpu(kA, m, 10)});
+      record.mutable_batch()->mutable_datapoints()->set_sample_count(0, 19);
+      fleet.apply(record);
+      fleet.tick(m + 1);
+    }
+    EXPECT_TRUE(fleet.events.empty());
+    fleet.ticks(7, 20);
+    return fleet.events;
+  };
+  EXPECT_TRUE(events(MissingData::kMissing).empty());
+  // Two of the range still have samples, and three are missing.
+  const auto good = events(MissingData::kNotBreaching);
+  ASSERT_EQ(good.size(), 1U);
+  EXPECT_EQ(good[0].time_s(), minute(9));
+  EXPECT_EQ(good[0].to(), "OK");
+  const auto bad = events(MissingData::kBreaching);
+  ASSERT_EQ(bad.size(), 1U);
+  EXPECT_EQ(bad[0].time_s(), minute(11));
+  EXPECT_EQ(bad[0].to(), "ALARM");
+}
+
+TEST(Engine, AReasonCallsMissingOnlyWhatIs) {
+  AlarmRule rule = cpu_alarm(80, 2, 3, MissingData::kNotBreaching);
+  rule.metric.statistic = "p50";
+  rule.ignore_low_samples = true;
+  Fleet fleet(only(rule));
+  proto::LogRecord record = Fleet::batch({Fleet::cpu(kA, 0, 95)});
+  record.mutable_batch()->mutable_datapoints()->set_sample_count(0, 19);
+  fleet.apply(record);
+  fleet.ticks(1, 5);
+  ASSERT_EQ(fleet.events.size(), 1U);
+  EXPECT_EQ(fleet.events[0].time_s(), minute(2));
+  EXPECT_EQ(
+      fleet.events[0].reason(),
+      "Threshold Crossed: no datapoints were received for 1 period and 1 missing datapoint was "
+      "treated as [NonBreaching].");
+}
+
 TEST(Engine, APercentileOverALongerPeriodDecidesWhereAllItsPartsAreOnOneSide) {
   AlarmRule rule = cpu_alarm();
   rule.metric.statistic = "p99";

@@ -140,6 +140,19 @@ TEST(Evaluate, AnUnknownSlotDoesNotHideADecisionThatHoldsWhateverItWas) {
   EXPECT_EQ(state_of(m_of_n(1, 1), "??X"), AlarmState::kAlarm);
 }
 
+TEST(Evaluate, SlotsOfWhichNoneIsKnownKeepTheStateThoughTheyAreFewerThanM) {
+  for (const MissingData missing : {MissingData::kMissing, MissingData::kIgnore,
+                                    MissingData::kBreaching, MissingData::kNotBreaching}) {
+    for (const AlarmState current :
+         {AlarmState::kInsufficientData, AlarmState::kOk, AlarmState::kAlarm}) {
+      EXPECT_EQ(state_of(m_of_n(3, 3, missing), "....?", current), current);
+      EXPECT_EQ(state_of(m_of_n(3, 3, missing), "...??", current), current);
+    }
+    EXPECT_EQ(state_of(m_of_n(3, 3, missing), "...?0"), AlarmState::kOk);
+  }
+  EXPECT_EQ(state_of(m_of_n(3, 3, MissingData::kNotBreaching), "...?-"), AlarmState::kOk);
+}
+
 TEST(Evaluate, UnknownNeverAlarmsAndNeverClears) {
   EXPECT_EQ(state_of(m_of_n(1, 1, MissingData::kBreaching), "--?", AlarmState::kOk),
             AlarmState::kOk);

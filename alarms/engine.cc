@@ -435,6 +435,8 @@ void Engine::apply(const proto::LogRecord& record, const std::vector<Change>& ch
   for (const UnitId unit : state.dirty) {
     state.pace(unit).dirty = false;
     const bool group = (unit & State::kGroupBit) != 0;
+    // Marked before it was let go: of a snapshot all are made before it says which are gone.
+    if (!group && state.alarm_paces[unit].free) continue;
     const bool held = !group && state.alarms[unit].held() != nullptr;
     const GridTime wake_s = group ? state.groups[unit & ~State::kGroupBit].advance(now, sink)
                                   : state.alarms[unit].advance(now, sink);

@@ -214,6 +214,23 @@ TEST(AlarmLife, AnAlarmWithoutForEachEndsWithTheResourceThatItNames) {
   EXPECT_TRUE(fleet.engine().alarms(fleet.shard()).empty());
 }
 
+TEST(AlarmLife, AnAlarmWhoseResourceHasEndedBeginsAgainWithItsDataAlsoAfterARestart) {
+  for (const bool restart : {false, true}) {
+    Fleet fleet(only(plain_alarm(MissingData::kBreaching)));
+    fleet.inventory("instances: [{id: i-a}]");
+    fleet.run({kA}, 0, 6, 10);
+    fleet.inventory("instances: [{id: i-a, valid_to: '2024-12-20T00:06:00Z'}]");
+    fleet.ticks(7, 20);
+    ASSERT_EQ(fleet.told("alarm.retired").size(), 1U);
+    if (restart) fleet.restart();
+    fleet.inventory("instances: [{id: i-a}]");
+    fleet.ticks(21, 40);
+    fleet.run({kA}, 40, 44, 10);
+    const std::string born = " AWS/EC2 CPUUtilization InstanceId=i-a INSUFFICIENT_DATA>OK initial";
+    EXPECT_EQ(fleet.changes(), (Lines{"1" + born, "41" + born}));
+  }
+}
+
 TEST(AlarmLife, ACommandSetsNoStateWhereThereIsNone) {
   Fleet fleet(only(cpu_alarm()));
   fleet.run({kA}, 0, 6, 10);

@@ -36,8 +36,16 @@ void AlarmInstance::command(const AlarmCommand& command) {
 }
 
 bool AlarmInstance::spent(const EvaluationContext& context) const {
-  return waiting() && !held_ && evaluated_s_ != kBeforeAll &&
+  return waiting_for_data(context) && !held_ && evaluated_s_ != kBeforeAll &&
          fold_.last_end_s(context) <= evaluated_s_;
+}
+
+/// Where a rule says what missing data is worth, its single alarm is there without any: whether its
+/// metric was never seen, has stopped before, or comes without the statistic makes no difference. Once
+/// its resource has ended it is like any other.
+bool AlarmInstance::waiting_for_data(const EvaluationContext& context) const {
+  return waiting() && (!plan_->fold.unseen_delay_s || retired() ||
+                       (evaluated_s_ != kBeforeAll && fold_.ended(evaluated_s_, context)));
 }
 
 void AlarmInstance::renew(GridTime at_s) noexcept {
@@ -52,27 +60,36 @@ void AlarmInstance::start_after(GridTime at_s) noexcept {
   evaluated_s_ = floor_to(at_s, plan_->step_s);
 }
 
+void AlarmInstance::come_back_after(GridTime at_s) {
+  start_after(at_s);
+  if (plan_->fold.unseen_delay_s) reason_ = "Waits for its data to come back.";
+}
+
 GridTime AlarmInstance::advance(const EvaluationContext& context, EventSink& sink) {
   const std::size_t first_event = sink.events.size();
   GridTime wake_s = kNever;
-  if (evaluated_s_ == kBeforeAll && !settle(context, wake_s)) return wake_s;
+  const bool born = evaluated_s_ == kBeforeAll;
+  if (born && !settle(context, wake_s)) return wake_s;
   if (held_) sink.events.push_back(held_->event);
-  wake_up(context);
+  if (born || dormant_ || waiting_for_data(context)) wake_up(context);
   const bool unseen = fold_.first_end_s(context) > evaluated_s_ + GridTime{plan_->step_s};
   if (waiting() && plan_->fold.unseen_delay_s && unseen) {
     begin_s_ = kBeforeAll;
     quiet_since_s_ = since_s_ = evaluated_s_;
   }
   for (;;) {
-    if (waiting() && fold_.last_end_s(context) <= evaluated_s_) break;
-    if (waiting() && !wait_for_data(context, wake_s)) break;
+    if (waiting_for_data(context)) {
+      if (fold_.last_end_s(context) <= evaluated_s_) break;
+      if (!wait_for_data(context, wake_s)) break;
+    }
     const GridTime at_s = evaluated_s_ + GridTime{plan_->step_s};
     if (!due(at_s, context, wake_s)) break;
     evaluated_s_ = at_s;
     const bool ended = fold_.ended(at_s, context);
     if (waiting()) {
-      if (ended || fold_.at(at_s, plan_->fold, context).state != SlotState::kPresent) continue;
-      begin(at_s, context);
+      const bool present = fold_.at(at_s, plan_->fold, context).state == SlotState::kPresent;
+      if (ended || (!present && waiting_for_data(context))) continue;
+      begin(at_s, present, context);
     }
     if (ended) {
       retire(at_s, "Retired: the inventory no longer has its resource.", context, sink);
@@ -133,7 +150,7 @@ bool AlarmInstance::due(GridTime at_s, const EvaluationContext& context, GridTim
     return context.table.unseen_due_until(*plan_->fold.unseen_delay_s, context.frontier) >= at_s;
   }
   // From here on the fold says what is due; what it looks back on exists.
-  if (begin_s_ == kBeforeAll) begin_s_ = at_s - GridTime{plan_->range_slots} * plan_->rule.period_s;
+  if (begin_s_ == kBeforeAll) begin_s_ = range_start(at_s);
   if (fold_.due(at_s, plan_->fold, context)) return true;
   wake_s = std::max(fold_.next_wake(context), at_s);
   return false;
@@ -219,8 +236,12 @@ void AlarmInstance::pass_over_cycles(const EvaluationContext& context) {
   look_back(at_s, context);
 }
 
-void AlarmInstance::begin(GridTime at_s, const EvaluationContext& context) {
-  begin_s_ = oldest_present(at_s, context);
+GridTime AlarmInstance::range_start(GridTime at_s) const {
+  return at_s - GridTime{plan_->range_slots} * plan_->rule.period_s;
+}
+
+void AlarmInstance::begin(GridTime at_s, bool with_data, const EvaluationContext& context) {
+  begin_s_ = with_data ? oldest_present(at_s, context) : range_start(at_s);
   quiet_since_s_ = at_s;
   since_s_ = at_s;
 }

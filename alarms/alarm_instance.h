@@ -49,8 +49,8 @@ struct EventSink {
 
 /// One alarm: a rule over one series, or over the series folded for one value of its `for_each`. It
 /// waits until its first datapoint, evaluates every grid minute once and in order, and waits again
-/// after it has retired. A single alarm that says what missing data is worth waits for none
-/// (FoldSpec::unseen_delay_s).
+/// after it has retired. A single alarm that says what missing data is worth waits for none before
+/// that (FoldSpec::unseen_delay_s).
 class AlarmInstance {
  public:
   AlarmInstance(const AlarmPlan& plan, std::string key);
@@ -66,6 +66,8 @@ class AlarmInstance {
   aggregator::GridTime advance(const EvaluationContext& context, EventSink& sink);
   /// Evaluates nothing before `at_s`: the rule did not exist then.
   void start_after(aggregator::GridTime at_s) noexcept;
+  /// The same of one that was spent: only data begins it, whatever its rule says of missing data.
+  void come_back_after(aggregator::GridTime at_s);
   void command(const AlarmCommand& command);
   /// Its rule was replaced at `at_s` by another of the same name: the state stays, the next grid
   /// minute is the first that the new rule decides. Call after load().
@@ -116,7 +118,9 @@ class AlarmInstance {
   void look_back(aggregator::GridTime from_s, const EvaluationContext& context);
   [[nodiscard]] Outcome quiet_after(aggregator::GridTime at_s, const EvaluationContext& context,
                                     const EventSink& sink);
-  void begin(aggregator::GridTime at_s, const EvaluationContext& context);
+  [[nodiscard]] bool waiting_for_data(const EvaluationContext& context) const;
+  [[nodiscard]] aggregator::GridTime range_start(aggregator::GridTime at_s) const;
+  void begin(aggregator::GridTime at_s, bool with_data, const EvaluationContext& context);
   [[nodiscard]] aggregator::GridTime oldest_present(aggregator::GridTime at_s,
                                                     const EvaluationContext& context);
   Outcome evaluate_at(aggregator::GridTime at_s, const EvaluationContext& context, EventSink& sink);

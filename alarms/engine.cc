@@ -136,7 +136,7 @@ UnitId Engine::State::alarm_of(std::uint32_t plan, const std::string& key) {
   }
   alarm_paces[place] = {.rule = plan};
   if (const auto was = gone.find(at->first); was != gone.end()) {
-    alarms[place].start_after(was->second.evaluated_s);
+    alarms[place].come_back_after(was->second.evaluated_s);
     for (const SeriesId id : was->second.series) {
       alarms[place].fold().add(id);
       link(id, place);

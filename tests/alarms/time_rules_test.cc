@@ -347,6 +347,59 @@ TEST(TimeRules, ASingleAlarmGoesOnWithItsFirstDatapointAndTheSlotsBeforeItWereMi
   EXPECT_EQ(told[2], "26" + series + "OK>ALARM");
 }
 
+// Table 1.5 of the missing-data rules, the row without any point: when the metric's first datapoint
+// comes, which lacks the statistic like all of them, makes no difference.
+TEST(TimeRules, ASingleAlarmOnAStatisticNeverSeenIsInTheStateOfItsMissingData) {
+  for (const Fleet::Input input : {Fleet::Input::kLive, Fleet::Input::kBounded}) {
+    for (const std::int64_t first : {0, 1, 10}) {
+      for (const MissingData missing : {MissingData::kBreaching, MissingData::kNotBreaching}) {
+        AlarmRule rule = single_alarm(missing);
+        rule.metric.statistic = "p99";
+        Fleet fleet(only(rule), input);
+        fleet.listen("stream", 0);
+        for (std::int64_t m = 0; m < 30; ++m) {
+          proto::LogRecord record = Fleet::batch({Fleet::cpu(kA, m, 90), Fleet::cpu("i-b", m, 90)});
+          for (int i = 0; i < 2;
+               ++i) {  // Of several samples that differ a percentile is not known.
+            record.mutable_batch()->mutable_datapoints()->set_sample_count(i, 10);
+            record.mutable_batch()->mutable_datapoints()->set_minimum(i, 0);
+          }
+          if (m < first) record = Fleet::batch({Fleet::cpu("i-b", m, 90)});
+          fleet.apply(record);
+        }
+        fleet.ticks(1, 34);
+        const Lines told = fleet.changes();
+        ASSERT_EQ(told.size(), 1U) << first;
+        EXPECT_TRUE(told[0].ends_with(missing == MissingData::kBreaching
+                                          ? " INSUFFICIENT_DATA>ALARM"
+                                          : " INSUFFICIENT_DATA>OK initial"))
+            << told[0];
+      }
+    }
+  }
+}
+
+// A rule that watches for silence is often made in it.
+TEST(TimeRules, ASingleAlarmOnAMetricThatHasStoppedIsInTheStateOfItsMissingData) {
+  for (const bool restart : {false, true}) {
+    Fleet fleet(only(cpu_alarm()));
+    fleet.run({kA}, 0, 6, 10);
+    fleet.ticks(7, 20);
+    RuleSet rules = only(cpu_alarm());
+    rules.alarms.push_back(single_alarm(MissingData::kBreaching));
+    rules.alarms.back().name = "single";
+    fleet.set_rules(rules);
+    for (std::int64_t m = 21; m <= 30; ++m) {
+      if (restart) fleet.restart();
+      fleet.tick(m);
+    }
+    const std::string series = " AWS/EC2 CPUUtilization InstanceId=i-a ";
+    EXPECT_EQ(fleet.changes().back(), "21" + series + "INSUFFICIENT_DATA>ALARM");
+    fleet.run({kA}, 30, 34, 10);
+    EXPECT_EQ(fleet.changes().back(), "31" + series + "ALARM>OK");
+  }
+}
+
 TEST(TimeRules, ASingleAlarmOnAMetricNeverSeenIsTheSameAfterARestart) {
   const auto changes = [](bool restart) {
     Fleet fleet(only(single_alarm(MissingData::kBreaching)));

@@ -87,9 +87,7 @@ GridTime AlarmInstance::advance(const EvaluationContext& context, EventSink& sin
     evaluated_s_ = at_s;
     const bool ended = fold_.ended(at_s, context);
     if (waiting()) {
-      const bool present = fold_.at(at_s, plan_->fold, context).state == SlotState::kPresent;
-      if (ended || (!present && waiting_for_data(context))) continue;
-      begin(at_s, present, context);
+      if (ended || !begin(at_s, context)) continue;
     }
     if (ended) {
       retire(at_s, "Retired: the inventory no longer has its resource.", context, sink);
@@ -240,19 +238,27 @@ GridTime AlarmInstance::range_start(GridTime at_s) const {
   return at_s - GridTime{plan_->range_slots} * plan_->rule.period_s;
 }
 
-void AlarmInstance::begin(GridTime at_s, bool with_data, const EvaluationContext& context) {
-  begin_s_ = with_data ? oldest_present(at_s, context) : range_start(at_s);
+/// False when it goes on waiting. A datapoint begins it, with the statistic or not: without, the slot
+/// is missing, which is data of a kind. A single alarm that waits for none looks back on as many missing
+/// slots as if its metric had not been seen.
+bool AlarmInstance::begin(GridTime at_s, const EvaluationContext& context) {
+  const FoldedSlot& slot = fold_.at(at_s, plan_->fold, context);
+  const bool waits = waiting_for_data(context);
+  if (waits && !slot.has_data) return false;
+  begin_s_ =
+      waits || slot.state == SlotState::kPresent ? oldest_data(at_s, context) : range_start(at_s);
   quiet_since_s_ = at_s;
   since_s_ = at_s;
+  return true;
 }
 
 /// Datapoints from before a rule was made are used as far back as they are there: what lies between
 /// them is missing, what lies behind the oldest may only not have been kept.
-GridTime AlarmInstance::oldest_present(GridTime at_s, const EvaluationContext& context) {
+GridTime AlarmInstance::oldest_data(GridTime at_s, const EvaluationContext& context) {
   GridTime oldest_s = at_s;
   for (std::uint32_t k = 1; k < plan_->range_slots; ++k) {
     const GridTime end_s = at_s - GridTime{k} * plan_->rule.period_s;
-    if (fold_.at(end_s, plan_->fold, context).state == SlotState::kPresent) oldest_s = end_s;
+    if (fold_.at(end_s, plan_->fold, context).has_data) oldest_s = end_s;
   }
   return oldest_s;
 }
@@ -275,12 +281,12 @@ AlarmInstance::Outcome AlarmInstance::evaluate_at(GridTime at_s, const Evaluatio
                                                   EventSink& sink) {
   ++sink.evaluations;
   if (std::exchange(renewed_, false) && begin_s_ != kBeforeAll)
-    begin_s_ = std::max(begin_s_, oldest_present(at_s, context));
+    begin_s_ = std::max(begin_s_, oldest_data(at_s, context));
   look(at_s, context, sink);
   if (!commands_.empty()) run_commands(at_s, context, sink);
   const Kind newest = sink.kinds.back().kind;
   unknown_ = newest == Kind::kUnknown && !sink.range.back().slot.few_samples;
-  if (newest != Kind::kMissing) quiet_since_s_ = at_s;
+  if (newest != Kind::kMissing || sink.range.back().slot.has_data) quiet_since_s_ = at_s;
 
   const AlarmState next = evaluate(plan_->evaluation, sink.kinds, state_);
   const bool changed = next != state_;

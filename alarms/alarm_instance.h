@@ -120,9 +120,9 @@ class AlarmInstance {
                                     const EventSink& sink);
   [[nodiscard]] bool waiting_for_data(const EvaluationContext& context) const;
   [[nodiscard]] aggregator::GridTime range_start(aggregator::GridTime at_s) const;
-  void begin(aggregator::GridTime at_s, bool with_data, const EvaluationContext& context);
-  [[nodiscard]] aggregator::GridTime oldest_present(aggregator::GridTime at_s,
-                                                    const EvaluationContext& context);
+  [[nodiscard]] bool begin(aggregator::GridTime at_s, const EvaluationContext& context);
+  [[nodiscard]] aggregator::GridTime oldest_data(aggregator::GridTime at_s,
+                                                 const EvaluationContext& context);
   Outcome evaluate_at(aggregator::GridTime at_s, const EvaluationContext& context, EventSink& sink);
   void look(aggregator::GridTime at_s, const EvaluationContext& context, EventSink& sink);
   void run_commands(aggregator::GridTime at_s, const EvaluationContext& context, EventSink& sink);

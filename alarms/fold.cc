@@ -210,6 +210,7 @@ FoldedSlot MetricFold::fold(GridTime end_s, const FoldSpec& spec,
         break;
     }
   }
+  folded.has_data = present;
   if (present) {
     const std::optional<ValueRange> value = aggregator::statistic(sum, spec.statistic);
     folded.state = value ? SlotState::kPresent : SlotState::kMissing;

@@ -20,6 +20,7 @@ struct FoldedSlot {
   aggregator::SlotState state =
       aggregator::SlotState::kMissing;  ///< kPending decides nothing, like kUnknown.
   bool lower_bound = false;
+  bool has_data = false;     ///< Of a member, perhaps without the statistic: then it is missing.
   bool few_samples = false;  ///< Fewer than the rule asks for: its value decides nothing.
 };
 

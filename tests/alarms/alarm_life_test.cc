@@ -203,6 +203,45 @@ TEST(AlarmLife, ATrimmedMeanThatComesBackAsTheSpanSlidesEndsItsAlarm) {
   }
 }
 
+/// Ten samples that differ: they have no percentile.
+proto::LogRecord without_percentile(std::int64_t m) {
+  proto::LogRecord record = Fleet::batch({Fleet::cpu(kA, m, 90)});
+  record.mutable_batch()->mutable_datapoints()->set_sample_count(0, 10);
+  record.mutable_batch()->mutable_datapoints()->set_minimum(0, 0);
+  return record;
+}
+
+// docs/time.md 6: it begins at its first datapoint, and retires after three hours without.
+TEST(AlarmLife, DatapointsWithoutTheStatisticBeginAnAlarmAndKeepIt) {
+  AlarmRule rule = cpu_alarm(50, 2, 2, MissingData::kBreaching);
+  rule.metric.statistic = "p99";
+  Fleet fleet(only(rule));
+  for (std::int64_t m = 0; m < 240; ++m) {
+    fleet.apply(without_percentile(m));
+    fleet.tick(m + 1);
+  }
+  EXPECT_EQ(fleet.changes(),
+            (Lines{"1 InstanceId=i-a INSUFFICIENT_DATA>OK initial", "2 InstanceId=i-a OK>ALARM"}));
+  EXPECT_TRUE(fleet.told("alarm.retired").empty());
+  fleet.ticks(241, 430);
+  EXPECT_EQ(fleet.told("alarm.retired"), (Lines{"420 InstanceId=i-a"}));
+}
+
+// The period of two minutes has no trimmed mean, though each of its minutes has one.
+TEST(AlarmLife, PartsThatNeverCombineBeginAnAlarmWhateverTheFirstOneBrings) {
+  for (const bool first_brings : {false, true}) {
+    AlarmRule rule = cpu_alarm(50, 1, 1, MissingData::kNotBreaching);
+    rule.metric.statistic = "tm90";
+    rule.period_s = 120;
+    Fleet fleet(only(rule));
+    if (first_brings) fleet.datapoint(kA, 0, 10);
+    if (!first_brings) fleet.apply(without_percentile(0));
+    for (std::int64_t m = 1; m < 10; ++m) fleet.datapoint(kA, m, 90 + static_cast<double>(m));
+    fleet.ticks(1, 10);
+    EXPECT_EQ(fleet.changes(), (Lines{"1 InstanceId=i-a INSUFFICIENT_DATA>OK initial"}));
+  }
+}
+
 TEST(AlarmLife, AnAlarmWithoutForEachEndsWithTheResourceThatItNames) {
   Fleet fleet(only(plain_alarm(MissingData::kBreaching)));
   fleet.inventory("instances: [{id: i-a}]");

@@ -156,7 +156,8 @@ void ScalingGroup::decide(GridTime at_s, std::int64_t current, const Decision& d
   for (const std::string& receiver : rule_->act) event.add_act(receiver);
   if (!context.frontier.bounded) event.set_expires_s(expiry_s(at_s, context));
   // As one that is taken back at once: a backlog makes decisions that nobody is going to carry out.
-  const bool late = !context.frontier.bounded && context.frontier.append_time_s > event.expires_s();
+  const bool late = !context.frontier.bounded && !rule_->act.empty() &&
+                    context.frontier.append_time_s > event.expires_s();
 
   if (!late) {
     if (own_.size() == kOwnMax) believe(own_.front().capacity, own_.front().time_s, 1);

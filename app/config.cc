@@ -120,7 +120,7 @@ void check_accounts(YamlContext& context, const YAML::Node& root, const Config& 
       if (account.size() == 12 && account.find_first_not_of("0123456789") == std::string::npos)
         continue;
       const YAML::Node entry = root["environments"][one.name];
-      context.fail(entry["accounts"], "environments." + one.name + ".accounts",
+      context.warn(entry["accounts"], "environments." + one.name + ".accounts",
                    "`" + account + "` is not an account id: 12 digits in quotes, like " +
                        "\"123456789012\"");
     }

@@ -570,12 +570,12 @@ void check_percent(YamlContext& context, const YAML::Node& when, const std::stri
                            metric.metric_namespace, metric.name, instead));
 }
 
-/// A simple policy that changes nothing; of steps one may, as those of EC2 Auto Scaling.
+/// A simple policy that changes nothing: EC2 Auto Scaling takes it, and nobody means it.
 void check_adjustment(YamlContext& context, const YAML::Node& simple, const std::string& path) {
   for (const char* key : {"add", "remove", "add_percent", "remove_percent"}) {
     const YAML::Node given = simple[key];
     if (given.IsDefined() && given.IsScalar() && parse_integer(given.Scalar()) == 0)
-      context.fail(given, path + "." + key, "`0` changes nothing; write 1 or more");
+      context.warn(given, path + "." + key, "`0` changes nothing; write 1 or more");
   }
 }
 

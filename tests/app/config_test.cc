@@ -576,24 +576,28 @@ TEST(Config, APercentSignOfAPolicyIsForMetricsInPercentToo) {
                {"scaling[0].policies[0].step.when", "is not in percent"});
 }
 
-TEST(Config, AnAccountIsTwelveDigits) {
+TEST(Config, AnAccountThatIsNotTwelveDigitsIsWarnedOf) {
   const std::string head = "environments:\n  prod:\n    accounts: ";
-  expect_wrong("short", head + "[\"123456789012\", \"12345\"]\n", 3,
-               {"environments.prod.accounts", "`12345` is not an account id: 12 digits"});
-  expect_wrong("a name", head + "my-account\n", 3, {"`my-account` is not an account id"});
-  EXPECT_TRUE(parse(head + "\"012345678901\"\n"));
-  std::vector<ConfigProblem> warnings;
-  EXPECT_TRUE(parse_config(head + "\"12345\"\n", "f.yaml", warnings, nullptr, ConfigOrigin::kLog));
+  const auto warnings = warnings_of(head + "[\"123456789012\", \"12345\"]\n");
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_EQ(warnings[0].line, 3);
+  EXPECT_THAT(warnings[0].text(), HasSubstr("environments.prod.accounts"));
+  EXPECT_THAT(warnings[0].text(), HasSubstr("`12345` is not an account id: 12 digits"));
+  EXPECT_EQ(warnings_of(head + "my-account\n").size(), 1U);
+  EXPECT_TRUE(warnings_of(head + "\"012345678901\"\n").empty());
 }
 
-TEST(Config, ASimplePolicyChangesSomething) {
+TEST(Config, ASimplePolicyThatChangesNothingIsWarnedOf) {
   const auto simple = [](const std::string& how) {
-    return group_with("policies: [ { simple: { metric: cpu, when: \"> 7\", " + how + " } } ]");
+    return warnings_of(
+        group_with("policies: [ { simple: { metric: cpu, when: \"> 7\", " + how + " } } ]"));
   };
-  expect_wrong("add", simple("add: 0"), 3,
-               {"scaling[0].policies[0].simple.add", "`0` changes nothing; write 1 or more"});
-  expect_wrong("percent", simple("remove_percent: 0"), 3, {".simple.remove_percent"});
-  EXPECT_TRUE(parse(simple("set: 0")));
+  const auto warnings = simple("add: 0");
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_THAT(warnings[0].text(), HasSubstr("scaling[0].policies[0].simple.add"));
+  EXPECT_THAT(warnings[0].text(), HasSubstr("`0` changes nothing; write 1 or more"));
+  EXPECT_EQ(simple("remove_percent: 0").size(), 1U);
+  EXPECT_TRUE(simple("set: 0").empty());
 }
 
 TEST(Config, APeriodShorterThanFlowLogsAreCapturedAtIsWarnedOf) {

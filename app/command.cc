@@ -156,11 +156,14 @@ bool stdout_is_terminal() noexcept { return isatty(STDOUT_FILENO) != 0; }
 bool stderr_is_terminal() noexcept { return isatty(STDERR_FILENO) != 0; }
 
 StopSignals::StopSignals() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  sigemptyset(&set_);
+  sigaddset(&set_, SIGTERM);
+  sigaddset(&set_, SIGINT);
+  struct sigaction now {};
+  const bool is_ignored =
+      sigaction(SIGHUP, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;  // By nohup(1).
+  if (!is_ignored) sigaddset(&set_, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, &set_, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 }
 
@@ -171,13 +174,9 @@ void StopSignals::wait() {
 
 bool StopSignals::wait_for(std::int64_t timeout_ms) {
   if (arrived_) return true;
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
   const timespec timeout{static_cast<std::time_t>(timeout_ms / 1000),
                          static_cast<long>(timeout_ms % 1000) * 1'000'000L};
-  const int signal = sigtimedwait(&set, nullptr, &timeout);
+  const int signal = sigtimedwait(&set_, nullptr, &timeout);
   if (signal > 0) arrived_ = signal;
   return arrived_.has_value();
 }

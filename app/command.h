@@ -1,5 +1,7 @@
 #pragma once
 
+#include <signal.h>
+
 #include <boost/program_options.hpp>
 #include <cstdint>
 #include <functional>
@@ -116,7 +118,7 @@ class ProgressBar {
   std::unique_ptr<State> state_;
 };
 
-/// SIGTERM and SIGINT as something to wait for. Construct first in main: threads started later
+/// SIGTERM, SIGINT and a terminal's SIGHUP as something to wait for. Construct first in main: threads started later
 /// inherit the blocked mask.
 class StopSignals {
  public:
@@ -125,6 +127,7 @@ class StopSignals {
   [[nodiscard]] bool wait_for(std::int64_t timeout_ms);  ///< True when one arrived.
 
  private:
+  sigset_t set_;
   std::optional<int> arrived_;
 };
 StopSignals& stop_signals();

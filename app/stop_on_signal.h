@@ -7,7 +7,7 @@
 
 namespace fleetmeter::app {
 
-/// SIGTERM and SIGINT as a stop token, for bounded work that looks at it now and then. One at a
+/// StopSignals as a stop token, for bounded work that looks at it now and then. One at a
 /// time, and nobody else waits for the signals meanwhile.
 class StopOnSignal {
  public:

@@ -63,6 +63,7 @@ Result<KafkaSetup> set_up_kafka_command(const KafkaCommandOptions& options) {
         ErrorCode::kInvalidArgument,
         options.config + ": `kafka_log:` is missing; write kafka_log: { brokers: \"host:9092\" }"};
   }
+  if (auto there = check_inventory(setup.config); !there) return std::move(there).error();
   auto inventory = load_inventory(setup.config);
   if (!inventory) return std::move(inventory).error();
   setup.inventory = *std::move(inventory);

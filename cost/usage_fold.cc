@@ -179,8 +179,9 @@ Result<std::vector<UsageFold::FlowSeries>> UsageFold::read_series(
     Result<FlowKeyId> key = ids_->key_of(one.facts);
     if (!key) return std::move(key).error();
     one.key = *key;
-    // One without data or with records skipped tells as much: the interface was there, and watched.
-    one.runs = batch.strings(static_cast<int>(flows_in.owner(series))).starts_with("i-");
+    // A record without data proves nothing: the interface of a stopped machine is still watched.
+    one.runs = flows_in.status(series) == proto::FLOW_OK &&
+               batch.strings(static_cast<int>(flows_in.owner(series))).starts_with("i-");
   }
   return all;
 }

@@ -288,7 +288,7 @@ TEST(UsageStore, InstanceTimeIsASetOfMinutesFromMetricsAndFlows) {
   EXPECT_EQ(quantity(*store, "instance_seconds", "i-10min"), 600u);
 }
 
-TEST(UsageStore, ARecordWithoutDataIsASightingToo) {
+TEST(UsageStore, ARecordWithoutDataIsNoSightingOfAMachine) {
   Path path;
   auto store = open(path);
   Batch batch;
@@ -298,7 +298,7 @@ TEST(UsageStore, ARecordWithoutDataIsASightingToo) {
       batch.proto.mutable_flows()->set_status(static_cast<int>(minute), proto::FLOW_NODATA);
   }
   feed(*store, log_of({batch}));
-  EXPECT_EQ(quantity(*store, "instance_seconds", "i-1"), 30 * 60u);
+  EXPECT_EQ(quantity(*store, "instance_seconds", "i-1"), 60u);
 }
 
 TEST(UsageStore, FillsGapsOfLessThanFiveMinutesOnly) {

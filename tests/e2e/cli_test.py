@@ -177,23 +177,15 @@ def check_services(fleetmeter, directory, env, failed):
     owner.kill()
     owner.wait()
     owner.stderr.close()
-    again = subprocess.Popen([fleetmeter, "run", "-c", "follow.yaml"], cwd=directory, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
-    for line in again.stderr:
-        if b"HTTP API listens" in line:
-            break
-    again.send_signal(signal.SIGINT)
-    if again.wait(timeout=30) != 0:
-        failed.append(f"killed, started and interrupted: {again.returncode}")
-    again.stderr.close()
-
-    left = subprocess.Popen([fleetmeter, "run", "-c", "follow.yaml"], cwd=directory, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
-    for line in left.stderr:
-        if b"HTTP API listens" in line:
-            break
-    left.send_signal(signal.SIGHUP)
-    if left.wait(timeout=30) != 0:
-        failed.append(f"its terminal was closed: {left.returncode}")
-    left.stderr.close()
+    for interrupt in (signal.SIGINT, signal.SIGHUP):
+        again = subprocess.Popen([fleetmeter, "run", "-c", "follow.yaml"], cwd=directory, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        for line in again.stderr:
+            if b"HTTP API listens" in line:
+                break
+        again.send_signal(interrupt)
+        if again.wait(timeout=30) != 0:
+            failed.append(f"started again, then {interrupt.name}: {again.returncode}")
+        again.stderr.close()
 
     os.mkfifo(directory / "silent")
     (directory / "silent.yaml").write_text(FLEET.format(state="silent-state", paths="silent", follow="false"))

@@ -13,6 +13,16 @@ std::int64_t some_time(const aggregator::Validity& valid) {
   return valid.from_s > 0 ? valid.from_s : 0;
 }
 
+/// What every kind of entry says of its place.
+template <typename Entry>
+aggregator::Inventory::Facts facts_of(const Entry& entry) {
+  aggregator::Inventory::Facts facts;
+  facts.account = entry.account;
+  facts.region = entry.region;
+  facts.at_s = some_time(entry.valid);
+  return facts;
+}
+
 }  // namespace
 
 Placement::Placement(const aggregator::Inventory& inventory, std::string default_region)
@@ -49,37 +59,28 @@ std::string Placement::environment_of(const aggregator::Resource& resource) cons
 }
 
 std::string Placement::environment_of(const aggregator::Instance& instance) const {
-  aggregator::Inventory::Facts facts;
-  facts.account = instance.account;
-  facts.region = instance.region;
+  aggregator::Inventory::Facts facts = facts_of(instance);
   facts.vpc_id = instance.vpc_id;
   facts.subnet_id = instance.subnet_id;
   facts.group = instance.group;
   facts.instance_id = instance.id;
-  facts.at_s = some_time(instance.valid);
   return std::string(inventory_->environment_of(facts));
 }
 
 std::string Placement::environment_of(const aggregator::Group& group) const {
-  aggregator::Inventory::Facts facts;
-  facts.account = group.account;
-  facts.region = group.region;
+  aggregator::Inventory::Facts facts = facts_of(group);
   facts.group = group.name;
-  facts.at_s = some_time(group.valid);
   facts.tags = &group.tags;
   return std::string(inventory_->environment_of(facts));
 }
 
 std::string Placement::environment_of(const aggregator::Interface& interface) const {
-  aggregator::Inventory::Facts facts;
-  facts.account = interface.account;
-  facts.region = interface.region;
+  aggregator::Inventory::Facts facts = facts_of(interface);
   facts.vpc_id = interface.vpc_id;
   facts.subnet_id = interface.subnet_id;
   facts.instance_id = interface.instance_id;
   facts.interface_id = interface.id;
   facts.tags = &interface.tags;
-  facts.at_s = some_time(interface.valid);
   return std::string(inventory_->environment_of(facts));
 }
 

@@ -180,7 +180,7 @@ void FlowCharger::tell(std::uint32_t span, std::uint64_t bytes) {
   if (span == 0) return;
   Told& told = told_[round_ % 2][span];
   if (told.round != round_) told = {round_, 0};
-  told.bytes += bytes;
+  aggregator::add_capped(told.bytes, bytes);
 }
 
 std::uint64_t FlowCharger::told_in(std::uint32_t round, std::uint32_t span) const {
@@ -357,7 +357,7 @@ std::vector<std::uint64_t> FlowCharger::bytes_of_sums() const {
   for (const Sum& sum : sums_) bytes.push_back(sum.charged.bytes);
   for (const Open& open : open_) {
     for (const std::uint32_t number : open.sums) {
-      if (number != kNone) bytes[number] += open.bytes;
+      if (number != kNone) aggregator::add_capped(bytes[number], open.bytes);
     }
   }
   return bytes;

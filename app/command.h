@@ -118,8 +118,8 @@ class ProgressBar {
   std::unique_ptr<State> state_;
 };
 
-/// SIGTERM, SIGINT and a terminal's SIGHUP as something to wait for. Construct first in main: threads started later
-/// inherit the blocked mask.
+/// SIGTERM, SIGINT and a terminal's SIGHUP as something to wait for. Construct first in main:
+/// threads started later inherit the blocked mask.
 class StopSignals {
  public:
   StopSignals();
